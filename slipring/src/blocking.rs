@@ -1,0 +1,197 @@
+//! How a half blocks: try, spin, sleep on its own epoll set.
+
+use crate::half::Waiting;
+use crate::sys::bell::Bell;
+use crate::sys::process;
+use crate::sys::watch::{Event, Watch};
+use crate::wait::{self, Sleeper, Slept, Spin, Spinner};
+use rustix::fd::{AsFd, BorrowedFd};
+use std::hint;
+use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Looks between two readings of the clock while spinning.
+const LOOKS: u32 = 64;
+
+/// How often a spinner looks whether its peer is still there, and after how long one that never sleeps arms.
+const LINK_EVERY: Duration = Duration::from_millis(1);
+
+/// What a blocking half has besides the half itself.
+#[derive(Debug)]
+pub(crate) struct Blocking {
+    watch: Watch,
+    spinner: Spinner,
+    /// `Spin::Always` on a single CPU: the peer needs it too.
+    yields: bool,
+    timeout: Option<Duration>,
+    nonblocking: bool,
+}
+
+impl Blocking {
+    pub(crate) fn new(bell: &Bell, link: BorrowedFd<'_>, spin: Spin) -> crate::Result<Blocking> {
+        let cpus = process::cpus();
+        Ok(Blocking {
+            watch: Watch::new(bell, link)?,
+            spinner: Spinner::new(spin, cpus),
+            yields: cpus < 2,
+            timeout: None,
+            nonblocking: false,
+        })
+    }
+
+    pub(crate) fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        if timeout == Some(Duration::ZERO) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a timeout of zero; use `None` for no timeout, or the non-blocking mode",
+            ));
+        }
+        self.timeout = timeout;
+        Ok(())
+    }
+
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    pub(crate) fn set_nonblocking(&mut self, yes: bool) {
+        self.nonblocking = yes;
+    }
+
+    /// Waits until `half` has news, or the timeout.
+    #[inline]
+    pub(crate) fn wait<W: Waiting>(&mut self, half: &mut W) -> io::Result<W::News> {
+        match half.look() {
+            Some(outcome) => outcome,
+            None if self.nonblocking => Err(io::ErrorKind::WouldBlock.into()),
+            None => self.wait_longer(half),
+        }
+    }
+
+    #[cold]
+    fn wait_longer<W: Waiting>(&mut self, half: &mut W) -> io::Result<W::News> {
+        let budget = self.spinner.budget();
+        if budget == Some(Duration::ZERO) && !self.spinner.learns() && self.timeout.is_none() {
+            return self.sleep(half, None);
+        }
+        let start = Instant::now();
+        let deadline = self.timeout.and_then(|t| start.checked_add(t));
+        let outcome = match self.spin(half, start, budget, deadline) {
+            Some(outcome) => {
+                half.count_spin();
+                outcome
+            }
+            None => self.sleep(half, deadline),
+        };
+        if self.spinner.learns() {
+            self.spinner.learn(start.elapsed());
+        }
+        outcome
+    }
+
+    /// Looks again and again, for as long as `budget` says; `None`: no news, time to sleep.
+    fn spin<W: Waiting>(
+        &mut self,
+        half: &mut W,
+        start: Instant,
+        budget: Option<Duration>,
+        deadline: Option<Instant>,
+    ) -> Option<io::Result<W::News>> {
+        if budget == Some(Duration::ZERO) {
+            return None;
+        }
+        let mut link_looked = start;
+        let mut armed = false;
+        let outcome = 'news: loop {
+            for _ in 0..LOOKS {
+                if let Some(outcome) = half.look() {
+                    break 'news Some(outcome);
+                }
+                hint::spin_loop();
+            }
+            let now = Instant::now();
+            if deadline.is_some_and(|deadline| now >= deadline) {
+                break Some(Err(io::ErrorKind::WouldBlock.into()));
+            }
+            if budget.is_some_and(|budget| now - start >= budget) {
+                break None;
+            }
+            if now - link_looked >= LINK_EVERY {
+                link_looked = now;
+                half.look_at_link();
+                if !armed {
+                    // A peer that waits for what this half will not give has to see that this half waits too.
+                    half.arm();
+                    half.nudge();
+                    armed = true;
+                }
+            }
+            if self.yields {
+                thread::yield_now();
+            }
+        };
+        if armed {
+            half.disarm();
+        }
+        outcome
+    }
+
+    fn sleep<W: Waiting>(&self, half: &mut W, deadline: Option<Instant>) -> io::Result<W::News> {
+        wait::sleep(&mut Asleep {
+            half,
+            watch: &self.watch,
+            deadline,
+        })
+    }
+}
+
+impl AsFd for Blocking {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.watch.as_fd()
+    }
+}
+
+/// A half that sleeps on an epoll set.
+struct Asleep<'a, W> {
+    half: &'a mut W,
+    watch: &'a Watch,
+    deadline: Option<Instant>,
+}
+
+impl<W: Waiting> Sleeper for Asleep<'_, W> {
+    type Outcome = io::Result<W::News>;
+
+    fn arm(&mut self) {
+        self.half.arm();
+    }
+
+    fn disarm(&mut self) {
+        self.half.disarm();
+    }
+
+    fn look(&mut self) -> Option<Self::Outcome> {
+        self.half.look()
+    }
+
+    fn nudge(&mut self) {
+        self.half.nudge();
+    }
+
+    fn block(&mut self) -> Result<Slept, Self::Outcome> {
+        self.half.count_sleep();
+        match self.watch.wait(self.deadline) {
+            Ok(Event::Rung) => Ok(Slept::Woken),
+            Ok(Event::Link) => {
+                self.half.look_at_link();
+                Ok(Slept::Woken)
+            }
+            Ok(Event::TimedOut) => Ok(Slept::TimedOut),
+            Err(e) => Err(Err(e)),
+        }
+    }
+
+    fn timed_out(&mut self) -> Self::Outcome {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}

@@ -1,0 +1,186 @@
+//! One process's side of a stream: what its two halves share.
+
+use crate::link::Binding;
+use crate::name::Name;
+use crate::options::Peer;
+use crate::ring::{Headers, Std, Word, ended};
+use crate::sys::bell::Bell;
+use crate::sys::memory::{Inbox, Outbox};
+use crate::sys::process::Birth;
+use crate::sys::watch;
+use crate::wait;
+use rustix::fd::{AsFd, OwnedFd};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+/// The two bells of one endpoint, by the half that sleeps on them.
+#[derive(Debug)]
+pub(crate) struct Bells {
+    pub(crate) reader: Bell,
+    pub(crate) writer: Bell,
+}
+
+/// How this side itself has ended the stream, in [`Endpoint::local`].
+pub(crate) mod local {
+    pub(crate) const OPEN: u32 = 0;
+    pub(crate) const CLOSED: u32 = 1;
+    pub(crate) const ABORTED: u32 = 2;
+    pub(crate) const CORRUPT: u32 = 3;
+}
+
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) outbox: Outbox,
+    pub(crate) inbox: Inbox,
+    /// The socket the stream was set up over. Never read any more; its hang-up is the peer's death.
+    pub(crate) link: OwnedFd,
+    /// What my halves sleep on.
+    pub(crate) own_bells: Bells,
+    /// What the peer's halves sleep on.
+    pub(crate) peer_bells: Bells,
+    pub(crate) birth: Birth,
+    /// The link has hung up. Written down for good, since the edge that told it comes once.
+    gone: AtomicBool,
+    /// [`local`].
+    local: AtomicU32,
+    pub(crate) peer: Peer,
+    pub(crate) name: Option<Name>,
+    /// Views of the inbox are bounced through private memory: the peer is another user, or the options ask for it.
+    pub(crate) copy_reads: bool,
+    /// A rendezvous keeps its name taken for as long as the side that bound it lives.
+    binding: OnceLock<Binding>,
+}
+
+impl Endpoint {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "called in one place, at the end of the handshake"
+    )]
+    pub(crate) fn new(
+        outbox: Outbox,
+        inbox: Inbox,
+        link: OwnedFd,
+        own_bells: Bells,
+        peer_bells: Bells,
+        birth: Birth,
+        peer: Peer,
+        name: Option<Name>,
+        copy_reads: bool,
+    ) -> Endpoint {
+        Endpoint {
+            outbox,
+            inbox,
+            link,
+            own_bells,
+            peer_bells,
+            birth,
+            gone: AtomicBool::new(false),
+            local: AtomicU32::new(local::OPEN),
+            peer,
+            name,
+            copy_reads,
+            binding: OnceLock::new(),
+        }
+    }
+
+    /// Keeps a name taken for as long as this endpoint lives.
+    pub(crate) fn keep(&self, binding: Binding) {
+        let _ = self.binding.set(binding);
+    }
+
+    #[inline]
+    pub(crate) fn headers(&self) -> Headers<'_, Std> {
+        Headers {
+            own: self.outbox.header(),
+            peer: self.inbox.header(),
+        }
+    }
+
+    /// Whether the link is known to have hung up.
+    #[inline]
+    pub(crate) fn is_gone(&self) -> bool {
+        // Acquire: pairs with the release in `look_at_link`, so that what the peer had stored before it went, and the thread that saw
+        // the hang-up could see, is seen by the other half too.
+        self.gone.load(Ordering::Acquire)
+    }
+
+    /// Looks whether the link has hung up, and writes it down. One system call, unless it is known already.
+    pub(crate) fn look_at_link(&self) -> bool {
+        if self.is_gone() {
+            return true;
+        }
+        let gone = watch::hung_up(self.link.as_fd());
+        if gone {
+            self.gone.store(true, Ordering::Release);
+        }
+        gone
+    }
+
+    /// How this side itself has ended the stream ([`local`]).
+    #[inline]
+    pub(crate) fn local(&self) -> u32 {
+        // Relaxed: the thread that ends the stream rings this half's bell afterwards, and that orders it.
+        self.local.load(Ordering::Relaxed)
+    }
+
+    /// Ends my writing. The first reason stays.
+    pub(crate) fn end_writing(&self, how: u32) {
+        let headers = self.headers();
+        // Release: everything published, and an abort's code, is visible to whoever sees `fin`.
+        let first = headers.own.published.0.fin.replace(ended::OPEN, how, Ordering::Release);
+        if first && wait::armed::<Std>(&headers.peer.wake_at_tail.0) {
+            self.peer_bells.reader.ring();
+        }
+    }
+
+    /// Ends my reading. The first reason stays.
+    pub(crate) fn end_reading(&self, how: u32) {
+        let headers = self.headers();
+        // Release: an abort's code is visible to whoever sees `stop`.
+        let first = headers.own.consumed.0.stop.replace(ended::OPEN, how, Ordering::Release);
+        if first && wait::armed::<Std>(&headers.peer.wake_at_head.0) {
+            self.peer_bells.writer.ring();
+        }
+    }
+
+    /// Ends both directions from this side, and whatever blocks in them. The first reason stays.
+    fn end(&self, how: u32, told: u32) {
+        if !self.birth.is_here() {
+            return;
+        }
+        // Release: orders nothing that the halves need (see `local`), but costs nothing here.
+        self.local.replace(local::OPEN, how, Ordering::Release);
+        self.end_writing(told);
+        self.end_reading(told);
+        self.own_bells.reader.ring();
+        self.own_bells.writer.ring();
+    }
+
+    /// Ends the stream in order, from any thread.
+    pub(crate) fn close(&self) {
+        self.end(local::CLOSED, ended::CLOSED);
+    }
+
+    /// Ends the stream with a code.
+    pub(crate) fn abort(&self, code: u32) {
+        // Relaxed: published by the release stores of `fin` and `stop`.
+        self.headers().own.published.0.code.store(code, Ordering::Relaxed);
+        self.end(local::ABORTED, ended::ABORTED);
+    }
+
+    /// Gives the stream up: the peer's header makes no sense.
+    #[cold]
+    pub(crate) fn poison(&self) {
+        self.end(local::CORRUPT, ended::POISONED);
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        // A forked child that still holds the link would keep it open, so closing it is not enough; and the child itself must
+        // not end its parent's stream.
+        if self.birth.is_here() {
+            let _ = rustix::net::shutdown(&self.link, rustix::net::Shutdown::Both);
+        }
+    }
+}

@@ -1,0 +1,478 @@
+//! Why setting up a stream failed.
+//!
+//! Every text says what happened and what to do next. Once a stream is up, its ends are reported as
+//! plain [`std::io::Error`]s; an [`Error`] converts into one (so that `?` works) and stays inside
+//! as its inner error.
+
+use std::fmt::Write;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What setting up a stream returns.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Setting up failed. The text says what happened and what to do next.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The text is not a name.
+    #[error(
+        "{name:?} is not a name: {why}. A name is 1 to 64 bytes of A-Z a-z 0-9 . _ -, optionally after Local/ or \
+         Global/, or an absolute path"
+    )]
+    InvalidName {
+        /// What was given (shortened, if it was very long).
+        name: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+
+    /// The path does not fit into the address of a Unix socket.
+    #[error(
+        "the socket path {} has {} bytes, and a Unix socket takes at most {limit}. Choose a shorter name, or a \
+         directory with a shorter path",
+        path.display(),
+        path.as_os_str().len()
+    )]
+    PathTooLong {
+        /// The path of the socket.
+        path: PathBuf,
+        /// The most bytes that it may have.
+        limit: usize,
+    },
+
+    /// None of the directories for names can be used.
+    #[error(
+        "there is no directory to keep names in. Make one of these usable: {}",
+        reasons(tried)
+    )]
+    NoRuntimeDirectory {
+        /// Each directory, and why it cannot be used.
+        tried: Vec<(PathBuf, String)>,
+    },
+
+    /// A directory for names is there, but others may have put something into it.
+    #[error("the directory {} cannot be trusted: {why}", path.display())]
+    UnsafeDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// Its owner or mode, and the remedy.
+        why: String,
+    },
+
+    /// Somebody else is bound to the name.
+    #[error(
+        "the name {name} is in use by {}. Choose another name, or end that process",
+        holder(*pid)
+    )]
+    NameInUse {
+        /// The name.
+        name: String,
+        /// The process that is bound to it, if that can be told.
+        pid: Option<u32>,
+    },
+
+    /// Nobody is bound to the name, or only a stale socket is left of whoever was.
+    #[error("nobody is bound to the name {name}{}. Start the listener first, or wait for it", not_bound(tried, passed_over, *waited))]
+    NotBound {
+        /// The name.
+        name: String,
+        /// Every socket path that was tried.
+        tried: Vec<PathBuf>,
+        /// What was found on the way and could not be used, and why: a stale socket, a directory
+        /// that is not safe.
+        passed_over: Vec<(PathBuf, String)>,
+        /// How long the name was waited for; zero without waiting.
+        waited: Duration,
+    },
+
+    /// Two others have met under this name already.
+    #[error("two others have met at {name} already, and a rendezvous is for two. Choose another name")]
+    RendezvousTaken {
+        /// The name.
+        name: String,
+    },
+
+    /// The capacity cannot be had.
+    #[error(
+        "a capacity of {asked} bytes cannot be had: {why}. Ask for a power of two from one page to 1 GiB, \
+         within what the peer accepts"
+    )]
+    Capacity {
+        /// The capacity asked for, in bytes.
+        asked: usize,
+        /// What is wrong with it.
+        why: String,
+    },
+
+    /// The peer speaks another application protocol.
+    #[error(
+        "the peer speaks the protocol {theirs:?}, and this side {ours:?}. Connect to the right name, or set the \
+         same protocol on both sides"
+    )]
+    Protocol {
+        /// The protocol of this side.
+        ours: String,
+        /// The protocol of the peer.
+        theirs: String,
+    },
+
+    /// There is no version of slipring that both sides understand.
+    #[error(
+        "this side understands the versions {} to {} of slipring, and the peer {} to {}. Bring both programs to the \
+         same release",
+        ours.0, ours.1, theirs.0, theirs.1
+    )]
+    Version {
+        /// Lowest and highest version of this side.
+        ours: (u16, u16),
+        /// Lowest and highest version of the peer.
+        theirs: (u16, u16),
+    },
+
+    /// Something answers there, but it is not slipring.
+    #[error("whoever listens there does not speak slipring. Check the name, and which program is bound to it")]
+    NotSlipring,
+
+    /// The other side belongs to a user that was not allowed.
+    #[error("user {uid} is not trusted: {why}. Allow that user in the options if this is meant to be")]
+    UntrustedPeer {
+        /// The user.
+        uid: u32,
+        /// How that user comes into it.
+        why: String,
+    },
+
+    /// The peer refused this side and said why.
+    #[error("the peer refused: {why}. Change what it objects to and connect again")]
+    Refused {
+        /// The reason given by the peer.
+        why: String,
+    },
+
+    /// The peer sent something wrong during the handshake.
+    #[error("the peer broke the rules of the handshake: {what}. This is a fault of the other program; report it there")]
+    BadPeer {
+        /// What was wrong.
+        what: String,
+    },
+
+    /// The peer went away during the handshake.
+    #[error("the peer went away during the handshake. See why it ended, and connect again")]
+    PeerGone,
+
+    /// A deadline passed.
+    #[error("{what} took longer than {after:?}. See whether the other side hangs, or allow more time")]
+    Timeout {
+        /// What was going on.
+        what: &'static str,
+        /// How long it went on.
+        after: Duration,
+    },
+
+    /// A blocked accept was ended from another thread.
+    #[error("accepting was stopped. Bind the name again to go on")]
+    Stopped,
+
+    /// The system cannot do what is needed.
+    #[error("this system has no {what}. It needs {needs}")]
+    Unsupported {
+        /// What is missing.
+        what: &'static str,
+        /// What would have it.
+        needs: &'static str,
+    },
+
+    /// A system call failed.
+    #[error("{doing} failed: {source}")]
+    Os {
+        /// What was going on.
+        doing: &'static str,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+/// An error of the operating system about one path; names the path, and keeps the cause as its
+/// source.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {source}", path.display())]
+struct AtPath {
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl Error {
+    /// An [`Error::Os`], to be used as `map_err(Error::os("doing this"))`.
+    pub(crate) fn os<E: Into<io::Error>>(doing: &'static str) -> impl FnOnce(E) -> Error {
+        move |source| Error::Os {
+            doing,
+            source: source.into(),
+        }
+    }
+
+    /// An [`Error::Os`] whose text names the path as well, to be used as
+    /// `map_err(Error::os_at("doing this", path))`.
+    pub(crate) fn os_at<E: Into<io::Error>>(doing: &'static str, path: &Path) -> impl FnOnce(E) -> Error {
+        move |source| {
+            let source = source.into();
+            let kind = source.kind();
+            let path = path.to_owned();
+            Error::Os {
+                doing,
+                source: io::Error::new(kind, AtPath { path, source }),
+            }
+        }
+    }
+
+    /// The kind that an [`io::Error`] made of this has.
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Error::InvalidName { .. } | Error::PathTooLong { .. } | Error::Capacity { .. } => ErrorKind::InvalidInput,
+            Error::NotBound { .. } | Error::NoRuntimeDirectory { .. } => ErrorKind::NotFound,
+            Error::NameInUse { .. } | Error::RendezvousTaken { .. } => ErrorKind::AddrInUse,
+            Error::UntrustedPeer { .. } | Error::UnsafeDirectory { .. } => ErrorKind::PermissionDenied,
+            Error::Refused { .. } | Error::Protocol { .. } | Error::Version { .. } => ErrorKind::ConnectionRefused,
+            Error::NotSlipring | Error::BadPeer { .. } => ErrorKind::InvalidData,
+            Error::PeerGone => ErrorKind::ConnectionReset,
+            Error::Timeout { .. } => ErrorKind::TimedOut,
+            // Not Interrupted: callers take that as "try again", and would never stop.
+            Error::Stopped => ErrorKind::Other,
+            Error::Unsupported { .. } => ErrorKind::Unsupported,
+            Error::Os { source, .. } => source.kind(),
+        }
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> io::Error {
+        io::Error::new(error.kind(), error)
+    }
+}
+
+/// "PATH (WHY), PATH (WHY)".
+fn reasons(list: &[(PathBuf, String)]) -> String {
+    let each: Vec<String> = list
+        .iter()
+        .map(|(path, why)| format!("{} ({why})", path.display()))
+        .collect();
+    each.join(", ")
+}
+
+/// Who holds a name, in words.
+fn holder(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "another process".into(), |pid| format!("process {pid}"))
+}
+
+/// The middle of the text of [`Error::NotBound`]: how long was waited, what was tried and what was
+/// passed over.
+fn not_bound(tried: &[PathBuf], passed_over: &[(PathBuf, String)], waited: Duration) -> String {
+    let mut text = String::new();
+    if !waited.is_zero() {
+        let _ = write!(text, " after {waited:.1?} of waiting");
+    }
+    if !tried.is_empty() {
+        let tried: Vec<String> = tried.iter().map(|path| path.display().to_string()).collect();
+        let _ = write!(text, "; tried {}", tried.join(", "));
+    }
+    if !passed_over.is_empty() {
+        let _ = write!(text, "; passed over {}", reasons(passed_over));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One of each, with its kind and what its text must contain: what happened, and what to do.
+    fn each() -> Vec<(Error, ErrorKind, &'static [&'static str])> {
+        let path = || PathBuf::from("/run/here");
+        let name = || String::from("Local/clock");
+        let text = |text: &str| String::from(text);
+        vec![
+            (
+                Error::InvalidName {
+                    name: text("a\nb"),
+                    why: "it has a newline",
+                },
+                ErrorKind::InvalidInput,
+                &[r#""a\nb""#, "it has a newline", "1 to 64 bytes"],
+            ),
+            (
+                Error::PathTooLong {
+                    path: path(),
+                    limit: 107,
+                },
+                ErrorKind::InvalidInput,
+                &["/run/here", "9 bytes", "107", "shorter"],
+            ),
+            (
+                Error::NoRuntimeDirectory {
+                    tried: vec![(path(), text("is missing")), (path(), text("is full"))],
+                },
+                ErrorKind::NotFound,
+                &["/run/here (is missing), /run/here (is full)", "usable"],
+            ),
+            (
+                Error::UnsafeDirectory {
+                    path: path(),
+                    why: text("its mode is 0755; run chmod 700"),
+                },
+                ErrorKind::PermissionDenied,
+                &["/run/here", "0755", "chmod"],
+            ),
+            (
+                Error::NameInUse {
+                    name: name(),
+                    pid: Some(17),
+                },
+                ErrorKind::AddrInUse,
+                &["Local/clock", "process 17", "Choose"],
+            ),
+            (
+                Error::NameInUse {
+                    name: name(),
+                    pid: None,
+                },
+                ErrorKind::AddrInUse,
+                &["another process"],
+            ),
+            (
+                Error::NotBound {
+                    name: name(),
+                    tried: vec![path()],
+                    passed_over: vec![(path(), text("is stale"))],
+                    waited: Duration::from_millis(1500),
+                },
+                ErrorKind::NotFound,
+                &[
+                    "Local/clock",
+                    "after 1.5s",
+                    "tried /run/here",
+                    "passed over /run/here (is stale)",
+                    "Start",
+                ],
+            ),
+            (
+                Error::RendezvousTaken { name: name() },
+                ErrorKind::AddrInUse,
+                &["Local/clock", "Choose"],
+            ),
+            (
+                Error::Capacity {
+                    asked: 3,
+                    why: text("3 is no power of two"),
+                },
+                ErrorKind::InvalidInput,
+                &["3 bytes", "no power of two", "Ask for"],
+            ),
+            (
+                Error::Protocol {
+                    ours: text("a/1"),
+                    theirs: text("b/1"),
+                },
+                ErrorKind::ConnectionRefused,
+                &[r#""a/1""#, r#""b/1""#, "same protocol"],
+            ),
+            (
+                Error::Version {
+                    ours: (1, 2),
+                    theirs: (3, 4),
+                },
+                ErrorKind::ConnectionRefused,
+                &["1 to 2", "3 to 4", "same release"],
+            ),
+            (
+                Error::NotSlipring,
+                ErrorKind::InvalidData,
+                &["does not speak slipring", "Check"],
+            ),
+            (
+                Error::UntrustedPeer {
+                    uid: 1000,
+                    why: text("it owns the socket"),
+                },
+                ErrorKind::PermissionDenied,
+                &["user 1000", "it owns the socket", "Allow"],
+            ),
+            (
+                Error::Refused { why: text("too many") },
+                ErrorKind::ConnectionRefused,
+                &["too many", "again"],
+            ),
+            (
+                Error::BadPeer {
+                    what: text("not sealed"),
+                },
+                ErrorKind::InvalidData,
+                &["not sealed", "report"],
+            ),
+            (Error::PeerGone, ErrorKind::ConnectionReset, &["went away", "again"]),
+            (
+                Error::Timeout {
+                    what: "the handshake",
+                    after: Duration::from_secs(5),
+                },
+                ErrorKind::TimedOut,
+                &["the handshake took longer than 5s", "more time"],
+            ),
+            (Error::Stopped, ErrorKind::Other, &["stopped", "Bind"]),
+            (
+                Error::Unsupported {
+                    what: "sealing",
+                    needs: "Linux 5.1",
+                },
+                ErrorKind::Unsupported,
+                &["no sealing", "Linux 5.1"],
+            ),
+            (
+                Error::os_at("binding", Path::new("/run/here"))(rustix::io::Errno::ROFS),
+                ErrorKind::ReadOnlyFilesystem,
+                &["binding failed", "/run/here", "Read-only"],
+            ),
+            (
+                Error::os("binding")(rustix::io::Errno::ACCESS),
+                ErrorKind::PermissionDenied,
+                &["binding failed"],
+            ),
+        ]
+    }
+
+    #[test]
+    fn texts_say_what_happened_and_what_to_do() {
+        for (error, _, parts) in each() {
+            let text = error.to_string();
+            for part in parts {
+                assert!(text.contains(part), "{part:?} is missing from {text:?}");
+            }
+            assert!(!text.ends_with('.') && !text.contains("  "), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn becomes_an_io_error_of_the_right_kind_and_stays_inside() {
+        for (error, kind, _) in each() {
+            let text = error.to_string();
+            let io = io::Error::from(error);
+            assert_eq!(io.kind(), kind, "{text}");
+            assert_eq!(io.to_string(), text);
+            assert!(io.get_ref().is_some_and(|inner| inner.is::<Error>()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_not_waited_for_says_nothing_of_waiting() {
+        let error = Error::NotBound {
+            name: "Local/x".into(),
+            tried: vec![],
+            passed_over: vec![],
+            waited: Duration::ZERO,
+        };
+        assert_eq!(
+            error.to_string(),
+            "nobody is bound to the name Local/x. Start the listener first, or wait for it"
+        );
+    }
+}

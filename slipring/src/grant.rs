@@ -1,0 +1,126 @@
+//! Writing in place, and several writes at once.
+
+use crate::half::{PART, WriteHalf};
+use crate::writer::Writer;
+use std::io::{self, IoSlice, Write};
+use std::ops::{Deref, DerefMut};
+
+/// Free bytes of the ring, lent by [`Writer::reserve`] to be written in place.
+///
+/// Dropping it publishes nothing.
+#[must_use = "what is written into a grant is published by `commit`"]
+#[derive(Debug)]
+pub struct Grant<'a> {
+    half: &'a mut WriteHalf,
+    len: usize,
+    publish: bool,
+}
+
+impl<'a> Grant<'a> {
+    /// `len` bytes are free.
+    pub(crate) fn new(half: &'a mut WriteHalf, len: usize, publish: bool) -> Grant<'a> {
+        Grant { half, len, publish }
+    }
+
+    /// Publishes the first `n` bytes; the others are free again.
+    ///
+    /// Of a grant from a [`Batch`] they are published with the batch.
+    ///
+    /// # Panics
+    ///
+    /// If `n` is more than was reserved.
+    pub fn commit(self, n: usize) {
+        assert!(n <= self.len, "commit of {n} bytes out of a grant of {}", self.len);
+        self.half.advance(n);
+        if self.publish || self.half.unpublished() >= PART {
+            self.half.publish();
+        }
+    }
+}
+
+impl Deref for Grant<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.half.granted(self.len)
+    }
+}
+
+impl DerefMut for Grant<'_> {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        self.half.grant(self.len)
+    }
+}
+
+/// Several writes that are published at once; see [`Writer::batch`].
+#[derive(Debug)]
+pub struct Batch<'a> {
+    writer: &'a mut Writer,
+}
+
+impl<'a> Batch<'a> {
+    pub(crate) fn new(writer: &'a mut Writer) -> Batch<'a> {
+        Batch { writer }
+    }
+
+    /// Like [`Writer::reserve`]; what is committed is published with the batch.
+    ///
+    /// # Errors
+    ///
+    /// As `Writer::reserve`.
+    pub fn reserve(&mut self, n: usize) -> io::Result<Grant<'_>> {
+        self.writer.reserve_room(n, true)?;
+        Ok(Grant::new(&mut self.writer.half, n, false))
+    }
+}
+
+impl Write for Batch<'_> {
+    #[inline]
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        let n = self.writer.make_room(buf.len())?;
+        for part in buf[..n].chunks(PART) {
+            self.writer.half.copy_in(part);
+            if self.writer.half.unpublished() >= PART {
+                self.writer.half.publish();
+            }
+        }
+        Ok(n)
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut done = 0;
+        for buf in bufs.iter().filter(|buf| !buf.is_empty()) {
+            // Only the first may block: bytes that were taken are reported before anything else goes wrong.
+            if done > 0 && self.writer.half.free() == 0 {
+                break;
+            }
+            match self.write(buf) {
+                Ok(n) => {
+                    done += n;
+                    if n < buf.len() {
+                        break;
+                    }
+                }
+                Err(e) if done == 0 => return Err(e),
+                Err(_) => break,
+            }
+        }
+        Ok(done)
+    }
+
+    /// Publishes what has been written so far.
+    #[inline]
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.half.publish();
+        Ok(())
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        self.writer.half.publish();
+    }
+}

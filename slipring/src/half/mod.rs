@@ -1,0 +1,47 @@
+//! The two halves of an endpoint without any blocking: what they may touch now, and how they wait.
+//!
+//! `Reader` and `Writer` block on them; another event loop would poll them.
+
+mod bounce;
+mod read;
+mod write;
+
+pub(crate) use read::{ReadHalf, ReadWait, Readable};
+pub(crate) use write::{PART, Room, WriteHalf, WriteWait};
+
+use std::io;
+
+/// A half that waits for something: what every way of waiting needs to know of it.
+pub(crate) trait Waiting {
+    /// What the wait is for.
+    type News;
+
+    /// Looks; `None`: not yet.
+    fn look(&mut self) -> Option<io::Result<Self::News>>;
+
+    /// Asks the peer to ring when it is time to look again.
+    fn arm(&mut self);
+
+    /// Takes that back.
+    fn disarm(&mut self);
+
+    /// Rings the peer if it cannot go on because of this wait.
+    fn nudge(&mut self);
+
+    /// Looks whether the peer is still there, as nobody else does for a half that does not sleep.
+    fn look_at_link(&mut self);
+
+    /// Counts a sleep in the header.
+    fn count_sleep(&self);
+
+    /// Counts a wait that ended while spinning.
+    fn count_spin(&self);
+}
+
+/// The stream belongs to the process that made it.
+#[cold]
+pub(crate) fn forked() -> io::Error {
+    io::Error::other(
+        "this stream belongs to the process that forked this one; a child needs a stream of its own (`Options::upgrade` over an inherited socket)",
+    )
+}

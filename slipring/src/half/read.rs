@@ -1,0 +1,232 @@
+//! The reading half.
+
+use super::bounce::Bounce;
+use super::{Waiting, forked};
+use crate::end::{End, EndReason, read_result};
+use crate::endpoint::{Endpoint, local};
+use crate::ring::{Consumer, Look, Std, count, ended, load_peer};
+use crate::wait;
+use std::io;
+use std::sync::Arc;
+
+/// What a look of a reader found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Readable {
+    /// As many bytes as were asked for.
+    Enough,
+    /// The stream ended in order, with fewer.
+    End,
+}
+
+#[derive(Debug)]
+pub(crate) struct ReadHalf {
+    endpoint: Arc<Endpoint>,
+    ring: Consumer<Std>,
+    bounce: Option<Bounce>,
+    end: Option<End>,
+    /// Shut down here: nothing more is read, whatever is there.
+    stopped: bool,
+}
+
+impl ReadHalf {
+    pub(crate) fn new(endpoint: Arc<Endpoint>) -> ReadHalf {
+        ReadHalf {
+            ring: Consumer::new(endpoint.inbox.capacity() as u64),
+            bounce: endpoint.copy_reads.then(Bounce::default),
+            endpoint,
+            end: None,
+            stopped: false,
+        }
+    }
+
+    pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
+    }
+
+    pub(crate) fn position(&self) -> u64 {
+        self.ring.position()
+    }
+
+    pub(crate) fn end(&self) -> Option<End> {
+        self.end
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.ring.capacity() as usize
+    }
+
+    /// Bytes known to be readable, without a look at the peer's header.
+    #[inline]
+    pub(crate) fn available(&self) -> usize {
+        self.ring.available() as usize
+    }
+
+    /// Whether `want` bytes are known to be there, and nothing on this side speaks against reading them.
+    #[inline]
+    pub(crate) fn has(&self, want: usize) -> bool {
+        self.available() >= want && self.endpoint.local() == local::OPEN && self.endpoint.birth.is_here()
+    }
+
+    /// Looks for `want` bytes, at least one.
+    #[inline]
+    pub(crate) fn look(&mut self, want: usize) -> Option<io::Result<Readable>> {
+        if self.has(want) {
+            return Some(Ok(Readable::Enough));
+        }
+        if !self.endpoint.birth.is_here() {
+            return Some(Err(forked()));
+        }
+        if self.stopped || self.endpoint.local() != local::OPEN {
+            return Some(self.ended(Look::Pending));
+        }
+        // The hang-up first; see `Consumer::look`.
+        let gone = self.endpoint.is_gone();
+        match self.ring.look(self.endpoint.headers(), want as u64, gone) {
+            Ok(Look::Ready) => Some(Ok(Readable::Enough)),
+            Ok(Look::Pending) => None,
+            Ok(look) => Some(self.ended(look)),
+            Err(_) => {
+                self.endpoint.poison();
+                Some(self.ended(Look::Pending))
+            }
+        }
+    }
+
+    /// Remembers how the stream ended, and puts it into the words of `std::io`.
+    #[cold]
+    fn ended(&mut self, look: Look) -> io::Result<Readable> {
+        let end = *self.end.get_or_insert_with(|| {
+            let reason = match (look, self.endpoint.local()) {
+                (_, local::CLOSED | local::ABORTED) => EndReason::Closed,
+                (_, local::CORRUPT) => EndReason::Corrupt,
+                (Look::Ended(ended::CLOSED), _) => EndReason::Finished,
+                (Look::Ended(ended::ABORTED), _) => EndReason::Aborted {
+                    code: load_peer::<Std, _>(&self.endpoint.headers().peer.published.0.code),
+                },
+                (Look::Ended(ended::POISONED), _) => EndReason::Rejected,
+                // A `fin` that no version of this protocol stores.
+                (Look::Ended(_), _) => EndReason::Corrupt,
+                _ => EndReason::PeerDied,
+            };
+            End {
+                reason,
+                position: self.ring.position() + self.ring.available(),
+            }
+        });
+        read_result(end).map(|()| Readable::End)
+    }
+
+    /// Takes in news from the peer without waiting for any.
+    #[inline]
+    pub(crate) fn refresh(&mut self) {
+        // A header that makes no sense is reported by the next look that has to go there.
+        let _ = self.ring.refresh(self.endpoint.headers());
+    }
+
+    /// Copies the next bytes out, without consuming them. `to` is no longer than what is available.
+    #[inline]
+    pub(crate) fn copy_out(&self, skip: usize, to: &mut [u8]) {
+        debug_assert!(skip + to.len() <= self.available());
+        let offset = (self.ring.offset() + skip) & (self.capacity() - 1);
+        self.endpoint.inbox.read(offset, to);
+    }
+
+    /// Lends all that is available, or with a bounce at least `want` bytes of it, which must be available.
+    #[inline]
+    pub(crate) fn view(&mut self, want: usize) -> &[u8] {
+        let available = self.available();
+        let offset = self.ring.offset();
+        match &mut self.bounce {
+            Some(bounce) => bounce.view(&self.endpoint.inbox, offset, available, want),
+            // SAFETY: `available` bytes from `head` on have been published, and are consumed through `&mut self` only,
+            // so not while the view is borrowed from it; `self` keeps the endpoint, and so the inbox, alive. Without a bounce the peer is trusted
+            // not to rewrite published bytes: it is of this user, or root, and the options did not ask for copies.
+            None => unsafe { self.endpoint.inbox.slice(offset, available) },
+        }
+    }
+
+    /// Gives `n` available bytes back to the writer.
+    #[inline]
+    pub(crate) fn consume(&mut self, n: usize) {
+        if !self.endpoint.birth.is_here() {
+            return;
+        }
+        if let Some(bounce) = &mut self.bounce {
+            bounce.consume(n);
+        }
+        if self.ring.consume(self.endpoint.headers(), n as u64) {
+            self.ring_peer();
+        }
+    }
+
+    #[cold]
+    fn ring_peer(&self) {
+        count(&self.endpoint.headers().own.reading.0.rings);
+        self.endpoint.peer_bells.writer.ring();
+    }
+
+    /// Tells the peer that nobody reads any more.
+    pub(crate) fn stop(&mut self) {
+        if self.endpoint.birth.is_here() {
+            self.endpoint.end_reading(ended::CLOSED);
+        }
+        self.end.get_or_insert(End {
+            reason: EndReason::Closed,
+            position: self.ring.position(),
+        });
+        self.stopped = true;
+        self.ring.forget();
+        self.bounce = self.bounce.take().map(|_| Bounce::default());
+    }
+}
+
+impl Drop for ReadHalf {
+    fn drop(&mut self) {
+        if self.endpoint.birth.is_here() {
+            self.endpoint.end_reading(ended::CLOSED);
+        }
+    }
+}
+
+/// A reader that waits for `want` bytes.
+#[derive(Debug)]
+pub(crate) struct ReadWait<'a> {
+    pub(crate) half: &'a mut ReadHalf,
+    pub(crate) want: usize,
+}
+
+impl Waiting for ReadWait<'_> {
+    type News = Readable;
+
+    #[inline]
+    fn look(&mut self) -> Option<io::Result<Readable>> {
+        self.half.look(self.want)
+    }
+
+    fn arm(&mut self) {
+        let at = self.half.ring.wake_at(self.want as u64);
+        wait::arm::<Std>(&self.half.endpoint.headers().own.wake_at_tail.0, at);
+    }
+
+    fn disarm(&mut self) {
+        wait::disarm::<Std>(&self.half.endpoint.headers().own.wake_at_tail.0);
+    }
+
+    fn nudge(&mut self) {
+        if self.half.ring.blocks_writer(self.half.endpoint.headers()) {
+            self.half.ring_peer();
+        }
+    }
+
+    fn look_at_link(&mut self) {
+        self.half.endpoint.look_at_link();
+    }
+
+    fn count_sleep(&self) {
+        count(&self.half.endpoint.headers().own.reading.0.sleeps);
+    }
+
+    fn count_spin(&self) {
+        count(&self.half.endpoint.headers().own.reading.0.spins);
+    }
+}

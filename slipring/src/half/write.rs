@@ -1,0 +1,298 @@
+//! The writing half.
+
+use super::{Waiting, forked};
+use crate::end::{End, EndReason, write_error};
+use crate::endpoint::{Endpoint, local};
+use crate::ring::{Look, Producer, Std, count, ended, load_peer};
+use crate::sys::clock;
+use crate::wait;
+use std::io;
+use std::sync::Arc;
+
+/// A large write is published in parts of this many bytes, so that the reader's copy overlaps the writer's.
+pub(crate) const PART: usize = 64 * 1024;
+
+/// What a look of a writer found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// As much as was asked for.
+    Enough,
+    /// Some, and a reader that waits for bytes which are not published yet.
+    Starving,
+}
+
+#[derive(Debug)]
+pub(crate) struct WriteHalf {
+    endpoint: Arc<Endpoint>,
+    ring: Producer<Std>,
+    end: Option<End>,
+    /// When this half last looked at the link, in milliseconds of the coarse clock.
+    looked: u64,
+}
+
+impl WriteHalf {
+    pub(crate) fn new(endpoint: Arc<Endpoint>) -> WriteHalf {
+        WriteHalf {
+            ring: Producer::new(endpoint.outbox.capacity() as u64),
+            endpoint,
+            end: None,
+            looked: clock::coarse_millis(),
+        }
+    }
+
+    pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
+    }
+
+    pub(crate) fn position(&self) -> u64 {
+        self.ring.position()
+    }
+
+    pub(crate) fn end(&self) -> Option<End> {
+        self.end
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.ring.capacity() as usize
+    }
+
+    /// Bytes known to be free, without a look at the peer's header.
+    #[inline]
+    pub(crate) fn free(&self) -> usize {
+        self.ring.free() as usize
+    }
+
+    #[inline]
+    pub(crate) fn unpublished(&self) -> usize {
+        self.ring.unpublished() as usize
+    }
+
+    /// To be called before bytes are written: fails if the direction has ended, and looks whether the peer is still there
+    /// if no one has for a millisecond or more.
+    #[inline]
+    pub(crate) fn begin(&mut self) -> io::Result<()> {
+        if !self.endpoint.birth.is_here() {
+            return Err(forked());
+        }
+        if self.end.is_some() || self.endpoint.local() != local::OPEN {
+            return self.ended(Look::Pending);
+        }
+        let now = clock::coarse_millis();
+        if now != self.looked {
+            self.looked = now;
+            self.look_around()?;
+        }
+        if let Err(corrupt) = self.ring.rewind(self.endpoint.headers()) {
+            return self.poisoned(corrupt);
+        }
+        Ok(())
+    }
+
+    /// A writer that never fills its ring never looks at the peer; so it does now and then.
+    #[cold]
+    fn look_around(&mut self) -> io::Result<()> {
+        self.endpoint.look_at_link();
+        match self.look(0) {
+            Some(Err(e)) => Err(e),
+            _ => Ok(()),
+        }
+    }
+
+    /// Looks for `want` bytes of room. Everything written has been published, if `want` is not 0.
+    #[inline]
+    pub(crate) fn look(&mut self, want: usize) -> Option<io::Result<Room>> {
+        if !self.endpoint.birth.is_here() {
+            return Some(Err(forked()));
+        }
+        if self.end.is_some() || self.endpoint.local() != local::OPEN {
+            return Some(self.ended(Look::Pending));
+        }
+        let gone = self.endpoint.is_gone();
+        match self.ring.look(self.endpoint.headers(), want as u64, gone) {
+            Ok(Look::Ready) => Some(Ok(Room::Enough)),
+            Ok(Look::Starving) => Some(Ok(Room::Starving)),
+            Ok(Look::Pending) => None,
+            Ok(look) => Some(self.ended(look)),
+            Err(corrupt) => Some(self.poisoned(corrupt)),
+        }
+    }
+
+    #[cold]
+    fn poisoned<T>(&mut self, _: crate::ring::Corrupt) -> io::Result<T> {
+        self.endpoint.poison();
+        self.ended(Look::Pending)
+    }
+
+    /// Remembers how the direction ended, and puts it into the words of `std::io`.
+    #[cold]
+    fn ended<T>(&mut self, look: Look) -> io::Result<T> {
+        let end = *self.end.get_or_insert_with(|| {
+            let reason = match (look, self.endpoint.local()) {
+                (_, local::CLOSED | local::ABORTED) => EndReason::Closed,
+                (_, local::CORRUPT) => EndReason::Corrupt,
+                (Look::Ended(ended::CLOSED), _) => EndReason::ReaderGone,
+                (Look::Ended(ended::ABORTED), _) => EndReason::Aborted {
+                    code: load_peer::<Std, _>(&self.endpoint.headers().peer.published.0.code),
+                },
+                (Look::Ended(ended::POISONED), _) => EndReason::Rejected,
+                // A `stop` that no version of this protocol stores.
+                (Look::Ended(_), _) => EndReason::Corrupt,
+                _ => EndReason::PeerDied,
+            };
+            End {
+                reason,
+                position: self.ring.position(),
+            }
+        });
+        Err(write_error(end))
+    }
+
+    /// Copies `bytes` into the ring, where they have room, without publishing them.
+    #[inline]
+    pub(crate) fn copy_in(&mut self, bytes: &[u8]) {
+        assert!(bytes.len() <= self.free(), "more written than was free");
+        // SAFETY: this half is the one writer of the outbox, and slices of it (`grant`) borrow this half.
+        unsafe { self.endpoint.outbox.write(self.ring.offset(), bytes) };
+        self.ring.advance(bytes.len() as u64);
+    }
+
+    /// The next `len` free bytes, to be written in place and then taken by [`advance`](Self::advance).
+    #[inline]
+    pub(crate) fn grant(&mut self, len: usize) -> &mut [u8] {
+        assert!(len <= self.free(), "more granted than was free");
+        // SAFETY: this half is the one writer of the outbox; the span is free; the slice borrows this half exclusively, and
+        // `self` keeps the outbox alive.
+        unsafe { self.endpoint.outbox.slice_mut(self.ring.offset(), len) }
+    }
+
+    /// What [`grant`](Self::grant) would lend, to be looked at.
+    pub(crate) fn granted(&self, len: usize) -> &[u8] {
+        assert!(len <= self.free(), "more granted than was free");
+        // SAFETY: as in `grant`; while this borrow of the half lasts nobody writes.
+        unsafe { self.endpoint.outbox.slice_mut(self.ring.offset(), len) }
+    }
+
+    /// Takes `n` bytes that were written through a grant.
+    #[inline]
+    pub(crate) fn advance(&mut self, n: usize) {
+        self.ring.advance(n as u64);
+    }
+
+    /// Makes everything written visible, and wakes a reader that waits for it.
+    #[inline]
+    pub(crate) fn publish(&mut self) {
+        if self.endpoint.birth.is_here() && self.ring.publish(self.endpoint.headers()) {
+            self.ring_peer();
+        }
+    }
+
+    #[cold]
+    fn ring_peer(&self) {
+        count(&self.endpoint.headers().own.writing.0.rings);
+        self.endpoint.peer_bells.reader.ring();
+    }
+
+    /// Ends the direction in order.
+    pub(crate) fn finish(&mut self) {
+        self.publish();
+        if self.endpoint.birth.is_here() {
+            self.endpoint.end_writing(ended::CLOSED);
+        }
+        self.end.get_or_insert(End {
+            reason: EndReason::Finished,
+            position: self.ring.position(),
+        });
+    }
+
+    /// Ends the stream with a code.
+    pub(crate) fn abort(&mut self, code: u32) {
+        self.publish();
+        if self.endpoint.birth.is_here() {
+            self.endpoint.abort(code);
+        }
+        self.end.get_or_insert(End {
+            reason: EndReason::Closed,
+            position: self.ring.position(),
+        });
+    }
+
+    /// Whether the peer has consumed everything that was published, as last seen.
+    pub(crate) fn drained(&self) -> bool {
+        self.ring.drained()
+    }
+
+    /// Like [`look`](Self::look) for an empty ring, also after `finish`.
+    pub(crate) fn look_drained(&mut self) -> Option<io::Result<Room>> {
+        if self.drained() {
+            return Some(Ok(Room::Enough));
+        }
+        let finished = self.end.take_if(|end| end.reason == EndReason::Finished);
+        let look = self.look(self.capacity());
+        // The last bytes may have been consumed by a reader that is gone by now.
+        let outcome = match look {
+            Some(Err(e)) if self.ring.refresh(self.endpoint.headers()).is_ok() && self.drained() => {
+                drop(e);
+                Some(Ok(Room::Enough))
+            }
+            other => other,
+        };
+        if finished.is_some() {
+            self.end = finished;
+        }
+        outcome
+    }
+}
+
+impl Drop for WriteHalf {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+/// A writer that waits for `want` bytes of room.
+#[derive(Debug)]
+pub(crate) struct WriteWait<'a> {
+    pub(crate) half: &'a mut WriteHalf,
+    pub(crate) want: usize,
+    /// Waits until the peer has consumed everything, rather than for room.
+    pub(crate) drained: bool,
+}
+
+impl Waiting for WriteWait<'_> {
+    type News = Room;
+
+    #[inline]
+    fn look(&mut self) -> Option<io::Result<Room>> {
+        if self.drained {
+            self.half.look_drained()
+        } else {
+            self.half.look(self.want)
+        }
+    }
+
+    fn arm(&mut self) {
+        let want = if self.drained { self.half.capacity() } else { self.want };
+        let at = self.half.ring.wake_at(want as u64);
+        wait::arm::<Std>(&self.half.endpoint.headers().own.wake_at_head.0, at);
+    }
+
+    fn disarm(&mut self) {
+        wait::disarm::<Std>(&self.half.endpoint.headers().own.wake_at_head.0);
+    }
+
+    fn nudge(&mut self) {
+        // A starving reader is seen by `look`; there is nobody else to wake.
+    }
+
+    fn look_at_link(&mut self) {
+        self.half.endpoint.look_at_link();
+    }
+
+    fn count_sleep(&self) {
+        count(&self.half.endpoint.headers().own.writing.0.sleeps);
+    }
+
+    fn count_spin(&self) {
+        count(&self.half.endpoint.headers().own.writing.0.spins);
+    }
+}

@@ -1,0 +1,614 @@
+//! Connecting to a name: finding its socket, and whose it is, and the connection itself. The
+//! handshake comes after this.
+//!
+//! A socket is opened (as a place, `O_PATH`), judged, and connected to through that very
+//! descriptor: what was judged is what is connected to, even if somebody exchanges the file.
+//! Its owner must be trusted; who is at the other end then, the handshake asks the kernel.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, open};
+use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+
+use super::directory::{Places, Standing, kind_of};
+use super::spot::Candidate;
+use super::watch::Watch;
+use crate::error::{Error, Result};
+use crate::name::Name;
+
+/// How long a listener may take from binding its socket to setting its mode.
+const SETTLING: Duration = Duration::from_millis(20);
+
+/// Whoever waits looks at least this often, for the sake of what inotify does not tell. (Not in
+/// tests: they would not notice a lost event.)
+const SLOW_LOOK: Duration = Duration::from_secs(if cfg!(test) { 3600 } else { 1 });
+
+/// Connects to a name. The socket returned is blocking, and closed on exec.
+///
+/// While the listener's backlog is full it waits, until the deadline. It does not wait for a name
+/// that nobody is bound to. `trusted_owner` is asked whether the socket may belong to that user.
+///
+/// # Errors
+///
+/// [`Error::NotBound`], with everything that was tried and passed over; [`Error::UntrustedPeer`];
+/// [`Error::Timeout`]; [`Error::PathTooLong`]; [`Error::NotSlipring`] for a socket that is no
+/// stream; [`Error::Os`], among others if this user may not connect.
+pub(crate) fn dial(name: &Name, deadline: Instant, trusted_owner: &dyn Fn(u32) -> bool) -> Result<OwnedFd> {
+    dial_in(&Places::from_env(), name, deadline, trusted_owner)
+}
+
+/// As [`dial`], with an environment of one's own.
+pub(crate) fn dial_in(
+    places: &Places,
+    name: &Name,
+    deadline: Instant,
+    trusted_owner: &dyn Fn(u32) -> bool,
+) -> Result<OwnedFd> {
+    let settled = Instant::now() + SETTLING;
+    loop {
+        match look_everywhere(&places.candidates(name)?, deadline, trusted_owner)? {
+            Look::Connected(socket) => return Ok(socket),
+            // Perhaps it is just being bound, and still has the mode that the umask left.
+            Look::Nobody(nobody) if nobody.denied.is_some() && Instant::now() < settled => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Look::Nobody(nobody) => return Err(nobody.into_error(name, Duration::ZERO)),
+        }
+    }
+}
+
+/// Connects to a name as soon as somebody is bound to it: waits for that until `until` (None: for
+/// ever), and then up to `connect_within` for a place in the backlog.
+///
+/// # Errors
+///
+/// As [`dial`], at once but for [`Error::NotBound`], which says how long was waited.
+pub(crate) fn dial_waiting(
+    name: &Name,
+    until: Option<Instant>,
+    connect_within: Duration,
+    trusted_owner: &dyn Fn(u32) -> bool,
+) -> Result<OwnedFd> {
+    dial_waiting_in(&Places::from_env(), name, until, connect_within, trusted_owner)
+}
+
+/// As [`dial_waiting`], with an environment of one's own.
+///
+/// Why no wake-up is lost: the watch is armed before each look, so whatever makes the look succeed
+/// either came before it, or is an event that ends the wait. There is one thing without an event:
+/// that `listen` is called on a socket that is bound. Only while there is a socket that does not
+/// take connections, it is looked at again after a pause; the pause grows from 1 ms and starts anew
+/// with every event, so that a listener which is about to listen is found at once, and a stale
+/// socket costs next to nothing. As long as there is no socket, there are no pauses, so they cannot
+/// cover up an event that was lost; only the slow look (once a second, and never in tests) would.
+pub(crate) fn dial_waiting_in(
+    places: &Places,
+    name: &Name,
+    until: Option<Instant>,
+    connect_within: Duration,
+    trusted_owner: &dyn Fn(u32) -> bool,
+) -> Result<OwnedFd> {
+    const FIRST_PAUSE: Duration = Duration::from_millis(1);
+    let candidates = places.candidates(name)?;
+    let sockets: Vec<&Path> = candidates
+        .iter()
+        .map(|candidate| candidate.spot.socket.as_path())
+        .collect();
+    let started = Instant::now();
+    let mut watch = Watch::new();
+    let mut pause = FIRST_PAUSE;
+    let mut denied_since = None;
+    loop {
+        let all_watched = watch.arm(sockets.iter().copied());
+        let deadline = after(connect_within);
+        // Judged after the watch was armed, each time: a directory may have come.
+        let nobody = match look_everywhere(&places.candidates(name)?, deadline, trusted_owner)? {
+            Look::Connected(socket) => return Ok(socket),
+            Look::Nobody(nobody) => nobody,
+        };
+        let now = Instant::now();
+        denied_since = nobody.denied.as_ref().and(denied_since.or(Some(now)));
+        let denied_for_good = denied_since.is_some_and(|since| now >= since + SETTLING);
+        if denied_for_good || until.is_some_and(|until| now >= until) {
+            return Err(nobody.into_error(name, started.elapsed()));
+        }
+        let pauses = nobody.refusing || !all_watched;
+        let next_look = now + if pauses { pause } else { SLOW_LOOK };
+        let event = watch.wait(Some(until.map_or(next_look, |until| until.min(next_look))))?;
+        pause = if event || !pauses {
+            FIRST_PAUSE
+        } else {
+            SLOW_LOOK.min(pause * 2)
+        };
+    }
+}
+
+/// That long from now; a year, if that is more than can be counted.
+fn after(duration: Duration) -> Instant {
+    let now = Instant::now();
+    let year = Duration::from_secs(365 * 24 * 60 * 60);
+    now.checked_add(duration.min(year)).unwrap_or(now)
+}
+
+/// What came of looking at every candidate.
+enum Look {
+    Connected(OwnedFd),
+    Nobody(Nobody),
+}
+
+/// Why nobody was found.
+#[derive(Default)]
+struct Nobody {
+    tried: Vec<PathBuf>,
+    passed_over: Vec<(PathBuf, String)>,
+    /// There is a socket that takes no connections: stale, or about to listen.
+    refusing: bool,
+    /// There is a socket that this user may not connect to, or not yet.
+    denied: Option<Error>,
+}
+
+impl Nobody {
+    fn into_error(self, name: &Name, waited: Duration) -> Error {
+        let Nobody {
+            tried,
+            passed_over,
+            denied,
+            ..
+        } = self;
+        denied.unwrap_or_else(|| Error::NotBound {
+            name: name.to_string(),
+            tried,
+            passed_over,
+            waited,
+        })
+    }
+}
+
+fn look_everywhere(candidates: &[Candidate], deadline: Instant, trusted_owner: &dyn Fn(u32) -> bool) -> Result<Look> {
+    let mut nobody = Nobody::default();
+    for candidate in candidates {
+        let path = &candidate.spot.socket;
+        nobody.tried.push(path.clone());
+        match &candidate.standing {
+            Standing::Safe => {}
+            Standing::Missing => continue,
+            Standing::Unusable(why) | Standing::Unsafe(why) => {
+                nobody.passed_over.push((candidate.directory.clone(), why.clone()));
+                continue;
+            }
+        }
+        let Some((socket, stat)) = find(candidate)? else {
+            continue;
+        };
+        if !trusted_owner(stat.st_uid) {
+            let why = format!("the {} {} is that user's", thing(&stat), path.display());
+            return Err(Error::UntrustedPeer { uid: stat.st_uid, why });
+        }
+        if !FileType::from_raw_mode(stat.st_mode).is_socket() {
+            nobody
+                .passed_over
+                .push((path.clone(), format!("it is {}, not a socket", kind_of(&stat))));
+            continue;
+        }
+        match knock(&socket, path, deadline)? {
+            Knock::Opened(socket) => return Ok(Look::Connected(socket)),
+            Knock::Gone => {}
+            Knock::Refused => {
+                let why = "nobody listens there: it is stale, or not listening yet";
+                nobody.passed_over.push((path.clone(), why.into()));
+                nobody.refusing = true;
+            }
+            Knock::Denied(error) => {
+                nobody.denied = Some(error);
+                nobody.refusing = true;
+            }
+        }
+    }
+    Ok(Look::Nobody(nobody))
+}
+
+/// For the text about a stranger's file.
+fn thing(stat: &Stat) -> &'static str {
+    if FileType::from_raw_mode(stat.st_mode).is_socket() {
+        "socket"
+    } else {
+        "file"
+    }
+}
+
+/// Opens what is at the candidate's path, as a place only. None if nothing is there. A link is
+/// followed only where the user gave the path.
+fn find(candidate: &Candidate) -> Result<Option<(OwnedFd, Stat)>> {
+    let path = candidate.spot.socket.as_path();
+    let mut flags = OFlags::PATH | OFlags::CLOEXEC;
+    if !candidate.follow_links {
+        flags |= OFlags::NOFOLLOW;
+    }
+    let found = match open(path, flags, Mode::empty()) {
+        Ok(found) => found,
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+        Err(errno) => return Err(Error::os_at("looking for the socket", path)(errno)),
+    };
+    let stat = fstat(&found).map_err(Error::os_at("looking at the socket", path))?;
+    Ok(Some((found, stat)))
+}
+
+/// What came of connecting to one socket.
+enum Knock {
+    Opened(OwnedFd),
+    Refused,
+    Gone,
+    Denied(Error),
+}
+
+/// Connects to the socket that was found at the path.
+fn knock(found: &OwnedFd, path: &Path, deadline: Instant) -> Result<Knock> {
+    const DOING: &str = "connecting";
+    let started = Instant::now();
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+        .map_err(Error::os("making a socket"))?;
+    // This thread's, not the process's: a thread can have descriptors of its own.
+    let mut way = PathBuf::from(format!("/proc/thread-self/fd/{}", found.as_raw_fd()));
+    loop {
+        // Else a full backlog blocks for ever. (Zero would mean no limit.)
+        let left = deadline
+            .saturating_duration_since(Instant::now())
+            .max(Duration::from_millis(1));
+        set_socket_timeout(&socket, Timeout::Send, Some(left)).map_err(Error::os("limiting the time to connect"))?;
+        match SocketAddrUnix::new(&way).and_then(|address| connect(&socket, &address)) {
+            Ok(()) => {
+                set_socket_timeout(&socket, Timeout::Send, None).map_err(Error::os("lifting the time limit"))?;
+                return Ok(Knock::Opened(socket));
+            }
+            Err(Errno::INTR) => {}
+            // The descriptor is open: so it is /proc that is not there, as in a bare chroot.
+            Err(Errno::NOENT | Errno::NOTDIR) if way != path => way = path.to_owned(),
+            Err(Errno::NOENT) => return Ok(Knock::Gone),
+            Err(Errno::CONNREFUSED) => return Ok(Knock::Refused),
+            Err(Errno::AGAIN) => {
+                let what = "connecting (the listener's backlog is full)";
+                return Err(Error::Timeout {
+                    what,
+                    after: started.elapsed(),
+                });
+            }
+            Err(errno @ (Errno::ACCESS | Errno::PERM)) => {
+                return Ok(Knock::Denied(Error::os_at(DOING, path)(errno)));
+            }
+            Err(Errno::PROTOTYPE) => return Err(Error::NotSlipring),
+            Err(errno) => return Err(Error::os_at(DOING, path)(errno)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::io;
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
+    use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+    use std::thread;
+
+    use rustix::net::sockopt::socket_timeout;
+
+    use super::super::binding::Binding;
+    use super::super::directory::testing::{is_root, name, places};
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    fn me(uid: u32) -> bool {
+        uid == rustix::process::geteuid().as_raw()
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + LONG
+    }
+
+    fn bind(places: &Places, text: &str) -> (Binding, UnixListener) {
+        let (binding, listener) = Binding::new_in(places, &name(text), 0o600, 16).unwrap();
+        (binding, UnixListener::from(listener))
+    }
+
+    /// Waits for the name without a limit, while `act` makes it come.
+    fn waiting_while(places: &Places, name: &Name, act: impl FnOnce() -> (Binding, OwnedFd)) {
+        thread::scope(|scope| {
+            let dialler = scope.spawn(|| dial_waiting_in(places, name, None, LONG, &me));
+            let _bound = act();
+            dialler.join().unwrap().unwrap();
+        });
+    }
+
+    #[test]
+    fn connects_and_leaves_a_blocking_socket_without_a_time_limit() {
+        let temporary = tempfile::tempdir().unwrap();
+        let places = places(temporary.path());
+        let (binding, listener) = bind(&places, "clock");
+        let socket = dial_in(&places, &name(r"Local\clock"), soon(), &me).unwrap();
+        assert_eq!(socket_timeout(&socket, Timeout::Send).unwrap(), None);
+        assert!(!rustix::fs::fcntl_getfl(&socket).unwrap().contains(OFlags::NONBLOCK));
+        assert!(
+            rustix::io::fcntl_getfd(&socket)
+                .unwrap()
+                .contains(rustix::io::FdFlags::CLOEXEC)
+        );
+        listener.accept().unwrap();
+        let peer = UnixStream::from(socket).peer_addr().unwrap();
+        assert_eq!(peer.as_pathname(), Some(binding.path()));
+    }
+
+    #[test]
+    fn finds_a_name_in_any_of_the_directories() {
+        let temporary = tempfile::tempdir().unwrap();
+        let all = places(temporary.path());
+        // The listener runs without XDG_RUNTIME_DIR.
+        let _bound = bind(
+            &Places {
+                xdg: None,
+                ..all.clone()
+            },
+            "clock",
+        );
+        dial_in(&all, &name("clock"), soon(), &me).unwrap();
+    }
+
+    #[test]
+    fn a_name_that_is_not_bound_lists_what_was_tried() {
+        let temporary = tempfile::tempdir().unwrap();
+        let places = places(temporary.path());
+        let result = dial_in(&places, &name("clock"), soon(), &me);
+        let Err(Error::NotBound {
+            name, tried, waited, ..
+        }) = result
+        else {
+            panic!("{result:?}")
+        };
+        assert_eq!((name.as_str(), waited), ("Local/clock", Duration::ZERO));
+        assert_eq!(tried.len(), 3);
+        assert_eq!(tried[0], places.xdg.unwrap().join("slipring/clock.sock"));
+    }
+
+    #[test]
+    fn a_stale_socket_is_not_bound_and_said_to_be_stale() {
+        let temporary = tempfile::tempdir().unwrap();
+        let places = places(temporary.path());
+        let path = places
+            .for_binding(crate::name::Scope::Local)
+            .unwrap()
+            .join("clock.sock");
+        drop(UnixListener::bind(&path).unwrap());
+        let error = dial_in(&places, &name("clock"), soon(), &me).unwrap_err();
+        let Error::NotBound { passed_over, .. } = &error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(passed_over[0].0, path);
+        assert!(error.to_string().contains("stale"), "{error}");
+        assert_eq!(io::Error::from(error).kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn an_unsafe_directory_is_reported_and_not_used() {
+        let temporary = tempfile::tempdir().unwrap();
+        let places = places(temporary.path());
+        let (binding, listener) = bind(&places, "clock");
+        let directory = binding.path().parent().unwrap();
+        fs::set_permissions(directory, Permissions::from_mode(0o755)).unwrap();
+        let error = dial_in(&places, &name("clock"), soon(), &me).unwrap_err();
+        assert!(matches!(error, Error::NotBound { .. }), "{error:?}");
+        assert!(error.to_string().contains("0755"), "{error}");
+        assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn the_owner_of_the_socket_must_be_trusted() {
+        let temporary = tempfile::tempdir().unwrap();
+        let places = places(temporary.path());
+        let (binding, listener) = bind(&places, "clock");
+        let nobody = |_| false;
+        let result = dial_in(&places, &name("clock"), soon(), &nobody);
+        assert!(
+            matches!(result, Err(Error::UntrustedPeer { uid, .. }) if me(uid)),
+            "{result:?}"
+        );
+        if is_root() {
+            chown(binding.path(), Some(12345), None).unwrap();
+            let result = dial_in(&places, &name("clock"), soon(), &me);
+            assert!(
+                matches!(result, Err(Error::UntrustedPeer { uid: 12345, .. })),
+                "{result:?}"
+            );
+            dial_in(&places, &name("clock"), soon(), &|uid| uid == 12345).unwrap();
+            listener.accept().unwrap();
+        }
+        assert_eq!(
+            listener.accept().unwrap_err().kind(),
+            io::ErrorKind::WouldBlock,
+            "nobody had connected"
+        );
+    }
+
+    #[test]
+    fn links_are_followed_in_paths_only() {
+        let temporary = tempfile::tempdir().unwrap();
+        let places = places(temporary.path());
+        let (binding, _listener) = bind(&places, "clock");
+        symlink(binding.path(), binding.path().with_file_name("link.sock")).unwrap();
+        let error = dial_in(&places, &name("link"), soon(), &me).unwrap_err();
+        assert!(
+            error.to_string().contains("it is a symbolic link, not a socket"),
+            "{error}"
+        );
+
+        let link = temporary.path().join("link");
+        symlink(binding.path(), &link).unwrap();
+        dial_in(&places, &name(&link), soon(), &me).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_stream_socket_is_told_apart() {
+        let temporary = tempfile::tempdir().unwrap();
+        let places = places(temporary.path());
+        let path = temporary.path().join("x");
+        fs::write(&path, "").unwrap();
+        let error = dial_in(&places, &name(&path), soon(), &me).unwrap_err();
+        assert!(error.to_string().contains("a regular file, not a socket"), "{error}");
+        fs::remove_file(&path).unwrap();
+        let _datagrams = UnixDatagram::bind(&path).unwrap();
+        assert!(matches!(
+            dial_in(&places, &name(&path), soon(), &me),
+            Err(Error::NotSlipring)
+        ));
+    }
+
+    #[test]
+    fn a_full_backlog_ends_at_the_deadline() {
+        let temporary = tempfile::tempdir().unwrap();
+        let places = places(temporary.path());
+        let name = name("clock");
+        let (_binding, listener) = Binding::new_in(&places, &name, 0o600, 1).unwrap();
+        let listener = UnixListener::from(listener);
+        let limit = Duration::from_millis(100);
+        let mut waiting = Vec::new();
+        let (error, took) = loop {
+            let started = Instant::now();
+            match dial_in(&places, &name, started + limit, &me) {
+                Ok(socket) => waiting.push(socket),
+                Err(error) => break (error, started.elapsed()),
+            }
+        };
+        assert!(!waiting.is_empty() && waiting.len() < 10, "{}", waiting.len());
+        assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
+        assert!(error.to_string().contains("backlog is full"), "{error}");
+        // The kernel counts in ticks of up to 10 ms.
+        assert!(took >= limit - Duration::from_millis(10), "{took:?}");
+
+        // Somebody is accepted, and the next goes through, deadline or not.
+        thread::scope(|scope| {
+            let dialler = scope.spawn(|| dial_in(&places, &name, soon(), &me));
+            listener.accept().unwrap();
+            dialler.join().unwrap().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_listener_that_goes_while_somebody_is_in_line_is_no_hang() {
+        let temporary = tempfile::tempdir().unwrap();
+        let places = places(temporary.path());
+        let name = name("clock");
+        let (binding, listener) = Binding::new_in(&places, &name, 0o600, 0).unwrap();
+        let _first = dial_in(&places, &name, soon(), &me).unwrap();
+        thread::scope(|scope| {
+            let dialler = scope.spawn(|| dial_in(&places, &name, soon(), &me));
+            drop((listener, binding));
+            let result = dialler.join().unwrap();
+            assert!(matches!(result, Err(Error::NotBound { .. })), "{result:?}");
+        });
+    }
+
+    #[test]
+    fn waits_until_the_name_is_bound() {
+        let temporary = tempfile::tempdir().unwrap();
+        let places = places(temporary.path());
+        places.for_binding(crate::name::Scope::Local).unwrap();
+        let name = name("clock");
+        waiting_while(&places, &name, || {
+            thread::sleep(Duration::from_millis(50));
+            Binding::new_in(&places, &name, 0o600, 16).unwrap()
+        });
+    }
+
+    #[test]
+    fn waits_for_a_directory_that_does_not_exist_yet() {
+        let temporary = tempfile::tempdir().unwrap();
+        let mut places = places(temporary.path());
+        let clock = name("clock");
+        waiting_while(&places, &clock, || {
+            thread::sleep(Duration::from_millis(50));
+            Binding::new_in(&places, &clock, 0o600, 16).unwrap()
+        });
+
+        // Not even its parents: logind makes /run/user/UID when the user comes.
+        places.xdg = None;
+        let user = places.run.join("user").join(places.uid.to_string());
+        waiting_while(&places, &clock, || {
+            thread::sleep(Duration::from_millis(20));
+            fs::create_dir(user.parent().unwrap()).unwrap();
+            thread::sleep(Duration::from_millis(20));
+            fs::create_dir(&user).unwrap();
+            Binding::new_in(&places, &clock, 0o600, 16).unwrap()
+        });
+
+        let path = temporary.path().join("a/b/c/socket");
+        waiting_while(&places, &name(&path), || {
+            thread::sleep(Duration::from_millis(20));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            Binding::new_in(&places, &name(&path), 0o600, 16).unwrap()
+        });
+    }
+
+    #[test]
+    fn waits_past_a_stale_socket_and_an_unsafe_directory() {
+        let temporary = tempfile::tempdir().unwrap();
+        let places = places(temporary.path());
+        let clock = name("clock");
+        let directory = places.for_binding(crate::name::Scope::Local).unwrap();
+        drop(UnixListener::bind(directory.join("clock.sock")).unwrap());
+        fs::set_permissions(&directory, Permissions::from_mode(0o755)).unwrap();
+        waiting_while(&places, &clock, || {
+            thread::sleep(Duration::from_millis(20));
+            fs::set_permissions(&directory, Permissions::from_mode(0o700)).unwrap();
+            thread::sleep(Duration::from_millis(20));
+            Binding::new_in(&places, &clock, 0o600, 16).unwrap()
+        });
+    }
+
+    #[test]
+    fn no_creation_is_missed_at_any_moment() {
+        for round in 0..100 {
+            let temporary = tempfile::tempdir().unwrap();
+            let places = places(temporary.path());
+            let name = name("clock");
+            waiting_while(&places, &name, || {
+                thread::sleep(Duration::from_micros(10 * round));
+                Binding::new_in(&places, &name, 0o600, 16).unwrap()
+            });
+        }
+    }
+
+    #[test]
+    fn a_socket_that_does_not_listen_yet_is_tried_again() {
+        let temporary = tempfile::tempdir().unwrap();
+        let places = places(temporary.path());
+        let path = temporary.path().join("x");
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+        rustix::net::bind(&socket, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+        thread::scope(|scope| {
+            let dialler = scope.spawn(|| dial_waiting_in(&places, &name(&path), None, LONG, &me));
+            thread::sleep(Duration::from_millis(20));
+            // No event comes of this.
+            rustix::net::listen(&socket, 1).unwrap();
+            dialler.join().unwrap().unwrap();
+        });
+    }
+
+    #[test]
+    fn waiting_ends_and_says_how_long_it_was() {
+        let temporary = tempfile::tempdir().unwrap();
+        let places = places(temporary.path());
+        let wait = Duration::from_millis(30);
+        let path = temporary.path().join("stale");
+        drop(UnixListener::bind(&path).unwrap());
+        for text in [Path::new("clock"), &path] {
+            let until = Some(Instant::now() + wait);
+            let result = dial_waiting_in(&places, &name(text), until, LONG, &me);
+            let Err(Error::NotBound { waited, tried, .. }) = result else {
+                panic!("{result:?}")
+            };
+            assert!(waited >= wait && !tried.is_empty(), "{waited:?}");
+        }
+    }
+}

@@ -1,0 +1,493 @@
+//! The lock file beside a socket: it decides whether the socket is live or stale.
+//!
+//! Whoever is bound holds an exclusive `flock` on it. The kernel lets go of that when the process
+//! ends, however it ends, so a lock that is free means that nobody is bound. The file itself stays:
+//! if it were removed, two processes could hold "the" lock on two different files.
+//!
+//! It contains the holder's process id and a newline, and a second line `paired` once two have met
+//! in a rendezvous. That is for people and for error texts: only the lock decides.
+//!
+//! Looking takes a shared lock for a moment, without waiting. Somebody who wants to bind
+//! meanwhile can tell that from a holder (a shared lock beside it is granted), and tries again.
+//!
+//! Whoever may open the file may lock it. So another user can keep a global name from being bound,
+//! as by binding it first; nobody can make a name appear free that is held, or take it over.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FileType, FlockOperation, Mode, OFlags, Stat, fchmod, flock, fstat, ftruncate, lstat, open};
+use rustix::io::{Errno, pread, pwrite};
+use rustix::process::{Pid, test_kill_process};
+
+use super::directory::kind_of;
+use crate::error::{Error, Result};
+use crate::name::Name;
+
+/// The second line of a lock file whose rendezvous has taken place.
+const PAIRED: &str = "paired\n";
+/// No lock file of ours is longer.
+const LONGEST: usize = 64;
+/// How long somebody else's look at the lock may last.
+const LOOKS_LAST: Duration = Duration::from_millis(100);
+/// How long a new holder may take to write its process id.
+const WRITING_LASTS: Duration = Duration::from_millis(10);
+
+/// NONBLOCK, because opening a FIFO would wait otherwise.
+const CAREFULLY: OFlags = OFlags::CLOEXEC
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY);
+
+/// A lock that this process holds, until it is let go of or dropped.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    file: OwnedFd,
+}
+
+/// What a look at a lock file tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum LockState {
+    /// Somebody is bound.
+    Held {
+        /// The process, if it can be told and is one that can be seen from here.
+        pid: Option<u32>,
+        /// Whether two have met in a rendezvous.
+        paired: bool,
+    },
+    /// Nobody is bound. (Also if there is no lock file.)
+    Free,
+    /// It cannot be told, and why.
+    Unreadable(String),
+}
+
+impl Lock {
+    /// Takes the lock that decides over a name and writes this process's id into it. `uid` is this
+    /// user.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NameInUse`] if somebody else holds it; [`Error::Os`] if it cannot be opened or
+    /// written, or belongs to another user, or is not a lock file (it is not touched then).
+    pub(crate) fn acquire(path: &Path, name: &Name, uid: u32) -> Result<Lock> {
+        let give_up = Instant::now() + LOOKS_LAST;
+        let mut pause = Duration::from_micros(200);
+        loop {
+            let file = open_or_create(path, name)?;
+            match try_exclusive(&file).map_err(Error::os_at("locking", path))? {
+                Attempt::Mine => {
+                    let stat = fstat(&file).map_err(Error::os_at("looking at the lock file", path))?;
+                    check(path, &file, &stat, uid)?;
+                    // Somebody may have removed the file in between; then this lock is worth
+                    // nothing.
+                    if lstat(path).is_ok_and(|at_path| same_file(&at_path, &stat)) {
+                        return Lock { file }.sign(path);
+                    }
+                }
+                Attempt::Held => return Err(in_use(name, read_held(&file).0)),
+                Attempt::LookedAt => {}
+            }
+            if Instant::now() >= give_up {
+                return Err(in_use(name, None));
+            }
+            std::thread::sleep(pause);
+            pause = pause * 3 / 2;
+        }
+    }
+
+    /// Notes that two have met, so that a third can be told.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] if it cannot be written.
+    pub(crate) fn mark_paired(&self) -> Result<()> {
+        let text = format!("{}\n{PAIRED}", std::process::id());
+        write_all(&self.file, &text).map_err(Error::os("writing the lock file"))
+    }
+
+    /// Lets go of the lock. To be called only in the process that took it: in a forked child it
+    /// would let go of the parent's. Dropping closes the descriptor, which is enough if no forked
+    /// child has it too.
+    pub(crate) fn release(&self) {
+        // Emptied first: what it says must not be taken for something about the next holder.
+        let _ = ftruncate(&self.file, 0);
+        let _ = flock(&self.file, FlockOperation::Unlock);
+    }
+
+    fn sign(self, path: &Path) -> Result<Lock> {
+        ftruncate(&self.file, 0)
+            .and_then(|()| write_all(&self.file, &format!("{}\n", std::process::id())))
+            .map_err(Error::os_at("writing the lock file", path))?;
+        Ok(self)
+    }
+}
+
+/// Whether somebody is bound, by the lock file at `path`. Waits for nobody (but up to 10 ms for a
+/// holder to write its process id), changes nothing, and leaves no lock behind.
+pub(crate) fn lock_state(path: &Path) -> LockState {
+    let file = match open(path, OFlags::RDONLY | CAREFULLY, Mode::empty()) {
+        Ok(file) => file,
+        Err(Errno::NOENT) => return LockState::Free,
+        Err(errno) => {
+            return LockState::Unreadable(format!("the lock file cannot be opened: {errno}"));
+        }
+    };
+    match fstat(&file) {
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode).is_file() => {}
+        Ok(stat) => return LockState::Unreadable(format!("the lock file is {}", kind_of(&stat))),
+        Err(errno) => {
+            return LockState::Unreadable(format!("the lock file cannot be looked at: {errno}"));
+        }
+    }
+    match try_shared(&file) {
+        Ok(true) => LockState::Free,
+        Ok(false) => {
+            let (pid, paired) = read_held(&file);
+            LockState::Held { pid, paired }
+        }
+        Err(errno) => LockState::Unreadable(format!("the lock file cannot be locked: {errno}")),
+    }
+}
+
+enum Attempt {
+    Mine,
+    Held,
+    /// Somebody looks at it, or did until just now: to be tried again.
+    LookedAt,
+}
+
+fn try_exclusive(file: &OwnedFd) -> rustix::io::Result<Attempt> {
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Attempt::Mine),
+        Err(Errno::WOULDBLOCK) if try_shared(file)? => Ok(Attempt::LookedAt),
+        Err(Errno::WOULDBLOCK) => Ok(Attempt::Held),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Whether nobody holds the lock exclusively. The shared lock is let go of at once.
+fn try_shared(file: &OwnedFd) -> rustix::io::Result<bool> {
+    match flock(file, FlockOperation::NonBlockingLockShared) {
+        // Explicitly, and not by closing: a child forked meanwhile would keep it.
+        Ok(()) => flock(file, FlockOperation::Unlock).map(|()| true),
+        Err(Errno::WOULDBLOCK) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Opens the lock file for writing; makes it, if it is not there.
+fn open_or_create(path: &Path, name: &Name) -> Result<OwnedFd> {
+    let flags = OFlags::RDWR | CAREFULLY;
+    let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
+    for _ in 0..100 {
+        // Without CREATE first: in a sticky directory fs.protected_regular refuses CREATE for a
+        // file of another user.
+        match open(path, flags, Mode::empty()) {
+            Ok(file) => return Ok(file),
+            Err(Errno::NOENT) => {}
+            Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => {
+                let what = lstat(path).map_or("a file", |stat| kind_of(&stat));
+                return Err(not_ours(path, &format!("is {what}")));
+            }
+            Err(errno @ (Errno::ACCESS | Errno::PERM)) => {
+                return Err(match lock_state(path) {
+                    LockState::Held { pid, .. } => in_use(name, pid),
+                    _ => Error::os_at("opening the lock file", path)(errno),
+                });
+            }
+            Err(errno) => return Err(Error::os_at("opening the lock file", path)(errno)),
+        }
+        // Exclusively: then it is this process that must set the mode, whatever the umask.
+        match open(path, flags | OFlags::CREATE | OFlags::EXCL, mode) {
+            Ok(file) => {
+                fchmod(&file, mode).map_err(Error::os_at("setting the mode of the lock file", path))?;
+                return Ok(file);
+            }
+            Err(Errno::EXIST) => {}
+            Err(errno) => return Err(Error::os_at("making the lock file", path)(errno)),
+        }
+    }
+    Err(not_ours(path, "comes and goes"))
+}
+
+/// Whether the file is a lock file that this user may write to: it could be a file that has this
+/// name by chance (`Cargo.lock` beside a path name `Cargo`), or a trap laid by another user.
+fn check(path: &Path, file: &OwnedFd, stat: &Stat, uid: u32) -> Result<()> {
+    if !FileType::from_raw_mode(stat.st_mode).is_file() {
+        return Err(not_ours(path, &format!("is {}", kind_of(stat))));
+    }
+    if stat.st_uid != uid {
+        return Err(not_ours(
+            path,
+            &format!("belongs to user {}, not to user {uid}", stat.st_uid),
+        ));
+    }
+    if stat.st_nlink > 1 {
+        return Err(not_ours(path, "has a second name elsewhere"));
+    }
+    let text = read(file).map_err(Error::os_at("reading the lock file", path))?;
+    if !text.is_empty() && parse(&text).is_none() {
+        return Err(not_ours(path, "has contents that are not slipring's"));
+    }
+    Ok(())
+}
+
+fn not_ours(path: &Path, why: &str) -> Error {
+    let text = format!(
+        "{} is in the way: it {why}. It was not touched; remove it, or choose another name",
+        path.display()
+    );
+    Error::Os {
+        doing: "locking the name",
+        source: std::io::Error::new(std::io::ErrorKind::AlreadyExists, text),
+    }
+}
+
+fn in_use(name: &Name, pid: Option<u32>) -> Error {
+    Error::NameInUse {
+        name: name.to_string(),
+        pid,
+    }
+}
+
+/// Whether two looks found the same file.
+pub(crate) fn same_file(one: &Stat, other: &Stat) -> bool {
+    (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+}
+
+/// What the holder wrote. A holder that was killed leaves its text to the next, who replaces it
+/// only after taking the lock; so what was written by a process that is gone is read again for a
+/// little.
+fn read_held(file: &OwnedFd) -> (Option<u32>, bool) {
+    let give_up = Instant::now() + WRITING_LASTS;
+    loop {
+        let written = read(file).ok().as_deref().and_then(parse);
+        match written {
+            Some((pid, paired)) if is_alive(pid) => return (Some(pid), paired),
+            // Still not: it was written in another PID namespace, and the number means nothing
+            // here.
+            Some((_, paired)) if Instant::now() >= give_up => return (None, paired),
+            None if Instant::now() >= give_up => return (None, false),
+            _ => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+}
+
+fn is_alive(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
+}
+
+/// The contents, or (of a long file, which is none of ours) a part that is too long.
+fn read(file: &OwnedFd) -> rustix::io::Result<Vec<u8>> {
+    let mut buffer = [0; LONGEST + 1];
+    let count = pread(file, &mut buffer, 0)?;
+    Ok(buffer.iter().take(count).copied().collect())
+}
+
+/// The process id, and whether two have met.
+fn parse(text: &[u8]) -> Option<(u32, bool)> {
+    let (pid, rest) = std::str::from_utf8(text).ok()?.split_once('\n')?;
+    let paired = match rest {
+        "" => false,
+        PAIRED => true,
+        _ => return None,
+    };
+    // `parse` alone would take a plus sign.
+    let digits = pid.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| pid.parse().ok())?.map(|pid| (pid, paired))
+}
+
+/// Writes at the start. (A few bytes into a regular file are written at once, or not for want of
+/// space.)
+fn write_all(file: &OwnedFd, text: &str) -> rustix::io::Result<()> {
+    match pwrite(file, text.as_bytes(), 0)? {
+        count if count == text.len() => Ok(()),
+        _ => Err(Errno::NOSPC),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, chown, symlink};
+    use std::os::unix::net::UnixListener;
+    use std::path::PathBuf;
+    use std::thread;
+
+    use super::super::directory::testing::{is_root, name};
+    use super::*;
+
+    fn lock_file() -> (tempfile::TempDir, PathBuf) {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("x.lock");
+        (temporary, path)
+    }
+
+    fn acquire(path: &Path) -> Result<Lock> {
+        Lock::acquire(path, &name("x"), rustix::process::geteuid().as_raw())
+    }
+
+    #[test]
+    fn is_held_by_one_says_by_whom_and_is_free_afterwards() {
+        let (_temporary, path) = lock_file();
+        assert_eq!(lock_state(&path), LockState::Free);
+        let lock = acquire(&path).unwrap();
+        let me = std::process::id();
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{me}\n"));
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o644);
+        assert_eq!(
+            lock_state(&path),
+            LockState::Held {
+                pid: Some(me),
+                paired: false
+            }
+        );
+        let second = acquire(&path);
+        assert!(
+            matches!(second, Err(Error::NameInUse { pid: Some(pid), .. }) if pid == me),
+            "{second:?}"
+        );
+
+        lock.mark_paired().unwrap();
+        assert_eq!(
+            lock_state(&path),
+            LockState::Held {
+                pid: Some(me),
+                paired: true
+            }
+        );
+        lock.release();
+        assert_eq!(lock_state(&path), LockState::Free);
+        drop(lock);
+        let again = acquire(&path).unwrap();
+        assert_eq!(
+            lock_state(&path),
+            LockState::Held {
+                pid: Some(me),
+                paired: false
+            }
+        );
+        drop(again);
+        assert_eq!(lock_state(&path), LockState::Free);
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn what_a_killed_holder_wrote_is_not_said_of_the_next() {
+        let (_temporary, path) = lock_file();
+        // No process has a number this high (the kernel's own limit is 2^22).
+        fs::write(&path, "2147483000\npaired\n").unwrap();
+        let held = fs::File::open(&path).unwrap();
+        held.try_lock().unwrap();
+        thread::scope(|scope| {
+            let look = scope.spawn(|| lock_state(&path));
+            fs::write(&path, format!("{}\n", std::process::id())).unwrap();
+            let pid = Some(std::process::id());
+            assert_eq!(look.join().unwrap(), LockState::Held { pid, paired: false });
+        });
+        // But if that is all that ever comes, it was written where the numbers are others.
+        fs::write(&path, "2147483000\npaired\n").unwrap();
+        assert_eq!(
+            lock_state(&path),
+            LockState::Held {
+                pid: None,
+                paired: true
+            }
+        );
+    }
+
+    #[test]
+    fn a_descriptor_that_a_forked_child_still_has_does_not_keep_it() {
+        let (_temporary, path) = lock_file();
+        let lock = acquire(&path).unwrap();
+        let _in_the_child = lock.file.try_clone().unwrap();
+        lock.release();
+        drop(lock);
+        acquire(&path).unwrap();
+    }
+
+    #[test]
+    fn a_look_is_not_taken_for_a_holder() {
+        let (_temporary, path) = lock_file();
+        drop(acquire(&path).unwrap());
+        let look = fs::File::open(&path).unwrap();
+        look.try_lock_shared().unwrap();
+        thread::scope(|scope| {
+            let taken = scope.spawn(|| acquire(&path));
+            thread::sleep(Duration::from_millis(5));
+            look.unlock().unwrap();
+            taken.join().unwrap().unwrap();
+        });
+        // A look that does not end is given up on, and nothing hangs.
+        look.try_lock_shared().unwrap();
+        assert!(matches!(acquire(&path), Err(Error::NameInUse { pid: None, .. })));
+        assert_eq!(lock_state(&path), LockState::Free);
+    }
+
+    #[test]
+    fn looks_and_takers_at_once_end_with_one_holder() {
+        let (_temporary, path) = lock_file();
+        for _ in 0..20 {
+            thread::scope(|scope| {
+                let takers: Vec<_> = (0..4).map(|_| scope.spawn(|| acquire(&path))).collect();
+                for _ in 0..20 {
+                    lock_state(&path);
+                }
+                let results: Vec<_> = takers.into_iter().map(|taker| taker.join().unwrap()).collect();
+                assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
+            });
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_none_of_ours_is_not_touched() {
+        let (temporary, path) = lock_file();
+        for contents in ["version = 4\n", "12", "12\n\n", "+1\n", "\n", "-1\npaired\n"] {
+            fs::write(&path, contents).unwrap();
+            let error = acquire(&path).unwrap_err();
+            assert!(error.to_string().contains("not slipring's"), "{contents:?}: {error}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), contents);
+        }
+        for contents in ["", "1\n", "4294967295\npaired\n"] {
+            fs::write(&path, contents).unwrap();
+            acquire(&path).unwrap();
+        }
+        fs::hard_link(&path, temporary.path().join("other")).unwrap();
+        assert!(acquire(&path).unwrap_err().to_string().contains("second name"));
+        fs::remove_file(&path).unwrap();
+        symlink(temporary.path().join("other"), &path).unwrap();
+        assert!(acquire(&path).unwrap_err().to_string().contains("symbolic link"));
+        assert!(matches!(lock_state(&path), LockState::Unreadable(_)));
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(acquire(&path).unwrap_err().to_string().contains("a directory"));
+        fs::remove_dir(&path).unwrap();
+        let _socket = UnixListener::bind(&path).unwrap();
+        assert!(acquire(&path).unwrap_err().to_string().contains("a socket"));
+    }
+
+    #[test]
+    fn a_fifo_does_not_make_anybody_hang() {
+        let (_temporary, path) = lock_file();
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, Mode::RUSR | Mode::WUSR).unwrap();
+        assert_eq!(
+            lock_state(&path),
+            LockState::Unreadable("the lock file is a FIFO".into())
+        );
+        assert!(acquire(&path).unwrap_err().to_string().contains("FIFO"));
+    }
+
+    #[test]
+    fn a_lock_file_of_another_user_is_refused() {
+        let (_temporary, path) = lock_file();
+        drop(acquire(&path).unwrap());
+        if !is_root() {
+            return;
+        }
+        chown(&path, Some(12345), None).unwrap();
+        let error = acquire(&path).unwrap_err();
+        assert!(error.to_string().contains("belongs to user 12345"), "{error}");
+    }
+}

@@ -1,0 +1,200 @@
+//! The two messages of the handshake, byte by byte: `docs/layout.md`.
+
+use crate::sys::bell;
+
+/// What every message begins with.
+const MAGIC: [u8; 8] = *b"slipring";
+
+/// Both messages have this length.
+pub(crate) const LEN: usize = 96;
+
+/// The longest application protocol, in bytes.
+pub(crate) const MAX_PROTOCOL: usize = 64;
+
+/// The lowest and the highest version of the handshake and the layout that this build speaks.
+pub(crate) const VERSIONS: (u16, u16) = (1, 1);
+
+const HELLO: u32 = 1;
+const VERDICT: u32 = 2;
+
+/// What a side says of itself. Its descriptors come with it: outbox, the reader's bell, the writer's bell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hello {
+    pub(crate) versions: (u16, u16),
+    pub(crate) capacity: u64,
+    pub(crate) header_len: u32,
+    pub(crate) bells: bell::Kind,
+    pub(crate) protocol: Vec<u8>,
+}
+
+/// Why a side refuses. The numbers are the wire's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Refusal {
+    /// No version in common; the detail is `lowest-highest`.
+    Version = 1,
+    /// Another application protocol; the detail is the one that was expected.
+    Protocol = 2,
+    /// The capacity is not allowed; the detail says what is.
+    Capacity = 3,
+    /// Not a user that is allowed.
+    User = 4,
+    /// The descriptors or the memory are not what they should be; the detail says which.
+    Descriptors = 5,
+    /// The refusing side lacks memory or descriptors itself.
+    Resources = 6,
+    /// Anything that a newer version may add.
+    Other = 7,
+}
+
+/// How a side judges the other's hello.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Accepted,
+    Refused(Refusal, Vec<u8>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Message {
+    Hello(Hello),
+    Verdict(Verdict),
+}
+
+/// Not a message of this protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Malformed;
+
+impl Message {
+    pub(crate) fn encode(&self) -> [u8; LEN] {
+        let mut bytes = [0; LEN];
+        bytes[..8].copy_from_slice(&MAGIC);
+        match self {
+            Message::Hello(hello) => {
+                bytes[8..12].copy_from_slice(&HELLO.to_le_bytes());
+                bytes[12..14].copy_from_slice(&hello.versions.0.to_le_bytes());
+                bytes[14..16].copy_from_slice(&hello.versions.1.to_le_bytes());
+                bytes[16..24].copy_from_slice(&hello.capacity.to_le_bytes());
+                bytes[24..28].copy_from_slice(&hello.header_len.to_le_bytes());
+                bytes[28] = hello.bells.to_wire();
+                put_text(&mut bytes, &hello.protocol);
+            }
+            Message::Verdict(verdict) => {
+                bytes[8..12].copy_from_slice(&VERDICT.to_le_bytes());
+                if let Verdict::Refused(why, detail) = verdict {
+                    bytes[12..16].copy_from_slice(&(*why as u32).to_le_bytes());
+                    put_text(&mut bytes, detail);
+                }
+            }
+        }
+        bytes
+    }
+
+    pub(crate) fn decode(bytes: &[u8; LEN]) -> Result<Message, Malformed> {
+        if bytes[..8] != MAGIC {
+            return Err(Malformed);
+        }
+        let text = get_text(bytes)?;
+        match u32_at(bytes, 8) {
+            HELLO => Ok(Message::Hello(Hello {
+                versions: (u16_at(bytes, 12), u16_at(bytes, 14)),
+                capacity: u64::from(u32_at(bytes, 16)) | u64::from(u32_at(bytes, 20)) << 32,
+                header_len: u32_at(bytes, 24),
+                bells: bell::Kind::from_wire(bytes[28]).ok_or(Malformed)?,
+                protocol: text,
+            })),
+            VERDICT => Ok(Message::Verdict(match u32_at(bytes, 12) {
+                0 => Verdict::Accepted,
+                1 => Verdict::Refused(Refusal::Version, text),
+                2 => Verdict::Refused(Refusal::Protocol, text),
+                3 => Verdict::Refused(Refusal::Capacity, text),
+                4 => Verdict::Refused(Refusal::User, text),
+                5 => Verdict::Refused(Refusal::Descriptors, text),
+                6 => Verdict::Refused(Refusal::Resources, text),
+                _ => Verdict::Refused(Refusal::Other, text),
+            })),
+            _ => Err(Malformed),
+        }
+    }
+}
+
+/// A text lies at 32, its length at 29. What is too long is cut.
+fn put_text(bytes: &mut [u8; LEN], text: &[u8]) {
+    let text = &text[..text.len().min(MAX_PROTOCOL)];
+    bytes[29] = text.len() as u8;
+    bytes[32..32 + text.len()].copy_from_slice(text);
+}
+
+fn get_text(bytes: &[u8; LEN]) -> Result<Vec<u8>, Malformed> {
+    let len = usize::from(bytes[29]);
+    bytes.get(32..32 + len).map(<[u8]>::to_vec).ok_or(Malformed)
+}
+
+fn u16_at(bytes: &[u8; LEN], at: usize) -> u16 {
+    u16::from_le_bytes([bytes[at], bytes[at + 1]])
+}
+
+fn u32_at(bytes: &[u8; LEN], at: usize) -> u32 {
+    u32::from(u16_at(bytes, at)) | u32::from(u16_at(bytes, at + 2)) << 16
+}
+
+/// A text from the peer, fit to be shown: printable ASCII, the rest as escapes.
+pub(crate) fn printable(text: &[u8]) -> String {
+    text.escape_ascii().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn hello(protocol: &[u8]) -> Message {
+        Message::Hello(Hello {
+            versions: (1, 3),
+            capacity: 0x0102_0304_0506_0708,
+            header_len: 4096,
+            bells: bell::Kind::Inverted,
+            protocol: protocol.to_vec(),
+        })
+    }
+
+    /// The bytes that `docs/layout.md` shows.
+    #[test]
+    fn golden_bytes() {
+        let mut expected = [0; LEN];
+        expected[..32]
+            .copy_from_slice(b"slipring\x01\0\0\0\x01\0\x03\0\x08\x07\x06\x05\x04\x03\x02\x01\0\x10\0\0\x01\x07\0\0");
+        expected[32..39].copy_from_slice(b"ticks/1");
+        assert_eq!(hello(b"ticks/1").encode(), expected);
+
+        let mut expected = [0; LEN];
+        expected[..32].copy_from_slice(b"slipring\x02\0\0\0\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x03\0\0");
+        expected[32..35].copy_from_slice(b"a/2");
+        let verdict = Message::Verdict(Verdict::Refused(Refusal::Protocol, b"a/2".to_vec()));
+        assert_eq!(verdict.encode(), expected);
+    }
+
+    #[test]
+    fn what_is_encoded_is_decoded() {
+        for message in [
+            hello(b""),
+            hello(&[b'x'; MAX_PROTOCOL]),
+            Message::Verdict(Verdict::Accepted),
+            Message::Verdict(Verdict::Refused(Refusal::Other, b"why".to_vec())),
+        ] {
+            assert_eq!(Message::decode(&message.encode()), Ok(message));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_decoded_or_refused(tail in proptest::collection::vec(any::<u8>(), LEN - 8), magic: bool) {
+            let mut bytes = [0; LEN];
+            bytes[8..].copy_from_slice(&tail);
+            if magic {
+                bytes[..8].copy_from_slice(&MAGIC);
+            }
+            let decoded = Message::decode(&bytes);
+            prop_assert!(magic || decoded.is_err());
+        }
+    }
+}

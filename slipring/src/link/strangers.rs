@@ -1,0 +1,132 @@
+//! Tests with two users: what one can do about the other's names. They need root, which can be both.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use super::binding::Binding;
+use super::dial::{dial_in, dial_waiting_in};
+use super::directory::testing::{is_root, name, places, places_in};
+use super::listing::{NameState, names_in};
+use crate::error::Error;
+
+const STRANGER: u32 = 12345;
+const VISITED: &str = "SLIPRING_TEST_VISITED_DIRECTORY";
+const LONG: Duration = Duration::from_secs(20);
+
+/// Not a test but the stranger: another process, as another user.
+#[test]
+fn visit() {
+    let Some(directory) = std::env::var_os(VISITED) else {
+        return;
+    };
+    let places = places_in(Path::new(&directory));
+    assert_eq!(places.uid, STRANGER);
+    let root_or_me = |uid| uid == 0 || uid == STRANGER;
+    let deadline = || Instant::now() + LONG;
+    let bind = |text| Binding::new_in(&places, &name(text), 0o666, 16);
+
+    dial_in(&places, &name("Global/open"), deadline(), &root_or_me).unwrap();
+    let result = dial_in(&places, &name("Global/open"), deadline(), &|uid| uid != 0);
+    assert!(matches!(result, Err(Error::UntrustedPeer { uid: 0, .. })), "{result:?}");
+
+    let closed = name("Global/closed");
+    let denied = [
+        dial_in(&places, &closed, deadline(), &root_or_me),
+        dial_waiting_in(&places, &closed, None, LONG, &root_or_me),
+    ];
+    for result in denied {
+        let error = result.unwrap_err();
+        assert!(error.to_string().contains("closed.sock"), "{error}");
+        assert_eq!(io::Error::from(error).kind(), io::ErrorKind::PermissionDenied);
+    }
+
+    let result = bind("Global/open");
+    assert!(
+        matches!(result, Err(Error::NameInUse { pid: Some(pid), .. }) if pid == parent()),
+        "{result:?}"
+    );
+    let error = bind("Global/left").unwrap_err();
+    assert!(error.to_string().contains("left.lock"), "{error}");
+    assert_eq!(io::Error::from(error).kind(), io::ErrorKind::PermissionDenied);
+
+    // XDG_RUNTIME_DIR is root's.
+    let (local, _listener) = bind("mine").unwrap();
+    assert_eq!(local.path(), places.tmp.join("slipring-12345/mine.sock"));
+    let (_global, _listener) = bind("Global/mine").unwrap();
+    let live: Vec<_> = names_in(&places)
+        .unwrap()
+        .into_iter()
+        .filter_map(|bound| match bound.state {
+            NameState::Live { pid, .. } => Some((bound.name.to_string(), pid)),
+            _ => None,
+        })
+        .collect();
+    let (mine, theirs) = (Some(std::process::id()), Some(parent()));
+    assert_eq!(
+        live,
+        [
+            ("Global/closed".into(), theirs),
+            ("Global/mine".into(), mine),
+            ("Global/open".into(), theirs),
+            ("Local/mine".into(), mine)
+        ]
+    );
+    // To leave something of a stranger's behind for root.
+    std::process::exit(0);
+}
+
+fn parent() -> u32 {
+    std::os::unix::process::parent_id()
+}
+
+#[test]
+fn users_keep_to_themselves_but_for_what_is_shared() {
+    if !is_root() {
+        return;
+    }
+    let temporary = tempfile::tempdir().unwrap();
+    let directory = temporary.path();
+    let places = places(directory);
+    fs::set_permissions(directory, Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(&places.tmp, Permissions::from_mode(0o1777)).unwrap();
+    let open = Binding::new_in(&places, &name("Global/open"), 0o666, 16).unwrap();
+    let closed = Binding::new_in(&places, &name("Global/closed"), 0o600, 16).unwrap();
+    drop(Binding::new_in(&places, &name("Global/left"), 0o666, 16).unwrap());
+
+    // A copy: the stranger may not be let into the directory where this program is.
+    let program = directory.join("program");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let (_, module) = module_path!().split_once("::").unwrap();
+    let visitor = Command::new(&program)
+        .args(["--exact", &format!("{module}::visit"), "--nocapture"])
+        .env(VISITED, directory)
+        .current_dir("/")
+        .uid(STRANGER)
+        .gid(STRANGER)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&visitor.stdout) + String::from_utf8_lossy(&visitor.stderr);
+    assert!(visitor.status.success(), "{said}");
+    assert!(
+        !said.contains("test result"),
+        "{said}: it left as it should, at the end"
+    );
+    drop((open, closed));
+
+    // Root's own look at what the stranger left: stale, not root's to connect to or to replace.
+    let only_root = |uid| uid == 0;
+    let mine = name("Global/mine");
+    let result = dial_in(&places, &mine, Instant::now() + LONG, &only_root);
+    assert!(
+        matches!(result, Err(Error::UntrustedPeer { uid: STRANGER, .. })),
+        "{result:?}"
+    );
+    let error = Binding::new_in(&places, &mine, 0o666, 16).unwrap_err();
+    assert!(error.to_string().contains("belongs to user 12345"), "{error}");
+    assert!(places.run.join("slipring/mine.sock").exists());
+}

@@ -1,0 +1,230 @@
+//! Waiting for files to come into being, by inotify.
+//!
+//! [`Watch::arm`], then look, then [`Watch::wait`]: what comes before the watch is seen by looking,
+//! what comes after it is an event. A directory that is not there yet is waited for in the nearest
+//! one that is. A watch is a hint, never an answer: whoever waits looks again.
+//!
+//! What inotify does not tell: a file system mounted over a watched directory, a parent of it
+//! renamed, another machine's doings on a network file system. And it can be used up (128 instances
+//! a user). So nobody should wait on it without ever looking.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::Instant;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::inotify::{CreateFlags, Event, ReadFlags, Reader, WatchFlags, add_watch, init, remove_watch};
+use rustix::io::Errno;
+
+use crate::error::{Error, Result};
+
+/// A new entry, or a change of mode (a socket that may be connected to now, a directory that is
+/// safe now), or the end of the directory itself.
+const CHANGES: WatchFlags = WatchFlags::CREATE
+    .union(WatchFlags::MOVED_TO)
+    .union(WatchFlags::ATTRIB)
+    .union(WatchFlags::DELETE_SELF)
+    .union(WatchFlags::MOVE_SELF)
+    .union(WatchFlags::ONLYDIR);
+
+/// Waits for files to come into being.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    /// None if the system has no more to give.
+    inotify: Option<OwnedFd>,
+    /// By watch: the entries of that directory that matter.
+    wanted: HashMap<i32, Vec<OsString>>,
+}
+
+impl Watch {
+    /// A watch for nothing yet. If the system gives no inotify instance, it watches nothing ever,
+    /// and [`arm`](Watch::arm) says so.
+    pub(crate) fn new() -> Watch {
+        Watch {
+            inotify: init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok(),
+            wanted: HashMap::new(),
+        }
+    }
+
+    /// Watches for these files, and for no others any more. To be called before every look: the
+    /// directories may have come or gone. False if some of them cannot be watched (no permission
+    /// to read the directory, limits), so that looking again now and then must do.
+    pub(crate) fn arm<'a>(&mut self, files: impl IntoIterator<Item = &'a Path>) -> bool {
+        let before = std::mem::take(&mut self.wanted);
+        let mut all = true;
+        for file in files {
+            all &= self.watch_for(file);
+        }
+        if let Some(inotify) = &self.inotify {
+            for watch in before.keys().filter(|watch| !self.wanted.contains_key(watch)) {
+                // Gone already if its directory is.
+                let _ = remove_watch(inotify, *watch);
+            }
+        }
+        all
+    }
+
+    /// Blocks until something has happened that may matter (true), or the time has come (false;
+    /// None: never).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`], of which nothing is known that can happen here.
+    pub(crate) fn wait(&self, until: Option<Instant>) -> Result<bool> {
+        loop {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            // A time that is too long for the kernel is none.
+            let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+            let mut fds: Vec<_> = self.inotify.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
+            match poll(&mut fds, timeout.as_ref()) {
+                Ok(0) => return Ok(false),
+                Ok(_) if self.drain().map_err(Error::os("reading inotify events"))? => {
+                    return Ok(true);
+                }
+                // Something else in a busy directory: it must not become a look each time.
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(Error::os("waiting for inotify events")(errno)),
+            }
+        }
+    }
+
+    /// Watches for one file: in its directory, or for the first part of the way there that is
+    /// missing.
+    fn watch_for(&mut self, file: &Path) -> bool {
+        let Some(inotify) = &self.inotify else {
+            return false;
+        };
+        loop {
+            let mut missing = file;
+            let watch = loop {
+                let Some(directory) = missing.parent() else {
+                    return false;
+                };
+                match add_watch(inotify, directory, CHANGES) {
+                    Ok(watch) => break watch,
+                    Err(Errno::NOENT | Errno::NOTDIR) => missing = directory,
+                    Err(_) => return false,
+                }
+            };
+            let Some(entry) = missing.file_name() else {
+                return false;
+            };
+            self.wanted.entry(watch).or_default().push(entry.to_owned());
+            // A directory that was missing may have come before the watch for it: then there is no
+            // event, and the place to watch is further down.
+            if missing == file || !missing.is_dir() {
+                return true;
+            }
+        }
+    }
+
+    /// Takes a buffer full of events. True if one of them may matter.
+    fn drain(&self) -> rustix::io::Result<bool> {
+        let Some(inotify) = &self.inotify else {
+            return Ok(false);
+        };
+        let mut buffer = [MaybeUninit::uninit(); 4096];
+        let mut events = Reader::new(inotify, &mut buffer);
+        let mut matters = false;
+        loop {
+            match events.next() {
+                Ok(event) => matters |= self.matters(&event),
+                Err(Errno::WOULDBLOCK) => return Ok(matters),
+                Err(Errno::INTR) => continue,
+                Err(errno) => return Err(errno),
+            }
+            if events.is_buffer_empty() {
+                return Ok(matters);
+            }
+        }
+    }
+
+    fn matters(&self, event: &Event<'_>) -> bool {
+        if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
+            return true;
+        }
+        // An event of a watch that is no longer wanted is from before the last arming, and was
+        // followed by a look.
+        let Some(wanted) = self.wanted.get(&event.wd()) else {
+            return false;
+        };
+        // No file name: it is about the directory itself.
+        event
+            .file_name()
+            .is_none_or(|name| wanted.iter().any(|entry| entry == OsStr::from_bytes(name.to_bytes())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Waits without a limit: a missed event is a test that hangs.
+    fn comes(watch: &Watch) {
+        assert!(watch.wait(None).unwrap());
+    }
+
+    fn stays_quiet(watch: &Watch) {
+        // What was written before is queued already, so waiting no time is enough.
+        assert!(!watch.wait(Some(Instant::now())).unwrap());
+    }
+
+    #[test]
+    fn sees_what_comes_and_only_that() {
+        let temporary = tempfile::tempdir().unwrap();
+        let file = temporary.path().join("x");
+        let mut watch = Watch::new();
+        assert!(watch.arm([file.as_path()]));
+        stays_quiet(&watch);
+        fs::write(temporary.path().join("y"), "").unwrap();
+        stays_quiet(&watch);
+        fs::write(&file, "").unwrap();
+        comes(&watch);
+        fs::rename(temporary.path().join("y"), &file).unwrap();
+        comes(&watch);
+        watch.arm([]);
+        fs::remove_file(&file).unwrap();
+        stays_quiet(&watch);
+    }
+
+    #[test]
+    fn follows_a_way_that_is_missing_step_by_step_and_back() {
+        let temporary = tempfile::tempdir().unwrap();
+        let file = temporary.path().join("a/b/x");
+        let mut watch = Watch::new();
+        for step in ["a", "a/b", "a/b/x"] {
+            assert!(watch.arm([file.as_path()]));
+            stays_quiet(&watch);
+            fs::create_dir(temporary.path().join(step)).unwrap();
+            comes(&watch);
+        }
+        assert!(watch.arm([file.as_path()]));
+        fs::remove_dir_all(temporary.path().join("a")).unwrap();
+        comes(&watch);
+        assert!(watch.arm([file.as_path()]));
+        while watch.wait(Some(Instant::now())).unwrap() {}
+        // A file where a directory should be is no endless search.
+        fs::write(temporary.path().join("a"), "").unwrap();
+        comes(&watch);
+        assert!(watch.arm([file.as_path()]));
+    }
+
+    #[test]
+    fn without_inotify_it_only_waits() {
+        let mut watch = Watch {
+            inotify: None,
+            wanted: HashMap::new(),
+        };
+        assert!(!watch.arm([Path::new("/x")]));
+        let until = Instant::now() + Duration::from_millis(5);
+        assert!(!watch.wait(Some(until)).unwrap());
+        assert!(Instant::now() >= until);
+    }
+}

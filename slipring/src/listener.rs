@@ -1,0 +1,173 @@
+//! Listening at a name.
+
+use crate::error::{Error, Result};
+use crate::link::{Acceptor, Stopper};
+use crate::name::Name;
+use crate::options::Options;
+use crate::stream::Stream;
+use rustix::fd::{AsFd, BorrowedFd};
+use std::ffi::OsStr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A bound name, at which other processes connect.
+///
+/// Several threads may accept at a time. Clients shake hands side by side: one that says nothing delays nobody, and is let
+/// go after [`Options::handshake_timeout`]. A client that is refused never makes `accept` fail; see [`refused`](Self::refused).
+///
+/// Dropping it removes the name and refuses whoever is still in the backlog; streams that were accepted go on.
+///
+/// # Examples
+///
+/// ```
+/// use slipring::{Listener, Stream};
+/// use std::io::{Read, Write};
+/// # let name = format!("doc-listener-{}", std::process::id());
+///
+/// let listener = Listener::bind(&name)?;
+/// let client = std::thread::spawn({
+///     let name = name.clone();
+///     move || -> std::io::Result<()> { Stream::connect(&name)?.write_all(b"hello") }
+/// });
+/// let mut stream = listener.accept()?;
+/// let mut text = String::new();
+/// stream.read_to_string(&mut text)?;
+/// assert_eq!(text, "hello");
+/// # client.join().unwrap()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Listener {
+    acceptor: Acceptor,
+}
+
+impl Listener {
+    pub(crate) fn new(options: Arc<Options>, name: Name) -> Result<Listener> {
+        Ok(Listener {
+            acceptor: Acceptor::new(options, name)?,
+        })
+    }
+
+    /// Binds a name with the default [`Options`]; see [`Options::bind`].
+    ///
+    /// # Errors
+    ///
+    /// See [`Options::bind`].
+    pub fn bind(name: impl AsRef<OsStr>) -> Result<Listener> {
+        Options::new().bind(name)
+    }
+
+    /// Blocks until a client has connected and completed the handshake.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stopped`] after [`Stopper::stop`]; [`Error::Os`] if this process runs out of descriptors or memory: the listener
+    /// stays usable.
+    pub fn accept(&self) -> Result<Stream> {
+        loop {
+            if let Some(stream) = self.accept_until(None)? {
+                return Ok(stream);
+            }
+        }
+    }
+
+    /// A client that has completed its handshake by now, without blocking.
+    ///
+    /// # Errors
+    ///
+    /// As [`accept`](Self::accept).
+    pub fn try_accept(&self) -> Result<Option<Stream>> {
+        self.accept_until(Some(Instant::now()))
+    }
+
+    /// Blocks for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`], and as [`accept`](Self::accept).
+    pub fn accept_timeout(&self, timeout: Duration) -> Result<Stream> {
+        // A timeout beyond the end of the clock is none.
+        let deadline = Instant::now().checked_add(timeout);
+        self.accept_until(deadline)?.ok_or(Error::Timeout {
+            what: "waiting for a connection",
+            after: timeout,
+        })
+    }
+
+    fn accept_until(&self, deadline: Option<Instant>) -> Result<Option<Stream>> {
+        match self.acceptor.accept(deadline)? {
+            Some(endpoint) => Stream::new(&endpoint, self.acceptor.options()).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Accepts for ever; ends after [`Stopper::stop`].
+    ///
+    /// Other errors are passed on, and the iterator goes on after them.
+    pub fn incoming(&self) -> Incoming<'_> {
+        Incoming { listener: self }
+    }
+
+    /// A handle that ends blocked calls of `accept` from any thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::{Error, Listener};
+    /// # let name = format!("doc-stopper-{}", std::process::id());
+    /// let listener = Listener::bind(&name)?;
+    /// let stopper = listener.stopper();
+    /// let accepting = std::thread::spawn(move || listener.accept());
+    /// stopper.stop();
+    /// assert!(matches!(accepting.join().unwrap(), Err(Error::Stopped)));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn stopper(&self) -> Stopper {
+        self.acceptor.stopper()
+    }
+
+    /// The name that is bound.
+    pub fn name(&self) -> &Name {
+        self.acceptor.name()
+    }
+
+    /// Where its socket lies.
+    pub fn path(&self) -> &Path {
+        self.acceptor.path()
+    }
+
+    /// How many clients have been refused or given up so far.
+    pub fn refused(&self) -> u64 {
+        self.acceptor.refused()
+    }
+
+    /// Why the last of them was.
+    pub fn last_refusal(&self) -> Option<String> {
+        self.acceptor.last_refusal()
+    }
+}
+
+/// A descriptor that is readable while `accept` has something to do: for `poll`, with [`Listener::try_accept`] afterwards.
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.acceptor.as_fd()
+    }
+}
+
+/// Streams as they are accepted; see [`Listener::incoming`].
+#[derive(Debug)]
+pub struct Incoming<'a> {
+    listener: &'a Listener,
+}
+
+impl Iterator for Incoming<'_> {
+    type Item = Result<Stream>;
+
+    fn next(&mut self) -> Option<Result<Stream>> {
+        match self.listener.accept() {
+            Err(Error::Stopped) => None,
+            accepted => Some(accepted),
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! What a stream is made with.
+
+use crate::error::{Error, Result};
+use crate::link::{self, First, Handshake, check_options};
+use crate::listener::Listener;
+use crate::name::Name;
+use crate::stream::Stream;
+use crate::sys::process;
+use crate::wait::Spin;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use std::ffi::OsStr;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Which users may be at the other end.
+///
+/// This process's own user and root are always allowed: they could do anything to this process anyway. Towards any other user borrowed views are copied through
+/// private memory and bells are of a kind that cannot block the ringer; that needs Linux 5.8. Both sides have to allow each other.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Peers {
+    /// Only this process's effective user, and root. The default.
+    #[default]
+    SameUser,
+    /// These users as well, by their numbers.
+    Users(Vec<u32>),
+    /// Anyone who can reach the name.
+    Anyone,
+}
+
+/// Who is at the other end, by the kernel's word at the time of the handshake.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// The process; `None` if it is not visible from this pid namespace.
+    pub pid: Option<u32>,
+    /// Its effective user.
+    pub uid: u32,
+    /// Its effective group.
+    pub gid: u32,
+}
+
+/// How to set up a stream or a listener.
+///
+/// Each side chooses for itself; only the [`protocol`](Self::protocol) has to be the same on both.
+///
+/// # Examples
+///
+/// ```
+/// use slipring::{Options, Spin};
+/// use std::time::Duration;
+///
+/// let options = Options::new()
+///     .capacity(1 << 20)
+///     .protocol("ticks/1")
+///     .spin(Spin::Never)
+///     .handshake_timeout(Duration::from_secs(1));
+/// let (left, right) = options.pair()?;
+/// assert_eq!(left.capacity(), 1 << 20);
+/// # drop(right);
+/// # Ok::<(), slipring::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub(crate) capacity: usize,
+    pub(crate) max_peer_capacity: usize,
+    pub(crate) protocol: String,
+    pub(crate) spin: Spin,
+    pub(crate) handshake_timeout: Duration,
+    pub(crate) wait_for_listener: Option<Duration>,
+    pub(crate) peers: Peers,
+    pub(crate) copy_reads: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options::new()
+    }
+}
+
+impl Options {
+    /// The defaults: 256 KiB, peers of up to 64 MiB, no protocol name, [`Spin::default`], five seconds for the handshake, no waiting for a
+    /// listener, peers of the same user.
+    pub fn new() -> Options {
+        Options {
+            capacity: 256 * 1024,
+            max_peer_capacity: 64 << 20,
+            protocol: String::new(),
+            spin: Spin::default(),
+            handshake_timeout: Duration::from_secs(5),
+            wait_for_listener: None,
+            peers: Peers::SameUser,
+            copy_reads: false,
+        }
+    }
+
+    /// Size of the ring that this side writes into, in bytes: a power of two from one page to 1 GiB. The memory is allocated when
+    /// the stream is made.
+    ///
+    /// Checked when it is used: [`Error::Capacity`].
+    pub fn capacity(mut self, bytes: usize) -> Options {
+        self.capacity = bytes;
+        self
+    }
+
+    /// The largest ring of a peer's that is accepted, in bytes. It is the peer's memory, but this side's address space.
+    pub fn max_peer_capacity(mut self, bytes: usize) -> Options {
+        self.max_peer_capacity = bytes;
+        self
+    }
+
+    /// The application protocol, up to 64 bytes, such as `ticks/1`. Two sides that name different ones refuse each other
+    /// ([`Error::Protocol`]), so that crossed wires are found at once.
+    pub fn protocol(mut self, name: impl Into<String>) -> Options {
+        self.protocol = name.into();
+        self
+    }
+
+    /// How blocked calls of this side wait.
+    pub fn spin(mut self, spin: Spin) -> Options {
+        self.spin = spin;
+        self
+    }
+
+    /// How long connecting, the handshake included, and each handshake of a listener may take.
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Options {
+        self.handshake_timeout = timeout;
+        self
+    }
+
+    /// How long [`connect`](Self::connect) waits for the name to be bound (by default not at all), and how long
+    /// [`rendezvous`](Self::rendezvous) waits for the other side (by default for ever).
+    pub fn wait_for_listener(mut self, timeout: Duration) -> Options {
+        self.wait_for_listener = Some(timeout);
+        self
+    }
+
+    /// Which users may be at the other end.
+    pub fn allow(mut self, peers: Peers) -> Options {
+        self.peers = peers;
+        self
+    }
+
+    /// Copies bytes into private memory before they are lent by [`fill_buf`](std::io::BufRead::fill_buf) and the like, even if the peer is of the same user. For those who
+    /// do not trust a peer to leave published bytes alone.
+    pub fn copy_reads(mut self, yes: bool) -> Options {
+        self.copy_reads = yes;
+        self
+    }
+
+    /// Whether this user may be at the other end.
+    pub(crate) fn trusts(&self, uid: u32) -> bool {
+        uid == 0
+            || uid == process::euid()
+            || match &self.peers {
+                Peers::SameUser => false,
+                Peers::Users(users) => users.contains(&uid),
+                Peers::Anyone => true,
+            }
+    }
+
+    /// The moment `after` from now; an absurd one is a century away.
+    fn deadline(after: Duration) -> Instant {
+        let now = Instant::now();
+        now.checked_add(after)
+            .unwrap_or_else(|| now + Duration::from_secs(100 * 365 * 24 * 3600))
+    }
+
+    /// Binds a name and listens; see [`Listener`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidName`], [`Error::PathTooLong`], [`Error::NameInUse`], [`Error::NoRuntimeDirectory`],
+    /// [`Error::UnsafeDirectory`], [`Error::Capacity`], [`Error::ProtocolTooLong`], [`Error::Os`].
+    pub fn bind(&self, name: impl AsRef<OsStr>) -> Result<Listener> {
+        check_options(self)?;
+        Listener::new(Arc::new(self.clone()), Name::parse(name)?)
+    }
+
+    /// Connects to a name that a [`Listener`] is bound to.
+    ///
+    /// Returns when the listener has *accepted* and the handshake is done; a Unix socket would return from the backlog. So a thread that
+    /// binds, connects and only then accepts waits for itself, until the timeout.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotBound`], [`Error::Timeout`], [`Error::Protocol`], [`Error::Refused`], [`Error::UntrustedPeer`],
+    /// [`Error::NotSlipring`], [`Error::PeerGone`] and others, each with what to do about it.
+    pub fn connect(&self, name: impl AsRef<OsStr>) -> Result<Stream> {
+        check_options(self)?;
+        let name = Name::parse(name)?;
+        let deadline = Self::deadline(self.handshake_timeout);
+        let trusted = |uid| self.trusts(uid);
+        let (link, deadline) = match self.wait_for_listener {
+            None => (link::dial(&name, deadline, &trusted)?, deadline),
+            Some(patience) => {
+                let until = Some(Self::deadline(patience));
+                let link = link::dial_waiting(&name, until, self.handshake_timeout, &trusted)?;
+                (link, Self::deadline(self.handshake_timeout))
+            }
+        };
+        let options = Arc::new(self.clone());
+        let handshake = Handshake::new(link, Arc::clone(&options), Some(name), First::Me)?;
+        Stream::new(&link::drive(handshake, deadline)?, &options)
+    }
+
+    /// Meets one other process at a name, whoever comes first: both call this, and each gets its end of one stream.
+    ///
+    /// The first one waits for the second ([`wait_for_listener`](Self::wait_for_listener)); a third is refused for as long as the first keeps its end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RendezvousTaken`]; [`Error::NameInUse`] if a listener has the name; otherwise as [`bind`](Self::bind) and
+    /// [`connect`](Self::connect).
+    pub fn rendezvous(&self, name: impl AsRef<OsStr>) -> Result<Stream> {
+        check_options(self)?;
+        let options = Arc::new(self.clone());
+        let endpoint = link::rendezvous(&options, Name::parse(name)?, self.wait_for_listener.map(Self::deadline))?;
+        Stream::new(&endpoint, &options)
+    }
+
+    /// Makes a stream of any connected Unix stream socket: an inherited one, one from a socket-activated listener, one half of
+    /// [`UnixStream::pair`]. The process at the other end does the same.
+    ///
+    /// What had been sent over the socket before must have been read.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect), except for those about names.
+    pub fn upgrade(&self, socket: UnixStream) -> Result<Stream> {
+        check_options(self)?;
+        let options = Arc::new(self.clone());
+        let handshake = Handshake::new(socket.into(), Arc::clone(&options), None, First::Me)?;
+        Stream::new(
+            &link::drive(handshake, Self::deadline(self.handshake_timeout))?,
+            &options,
+        )
+    }
+
+    /// Two connected endpoints within this process, for threads and tests.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Capacity`], [`Error::ProtocolTooLong`], [`Error::Os`], [`Error::Unsupported`].
+    pub fn pair(&self) -> Result<(Stream, Stream)> {
+        check_options(self)?;
+        let options = Arc::new(self.clone());
+        let (left, right) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+            .map_err(Error::os("making a pair of sockets (socketpair)"))?;
+        let left = Handshake::new(left, Arc::clone(&options), None, First::Me)?;
+        let right = Handshake::new(right, Arc::clone(&options), None, First::Me)?;
+        let [left, right] = link::drive_pair(left, right)?;
+        Ok((Stream::new(&left, &options)?, Stream::new(&right, &options)?))
+    }
+}

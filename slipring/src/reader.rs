@@ -1,0 +1,284 @@
+//! The reading half of a stream.
+
+use crate::blocking::Blocking;
+use crate::closer::Closer;
+use crate::end::End;
+use crate::endpoint::Endpoint;
+use crate::half::{ReadHalf, ReadWait, Readable};
+use crate::options::Peer;
+use crate::wait::Spin;
+use rustix::fd::AsFd;
+use std::io::{self, BufRead, IoSliceMut, Read};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The reading half of a [`Stream`](crate::Stream): `Read` and `BufRead`, and what only shared memory can do.
+///
+/// It is `Send` and can move to a thread of its own ([`Stream::into_split`](crate::Stream::into_split)). Dropping it tells the peer, whose writer
+/// then gets `BrokenPipe`; bytes that were not read are lost.
+///
+/// # Ends
+///
+/// Every byte that the peer published comes first, whatever happened. Then: `Ok(0)` if the peer finished or dropped its
+/// writer, `ConnectionReset` if it died, `ConnectionAborted` if it aborted, `InvalidData` if its header made no sense. The end stays:
+/// each further read says the same. [`end`](Self::end) has the details.
+///
+/// # Examples
+///
+/// Lines and records are looked at where they lie, in the peer's memory:
+///
+/// ```
+/// use slipring::Stream;
+/// use std::io::{BufRead, Write};
+///
+/// let (mut left, mut right) = Stream::pair()?;
+/// left.write_all(&[7, 0, 0, 0, 42, 0, 0, 0])?;
+///
+/// let reader = right.reader();
+/// let record = reader.fill_at_least(8)?;
+/// let key = u32::from_le_bytes(record[..4].try_into()?);
+/// let value = u32::from_le_bytes(record[4..8].try_into()?);
+/// assert_eq!((key, value), (7, 42));
+/// reader.consume(8);
+/// assert_eq!(reader.position(), 8);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Reader {
+    half: ReadHalf,
+    blocking: Blocking,
+}
+
+impl Reader {
+    pub(crate) fn new(endpoint: &Arc<Endpoint>, spin: Spin) -> crate::Result<Reader> {
+        Ok(Reader {
+            blocking: Blocking::new(&endpoint.own_bells.reader, endpoint.link.as_fd(), spin)?,
+            half: ReadHalf::new(Arc::clone(endpoint)),
+        })
+    }
+
+    pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {
+        self.half.endpoint()
+    }
+
+    /// Blocks until `want` bytes are there, or the stream ended in order before.
+    #[inline]
+    fn wait(&mut self, want: usize) -> io::Result<Readable> {
+        if self.half.has(want) {
+            return Ok(Readable::Enough);
+        }
+        self.blocking.wait(&mut ReadWait {
+            half: &mut self.half,
+            want,
+        })
+    }
+
+    /// Reads what is there, without blocking.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if nothing is there yet; at the end as [`Reader`] says (`Ok(0)` included).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// # use std::io::{ErrorKind, Write};
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// let mut buf = [0; 16];
+    /// assert_eq!(right.reader().try_read(&mut buf).unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// left.write_all(b"tick")?;
+    /// assert_eq!(right.reader().try_read(&mut buf)?, 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        match self.half.look(1) {
+            Some(Ok(Readable::Enough)) => Ok(self.take(buf)),
+            Some(Ok(Readable::End)) => Ok(0),
+            Some(Err(e)) => Err(e),
+            None => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    /// Blocks until at least `n` bytes can be read, and lends everything that is there as one slice, without consuming
+    /// it.
+    ///
+    /// The slice is contiguous, wherever in the ring the bytes lie. It is the peer's memory itself, unless the peer is
+    /// another user or [`copy_reads`](crate::Options::copy_reads) asked for a copy; see "Trust" in the [crate documentation](crate). `n = 0` does not block
+    /// and may lend an empty slice.
+    ///
+    /// # Errors
+    ///
+    /// * `InvalidInput` at once if `n` is more than [`peer_capacity`](Self::peer_capacity): it could never fit.
+    /// * `UnexpectedEof` if the stream ends in order before; what is left can still be read.
+    /// * `WouldBlock` after the timeout or in non-blocking mode. Nothing is consumed; bytes that came stay.
+    /// * Otherwise as at any end; see [`Reader`].
+    pub fn fill_at_least(&mut self, n: usize) -> io::Result<&[u8]> {
+        if n > self.half.capacity() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!(
+                    "{n} bytes can never be there at once: the peer's ring has a capacity of {}",
+                    self.half.capacity()
+                ),
+            ));
+        }
+        if n > 0 && self.wait(n)? == Readable::End {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                format!(
+                    "the stream ended {} bytes before the {n} that were asked for",
+                    n - self.half.available()
+                ),
+            ));
+        }
+        Ok(self.half.view(n))
+    }
+
+    /// Bytes that can be read now without blocking.
+    ///
+    /// There may be more a moment later, never fewer: nobody else can take them away.
+    ///
+    /// # Errors
+    ///
+    /// None yet: at an end the rest is counted, then 0.
+    pub fn available(&mut self) -> io::Result<usize> {
+        // An end is left for the next read to report.
+        let _ = self.half.look(self.half.available().saturating_add(1));
+        Ok(self.half.available())
+    }
+
+    /// Bytes consumed so far.
+    pub fn position(&self) -> u64 {
+        self.half.position()
+    }
+
+    /// How and where the stream ended, once a read has met the end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::{End, EndReason, Stream};
+    /// # use std::io::{ErrorKind, Read};
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// left.writer().abort(17);
+    /// assert_eq!(right.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionAborted);
+    /// let end = right.reader().end();
+    /// assert_eq!(end, Some(End { reason: EndReason::Aborted { code: 17 }, position: 0 }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn end(&self) -> Option<End> {
+        self.half.end()
+    }
+
+    /// Ends this direction: the peer's writer gets `BrokenPipe`, further reads here `Ok(0)`.
+    ///
+    /// Bytes that were not read are lost. Does not block; dropping the reader does the same.
+    pub fn shutdown(&mut self) {
+        self.half.stop();
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> &Peer {
+        &self.half.endpoint().peer
+    }
+
+    /// The size of the ring that this half reads from, in bytes: the most that [`fill_at_least`](Self::fill_at_least) can ask for.
+    pub fn peer_capacity(&self) -> usize {
+        self.half.capacity()
+    }
+
+    /// Lets blocking reads fail with `WouldBlock` after `timeout`. `None`, the default, waits for ever.
+    ///
+    /// Rounded up to whole milliseconds when it has to sleep.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a timeout of zero.
+    pub fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.blocking.set_timeout(timeout)
+    }
+
+    /// The timeout that was set.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.blocking.timeout()
+    }
+
+    /// Lets reads that would block fail with `WouldBlock` at once.
+    pub fn set_nonblocking(&mut self, yes: bool) {
+        self.blocking.set_nonblocking(yes);
+    }
+
+    /// A handle that ends the stream from any thread.
+    pub fn closer(&self) -> Closer {
+        Closer::new(self.half.endpoint())
+    }
+
+    /// Copies what is there into `buf` and consumes it.
+    #[inline]
+    fn take(&mut self, buf: &mut [u8]) -> usize {
+        if self.half.available() < buf.len() {
+            self.half.refresh();
+        }
+        let n = self.half.available().min(buf.len());
+        self.half.copy_out(0, &mut buf[..n]);
+        self.half.consume(n);
+        n
+    }
+}
+
+impl Read for Reader {
+    #[inline]
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        match self.wait(1)? {
+            Readable::Enough => Ok(self.take(buf)),
+            Readable::End => Ok(0),
+        }
+    }
+
+    /// Fills all of `bufs` that it can and consumes once.
+    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let wanted: usize = bufs.iter().map(|buf| buf.len()).sum();
+        if wanted == 0 || self.wait(1)? == Readable::End {
+            return Ok(0);
+        }
+        if self.half.available() < wanted {
+            self.half.refresh();
+        }
+        let mut done = 0;
+        for buf in bufs {
+            let n = (self.half.available() - done).min(buf.len());
+            self.half.copy_out(done, &mut buf[..n]);
+            done += n;
+        }
+        self.half.consume(done);
+        Ok(done)
+    }
+}
+
+impl BufRead for Reader {
+    /// Lends what is there, without a copy; blocks while nothing is.
+    #[inline]
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        match self.wait(1)? {
+            Readable::Enough => Ok(self.half.view(1)),
+            Readable::End => Ok(&[]),
+        }
+    }
+
+    /// Gives `n` bytes back to the writer.
+    ///
+    /// # Panics
+    ///
+    /// If fewer than `n` bytes have been lent.
+    #[inline]
+    fn consume(&mut self, n: usize) {
+        self.half.consume(n);
+    }
+}

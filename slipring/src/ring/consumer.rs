@@ -1,0 +1,132 @@
+//! The reader's side of a ring.
+
+use super::{Atomics, Corrupt, Headers, Look, Word, ended, load_peer};
+use std::marker::PhantomData;
+use std::sync::atomic::Ordering;
+
+/// Reads from the ring of the peer's outbox: private indexes, and what it has seen of the peer's.
+#[derive(Debug)]
+pub(crate) struct Consumer<A: Atomics> {
+    capacity: u64,
+    /// End of what has been consumed. The header has a copy, never read back.
+    head: u64,
+    /// The peer's `tail` as last seen.
+    tail: u64,
+    /// The peer's `base` that belongs to `tail`.
+    base: u64,
+    _atomics: PhantomData<fn() -> A>,
+}
+
+impl<A: Atomics> Consumer<A> {
+    /// `capacity` is the peer's, a power of two.
+    pub(crate) fn new(capacity: u64) -> Self {
+        debug_assert!(capacity.is_power_of_two());
+        Consumer {
+            capacity,
+            head: 0,
+            tail: 0,
+            base: 0,
+            _atomics: PhantomData,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    /// Bytes consumed so far.
+    #[inline]
+    pub(crate) fn position(&self) -> u64 {
+        self.head
+    }
+
+    /// Bytes that are known to be readable. There may be more by now: [`refresh`](Self::refresh).
+    #[inline]
+    pub(crate) fn available(&self) -> u64 {
+        self.tail - self.head
+    }
+
+    /// Where in the ring the next byte lies.
+    #[inline]
+    pub(crate) fn offset(&self) -> usize {
+        // A lying `base` gives a wrong offset, never one outside the ring.
+        (self.head.wrapping_sub(self.base) & (self.capacity - 1)) as usize
+    }
+
+    /// Loads and checks the peer's `tail`, and with news its `base`.
+    #[inline]
+    pub(crate) fn refresh(&mut self, headers: Headers<'_, A>) -> Result<(), Corrupt> {
+        // Acquire (in `load_peer`): the bytes below this tail, and the `base` for them, are visible.
+        let tail = load_peer::<A, _>(&headers.peer.published.0.tail);
+        if tail == self.tail {
+            return Ok(());
+        }
+        // An honest writer goes forward, and never overtakes the reader by more than the ring holds.
+        if tail < self.tail || tail - self.head > self.capacity {
+            return Err(Corrupt);
+        }
+        self.tail = tail;
+        // Relaxed: it was stored before the tail above, and the writer cannot store another one before it sees
+        // `head == tail`, a store of mine that comes after this load.
+        self.base = headers.peer.published.0.base.load(Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Looks for `want` readable bytes. `gone`: the hang-up as it was known *before* this call.
+    #[inline]
+    pub(crate) fn look(&mut self, headers: Headers<'_, A>, want: u64, gone: bool) -> Result<Look, Corrupt> {
+        // The order matters: hang-up, fin, tail. `fin` was stored after the last tail, so a tail that is loaded
+        // after `fin` was seen is the last one (acquire in `load_peer`); and an orderly end stores `fin`
+        // before the link hangs up, so after a hang-up an open `fin` means a death.
+        let fin = load_peer::<A, _>(&headers.peer.published.0.fin);
+        self.refresh(headers)?;
+        Ok(if self.available() >= want {
+            Look::Ready
+        } else if fin != ended::OPEN {
+            Look::Ended(fin)
+        } else if gone {
+            Look::Gone
+        } else {
+            Look::Pending
+        })
+    }
+
+    /// Gives `n` bytes back to the writer. Says whether the peer's writer has to be rung.
+    #[inline]
+    #[must_use]
+    pub(crate) fn consume(&mut self, headers: Headers<'_, A>, n: u64) -> bool {
+        assert!(n <= self.available(), "more consumed than was available");
+        if n == 0 {
+            return false;
+        }
+        let old = self.head;
+        self.head += n;
+        // Release: my loads of the bytes come before the writer may write over them.
+        headers.own.consumed.0.head.store(self.head, Ordering::Release);
+        // SeqCst: between my head and the load of the writer's wake word, as in `Producer::publish`.
+        A::fence(Ordering::SeqCst);
+        // Relaxed: ordered by the fence.
+        let wake = headers.peer.wake_at_head.0.load(Ordering::Relaxed);
+        old < wake && wake <= self.head
+    }
+
+    /// Lets go of what is available, without giving it back.
+    pub(crate) fn forget(&mut self) {
+        self.tail = self.head;
+    }
+
+    /// After arming: whether the peer's writer sleeps for room that I am not going to make. It has to be rung, so that
+    /// it publishes what fits.
+    #[inline]
+    pub(crate) fn blocks_writer(&self, headers: Headers<'_, A>) -> bool {
+        // Relaxed: ordered by the fence of arming; see `Producer::look_armed`.
+        headers.peer.wake_at_head.0.load(Ordering::Relaxed) > self.head
+    }
+
+    /// The peer's tail that makes `want` bytes readable: what to arm for. Never 0, as `want` is not.
+    #[inline]
+    pub(crate) fn wake_at(&self, want: u64) -> u64 {
+        self.head + want
+    }
+}

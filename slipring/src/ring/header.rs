@@ -1,0 +1,174 @@
+//! The header of an outbox: who writes which word, and where it lies.
+//!
+//! Everything in a header is written by the process that owns the outbox; its peer has it mapped read-only. The
+//! layout is a contract between processes that may have been built at different times: `docs/layout.md`
+//! describes it, and the assertions at the end of this file hold it in place.
+
+use super::atomics::{Atomics, Std, Word};
+use std::mem::{offset_of, size_of};
+use std::sync::atomic::Ordering;
+
+/// `slipring` in ASCII, little-endian.
+pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"slipring");
+
+/// The version of this layout and of everything that is done with it.
+pub(crate) const LAYOUT_VERSION: u32 = 1;
+
+/// Distance between words that different processes touch: two cache lines of 64 bytes, since the prefetcher of
+/// x86 fetches them in pairs (Intel 64 and IA-32 Optimization Reference Manual, "Spatial Prefetcher"), and
+/// one line of the 128 that some aarch64 cores have.
+pub(crate) const LINE: usize = 128;
+
+/// How a writer's direction ended, in [`Published::fin`]; how a reader left, in [`Consumed::stop`].
+pub(crate) mod ended {
+    pub(crate) const OPEN: u32 = 0;
+    /// Finished, dropped, shut down: in order.
+    pub(crate) const CLOSED: u32 = 1;
+    /// Aborted; `code` says with what.
+    pub(crate) const ABORTED: u32 = 2;
+    /// This side found the other's header out of range and has given up the stream.
+    pub(crate) const POISONED: u32 = 3;
+}
+
+/// Keeps what is in it on lines of its own.
+#[repr(C, align(128))]
+#[derive(Debug)]
+pub(crate) struct Line<T>(pub(crate) T);
+
+/// Line 0: what this memory is. Written before the outbox is passed on; copied once by the peer.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Preamble<A: Atomics> {
+    pub(crate) magic: A::U64,
+    pub(crate) version: A::U32,
+    pub(crate) header_len: A::U32,
+    pub(crate) capacity: A::U64,
+}
+
+/// Line 1: what the peer may read.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Published<A: Atomics> {
+    /// Count of bytes ever published.
+    pub(crate) tail: A::U64,
+    /// The position that lies at the start of the ring: byte `p` is at `(p - base) mod capacity`.
+    pub(crate) base: A::U64,
+    /// How the writing ended ([`ended`]).
+    pub(crate) fin: A::U32,
+    /// The code of an abort, stored before `fin` and `stop`.
+    pub(crate) code: A::U32,
+}
+
+/// Line 2: what the peer may write over.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Consumed<A: Atomics> {
+    /// Count of bytes ever consumed of the *peer's* outbox.
+    pub(crate) head: A::U64,
+    /// Why the reader is gone ([`ended`]).
+    pub(crate) stop: A::U32,
+}
+
+/// Lines 5 and 6: what one half has done so far, for tools that look in from outside. Nothing depends on them.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Counters<A: Atomics> {
+    /// Times this half went to sleep.
+    pub(crate) sleeps: A::U64,
+    /// Times it rang the peer.
+    pub(crate) rings: A::U64,
+    /// Waits that ended while spinning.
+    pub(crate) spins: A::U64,
+}
+
+/// The first page of an outbox.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Header<A: Atomics> {
+    pub(crate) preamble: Line<Preamble<A>>,
+    pub(crate) published: Line<Published<A>>,
+    pub(crate) consumed: Line<Consumed<A>>,
+    /// Line 3: my reader sleeps until the peer's `tail` reaches this; 0 = awake.
+    pub(crate) wake_at_tail: Line<A::U64>,
+    /// Line 4: my writer sleeps until the peer's `head` reaches this; 0 = awake.
+    pub(crate) wake_at_head: Line<A::U64>,
+    pub(crate) reading: Line<Counters<A>>,
+    pub(crate) writing: Line<Counters<A>>,
+}
+
+impl<A: Atomics> Header<A> {
+    /// The header of a stream on which nothing has happened yet.
+    pub(crate) fn new(header_len: u32, capacity: u64) -> Self {
+        let counters = || {
+            Line(Counters {
+                sleeps: A::U64::new(0),
+                rings: A::U64::new(0),
+                spins: A::U64::new(0),
+            })
+        };
+        Header {
+            preamble: Line(Preamble {
+                magic: A::U64::new(MAGIC),
+                version: A::U32::new(LAYOUT_VERSION),
+                header_len: A::U32::new(header_len),
+                capacity: A::U64::new(capacity),
+            }),
+            published: Line(Published {
+                tail: A::U64::new(0),
+                base: A::U64::new(0),
+                fin: A::U32::new(ended::OPEN),
+                code: A::U32::new(0),
+            }),
+            consumed: Line(Consumed {
+                head: A::U64::new(0),
+                stop: A::U32::new(ended::OPEN),
+            }),
+            wake_at_tail: Line(A::U64::new(0)),
+            wake_at_head: Line(A::U64::new(0)),
+            reading: counters(),
+            writing: counters(),
+        }
+    }
+}
+
+/// Loads a word of the peer's, so that everything it wrote before is visible too.
+///
+/// The peer's header is mapped read-only, where std allows relaxed loads alone (std::sync::atomic, "Atomic
+/// accesses to read-only memory"); the fence after it makes the pair an acquire.
+#[inline]
+pub(crate) fn load_peer<A: Atomics, T>(word: &impl Word<T>) -> T {
+    let value = word.load(Ordering::Relaxed);
+    A::fence(Ordering::Acquire);
+    value
+}
+
+/// Adds one to a counter that only this thread writes.
+#[inline]
+pub(crate) fn count(counter: &impl Word<u64>) {
+    // Relaxed: nothing is ordered by it, and a stale value in a tool's view does no harm.
+    counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+}
+
+const _: () = {
+    type H = Header<Std>;
+    assert!(offset_of!(H, preamble.0.magic) == 0x00);
+    assert!(offset_of!(H, preamble.0.version) == 0x08);
+    assert!(offset_of!(H, preamble.0.header_len) == 0x0c);
+    assert!(offset_of!(H, preamble.0.capacity) == 0x10);
+    assert!(offset_of!(H, published.0.tail) == 0x80);
+    assert!(offset_of!(H, published.0.base) == 0x88);
+    assert!(offset_of!(H, published.0.fin) == 0x90);
+    assert!(offset_of!(H, published.0.code) == 0x94);
+    assert!(offset_of!(H, consumed.0.head) == 0x100);
+    assert!(offset_of!(H, consumed.0.stop) == 0x108);
+    assert!(offset_of!(H, wake_at_tail) == 0x180);
+    assert!(offset_of!(H, wake_at_head) == 0x200);
+    assert!(offset_of!(H, reading.0.sleeps) == 0x280);
+    assert!(offset_of!(H, reading.0.rings) == 0x288);
+    assert!(offset_of!(H, reading.0.spins) == 0x290);
+    assert!(offset_of!(H, writing.0.sleeps) == 0x300);
+    assert!(offset_of!(H, writing.0.rings) == 0x308);
+    assert!(offset_of!(H, writing.0.spins) == 0x310);
+    assert!(size_of::<H>() == 0x380);
+    assert!(LINE == 128);
+};

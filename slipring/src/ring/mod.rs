@@ -1,0 +1,64 @@
+//! The lock-free core: one ring each way, and what the two sides do to each other through their headers.
+//!
+//! Nothing in here knows an operating system. [`Producer`] and [`Consumer`] move indexes and answer two
+//! questions, "how much may I touch, and where" and "does somebody have to be rung"; the bytes are
+//! copied by `half`, the ringing and the sleeping are done there too.
+//!
+//! ```text
+//!            base                 head              tail           base + k·capacity
+//!   position  │                    │                 │                     │
+//!             ▼                    ▼                 ▼                     ▼
+//!   ring      ┌────────────────────┬─────────────────┬─────────────────────┐┌───────────
+//!             │  consumed: free    │    readable     │        free         ││ same pages
+//!             └────────────────────┴─────────────────┴─────────────────────┘└───────────
+//! ```
+//!
+//! `tail` and `head` count bytes for ever; a position lies at `(position - base) mod capacity`, and the ring is
+//! mapped twice in a row, so that any span of up to `capacity` bytes is contiguous.
+
+mod atomics;
+mod consumer;
+mod header;
+mod producer;
+
+pub(crate) use atomics::{Atomics, Std, Word};
+pub(crate) use consumer::Consumer;
+pub(crate) use header::{Header, LAYOUT_VERSION, MAGIC, count, ended, load_peer};
+pub(crate) use producer::Producer;
+
+/// The two headers as one endpoint sees them.
+#[derive(Debug)]
+pub(crate) struct Headers<'a, A: Atomics> {
+    /// Of my outbox: I alone write it.
+    pub(crate) own: &'a Header<A>,
+    /// Of the peer's outbox: input, to be checked.
+    pub(crate) peer: &'a Header<A>,
+}
+
+impl<A: Atomics> Clone for Headers<'_, A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<A: Atomics> Copy for Headers<'_, A> {}
+
+/// An index of the peer's that no honest peer can show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Corrupt;
+
+/// What a half finds when it looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// What was asked for is there.
+    Ready,
+    /// Not yet.
+    Pending,
+    /// A writer only: there is some room, less than asked for, and the peer's reader waits for bytes that are
+    /// not published yet. Waiting on would leave both asleep.
+    Starving,
+    /// It will never be there: the other half ended, with this word ([`ended`]).
+    Ended(u32),
+    /// It will never be there: the peer died.
+    Gone,
+}

@@ -1,0 +1,178 @@
+//! The writer's side of a ring.
+
+use super::{Atomics, Corrupt, Headers, Look, Word, ended, load_peer};
+use std::marker::PhantomData;
+use std::sync::atomic::Ordering;
+
+/// How many bytes are published between two looks at `head` for the sake of a rewind.
+///
+/// Such a look costs a cache miss (0.2 µs of a 1 µs round trip); a rewind pays only in rings that are larger than
+/// the second-level cache. A ring that is no larger than the window never rewinds.
+pub(crate) const REWIND_WINDOW: u64 = 256 * 1024;
+
+/// Writes into the ring of my outbox: private indexes, and what they publish.
+#[derive(Debug)]
+pub(crate) struct Producer<A: Atomics> {
+    capacity: u64,
+    /// End of what has been written, published or not.
+    tail: u64,
+    /// What `tail` in the header says. Never read back from there.
+    published: u64,
+    base: u64,
+    /// The peer's `head` as last seen.
+    head: u64,
+    /// The position from which on a rewind may be considered again.
+    rewind_from: u64,
+    _atomics: PhantomData<fn() -> A>,
+}
+
+impl<A: Atomics> Producer<A> {
+    /// `capacity` is a power of two.
+    pub(crate) fn new(capacity: u64) -> Self {
+        debug_assert!(capacity.is_power_of_two());
+        Producer {
+            capacity,
+            tail: 0,
+            published: 0,
+            base: 0,
+            head: 0,
+            rewind_from: REWIND_WINDOW,
+            _atomics: PhantomData,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    /// Bytes written so far, published or not.
+    #[inline]
+    pub(crate) fn position(&self) -> u64 {
+        self.tail
+    }
+
+    /// Bytes written and not yet published.
+    #[inline]
+    pub(crate) fn unpublished(&self) -> u64 {
+        self.tail - self.published
+    }
+
+    /// Bytes that are known to be free. There may be more by now: [`refresh`](Self::refresh).
+    #[inline]
+    pub(crate) fn free(&self) -> u64 {
+        // `head` was checked to lie within `capacity` of `tail` when it was loaded.
+        self.capacity - (self.tail - self.head)
+    }
+
+    /// Where in the ring the next byte goes.
+    #[inline]
+    pub(crate) fn offset(&self) -> usize {
+        (self.tail.wrapping_sub(self.base) & (self.capacity - 1)) as usize
+    }
+
+    /// Takes `n` bytes that have been written at [`offset`](Self::offset). `n <= free()`.
+    #[inline]
+    pub(crate) fn advance(&mut self, n: u64) {
+        assert!(n <= self.free(), "more written than was free");
+        self.tail += n;
+    }
+
+    /// Loads and checks the peer's `head`.
+    #[inline]
+    pub(crate) fn refresh(&mut self, headers: Headers<'_, A>) -> Result<(), Corrupt> {
+        // Acquire (in `load_peer`): the reader's loads of the bytes happened before it published this head,
+        // so writing over them now cannot be seen by it.
+        let head = load_peer::<A, _>(&headers.peer.consumed.0.head);
+        // An honest reader goes forward, and never beyond what has been published to it.
+        if head < self.head || head > self.published {
+            return Err(Corrupt);
+        }
+        self.head = head;
+        Ok(())
+    }
+
+    /// Looks for `want` bytes of room. `gone`: the hang-up as it was known *before* this call.
+    ///
+    /// Everything written must have been published: a reader that waits for bytes which this writer keeps back would
+    /// not be seen to starve.
+    #[inline]
+    pub(crate) fn look(&mut self, headers: Headers<'_, A>, want: u64, gone: bool) -> Result<Look, Corrupt> {
+        // Acquire: an abort's code was stored before its `stop`.
+        let stop = load_peer::<A, _>(&headers.peer.consumed.0.stop);
+        if stop != ended::OPEN {
+            return Ok(Look::Ended(stop));
+        }
+        if gone {
+            return Ok(Look::Gone);
+        }
+        self.refresh(headers)?;
+        if self.free() >= want {
+            return Ok(Look::Ready);
+        }
+        // A reader that waits for more than has been published comes before this writer's wish for more room.
+        // Relaxed: once this half is armed, the fence of arming stands between its own wake word and this load, as the
+        // reader's stands between its wake word and its load of mine; so one of the two sees the other. Before, it is
+        // a hint that the next look repeats.
+        let starving = self.free() > 0 && headers.peer.wake_at_tail.0.load(Ordering::Relaxed) > self.published;
+        Ok(if starving { Look::Starving } else { Look::Pending })
+    }
+
+    /// Publishes what has been written. Says whether the peer's reader has to be rung.
+    #[inline]
+    #[must_use]
+    pub(crate) fn publish(&mut self, headers: Headers<'_, A>) -> bool {
+        if self.published == self.tail {
+            return false;
+        }
+        let old = self.published;
+        // Release: the bytes, and `base`, are visible to whoever sees this tail.
+        headers.own.published.0.tail.store(self.tail, Ordering::Release);
+        self.published = self.tail;
+        // SeqCst: between my tail and the load of the reader's wake word, as the reader has it between its wake
+        // word and its load of my tail. Without it both loads may miss both stores, and the reader sleeps on.
+        A::fence(Ordering::SeqCst);
+        // Relaxed: ordered by the fence.
+        let wake = headers.peer.wake_at_tail.0.load(Ordering::Relaxed);
+        old < wake && wake <= self.tail
+    }
+
+    /// Moves the next byte to the start of the ring, if everything has been consumed and it is time to look.
+    ///
+    /// Only while nothing is unpublished; otherwise it does nothing.
+    #[inline]
+    pub(crate) fn rewind(&mut self, headers: Headers<'_, A>) -> Result<(), Corrupt> {
+        if self.tail < self.rewind_from || self.capacity <= REWIND_WINDOW {
+            return Ok(());
+        }
+        self.rewind_now(headers)
+    }
+
+    /// The rewind itself, whatever the size of the ring (the models have small ones).
+    pub(crate) fn rewind_now(&mut self, headers: Headers<'_, A>) -> Result<(), Corrupt> {
+        if self.unpublished() != 0 {
+            return Ok(());
+        }
+        self.rewind_from = self.tail + REWIND_WINDOW;
+        self.refresh(headers)?;
+        if self.head == self.tail && self.offset() != 0 {
+            self.base = self.tail;
+            // Relaxed: published by the release of the next tail. The reader loads `base` after a tail that brings
+            // news, and there is none before that store: no reader uses the old base for a new byte.
+            headers.own.published.0.base.store(self.base, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Whether the peer has consumed everything published, as last seen.
+    #[inline]
+    pub(crate) fn drained(&self) -> bool {
+        self.head == self.published
+    }
+
+    /// The peer's head that makes `want` bytes free: what to arm for. Never 0 while they are not free.
+    #[inline]
+    pub(crate) fn wake_at(&self, want: u64) -> u64 {
+        (self.tail + want).saturating_sub(self.capacity)
+    }
+}

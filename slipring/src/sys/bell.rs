@@ -1,0 +1,108 @@
+//! Bells: what one half rings and the other sleeps on. An eventfd (eventfd(2)), watched edge-triggered, never drained.
+
+use crate::error::{Error, Result};
+use rustix::event::{EventfdFlags, epoll, eventfd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::{Errno, ReadWriteFlags, preadv2, write};
+use std::io::IoSliceMut;
+
+/// How a bell is rung.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// By adding one. Fast; but whoever made the bell can fill its counter, clear `O_NONBLOCK` (a flag of the description that both
+    /// share) and so block the ringer for ever. Between processes of one user that is no new power.
+    Plain,
+    /// By taking one from a semaphore that starts out at 2^62, with a read that does not block whatever the flags say
+    /// (`RWF_NOWAIT` in preadv2(2)). The sleeper waits for "writable". About 0.5 µs dearer a ring; Linux 5.8.
+    Inverted,
+}
+
+impl Kind {
+    pub(crate) fn to_wire(self) -> u8 {
+        match self {
+            Kind::Plain => 0,
+            Kind::Inverted => 1,
+        }
+    }
+
+    pub(crate) fn from_wire(byte: u8) -> Option<Kind> {
+        match byte {
+            0 => Some(Kind::Plain),
+            1 => Some(Kind::Inverted),
+            _ => None,
+        }
+    }
+}
+
+/// One bell, held by the half that sleeps on it and by the peer's half that rings it.
+#[derive(Debug)]
+pub(crate) struct Bell {
+    fd: OwnedFd,
+    kind: Kind,
+}
+
+impl Bell {
+    pub(crate) fn new(kind: Kind) -> Result<Bell> {
+        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+        let fd = match kind {
+            Kind::Plain => eventfd(0, flags),
+            Kind::Inverted => eventfd(0, flags | EventfdFlags::SEMAPHORE),
+        }
+        .map_err(Error::os("making a bell (eventfd)"))?;
+        let bell = Bell { fd, kind };
+        if kind == Kind::Inverted {
+            write(&bell.fd, &(1u64 << 62).to_ne_bytes()).map_err(Error::os("filling a bell (eventfd)"))?;
+            match bell.take_one() {
+                Ok(()) => {}
+                Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
+                    return Err(Error::Unsupported {
+                        what: "a bell that another user cannot block (preadv2 with RWF_NOWAIT on an eventfd)",
+                        needs: "Linux 5.8 or newer",
+                    });
+                }
+                Err(e) => return Err(Error::os("trying a bell (preadv2)")(e)),
+            }
+        }
+        Ok(bell)
+    }
+
+    /// The peer's bell, whose descriptor `link::verify` has found to be an eventfd.
+    pub(crate) fn of_peer(fd: OwnedFd, kind: Kind) -> Bell {
+        Bell { fd, kind }
+    }
+
+    /// What a sleeper watches for.
+    pub(crate) fn interest(&self) -> epoll::EventFlags {
+        match self.kind {
+            Kind::Plain => epoll::EventFlags::IN,
+            Kind::Inverted => epoll::EventFlags::OUT,
+        }
+    }
+
+    /// Wakes whoever sleeps on it, or ends their next sleep. One system call.
+    pub(crate) fn ring(&self) {
+        // What can fail here is the peer's doing and its own loss: a saturated or emptied counter (EAGAIN).
+        let _ = match self.kind {
+            Kind::Plain => write(&self.fd, &1u64.to_ne_bytes()).map(|_| ()),
+            Kind::Inverted => self.take_one(),
+        };
+    }
+
+    fn take_one(&self) -> rustix::io::Result<()> {
+        let mut count = [0; 8];
+        // Offset -1: the current position, which an eventfd does not have (preadv2(2)).
+        preadv2(
+            &self.fd,
+            &mut [IoSliceMut::new(&mut count)],
+            u64::MAX,
+            ReadWriteFlags::NOWAIT,
+        )
+        .map(|_| ())
+    }
+}
+
+impl AsFd for Bell {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}

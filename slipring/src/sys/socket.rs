@@ -1,0 +1,158 @@
+//! Messages with descriptors and credentials over a Unix socket (unix(7), cmsg(3)).
+
+use rustix::cmsg_space;
+use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, UCred, sendmsg, sockopt};
+use std::io::{self, IoSlice};
+use std::mem::{MaybeUninit, size_of, zeroed};
+use std::os::fd::RawFd;
+
+/// The most descriptors that the kernel lets one message carry (`SCM_MAX_FD`): with room for all of them none is ever
+/// dropped unseen.
+const MAX_FDS: usize = 253;
+
+/// Who sent a message, by the kernel's word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Credentials {
+    /// 0 where the process is not visible from this pid namespace.
+    pub(crate) pid: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+/// Asks the kernel to deliver the sender's credentials with what is received from now on.
+pub(crate) fn ask_for_credentials(socket: BorrowedFd<'_>) -> rustix::io::Result<()> {
+    sockopt::set_socket_passcred(socket, true)
+}
+
+/// Sends `bytes` with descriptors and this process's credentials; says how many bytes went out.
+pub(crate) fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> rustix::io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(8), ScmCredentials(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let me = UCred {
+        pid: rustix::process::getpid(),
+        uid: rustix::process::geteuid(),
+        gid: rustix::process::getegid(),
+    };
+    let mut fits = control.push(SendAncillaryMessage::ScmCredentials(me));
+    if !fds.is_empty() {
+        fits &= control.push(SendAncillaryMessage::ScmRights(fds));
+    }
+    assert!(fits, "more than eight descriptors in a message");
+    // NOSIGNAL: a peer that is gone is an error, not a SIGPIPE.
+    sendmsg(
+        socket,
+        &[IoSlice::new(bytes)],
+        &mut control,
+        SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
+    )
+}
+
+/// What one call of [`receive`] brought.
+#[derive(Debug, Default)]
+pub(crate) struct Received {
+    /// Bytes; 0 = the peer closed its end.
+    pub(crate) len: usize,
+    pub(crate) fds: Vec<OwnedFd>,
+    pub(crate) credentials: Option<Credentials>,
+    /// The kernel had more ancillary data than it could deliver: descriptors of mine have run out, or the peer sent nonsense.
+    pub(crate) truncated: bool,
+}
+
+/// Receives without blocking. All descriptors that arrive are owned by the result, and closed with it.
+pub(crate) fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> rustix::io::Result<Received> {
+    // By libc rather than rustix: a sender that this pid namespace does not know has the pid 0, which rustix's type for a pid cannot
+    // hold.
+    const SPACE: usize = {
+        // SAFETY: arithmetic on constants.
+        let rights = unsafe { libc::CMSG_SPACE((MAX_FDS * size_of::<RawFd>()) as u32) };
+        // SAFETY: as above.
+        let credentials = unsafe { libc::CMSG_SPACE(size_of::<libc::ucred>() as u32) };
+        (rights + credentials) as usize
+    };
+    // u64 for the alignment that a cmsghdr needs.
+    let mut control = [0u64; SPACE.div_ceil(8)];
+    let mut iov = libc::iovec {
+        iov_base: bytes.as_mut_ptr().cast(),
+        iov_len: bytes.len(),
+    };
+    // SAFETY: msghdr is plain data for which all zeros is the empty message.
+    let mut message: libc::msghdr = unsafe { zeroed() };
+    message.msg_iov = &raw mut iov;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = SPACE as _;
+    // SAFETY: the message points at one iovec over `bytes` and at `control`, all alive and of the lengths given.
+    let len = unsafe {
+        libc::recvmsg(
+            socket.as_raw_fd(),
+            &raw mut message,
+            libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT,
+        )
+    };
+    if len < 0 {
+        return Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO));
+    }
+    let mut received = Received {
+        len: len as usize,
+        truncated: message.msg_flags & libc::MSG_CTRUNC != 0,
+        ..Received::default()
+    };
+    // SAFETY: `message` was filled in by recvmsg and `control` is still alive.
+    let mut header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
+    while !header.is_null() {
+        // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR return null or a whole header within `control`.
+        let cmsg = unsafe { header.read_unaligned() };
+        // SAFETY: as above; this is the address behind the header.
+        let data = unsafe { libc::CMSG_DATA(header) };
+        // SAFETY: arithmetic on a constant.
+        let payload = (cmsg.cmsg_len as usize).saturating_sub(unsafe { libc::CMSG_LEN(0) } as usize);
+        match (cmsg.cmsg_level, cmsg.cmsg_type) {
+            (libc::SOL_SOCKET, libc::SCM_RIGHTS) => {
+                for i in 0..payload / size_of::<RawFd>() {
+                    // SAFETY: the kernel wrote `payload` bytes of descriptors at `data`.
+                    let fd = unsafe { data.cast::<RawFd>().add(i).read_unaligned() };
+                    // SAFETY: the kernel has just installed this descriptor for us, and nobody else knows it.
+                    received.fds.push(unsafe { OwnedFd::from_raw_fd(fd) });
+                }
+            }
+            (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) if payload >= size_of::<libc::ucred>() => {
+                // SAFETY: the kernel wrote a ucred at `data`; it is plain data.
+                let sender = unsafe { data.cast::<libc::ucred>().read_unaligned() };
+                received.credentials = Some(Credentials {
+                    pid: sender.pid as u32,
+                    uid: sender.uid,
+                    gid: sender.gid,
+                });
+            }
+            _ => {}
+        }
+        // SAFETY: `header` is a header within `control`, which `message` describes.
+        header = unsafe { libc::CMSG_NXTHDR(&raw const message, header) };
+    }
+    Ok(received)
+}
+
+/// The user that connected this socket, or called `listen` on its other end, or made the socket pair (`SO_PEERCRED`): a first hint,
+/// not who uses it now.
+pub(crate) fn made_by(socket: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut sender = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let mut len = size_of::<libc::ucred>() as libc::socklen_t;
+    // By libc for the same reason as in `receive`.
+    // SAFETY: `sender` and `len` are alive and of the type that SO_PEERCRED fills in.
+    let done = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut sender).cast(),
+            &raw mut len,
+        )
+    };
+    if done == 0 {
+        Ok(sender.uid)
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}

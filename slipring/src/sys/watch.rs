@@ -1,0 +1,88 @@
+//! What a blocking half sleeps on: an epoll set (epoll(7)) with its bell and the link, both edge-triggered.
+
+use super::bell::Bell;
+use crate::error::{Error, Result};
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use std::mem::MaybeUninit;
+use std::time::{Duration, Instant};
+
+const BELL: u64 = 0;
+const LINK: u64 = 1;
+
+/// What ended a sleep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// The bell rang, now or since the last sleep.
+    Rung,
+    /// Something happened on the link: worth a look with [`hung_up`].
+    Link,
+    /// The time was up.
+    TimedOut,
+}
+
+/// An epoll set of one half. Made with the stream, so that a `read` cannot run out of descriptors.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    set: OwnedFd,
+}
+
+impl Watch {
+    pub(crate) fn new(bell: &Bell, link: BorrowedFd<'_>) -> Result<Watch> {
+        let fail = |e: Errno| Error::os("watching a bell (epoll)")(e);
+        let set = epoll::create(CreateFlags::CLOEXEC).map_err(fail)?;
+        epoll::add(&set, bell, EventData::new_u64(BELL), bell.interest() | EventFlags::ET).map_err(fail)?;
+        // Not EPOLLIN: nothing is read from the link, so that a peer that sends on it wakes nobody.
+        epoll::add(&set, link, EventData::new_u64(LINK), EventFlags::RDHUP | EventFlags::ET).map_err(fail)?;
+        Ok(Watch { set })
+    }
+
+    /// Sleeps until the bell rings or the link hangs up. `None`: for as long as it takes.
+    pub(crate) fn wait(&self, deadline: Option<Instant>) -> std::io::Result<Event> {
+        loop {
+            let timeout = deadline.map(|d| timespec(d.saturating_duration_since(Instant::now())));
+            let mut events = [MaybeUninit::uninit(); 2];
+            match epoll::wait(&self.set, &mut events, timeout.as_ref()) {
+                Ok((events, _)) if events.is_empty() => {
+                    // Timeouts are in whole milliseconds, rounded up, and never early.
+                    return Ok(Event::TimedOut);
+                }
+                Ok((events, _)) => {
+                    let link = events.iter().any(|e| e.data.u64() == LINK);
+                    return Ok(if link { Event::Link } else { Event::Rung });
+                }
+                Err(Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+}
+
+impl AsFd for Watch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.set.as_fd()
+    }
+}
+
+/// Whether the other end of the link is gone: closed, shut down, or its process dead.
+pub(crate) fn hung_up(link: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::new(&link, PollFlags::RDHUP)];
+    loop {
+        match poll(&mut fds, Some(&timespec(Duration::ZERO))) {
+            Ok(ready) => return ready > 0,
+            // The edge that led here is told once, so a signal must not take it away.
+            Err(Errno::INTR) => {}
+            // No memory for a moment: the next look will tell.
+            Err(_) => return false,
+        }
+    }
+}
+
+pub(crate) fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: duration.subsec_nanos().into(),
+    }
+}

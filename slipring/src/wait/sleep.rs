@@ -1,0 +1,92 @@
+//! Sleeping and being woken, independent of what a half waits for and what it sleeps on.
+
+use crate::ring::{Atomics, Word};
+use std::sync::atomic::Ordering;
+
+/// Announces that this half sleeps until the peer's index reaches `at`. The caller looks again before it sleeps.
+#[inline]
+pub(crate) fn arm<A: Atomics>(wake: &A::U64, at: u64) {
+    debug_assert_ne!(at, 0, "0 means awake");
+    // Relaxed: the fence below orders it.
+    wake.store(at, Ordering::Relaxed);
+    // SeqCst: between my wake word and my look at the peer's indexes; pairs with the fence in `publish` and
+    // `consume`, and with that of the peer's own arming.
+    A::fence(Ordering::SeqCst);
+}
+
+/// Takes the announcement back.
+#[inline]
+pub(crate) fn disarm<A: Atomics>(wake: &A::U64) {
+    // Relaxed: a peer that still sees the old value rings once too often, which is allowed.
+    wake.store(0, Ordering::Relaxed);
+}
+
+/// Whether the half that owns this word sleeps, or is about to: asked after an end was stored.
+#[inline]
+pub(crate) fn armed<A: Atomics>(wake: &A::U64) -> bool {
+    // SeqCst: between the `fin` or `stop` stored before and the load of the wake word, as W2 above.
+    A::fence(Ordering::SeqCst);
+    wake.load(Ordering::Relaxed) != 0
+}
+
+/// How a sleep ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Slept {
+    /// Something happened, perhaps.
+    Woken,
+    /// The time was up.
+    TimedOut,
+}
+
+/// A half that can sleep until what it waits for is there.
+pub(crate) trait Sleeper {
+    /// What it waits for, or how the waiting failed.
+    type Outcome;
+
+    /// Calls [`arm`] on its own wake word.
+    fn arm(&mut self);
+
+    /// Calls [`disarm`].
+    fn disarm(&mut self);
+
+    /// Looks, now that it is armed; `None`: not yet.
+    fn look(&mut self) -> Option<Self::Outcome>;
+
+    /// Rings the peer if that one cannot go on because of what this half waits for.
+    fn nudge(&mut self);
+
+    /// Blocks until rung, hung up on, or late.
+    fn block(&mut self) -> Result<Slept, Self::Outcome>;
+
+    /// What to return when the time is up.
+    fn timed_out(&mut self) -> Self::Outcome;
+}
+
+/// Arms, looks, nudges, and blocks until a look succeeds.
+pub(crate) fn sleep<S: Sleeper>(half: &mut S) -> S::Outcome {
+    half.arm();
+    let mut nudged = false;
+    let outcome = loop {
+        if let Some(outcome) = half.look() {
+            break outcome;
+        }
+        if !nudged {
+            // Once is enough: a peer that arms later looks at my wake word itself.
+            half.nudge();
+            nudged = true;
+        }
+        match half.block() {
+            Ok(Slept::Woken) => {}
+            Ok(Slept::TimedOut) => {
+                // What came between the last look and the end of the time is not left lying.
+                break match half.look() {
+                    Some(outcome) => outcome,
+                    None => half.timed_out(),
+                };
+            }
+            Err(failed) => break failed,
+        }
+    };
+    half.disarm();
+    outcome
+}

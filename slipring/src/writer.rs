@@ -1,0 +1,353 @@
+//! The writing half of a stream.
+
+use crate::blocking::Blocking;
+use crate::closer::Closer;
+use crate::end::End;
+use crate::endpoint::Endpoint;
+use crate::grant::{Batch, Grant};
+use crate::half::{PART, Room, WriteHalf, WriteWait};
+use crate::options::Peer;
+use crate::wait::Spin;
+use rustix::fd::AsFd;
+use std::io::{self, IoSlice, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The writing half of a [`Stream`](crate::Stream): `Write`, and what only shared memory can do.
+///
+/// It is `Send` and can move to a thread of its own ([`Stream::into_split`](crate::Stream::into_split)). Dropping it finishes the direction: the peer
+/// reads to the end, then gets `Ok(0)`.
+///
+/// `write` blocks while the ring is full (back-pressure), writes what fits and publishes it before it returns;
+/// a write of any size flows through a ring of any size with `write_all`.
+///
+/// # Ends
+///
+/// `BrokenPipe` if the peer's reader is gone, or its process, or this side has finished; `ConnectionAborted` if the peer aborted;
+/// `InvalidData` if its header made no sense. [`end`](Self::end) has the details. Bytes that were accepted may not have been read:
+/// [`wait_consumed`](Self::wait_consumed) tells.
+#[derive(Debug)]
+pub struct Writer {
+    pub(crate) half: WriteHalf,
+    blocking: Blocking,
+}
+
+impl Writer {
+    pub(crate) fn new(endpoint: &Arc<Endpoint>, spin: Spin) -> crate::Result<Writer> {
+        Ok(Writer {
+            blocking: Blocking::new(&endpoint.own_bells.writer, endpoint.link.as_fd(), spin)?,
+            half: WriteHalf::new(Arc::clone(endpoint)),
+        })
+    }
+
+    pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {
+        self.half.endpoint()
+    }
+
+    fn wait(&mut self, want: usize, drained: bool) -> io::Result<Room> {
+        // What is kept back could be what the reader waits for.
+        self.half.publish();
+        self.blocking.wait(&mut WriteWait {
+            half: &mut self.half,
+            want,
+            drained,
+        })
+    }
+
+    /// Makes room for some of `len` bytes; says for how many.
+    #[inline]
+    pub(crate) fn make_room(&mut self, len: usize) -> io::Result<usize> {
+        self.half.begin()?;
+        if self.half.free() < len {
+            self.make_more_room(len)?;
+        }
+        Ok(self.half.free().min(len))
+    }
+
+    fn make_more_room(&mut self, len: usize) -> io::Result<()> {
+        self.half.publish();
+        // Takes in what the reader has freed.
+        if let Some(Err(e)) = self.half.look(len) {
+            return Err(e);
+        }
+        if self.half.free() == 0 {
+            // Not for every byte: it is woken once half the ring is free, or all that it has left to write fits. A reader
+            // that starves wakes it before.
+            self.wait(len.min(self.half.capacity() / 2), false)?;
+        }
+        Ok(())
+    }
+
+    /// Copies `bytes`, for which there is room, and publishes them in parts.
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        for part in bytes.chunks(PART) {
+            self.half.copy_in(part);
+            self.half.publish();
+        }
+    }
+
+    /// Writes what fits, without blocking.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if the ring is full; otherwise as [`Writer`] says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::{Options, Stream};
+    /// # use std::io::ErrorKind;
+    /// let (mut left, _right) = Options::new().capacity(64 * 1024).pair()?;
+    /// let writer = left.writer();
+    /// assert_eq!(writer.try_write(&[1; 100_000])?, 64 * 1024);
+    /// assert_eq!(writer.try_write(b"more").unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        self.half.begin()?;
+        if self.half.free() < buf.len() {
+            self.half.publish();
+            if let Some(Err(e)) = self.half.look(buf.len()) {
+                return Err(e);
+            }
+        }
+        match self.half.free().min(buf.len()) {
+            0 => Err(io::ErrorKind::WouldBlock.into()),
+            n => {
+                self.put(&buf[..n]);
+                Ok(n)
+            }
+        }
+    }
+
+    /// Blocks until `n` bytes are free, and lends them to be written in place.
+    ///
+    /// The slice is contiguous and holds old bytes of this ring. Nothing of it is visible to the peer before
+    /// [`Grant::commit`]; dropping the grant publishes nothing.
+    ///
+    /// # Errors
+    ///
+    /// * `InvalidInput` at once if `n` is more than [`capacity`](Self::capacity): it could never fit.
+    /// * `Deadlock` if the peer's reader waits for more bytes than are in the ring while this waits for more room than there is: neither
+    ///   could ever go on. Write less at a time, or use a larger capacity than the two together.
+    /// * `WouldBlock` after the timeout or in non-blocking mode.
+    /// * Otherwise as [`Writer`] says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// # use std::io::{Read, Write};
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// let mut grant = left.writer().reserve(100)?;
+    /// grant[..5].copy_from_slice(b"hello");
+    /// grant.commit(5);
+    /// let mut buf = [0; 5];
+    /// right.read_exact(&mut buf)?;
+    /// assert_eq!(&buf, b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reserve(&mut self, n: usize) -> io::Result<Grant<'_>> {
+        self.reserve_room(n, true)?;
+        Ok(Grant::new(&mut self.half, n, true))
+    }
+
+    /// Like [`reserve`](Self::reserve), without blocking.
+    ///
+    /// # Errors
+    ///
+    /// As `reserve`; `WouldBlock` if fewer than `n` bytes are free.
+    pub fn try_reserve(&mut self, n: usize) -> io::Result<Grant<'_>> {
+        self.reserve_room(n, false)?;
+        Ok(Grant::new(&mut self.half, n, true))
+    }
+
+    pub(crate) fn reserve_room(&mut self, n: usize, block: bool) -> io::Result<()> {
+        if n > self.half.capacity() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!(
+                    "{n} bytes can never be free at once: this ring has a capacity of {}",
+                    self.half.capacity()
+                ),
+            ));
+        }
+        self.half.begin()?;
+        if self.half.free() >= n {
+            return Ok(());
+        }
+        self.half.publish();
+        let room = match self.half.look(n) {
+            Some(found) => found?,
+            None if block => self.wait(n, false)?,
+            None => return Err(io::ErrorKind::WouldBlock.into()),
+        };
+        match room {
+            Room::Enough => Ok(()),
+            Room::Starving => Err(starving(&format!("{n} bytes of room"))),
+        }
+    }
+
+    /// Several writes that are published at once.
+    ///
+    /// A publication costs two fences and perhaps a wake-up of the peer; a batch pays for them once. It publishes at
+    /// [`flush`](Write::flush), when dropped, after each 64 KiB, and whenever it has to wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// # use std::io::Write;
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// let mut batch = left.writer().batch();
+    /// for price in 0..100u32 {
+    ///     batch.write_all(&price.to_le_bytes())?;
+    /// }
+    /// assert_eq!(right.reader().available()?, 0);
+    /// drop(batch);
+    /// assert_eq!(right.reader().available()?, 400);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn batch(&mut self) -> Batch<'_> {
+        Batch::new(self)
+    }
+
+    /// Ends this direction in order: the peer reads every byte, then gets `Ok(0)`. The other direction goes on.
+    ///
+    /// Does not block, and can be called again. Writing afterwards is `BrokenPipe`. Dropping the writer does the same; a process that leaves without either
+    /// (`process::exit`, a signal) has died, as far as its peer can see.
+    ///
+    /// # Errors
+    ///
+    /// If the direction had ended otherwise before, so that the peer may not get everything.
+    pub fn finish(&mut self) -> io::Result<()> {
+        use crate::EndReason::{Closed, Finished};
+        let ended = self.half.end().filter(|end| !matches!(end.reason, Finished | Closed));
+        self.half.finish();
+        ended.map_or(Ok(()), |end| Err(crate::end::write_error(end)))
+    }
+
+    /// Blocks until the peer has consumed everything written so far.
+    ///
+    /// Consumed means read out of the ring, not acted upon. May be called after [`finish`](Self::finish).
+    ///
+    /// # Errors
+    ///
+    /// * `BrokenPipe` if the peer's reader goes before it has consumed everything.
+    /// * `Deadlock` if the peer's reader waits for more bytes than are in the ring.
+    /// * `WouldBlock` after the timeout or in non-blocking mode.
+    /// * Otherwise as [`Writer`] says.
+    pub fn wait_consumed(&mut self) -> io::Result<()> {
+        match self.wait(0, true)? {
+            Room::Enough => Ok(()),
+            Room::Starving => Err(starving("everything to be consumed")),
+        }
+    }
+
+    /// Bytes that can be written now without blocking.
+    ///
+    /// There may be more a moment later, never fewer: nobody else writes here.
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer`] says, if the direction has ended.
+    pub fn space(&mut self) -> io::Result<usize> {
+        self.half.begin()?;
+        if let Some(Err(e)) = self.half.look(self.half.capacity()) {
+            return Err(e);
+        }
+        Ok(self.half.free())
+    }
+
+    /// Bytes written so far.
+    pub fn position(&self) -> u64 {
+        self.half.position()
+    }
+
+    /// Ends the stream, both ways, with a code of the application's own.
+    ///
+    /// The peer reads what was published before and then gets `ConnectionAborted`; its writer gets that at once. On this side
+    /// reads return `Ok(0)`, and writes `BrokenPipe`. Does not block.
+    pub fn abort(&mut self, code: u32) {
+        self.half.abort(code);
+    }
+
+    /// How and where this direction ended, once a write has met the end.
+    pub fn end(&self) -> Option<End> {
+        self.half.end()
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> &Peer {
+        &self.half.endpoint().peer
+    }
+
+    /// The size of the ring that this half writes into, in bytes: the most that [`reserve`](Self::reserve) can ask for.
+    pub fn capacity(&self) -> usize {
+        self.half.capacity()
+    }
+
+    /// Lets blocking writes fail with `WouldBlock` after `timeout`. `None`, the default, waits for ever.
+    ///
+    /// Rounded up to whole milliseconds when it has to sleep.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a timeout of zero.
+    pub fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.blocking.set_timeout(timeout)
+    }
+
+    /// The timeout that was set.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.blocking.timeout()
+    }
+
+    /// Lets writes that would block fail with `WouldBlock` at once.
+    pub fn set_nonblocking(&mut self, yes: bool) {
+        self.blocking.set_nonblocking(yes);
+    }
+
+    /// A handle that ends the stream from any thread.
+    pub fn closer(&self) -> Closer {
+        Closer::new(self.half.endpoint())
+    }
+}
+
+impl Write for Writer {
+    #[inline]
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        let n = self.make_room(buf.len())?;
+        self.put(&buf[..n]);
+        Ok(n)
+    }
+
+    /// Gathers all of `bufs` that fit and publishes once.
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut batch = self.batch();
+        batch.write_vectored(bufs)
+    }
+
+    /// Does nothing: every write has been published when it returns.
+    #[inline]
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cold]
+fn starving(what: &str) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::Deadlock,
+        format!(
+            "waiting for {what} while the peer waits for more bytes than are in the ring: neither could go on; use a capacity that holds both"
+        ),
+    )
+}
