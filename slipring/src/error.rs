@@ -118,6 +118,15 @@ pub enum Error {
         theirs: String,
     },
 
+    /// The name of the application protocol is too long.
+    #[error("a protocol name of {len} bytes is too long: {limit} is the most. Choose a shorter one")]
+    ProtocolTooLong {
+        /// Its length, in bytes.
+        len: usize,
+        /// The most that it may have.
+        limit: usize,
+    },
+
     /// There is no version of slipring that both sides understand.
     #[error(
         "this side understands the versions {} to {} of slipring, and the peer {} to {}. Bring both programs to the \
@@ -229,7 +238,10 @@ impl Error {
     /// The kind that an [`io::Error`] made of this has.
     fn kind(&self) -> ErrorKind {
         match self {
-            Error::InvalidName { .. } | Error::PathTooLong { .. } | Error::Capacity { .. } => ErrorKind::InvalidInput,
+            Error::InvalidName { .. }
+            | Error::PathTooLong { .. }
+            | Error::Capacity { .. }
+            | Error::ProtocolTooLong { .. } => ErrorKind::InvalidInput,
             Error::NotBound { .. } | Error::NoRuntimeDirectory { .. } => ErrorKind::NotFound,
             Error::NameInUse { .. } | Error::RendezvousTaken { .. } => ErrorKind::AddrInUse,
             Error::UntrustedPeer { .. } | Error::UnsafeDirectory { .. } => ErrorKind::PermissionDenied,

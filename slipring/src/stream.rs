@@ -115,7 +115,7 @@ impl Stream {
         if Arc::ptr_eq(reader.endpoint(), writer.endpoint()) {
             Ok(Stream { reader, writer })
         } else {
-            Err(ReuniteError(reader, writer))
+            Err(ReuniteError(Box::new(reader), Box::new(writer)))
         }
     }
 
@@ -240,7 +240,7 @@ impl Write for Stream {
 
 /// Two halves that are not of the same stream; see [`Stream::reunite`].
 #[derive(Debug)]
-pub struct ReuniteError(pub Reader, pub Writer);
+pub struct ReuniteError(pub Box<Reader>, pub Box<Writer>);
 
 impl fmt::Display for ReuniteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

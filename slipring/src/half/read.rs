@@ -24,8 +24,6 @@ pub(crate) struct ReadHalf {
     ring: Consumer<Std>,
     bounce: Option<Bounce>,
     end: Option<End>,
-    /// Shut down here: nothing more is read, whatever is there.
-    stopped: bool,
 }
 
 impl ReadHalf {
@@ -35,7 +33,6 @@ impl ReadHalf {
             bounce: endpoint.copy_reads.then(Bounce::default),
             endpoint,
             end: None,
-            stopped: false,
         }
     }
 
@@ -76,7 +73,8 @@ impl ReadHalf {
         if !self.endpoint.birth.is_here() {
             return Some(Err(forked()));
         }
-        if self.stopped || self.endpoint.local() != local::OPEN {
+        // An end stays, even if a closer on the other side ended the stream beside a write that was still under way.
+        if self.end.is_some() || self.endpoint.local() != local::OPEN {
             return Some(self.ended(Look::Pending));
         }
         // The hang-up first; see `Consumer::look`.
@@ -105,7 +103,10 @@ impl ReadHalf {
                 },
                 (Look::Ended(ended::POISONED), _) => EndReason::Rejected,
                 // A `fin` that no version of this protocol stores.
-                (Look::Ended(_), _) => EndReason::Corrupt,
+                (Look::Ended(_), _) => {
+                    self.endpoint.poison();
+                    EndReason::Corrupt
+                }
                 _ => EndReason::PeerDied,
             };
             End {
@@ -174,7 +175,6 @@ impl ReadHalf {
             reason: EndReason::Closed,
             position: self.ring.position(),
         });
-        self.stopped = true;
         self.ring.forget();
         self.bounce = self.bounce.take().map(|_| Bounce::default());
     }

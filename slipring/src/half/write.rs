@@ -136,7 +136,10 @@ impl WriteHalf {
                 },
                 (Look::Ended(ended::POISONED), _) => EndReason::Rejected,
                 // A `stop` that no version of this protocol stores.
-                (Look::Ended(_), _) => EndReason::Corrupt,
+                (Look::Ended(_), _) => {
+                    self.endpoint.poison();
+                    EndReason::Corrupt
+                }
                 _ => EndReason::PeerDied,
             };
             End {
@@ -234,6 +237,8 @@ impl WriteHalf {
                 drop(e);
                 Some(Ok(Room::Enough))
             }
+            // A reader that waits for more finds the end instead: it has been rung for it.
+            Some(Ok(Room::Starving)) if finished.is_some() => None,
             other => other,
         };
         if finished.is_some() {

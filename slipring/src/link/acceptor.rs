@@ -11,6 +11,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::name::{Name, Scope};
 use crate::options::{Options, Peers};
+use crate::sys::process::Birth;
 use crate::sys::socket;
 use crate::sys::watch::timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -63,7 +64,7 @@ struct Stop {
 #[derive(Debug)]
 pub(crate) struct Acceptor {
     set: OwnedFd,
-    socket: OwnedFd,
+    socket: Listening,
     timer: OwnedFd,
     stop: Arc<Stop>,
     options: Arc<Options>,
@@ -72,6 +73,22 @@ pub(crate) struct Acceptor {
     refused: AtomicU64,
     last_refusal: Mutex<Option<String>>,
     binding: Binding,
+}
+
+/// The listening socket. Dropping it hangs up on whoever is in the backlog, which closing alone would not while a forked child
+/// has a copy; and a child that drops its copy changes nothing for its parent.
+#[derive(Debug)]
+struct Listening {
+    fd: OwnedFd,
+    birth: Birth,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        if self.birth.is_here() {
+            let _ = rustix::net::shutdown(&self.fd, rustix::net::Shutdown::Both);
+        }
+    }
 }
 
 /// Clients that are shaking hands, by number; a higher number came later and has the later deadline.
@@ -95,7 +112,9 @@ impl Acceptor {
             // Who may connect is decided by their credentials.
             _ => 0o666,
         };
+        let birth = Birth::here().map_err(Error::os("marking this process (madvise)"))?;
         let (binding, socket) = Binding::new(&name, mode, BACKLOG)?;
+        let socket = Listening { fd: socket, birth };
         let set = epoll::create(CreateFlags::CLOEXEC).map_err(Error::os("making an epoll set"))?;
         let bell =
             eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(Error::os("making an eventfd"))?;
@@ -104,7 +123,7 @@ impl Acceptor {
             TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK,
         )
         .map_err(Error::os("making a timer"))?;
-        for (fd, token) in [(&socket, SOCKET), (&bell, STOP), (&timer, TIMER)] {
+        for (fd, token) in [(&socket.fd, SOCKET), (&bell, STOP), (&timer, TIMER)] {
             epoll::add(&set, fd, EventData::new_u64(token), EventFlags::IN)
                 .map_err(Error::os("watching a listener (epoll)"))?;
         }
@@ -205,7 +224,7 @@ impl Acceptor {
 
     /// Takes a connection from the backlog and begins its handshake.
     fn greet(&self, clients: &mut Clients) -> Result<Option<Arc<Endpoint>>> {
-        let link = match accept_with(&self.socket, SocketFlags::CLOEXEC) {
+        let link = match accept_with(&self.socket.fd, SocketFlags::CLOEXEC) {
             Ok(link) => link,
             // Another thread was faster, or the client has left again.
             Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => return Ok(None),

@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FileType, Mode, Stat, chmod, lstat, unlink};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with};
-use rustix::process::{Pid, getpid};
 
 use super::directory::{Places, kind_of};
 use super::lock::{Lock, same_file};
@@ -31,7 +30,6 @@ pub(crate) struct Binding {
     lock: Lock,
     /// The socket that was made, as long as it has not been removed.
     socket: Option<Stat>,
-    maker: Pid,
 }
 
 impl Binding {
@@ -56,7 +54,6 @@ impl Binding {
             path: spot.socket,
             lock,
             socket: None,
-            maker: getpid(),
         };
         let path = binding.path.as_path();
 
@@ -102,7 +99,7 @@ impl Binding {
     /// else can bind. Does nothing if the socket at the path is not the one that was made here, or
     /// in a forked child, or a second time.
     pub(crate) fn retire_socket(&mut self) {
-        if getpid() != self.maker {
+        if !self.lock.is_mine() {
             return;
         }
         if let Some(made) = self.socket.take()
@@ -116,10 +113,8 @@ impl Binding {
 
 impl Drop for Binding {
     fn drop(&mut self) {
-        if getpid() == self.maker {
-            self.retire_socket();
-            self.lock.release();
-        }
+        // The lock is let go of after this, when it is dropped itself.
+        self.retire_socket();
     }
 }
 
@@ -170,9 +165,10 @@ mod tests {
     use std::sync::Barrier;
     use std::thread;
 
-    use super::super::directory::testing::{is_root, name, places};
+    use super::super::directory::testing::{is_root, name, places, stale_socket};
     use super::super::lock::{LockState, lock_state};
     use super::*;
+    use rustix::process::Pid;
 
     const ROLE: &str = "SLIPRING_TEST_BINDING_PATH";
 
@@ -300,7 +296,7 @@ mod tests {
         let path = temporary.path().join("x");
         for round in 0..50 {
             if round % 2 == 0 {
-                drop(UnixListener::bind(&path).unwrap());
+                stale_socket(&path);
                 assert!(is_socket(&path), "a stale one, to be replaced by both");
             }
             let barrier = Barrier::new(2);
@@ -326,7 +322,8 @@ mod tests {
         let path = temporary.path().join("x");
         let listener = UnixListener::bind(&path).unwrap();
         assert!(matches!(bind_path(&path), Err(Error::NameInUse { pid: None, .. })));
-        drop(listener);
+        // Not closed, but shut: another test's child may have a copy for a moment.
+        rustix::net::shutdown(&listener, rustix::net::Shutdown::Both).unwrap();
         bind_path(&path).unwrap();
         let datagrams = UnixDatagram::bind(&path).unwrap();
         assert!(matches!(bind_path(&path), Err(Error::NameInUse { pid: None, .. })));
@@ -334,12 +331,12 @@ mod tests {
 
         // Its backlog may be full.
         fs::remove_file(&path).unwrap();
-        let (binding, listener) = Binding::new(&name(&path), 0o600, 0).unwrap();
+        let listener = new_socket().unwrap();
+        bind(&listener, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+        listen(&listener, 0).unwrap();
         let _waiting = UnixStream::connect(&path).unwrap();
-        binding.lock.release();
         assert!(matches!(bind_path(&path), Err(Error::NameInUse { pid: None, .. })));
         assert!(is_socket(&path));
-        drop(listener);
     }
 
     #[test]
@@ -407,10 +404,10 @@ mod tests {
         let path = temporary.path().join("x");
         let (mut binding, _listener) = bind_path(&path).unwrap();
         // Forking needs unsafe code; to the binding it looks the same if another process made it.
-        let me = std::mem::replace(&mut binding.maker, Pid::INIT);
+        let me = std::mem::replace(&mut binding.lock.maker, Pid::INIT);
         binding.retire_socket();
         assert!(is_socket(&path));
-        binding.maker = me;
+        binding.lock.maker = me;
         drop(binding);
         assert!(!path.exists());
     }

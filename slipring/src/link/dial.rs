@@ -23,9 +23,8 @@ use crate::name::Name;
 /// How long a listener may take from binding its socket to setting its mode.
 const SETTLING: Duration = Duration::from_millis(20);
 
-/// Whoever waits looks at least this often, for the sake of what inotify does not tell. (Not in
-/// tests: they would not notice a lost event.)
-const SLOW_LOOK: Duration = Duration::from_secs(if cfg!(test) { 3600 } else { 1 });
+/// The longest pause between two looks, where only looking tells.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Connects to a name. The socket returned is blocking, and closed on exec.
 ///
@@ -83,8 +82,9 @@ pub(crate) fn dial_waiting(
 /// that `listen` is called on a socket that is bound. Only while there is a socket that does not
 /// take connections, it is looked at again after a pause; the pause grows from 1 ms and starts anew
 /// with every event, so that a listener which is about to listen is found at once, and a stale
-/// socket costs next to nothing. As long as there is no socket, there are no pauses, so they cannot
-/// cover up an event that was lost; only the slow look (once a second, and never in tests) would.
+/// socket costs next to nothing. The same where a directory cannot be watched (no inotify instances
+/// left, no right to read it). As long as everything is watched and there is no socket, nothing is
+/// looked at without an event, so that no event that was lost could be covered up.
 pub(crate) fn dial_waiting_in(
     places: &Places,
     name: &Name,
@@ -117,12 +117,12 @@ pub(crate) fn dial_waiting_in(
             return Err(nobody.into_error(name, started.elapsed()));
         }
         let pauses = nobody.refusing || !all_watched;
-        let next_look = now + if pauses { pause } else { SLOW_LOOK };
-        let event = watch.wait(Some(until.map_or(next_look, |until| until.min(next_look))))?;
+        let next_look = if pauses { Some(now + pause) } else { None };
+        let event = watch.wait(next_look.into_iter().chain(until).min())?;
         pause = if event || !pauses {
             FIRST_PAUSE
         } else {
-            SLOW_LOOK.min(pause * 2)
+            LONGEST_PAUSE.min(pause * 2)
         };
     }
 }
@@ -296,7 +296,7 @@ mod tests {
     use rustix::net::sockopt::socket_timeout;
 
     use super::super::binding::Binding;
-    use super::super::directory::testing::{is_root, name, places};
+    use super::super::directory::testing::{is_root, name, places, stale_socket};
     use super::*;
 
     const LONG: Duration = Duration::from_secs(20);
@@ -380,7 +380,7 @@ mod tests {
             .for_binding(crate::name::Scope::Local)
             .unwrap()
             .join("clock.sock");
-        drop(UnixListener::bind(&path).unwrap());
+        stale_socket(&path);
         let error = dial_in(&places, &name("clock"), soon(), &me).unwrap_err();
         let Error::NotBound { passed_over, .. } = &error else {
             panic!("{error:?}")
@@ -503,6 +503,8 @@ mod tests {
         let _first = dial_in(&places, &name, soon(), &me).unwrap();
         thread::scope(|scope| {
             let dialler = scope.spawn(|| dial_in(&places, &name, soon(), &me));
+            // Shut first: another test's child may have a copy for a moment.
+            rustix::net::shutdown(&listener, rustix::net::Shutdown::Both).unwrap();
             drop((listener, binding));
             let result = dialler.join().unwrap();
             assert!(matches!(result, Err(Error::NotBound { .. })), "{result:?}");
@@ -556,7 +558,7 @@ mod tests {
         let places = places(temporary.path());
         let clock = name("clock");
         let directory = places.for_binding(crate::name::Scope::Local).unwrap();
-        drop(UnixListener::bind(directory.join("clock.sock")).unwrap());
+        stale_socket(&directory.join("clock.sock"));
         fs::set_permissions(&directory, Permissions::from_mode(0o755)).unwrap();
         waiting_while(&places, &clock, || {
             thread::sleep(Duration::from_millis(20));
@@ -601,7 +603,7 @@ mod tests {
         let places = places(temporary.path());
         let wait = Duration::from_millis(30);
         let path = temporary.path().join("stale");
-        drop(UnixListener::bind(&path).unwrap());
+        stale_socket(&path);
         for text in [Path::new("clock"), &path] {
             let until = Some(Instant::now() + wait);
             let result = dial_waiting_in(&places, &name(text), until, LONG, &me);

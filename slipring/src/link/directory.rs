@@ -1,4 +1,4 @@
-//! Where names live: the directories, who may write to them, and the files of a name.
+//! Where names live: the directories, and who may write to them.
 //!
 //! | scope | directory | of |
 //! |---|---|---|
@@ -6,8 +6,7 @@
 //! | `Global` | `/run/slipring` | root: mode 1777 |
 //! | a path | the one that it is in | nothing is asked of it |
 //!
-//! `UID` is the effective one. A name has two files: `NAME.sock`, a Unix socket, and `NAME.lock`
-//! (a path name: the path itself, and the path with `.lock` after it).
+//! `UID` is the effective one.
 //!
 //! Whoever binds takes the first directory that can be had; whoever connects looks into all, since
 //! the two may run in different environments. Both judge by the same rules. A directory that is
@@ -300,6 +299,14 @@ pub(crate) mod testing {
             eprintln!("not root: this test, or a part of it, was left out");
         }
         root
+    }
+
+    /// Leaves a socket that nobody listens on. It never was listened on: one that was could live on
+    /// for a moment in a child forked by another test.
+    pub(crate) fn stale_socket(path: &Path) {
+        use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, socket};
+        let socket = socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+        bind(&socket, &SocketAddrUnix::new(path).unwrap()).unwrap();
     }
 
     pub(crate) fn name(text: impl AsRef<std::ffi::OsStr>) -> Name {

@@ -157,10 +157,9 @@ fn program(pid: u32) -> Option<String> {
 mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{PermissionsExt, chown};
-    use std::os::unix::net::UnixListener;
 
     use super::super::binding::Binding;
-    use super::super::directory::testing::{is_root, name, places};
+    use super::super::directory::testing::{is_root, name, places, stale_socket};
     use super::*;
 
     fn bind(places: &Places, text: &str) -> Binding {
@@ -236,9 +235,9 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let places = places(temporary.path());
         let directory = places.for_binding(Scope::Local).unwrap();
-        drop(UnixListener::bind(directory.join("stale.sock")).unwrap());
+        stale_socket(&directory.join("stale.sock"));
         fs::write(directory.join("stale.lock"), "").unwrap();
-        drop(UnixListener::bind(directory.join("foreign.sock")).unwrap());
+        stale_socket(&directory.join("foreign.sock"));
         fs::create_dir(directory.join("odd.lock")).unwrap();
         fs::write(directory.join("left.lock"), "").unwrap();
         fs::write(directory.join("notes.txt"), "").unwrap();

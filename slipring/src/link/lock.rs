@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{FileType, FlockOperation, Mode, OFlags, Stat, fchmod, flock, fstat, ftruncate, lstat, open};
 use rustix::io::{Errno, pread, pwrite};
-use rustix::process::{Pid, test_kill_process};
+use rustix::process::{Pid, getpid, test_kill_process};
 
 use super::directory::kind_of;
 use crate::error::{Error, Result};
@@ -40,10 +40,15 @@ const CAREFULLY: OFlags = OFlags::CLOEXEC
     .union(OFlags::NONBLOCK)
     .union(OFlags::NOCTTY);
 
-/// A lock that this process holds, until it is let go of or dropped.
+/// A lock that this process holds until it is dropped. Dropped in a forked child it does nothing:
+/// the lock is the parent's.
 #[derive(Debug)]
 pub(crate) struct Lock {
     file: OwnedFd,
+    /// Whether the file is known to be a lock file, and was written to.
+    signed: bool,
+    /// The process that took it.
+    pub(super) maker: Pid,
 }
 
 /// What a look at a lock file tells.
@@ -77,12 +82,18 @@ impl Lock {
             let file = open_or_create(path, name)?;
             match try_exclusive(&file).map_err(Error::os_at("locking", path))? {
                 Attempt::Mine => {
-                    let stat = fstat(&file).map_err(Error::os_at("looking at the lock file", path))?;
-                    check(path, &file, &stat, uid)?;
+                    let mut lock = Lock {
+                        file,
+                        signed: false,
+                        maker: getpid(),
+                    };
+                    let stat = fstat(&lock.file).map_err(Error::os_at("looking at the lock file", path))?;
+                    check(path, &lock.file, &stat, uid)?;
                     // Somebody may have removed the file in between; then this lock is worth
                     // nothing.
                     if lstat(path).is_ok_and(|at_path| same_file(&at_path, &stat)) {
-                        return Lock { file }.sign(path);
+                        lock.sign(path)?;
+                        return Ok(lock);
                     }
                 }
                 Attempt::Held => return Err(in_use(name, read_held(&file).0)),
@@ -106,20 +117,30 @@ impl Lock {
         write_all(&self.file, &text).map_err(Error::os("writing the lock file"))
     }
 
-    /// Lets go of the lock. To be called only in the process that took it: in a forked child it
-    /// would let go of the parent's. Dropping closes the descriptor, which is enough if no forked
-    /// child has it too.
-    pub(crate) fn release(&self) {
-        // Emptied first: what it says must not be taken for something about the next holder.
-        let _ = ftruncate(&self.file, 0);
-        let _ = flock(&self.file, FlockOperation::Unlock);
+    /// Whether this is the process that took it, and not a forked child.
+    pub(crate) fn is_mine(&self) -> bool {
+        getpid() == self.maker
     }
 
-    fn sign(self, path: &Path) -> Result<Lock> {
+    fn sign(&mut self, path: &Path) -> Result<()> {
+        self.signed = true;
         ftruncate(&self.file, 0)
             .and_then(|()| write_all(&self.file, &format!("{}\n", std::process::id())))
-            .map_err(Error::os_at("writing the lock file", path))?;
-        Ok(self)
+            .map_err(Error::os_at("writing the lock file", path))
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if !self.is_mine() {
+            return;
+        }
+        if self.signed {
+            // What it says must not be taken for something about the next holder.
+            let _ = ftruncate(&self.file, 0);
+        }
+        // Closing would not do: a forked child may have the descriptor too.
+        let _ = flock(&self.file, FlockOperation::Unlock);
     }
 }
 
@@ -358,9 +379,9 @@ mod tests {
                 paired: true
             }
         );
-        lock.release();
-        assert_eq!(lock_state(&path), LockState::Free);
         drop(lock);
+        assert_eq!(lock_state(&path), LockState::Free);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "");
         let again = acquire(&path).unwrap();
         assert_eq!(
             lock_state(&path),
@@ -403,9 +424,21 @@ mod tests {
         let (_temporary, path) = lock_file();
         let lock = acquire(&path).unwrap();
         let _in_the_child = lock.file.try_clone().unwrap();
-        lock.release();
         drop(lock);
         acquire(&path).unwrap();
+    }
+
+    #[test]
+    fn dropped_in_a_forked_child_it_stays_the_parents() {
+        let (_temporary, path) = lock_file();
+        let mut lock = acquire(&path).unwrap();
+        let _in_the_parent = lock.file.try_clone().unwrap();
+        // Forking needs unsafe code; to the lock it looks the same if another process took it.
+        lock.maker = Pid::INIT;
+        drop(lock);
+        let pid = Some(std::process::id());
+        let held = LockState::Held { pid, paired: false };
+        assert_eq!(lock_state(&path), held);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::acceptor::Acceptor;
 use super::dial::dial;
-use super::directory::Places;
+use super::directory::{Places, Standing};
 use super::handshake::{First, Handshake, drive};
 use super::lock::{LockState, lock_state};
 use crate::endpoint::Endpoint;
@@ -64,6 +64,7 @@ fn is_paired(name: &Name) -> Result<bool> {
     Ok(places
         .candidates(name)?
         .iter()
+        .filter(|candidate| candidate.standing == Standing::Safe)
         .any(|candidate| matches!(lock_state(&candidate.spot.lock), LockState::Held { paired: true, .. })))
 }
 

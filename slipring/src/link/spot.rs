@@ -1,4 +1,5 @@
-//! The two files of a name, and where to look for them.
+//! The two files of a name, and where to look for them: in its directory, `NAME.sock`, a Unix
+//! socket, and `NAME.lock`. (Of a path name: the path itself, and the path with `.lock` after it.)
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;

@@ -221,9 +221,9 @@ pub(crate) fn check_options(options: &Options) -> Result<()> {
         });
     }
     if options.protocol.len() > MAX_PROTOCOL {
-        return Err(Error::Protocol {
-            ours: options.protocol.clone(),
-            theirs: format!("at most {MAX_PROTOCOL} bytes"),
+        return Err(Error::ProtocolTooLong {
+            len: options.protocol.len(),
+            limit: MAX_PROTOCOL,
         });
     }
     Ok(())

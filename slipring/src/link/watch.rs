@@ -6,7 +6,7 @@
 //!
 //! What inotify does not tell: a file system mounted over a watched directory, a parent of it
 //! renamed, another machine's doings on a network file system. And it can be used up (128 instances
-//! a user). So nobody should wait on it without ever looking.
+//! a user), which [`Watch::arm`] says.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -162,6 +162,8 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::sync::Barrier;
+    use std::thread;
     use std::time::Duration;
 
     use super::*;
@@ -214,6 +216,32 @@ mod tests {
         fs::write(temporary.path().join("a"), "").unwrap();
         comes(&watch);
         assert!(watch.arm([file.as_path()]));
+    }
+
+    #[test]
+    fn misses_nothing_that_comes_while_it_is_armed() {
+        let temporary = tempfile::tempdir().unwrap();
+        let mut watch = Watch::new();
+        for round in 0..300 {
+            let top = temporary.path().join(round.to_string());
+            let file = top.join("a/b/c/d/e/f/g/x");
+            let barrier = Barrier::new(2);
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    barrier.wait();
+                    fs::create_dir_all(&file).unwrap();
+                });
+                barrier.wait();
+                loop {
+                    assert!(watch.arm([file.as_path()]));
+                    if file.exists() {
+                        break;
+                    }
+                    let until = Instant::now() + Duration::from_secs(20);
+                    assert!(watch.wait(Some(until)).unwrap(), "missed in round {round}");
+                }
+            });
+        }
     }
 
     #[test]

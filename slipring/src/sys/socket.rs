@@ -112,7 +112,9 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> rustix::io::R
             (libc::SOL_SOCKET, libc::SCM_RIGHTS) => {
                 for i in 0..payload / size_of::<RawFd>() {
                     // SAFETY: the kernel wrote `payload` bytes of descriptors at `data`.
-                    let fd = unsafe { data.cast::<RawFd>().add(i).read_unaligned() };
+                    let at = unsafe { data.cast::<RawFd>().add(i) };
+                    // SAFETY: as above; it need not be aligned.
+                    let fd = unsafe { at.read_unaligned() };
                     // SAFETY: the kernel has just installed this descriptor for us, and nobody else knows it.
                     received.fds.push(unsafe { OwnedFd::from_raw_fd(fd) });
                 }

@@ -45,10 +45,8 @@ impl Watch {
             let timeout = deadline.map(|d| timespec(d.saturating_duration_since(Instant::now())));
             let mut events = [MaybeUninit::uninit(); 2];
             match epoll::wait(&self.set, &mut events, timeout.as_ref()) {
-                Ok((events, _)) if events.is_empty() => {
-                    // Timeouts are in whole milliseconds, rounded up, and never early.
-                    return Ok(Event::TimedOut);
-                }
+                // Timeouts are in whole milliseconds, rounded up, and never early.
+                Ok(([], _)) => return Ok(Event::TimedOut),
                 Ok((events, _)) => {
                     let link = events.iter().any(|e| e.data.u64() == LINK);
                     return Ok(if link { Event::Link } else { Event::Rung });
