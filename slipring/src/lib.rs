@@ -123,3 +123,8 @@ pub use reader::Reader;
 pub use stream::{ReuniteError, Stream};
 pub use wait::Spin;
 pub use writer::Writer;
+
+/// The code in the README is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -5,6 +5,7 @@
 //! bound still burns a core on a stream that is always late, so the adaptive spinner stops once recent waits
 //! were longer than it would spin, and tries again now and then, ever more rarely while that does not pay.
 
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 /// How a blocked call looks for news before it sleeps.
@@ -39,8 +40,15 @@ impl Default for Spin {
     }
 }
 
-/// The most fruitless waits between two trial spins.
-const RAREST_TRIAL: u32 = 256;
+/// Waits in a row that a trial spins for.
+const TRIAL: u32 = 16;
+
+/// The fewest and the most waits between two trials, up to doubled by chance; the distance doubles while they do not pay.
+const TRIAL_EVERY: (u32, u32) = (16, 256);
+
+/// How many times longer than usual a trial spins: a peer that sleeps has to be woken by the kernel before it can
+/// answer, and answers at once only when both are spinning.
+const TRIAL_PATIENCE: u32 = 4;
 
 /// Decides for one half whether to spin, and learns from how long its waits took.
 #[derive(Debug)]
@@ -48,10 +56,14 @@ pub(crate) struct Spinner {
     spin: Spin,
     /// The last eight waits, the newest in the lowest bit: 1 = was short enough for spinning to pay.
     history: u8,
-    /// Waits to go until the next trial spin.
+    /// Waits to go until the next trial.
     until_trial: u32,
     /// How many waits lie between trials now.
     trial_every: u32,
+    /// Waits left of the trial that is going on.
+    trial_left: u32,
+    /// Where the pseudo-random sequence stands that keeps the trials of two halves from missing each other for ever.
+    random: u64,
 }
 
 impl Spinner {
@@ -65,8 +77,10 @@ impl Spinner {
         Spinner {
             spin,
             history: 0xff,
-            until_trial: 0,
-            trial_every: 8,
+            until_trial: TRIAL_EVERY.0,
+            trial_every: TRIAL_EVERY.0,
+            trial_left: 0,
+            random: RandomState::new().hash_one(()) | 1,
         }
     }
 
@@ -80,12 +94,17 @@ impl Spinner {
                 if self.history.count_ones() >= 4 {
                     return Some(max);
                 }
-                if self.until_trial == 0 {
-                    self.until_trial = self.trial_every;
-                    self.trial_every = (self.trial_every * 2).min(RAREST_TRIAL);
-                    // A trial is five spins in a row: with a peer that sleeps too, the first only wakes that one up.
-                    self.history = 0x7f;
-                    return Some(max);
+                if self.trial_left == 0 && self.until_trial == 0 {
+                    self.trial_left = TRIAL;
+                    self.trial_every = (self.trial_every * 2).min(TRIAL_EVERY.1);
+                    // xorshift64 (Marsaglia, "Xorshift RNGs", 2003): between one and two times that distance.
+                    self.random ^= self.random << 13;
+                    self.random ^= self.random >> 7;
+                    self.random ^= self.random << 17;
+                    self.until_trial = self.trial_every + self.random as u32 % self.trial_every;
+                }
+                if self.trial_left > 0 {
+                    return Some(max * TRIAL_PATIENCE);
                 }
                 self.until_trial -= 1;
                 Some(Duration::ZERO)
@@ -101,10 +120,15 @@ impl Spinner {
     /// Takes in how long a wait took, however it was waited.
     pub(crate) fn learn(&mut self, waited: Duration) {
         if let Spin::Adaptive { max } = self.spin {
-            let short = waited <= max;
-            self.history = self.history << 1 | u8::from(short);
+            self.history = self.history << 1 | u8::from(waited <= max);
+            // A wait that not even patience could have spun through ends the trial: the stream is slow, not out of step.
+            self.trial_left = if waited <= max * TRIAL_PATIENCE {
+                self.trial_left.saturating_sub(1)
+            } else {
+                0
+            };
             if self.history == 0xff {
-                self.trial_every = 8;
+                self.trial_every = TRIAL_EVERY.0;
             }
         }
     }
@@ -132,8 +156,8 @@ mod tests {
                 spun
             })
             .count();
-        // The first five, and trials of a few waits each, ever more rarely.
-        assert!((5..400).contains(&spins), "{spins}");
+        // The first five, and a single wait of each trial.
+        assert!((5..100).contains(&spins), "{spins}");
     }
 
     #[test]
@@ -150,18 +174,28 @@ mod tests {
     }
 
     #[test]
-    fn a_trial_spins_even_after_long_waits() {
-        let mut spinner = adaptive();
-        for _ in 0..20 {
-            spinner.budget();
-            spinner.learn(LONG);
+    fn two_that_sleep_out_of_step_come_to_spin() {
+        // A round trip takes 100 µs while one of the two sleeps: more than they would spin usually.
+        let (mut left, mut right) = (adaptive(), adaptive());
+        let spins = |spinner: &mut Spinner| spinner.budget() != Some(Duration::ZERO);
+        for _ in 0..5 {
+            left.learn(LONG);
         }
-        let again = (0..2 * RAREST_TRIAL).any(|_| {
-            let spun = spinner.budget() == Some(MAX);
-            spinner.learn(LONG);
-            spun
+        for _ in 0..77 {
+            spins(&mut left);
+            left.learn(LONG);
+        }
+        for _ in 0..5 {
+            right.learn(LONG);
+        }
+        let came_together = (0..100_000).any(|_| {
+            let both = spins(&mut left) & spins(&mut right);
+            let round_trip = if both { SHORT } else { 2 * MAX };
+            left.learn(round_trip);
+            right.learn(round_trip);
+            left.history == 0xff && right.history == 0xff
         });
-        assert!(again);
+        assert!(came_together);
     }
 
     #[test]
