@@ -1,0 +1,48 @@
+//! Every example runs to its end, and says what it should.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Cargo puts the examples beside the folder of the tests.
+fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("the path of this test");
+    let profile = test
+        .parent()
+        .and_then(|deps| deps.parent())
+        .expect("target/PROFILE/deps");
+    profile.join("examples").join(name)
+}
+
+fn run(name: &str, expected: &str) {
+    let directory = tempfile::tempdir().expect("a directory for names");
+    let output = Command::new(example(name))
+        .env("XDG_RUNTIME_DIR", directory.path())
+        .output()
+        .unwrap_or_else(|e| panic!("{name} does not start ({e}): has `cargo build --examples` built it?"));
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{name}: {output:?}");
+    assert!(said.contains(expected), "{name} said {said:?}");
+}
+
+#[test]
+fn echo() {
+    run("echo", "hello there");
+}
+
+#[test]
+fn request_response() {
+    run(
+        "request_response",
+        "100000 requests answered, the sum of their squares is 333328333350000",
+    );
+}
+
+#[test]
+fn zero_copy() {
+    run("zero_copy", "1000000 records seen where they lie, 51448495999 in all");
+}
+
+#[test]
+fn inherited() {
+    run("inherited", "14 bytes heard");
+}
