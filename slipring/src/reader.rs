@@ -96,7 +96,7 @@ impl Reader {
             return Ok(0);
         }
         match self.half.look(1) {
-            Some(Ok(Readable::Enough)) => Ok(self.take(buf)),
+            Some(Ok(Readable::Enough)) => Ok(self.half.take(buf)),
             Some(Ok(Readable::End)) => Ok(0),
             Some(Err(e)) => Err(e),
             None => Err(io::ErrorKind::WouldBlock.into()),
@@ -117,23 +117,9 @@ impl Reader {
     /// * `WouldBlock` after the timeout or in non-blocking mode. Nothing is consumed; bytes that came stay.
     /// * Otherwise as at any end; see [`Reader`].
     pub fn fill_at_least(&mut self, n: usize) -> io::Result<&[u8]> {
-        if n > self.half.capacity() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!(
-                    "{n} bytes can never be there at once: the peer's ring has a capacity of {}",
-                    self.half.capacity()
-                ),
-            ));
-        }
+        self.half.can_hold(n)?;
         if n > 0 && self.wait(n)? == Readable::End {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                format!(
-                    "the stream ended {} bytes before the {n} that were asked for",
-                    n - self.half.available()
-                ),
-            ));
+            return Err(self.half.too_short(n));
         }
         Ok(self.half.view(n))
     }
@@ -216,18 +202,6 @@ impl Reader {
     pub fn closer(&self) -> Closer {
         Closer::new(self.half.endpoint())
     }
-
-    /// Copies what is there into `buf` and consumes it.
-    #[inline]
-    fn take(&mut self, buf: &mut [u8]) -> usize {
-        if self.half.available() < buf.len() {
-            self.half.refresh();
-        }
-        let n = self.half.available().min(buf.len());
-        self.half.copy_out(0, &mut buf[..n]);
-        self.half.consume(n);
-        n
-    }
 }
 
 impl Read for Reader {
@@ -237,28 +211,20 @@ impl Read for Reader {
             return Ok(0);
         }
         match self.wait(1)? {
-            Readable::Enough => Ok(self.take(buf)),
+            Readable::Enough => Ok(self.half.take(buf)),
             Readable::End => Ok(0),
         }
     }
 
     /// Fills all of `bufs` that it can and consumes once.
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        let wanted: usize = bufs.iter().map(|buf| buf.len()).sum();
-        if wanted == 0 || self.wait(1)? == Readable::End {
+        if bufs.iter().all(|buf| buf.is_empty()) {
             return Ok(0);
         }
-        if self.half.available() < wanted {
-            self.half.refresh();
+        match self.wait(1)? {
+            Readable::Enough => Ok(self.half.take_vectored(bufs)),
+            Readable::End => Ok(0),
         }
-        let mut done = 0;
-        for buf in bufs {
-            let n = (self.half.available() - done).min(buf.len());
-            self.half.copy_out(done, &mut buf[..n]);
-            done += n;
-        }
-        self.half.consume(done);
-        Ok(done)
     }
 }
 

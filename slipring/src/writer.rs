@@ -5,7 +5,7 @@ use crate::closer::Closer;
 use crate::end::End;
 use crate::endpoint::Endpoint;
 use crate::grant::{Batch, Grant};
-use crate::half::{PART, Room, WriteHalf, WriteWait};
+use crate::half::{Room, WriteHalf, WriteWait};
 use crate::options::Peer;
 use crate::wait::Spin;
 use rustix::fd::AsFd;
@@ -57,34 +57,11 @@ impl Writer {
     /// Makes room for some of `len` bytes; says for how many.
     #[inline]
     pub(crate) fn make_room(&mut self, len: usize) -> io::Result<usize> {
-        self.half.begin()?;
-        if self.half.free() < len {
-            self.make_more_room(len)?;
+        if let Some(room) = self.half.room(len) {
+            return room;
         }
+        self.wait(self.half.worth_waking(len), false)?;
         Ok(self.half.free().min(len))
-    }
-
-    fn make_more_room(&mut self, len: usize) -> io::Result<()> {
-        self.half.publish();
-        // Takes in what the reader has freed.
-        if let Some(Err(e)) = self.half.look(len) {
-            return Err(e);
-        }
-        if self.half.free() == 0 {
-            // Not for every byte: it is woken once half the ring is free, or all that it has left to write fits. A reader
-            // that starves wakes it before.
-            self.wait(len.min(self.half.capacity() / 2), false)?;
-        }
-        Ok(())
-    }
-
-    /// Copies `bytes`, for which there is room, and publishes them in parts.
-    #[inline]
-    fn put(&mut self, bytes: &[u8]) {
-        for part in bytes.chunks(PART) {
-            self.half.copy_in(part);
-            self.half.publish();
-        }
     }
 
     /// Writes what fits, without blocking.
@@ -108,19 +85,13 @@ impl Writer {
         if buf.is_empty() {
             return Ok(0);
         }
-        self.half.begin()?;
-        if self.half.free() < buf.len() {
-            self.half.publish();
-            if let Some(Err(e)) = self.half.look(buf.len()) {
-                return Err(e);
-            }
-        }
-        match self.half.free().min(buf.len()) {
-            0 => Err(io::ErrorKind::WouldBlock.into()),
-            n => {
-                self.put(&buf[..n]);
+        match self.half.room(buf.len()) {
+            Some(room) => {
+                let n = room?;
+                self.half.put(&buf[..n]);
                 Ok(n)
             }
+            None => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 
@@ -167,28 +138,10 @@ impl Writer {
     }
 
     pub(crate) fn reserve_room(&mut self, n: usize, block: bool) -> io::Result<()> {
-        if n > self.half.capacity() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!(
-                    "{n} bytes can never be free at once: this ring has a capacity of {}",
-                    self.half.capacity()
-                ),
-            ));
-        }
-        self.half.begin()?;
-        if self.half.free() >= n {
-            return Ok(());
-        }
-        self.half.publish();
-        let room = match self.half.look(n) {
-            Some(found) => found?,
-            None if block => self.wait(n, false)?,
-            None => return Err(io::ErrorKind::WouldBlock.into()),
-        };
-        match room {
-            Room::Enough => Ok(()),
-            Room::Starving => Err(starving(&format!("{n} bytes of room"))),
+        match self.half.room_for(n)? {
+            Some(room) => room.enough_for(n),
+            None if block => self.wait(n, false)?.enough_for(n),
+            None => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 
@@ -242,10 +195,7 @@ impl Writer {
     /// * `WouldBlock` after the timeout or in non-blocking mode.
     /// * Otherwise as [`Writer`] says.
     pub fn wait_consumed(&mut self) -> io::Result<()> {
-        match self.wait(0, true)? {
-            Room::Enough => Ok(()),
-            Room::Starving => Err(starving("everything to be consumed")),
-        }
+        self.wait(0, true)?.enough_to_drain()
     }
 
     /// Bytes that can be written now without blocking.
@@ -325,7 +275,7 @@ impl Write for Writer {
             return Ok(0);
         }
         let n = self.make_room(buf.len())?;
-        self.put(&buf[..n]);
+        self.half.put(&buf[..n]);
         Ok(n)
     }
 
@@ -340,14 +290,4 @@ impl Write for Writer {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-#[cold]
-fn starving(what: &str) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::Deadlock,
-        format!(
-            "waiting for {what} while the peer waits for more bytes than are in the ring: neither could go on; use a capacity that holds both"
-        ),
-    )
 }

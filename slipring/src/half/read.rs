@@ -6,7 +6,7 @@ use crate::end::{End, EndReason, read_result};
 use crate::endpoint::{Endpoint, local};
 use crate::ring::{Consumer, Look, Std, count, ended, load_peer};
 use crate::wait;
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::sync::Arc;
 
 /// What a look of a reader found.
@@ -119,14 +119,59 @@ impl ReadHalf {
 
     /// Takes in news from the peer without waiting for any.
     #[inline]
-    pub(crate) fn refresh(&mut self) {
+    fn refresh(&mut self) {
         // A header that makes no sense is reported by the next look that has to go there.
         let _ = self.ring.refresh(self.endpoint.headers());
     }
 
+    /// Whether `n` bytes could ever be there at once.
+    pub(crate) fn can_hold(&self, n: usize) -> io::Result<()> {
+        if n <= self.capacity() {
+            return Ok(());
+        }
+        let text = format!(
+            "{n} bytes can never be there at once: the peer's ring has a capacity of {}",
+            self.capacity()
+        );
+        Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+    }
+
+    /// The error for an end that came before `n` bytes.
+    #[cold]
+    pub(crate) fn too_short(&self, n: usize) -> io::Error {
+        let missing = n - self.available();
+        let text = format!("the stream ended {missing} bytes before the {n} that were asked for");
+        io::Error::new(io::ErrorKind::UnexpectedEof, text)
+    }
+
+    /// Moves what is there into `buf`; at least one byte is.
+    #[inline]
+    pub(crate) fn take(&mut self, buf: &mut [u8]) -> usize {
+        if self.available() < buf.len() {
+            self.refresh();
+        }
+        let n = self.available().min(buf.len());
+        self.copy_out(0, &mut buf[..n]);
+        self.consume(n);
+        n
+    }
+
+    /// Moves what is there into all of `bufs` that it fills, and consumes once.
+    pub(crate) fn take_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> usize {
+        self.refresh();
+        let mut done = 0;
+        for buf in bufs {
+            let n = (self.available() - done).min(buf.len());
+            self.copy_out(done, &mut buf[..n]);
+            done += n;
+        }
+        self.consume(done);
+        done
+    }
+
     /// Copies the next bytes out, without consuming them. `to` is no longer than what is available.
     #[inline]
-    pub(crate) fn copy_out(&self, skip: usize, to: &mut [u8]) {
+    fn copy_out(&self, skip: usize, to: &mut [u8]) {
         debug_assert!(skip + to.len() <= self.available());
         let offset = (self.ring.offset() + skip) & (self.capacity() - 1);
         self.endpoint.inbox.read(offset, to);

@@ -21,6 +21,32 @@ pub(crate) enum Room {
     Starving,
 }
 
+impl Room {
+    /// Nothing less than `n` bytes of room will do.
+    pub(crate) fn enough_for(self, n: usize) -> io::Result<()> {
+        self.or_deadlock(|| format!("{n} bytes of room"))
+    }
+
+    /// Nothing less than an empty ring will do.
+    pub(crate) fn enough_to_drain(self) -> io::Result<()> {
+        self.or_deadlock(|| "everything to be consumed".into())
+    }
+
+    fn or_deadlock(self, what: impl FnOnce() -> String) -> io::Result<()> {
+        match self {
+            Room::Enough => Ok(()),
+            Room::Starving => {
+                let text = format!(
+                    "waiting for {} while the peer waits for more bytes than are in the ring: neither could go on; \
+                     use a capacity that holds both",
+                    what()
+                );
+                Err(io::Error::new(io::ErrorKind::Deadlock, text))
+            }
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct WriteHalf {
     endpoint: Arc<Endpoint>,
@@ -148,6 +174,57 @@ impl WriteHalf {
             }
         });
         Err(write_error(end))
+    }
+
+    /// Room for some of `len` bytes, and for how many; `None` if the ring is full.
+    #[inline]
+    pub(crate) fn room(&mut self, len: usize) -> Option<io::Result<usize>> {
+        if let Err(e) = self.begin() {
+            return Some(Err(e));
+        }
+        if self.free() < len {
+            self.publish();
+            // Takes in what the reader has freed.
+            if let Some(Err(e)) = self.look(len) {
+                return Some(Err(e));
+            }
+        }
+        match self.free().min(len) {
+            0 => None,
+            n => Some(Ok(n)),
+        }
+    }
+
+    /// How much room a writer waits for that has `len` bytes to write. Not for every byte: it is woken once half the ring is free, or
+    /// all that it has left fits. A reader that starves wakes it before.
+    pub(crate) fn worth_waking(&self, len: usize) -> usize {
+        len.min(self.capacity() / 2)
+    }
+
+    /// Room for `n` bytes at once; `None` if it has to be waited for.
+    pub(crate) fn room_for(&mut self, n: usize) -> io::Result<Option<Room>> {
+        if n > self.capacity() {
+            let text = format!(
+                "{n} bytes can never be free at once: this ring has a capacity of {}",
+                self.capacity()
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        self.begin()?;
+        if self.free() >= n {
+            return Ok(Some(Room::Enough));
+        }
+        self.publish();
+        self.look(n).transpose()
+    }
+
+    /// Copies `bytes`, for which there is room, and publishes them in parts.
+    #[inline]
+    pub(crate) fn put(&mut self, bytes: &[u8]) {
+        for part in bytes.chunks(PART) {
+            self.copy_in(part);
+            self.publish();
+        }
     }
 
     /// Copies `bytes` into the ring, where they have room, without publishing them.
