@@ -81,34 +81,16 @@ impl Write for Batch<'_> {
             return Ok(0);
         }
         let n = self.writer.make_room(buf.len())?;
-        for part in buf[..n].chunks(PART) {
-            self.writer.half.copy_in(part);
-            if self.writer.half.unpublished() >= PART {
-                self.writer.half.publish();
-            }
-        }
+        self.writer.half.keep(&buf[..n]);
         Ok(n)
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        let mut done = 0;
-        for buf in bufs.iter().filter(|buf| !buf.is_empty()) {
-            // Only the first may block: bytes that were taken are reported before anything else goes wrong.
-            if done > 0 && self.writer.half.free() == 0 {
-                break;
-            }
-            match self.write(buf) {
-                Ok(n) => {
-                    done += n;
-                    if n < buf.len() {
-                        break;
-                    }
-                }
-                Err(e) if done == 0 => return Err(e),
-                Err(_) => break,
-            }
-        }
-        Ok(done)
+        let Some(first) = bufs.iter().find(|buf| !buf.is_empty()) else {
+            return Ok(0);
+        };
+        self.writer.make_room(first.len())?;
+        Ok(self.writer.half.put_vectored(bufs, false))
     }
 
     /// Publishes what has been written so far.

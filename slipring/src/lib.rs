@@ -108,6 +108,8 @@ mod reader;
 mod ring;
 mod stream;
 mod sys;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 mod wait;
 mod writer;
 

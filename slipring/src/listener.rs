@@ -1,10 +1,14 @@
 //! Listening at a name.
 
+#[cfg(feature = "tokio")]
+use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::link::{Acceptor, Stopper};
 use crate::name::Name;
 use crate::options::Options;
 use crate::stream::Stream;
+#[cfg(feature = "tokio")]
+use crate::wait::Spin;
 use rustix::fd::{AsFd, BorrowedFd};
 use std::ffi::OsStr;
 use std::path::Path;
@@ -100,6 +104,13 @@ impl Listener {
             Some(endpoint) => Stream::new(&endpoint, self.acceptor.options()).map(Some),
             None => Ok(None),
         }
+    }
+
+    /// As [`try_accept`](Self::try_accept), for another kind of stream.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn try_accept_endpoint(&self) -> Result<Option<(Arc<Endpoint>, Spin)>> {
+        let endpoint = self.acceptor.accept(Some(Instant::now()))?;
+        Ok(endpoint.map(|endpoint| (endpoint, self.acceptor.options().spin)))
     }
 
     /// Accepts for ever; ends after [`Stopper::stop`].

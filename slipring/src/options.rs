@@ -1,5 +1,6 @@
 //! What a stream is made with.
 
+use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::link::{self, First, Handshake, check_options};
 use crate::listener::Listener;
@@ -7,6 +8,7 @@ use crate::name::Name;
 use crate::stream::Stream;
 use crate::sys::process;
 use crate::wait::Spin;
+use rustix::fd::OwnedFd;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use std::ffi::OsStr;
 use std::os::unix::net::UnixStream;
@@ -161,10 +163,26 @@ impl Options {
     }
 
     /// The moment `after` from now; an absurd one is a century away.
-    fn deadline(after: Duration) -> Instant {
+    pub(crate) fn deadline(after: Duration) -> Instant {
         let now = Instant::now();
         now.checked_add(after)
             .unwrap_or_else(|| now + Duration::from_secs(100 * 365 * 24 * 3600))
+    }
+
+    /// A socket that is connected to `name`, and by when the handshake over it has to be done.
+    pub(crate) fn dial(&self, name: &Name) -> Result<(OwnedFd, Instant)> {
+        let trusted = |uid| self.trusts(uid);
+        match self.wait_for_listener {
+            None => {
+                let deadline = Self::deadline(self.handshake_timeout);
+                Ok((link::dial(name, deadline, &trusted)?, deadline))
+            }
+            Some(patience) => {
+                let until = Some(Self::deadline(patience));
+                let link = link::dial_waiting(name, until, self.handshake_timeout, &trusted)?;
+                Ok((link, Self::deadline(self.handshake_timeout)))
+            }
+        }
     }
 
     /// Binds a name and listens; see [`Listener`].
@@ -190,16 +208,7 @@ impl Options {
     pub fn connect(&self, name: impl AsRef<OsStr>) -> Result<Stream> {
         check_options(self)?;
         let name = Name::parse(name)?;
-        let deadline = Self::deadline(self.handshake_timeout);
-        let trusted = |uid| self.trusts(uid);
-        let (link, deadline) = match self.wait_for_listener {
-            None => (link::dial(&name, deadline, &trusted)?, deadline),
-            Some(patience) => {
-                let until = Some(Self::deadline(patience));
-                let link = link::dial_waiting(&name, until, self.handshake_timeout, &trusted)?;
-                (link, Self::deadline(self.handshake_timeout))
-            }
-        };
+        let (link, deadline) = self.dial(&name)?;
         let options = Arc::new(self.clone());
         let handshake = Handshake::new(link, Arc::clone(&options), Some(name), First::Me)?;
         Stream::new(&link::drive(handshake, deadline)?, &options)
@@ -244,13 +253,17 @@ impl Options {
     ///
     /// [`Error::Capacity`], [`Error::ProtocolTooLong`], [`Error::Os`], [`Error::Unsupported`].
     pub fn pair(&self) -> Result<(Stream, Stream)> {
+        let [left, right] = self.pair_of_endpoints()?;
+        Ok((Stream::new(&left, self)?, Stream::new(&right, self)?))
+    }
+
+    pub(crate) fn pair_of_endpoints(&self) -> Result<[Arc<Endpoint>; 2]> {
         check_options(self)?;
         let options = Arc::new(self.clone());
         let (left, right) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
             .map_err(Error::os("making a pair of sockets (socketpair)"))?;
         let left = Handshake::new(left, Arc::clone(&options), None, First::Me)?;
-        let right = Handshake::new(right, Arc::clone(&options), None, First::Me)?;
-        let [left, right] = link::drive_pair(left, right)?;
-        Ok((Stream::new(&left, &options)?, Stream::new(&right, &options)?))
+        let right = Handshake::new(right, options, None, First::Me)?;
+        link::drive_pair(left, right)
     }
 }

@@ -51,10 +51,20 @@ pub struct Reader {
 
 impl Reader {
     pub(crate) fn new(endpoint: &Arc<Endpoint>, spin: Spin) -> crate::Result<Reader> {
+        Reader::from_half(ReadHalf::new(Arc::clone(endpoint)), spin)
+    }
+
+    pub(crate) fn from_half(half: ReadHalf, spin: Spin) -> crate::Result<Reader> {
+        let endpoint = half.endpoint();
         Ok(Reader {
             blocking: Blocking::new(&endpoint.own_bells.reader, endpoint.link.as_fd(), spin)?,
-            half: ReadHalf::new(Arc::clone(endpoint)),
+            half,
         })
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn into_half(self) -> ReadHalf {
+        self.half
     }
 
     pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {
@@ -92,15 +102,7 @@ impl Reader {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if buf.is_empty() {
-            return Ok(0);
-        }
-        match self.half.look(1) {
-            Some(Ok(Readable::Enough)) => Ok(self.half.take(buf)),
-            Some(Ok(Readable::End)) => Ok(0),
-            Some(Err(e)) => Err(e),
-            None => Err(io::ErrorKind::WouldBlock.into()),
-        }
+        self.half.try_take(buf)
     }
 
     /// Blocks until at least `n` bytes can be read, and lends everything that is there as one slice, without consuming

@@ -59,6 +59,11 @@ impl Stream {
         })
     }
 
+    #[cfg(feature = "tokio")]
+    pub(crate) fn of_halves(reader: Reader, writer: Writer) -> Stream {
+        Stream { reader, writer }
+    }
+
     /// Connects to a name with the default [`Options`]; see [`Options::connect`].
     ///
     /// # Errors

@@ -34,10 +34,20 @@ pub struct Writer {
 
 impl Writer {
     pub(crate) fn new(endpoint: &Arc<Endpoint>, spin: Spin) -> crate::Result<Writer> {
+        Writer::from_half(WriteHalf::new(Arc::clone(endpoint)), spin)
+    }
+
+    pub(crate) fn from_half(half: WriteHalf, spin: Spin) -> crate::Result<Writer> {
+        let endpoint = half.endpoint();
         Ok(Writer {
             blocking: Blocking::new(&endpoint.own_bells.writer, endpoint.link.as_fd(), spin)?,
-            half: WriteHalf::new(Arc::clone(endpoint)),
+            half,
         })
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn into_half(self) -> WriteHalf {
+        self.half
     }
 
     pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {
@@ -82,17 +92,7 @@ impl Writer {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        if buf.is_empty() {
-            return Ok(0);
-        }
-        match self.half.room(buf.len()) {
-            Some(room) => {
-                let n = room?;
-                self.half.put(&buf[..n]);
-                Ok(n)
-            }
-            None => Err(io::ErrorKind::WouldBlock.into()),
-        }
+        self.half.try_put(buf)
     }
 
     /// Blocks until `n` bytes are free, and lends them to be written in place.
@@ -178,10 +178,7 @@ impl Writer {
     ///
     /// If the direction had ended otherwise before, so that the peer may not get everything.
     pub fn finish(&mut self) -> io::Result<()> {
-        use crate::EndReason::{Closed, Finished};
-        let ended = self.half.end().filter(|end| !matches!(end.reason, Finished | Closed));
-        self.half.finish();
-        ended.map_or(Ok(()), |end| Err(crate::end::write_error(end)))
+        self.half.finish_checked()
     }
 
     /// Blocks until the peer has consumed everything written so far.
@@ -206,11 +203,7 @@ impl Writer {
     ///
     /// As [`Writer`] says, if the direction has ended.
     pub fn space(&mut self) -> io::Result<usize> {
-        self.half.begin()?;
-        if let Some(Err(e)) = self.half.look(self.half.capacity()) {
-            return Err(e);
-        }
-        Ok(self.half.free())
+        self.half.space()
     }
 
     /// Bytes written so far.
@@ -281,8 +274,11 @@ impl Write for Writer {
 
     /// Gathers all of `bufs` that fit and publishes once.
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        let mut batch = self.batch();
-        batch.write_vectored(bufs)
+        let Some(first) = bufs.iter().find(|buf| !buf.is_empty()) else {
+            return Ok(0);
+        };
+        self.make_room(first.len())?;
+        Ok(self.half.put_vectored(bufs, true))
     }
 
     /// Does nothing: every write has been published when it returns.

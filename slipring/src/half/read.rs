@@ -144,6 +144,19 @@ impl ReadHalf {
         io::Error::new(io::ErrorKind::UnexpectedEof, text)
     }
 
+    /// Moves what is there into `buf`, or fails with `WouldBlock`.
+    pub(crate) fn try_take(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        match self.look(1) {
+            Some(Ok(Readable::Enough)) => Ok(self.take(buf)),
+            Some(Ok(Readable::End)) => Ok(0),
+            Some(Err(e)) => Err(e),
+            None => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
     /// Moves what is there into `buf`; at least one byte is.
     #[inline]
     pub(crate) fn take(&mut self, buf: &mut [u8]) -> usize {

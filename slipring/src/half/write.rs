@@ -6,7 +6,7 @@ use crate::endpoint::{Endpoint, local};
 use crate::ring::{Look, Producer, Std, count, ended, load_peer};
 use crate::sys::clock;
 use crate::wait;
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 /// A large write is published in parts of this many bytes, so that the reader's copy overlaps the writer's.
@@ -227,6 +227,76 @@ impl WriteHalf {
         }
     }
 
+    /// Writes what fits, or fails with `WouldBlock`.
+    pub(crate) fn try_put(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        match self.room(buf.len()) {
+            Some(room) => {
+                let n = room?;
+                self.put(&buf[..n]);
+                Ok(n)
+            }
+            None => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    /// Like [`try_put`](Self::try_put) for several buffers, published at once.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn try_put_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self.room(bufs.iter().map(|buf| buf.len()).sum()) {
+            Some(room) => {
+                room?;
+                Ok(self.put_vectored(bufs, true))
+            }
+            None if bufs.iter().all(|buf| buf.is_empty()) => Ok(0),
+            None => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    /// Copies of `bufs` what there is room for, and publishes it at the end, or now and then on the way.
+    pub(crate) fn put_vectored(&mut self, bufs: &[IoSlice<'_>], publish: bool) -> usize {
+        let mut done = 0;
+        for buf in bufs {
+            if self.free() < buf.len() {
+                self.publish();
+                // Takes in what the reader has freed; an end is the next write's to report.
+                let _ = self.look(buf.len());
+            }
+            let n = self.free().min(buf.len());
+            self.keep(&buf[..n]);
+            done += n;
+            if n < buf.len() {
+                break;
+            }
+        }
+        if publish {
+            self.publish();
+        }
+        done
+    }
+
+    /// Copies `bytes`, for which there is room, and publishes only what would make a part.
+    #[inline]
+    pub(crate) fn keep(&mut self, bytes: &[u8]) {
+        for part in bytes.chunks(PART) {
+            self.copy_in(part);
+            if self.unpublished() >= PART {
+                self.publish();
+            }
+        }
+    }
+
+    /// Bytes that are free now.
+    pub(crate) fn space(&mut self) -> io::Result<usize> {
+        self.begin()?;
+        if let Some(Err(e)) = self.look(self.capacity()) {
+            return Err(e);
+        }
+        Ok(self.free())
+    }
+
     /// Copies `bytes` into the ring, where they have room, without publishing them.
     #[inline]
     pub(crate) fn copy_in(&mut self, bytes: &[u8]) {
@@ -282,6 +352,15 @@ impl WriteHalf {
             reason: EndReason::Finished,
             position: self.ring.position(),
         });
+    }
+
+    /// [`finish`](Self::finish), which fails if the direction had ended otherwise before.
+    pub(crate) fn finish_checked(&mut self) -> io::Result<()> {
+        let before = self
+            .end
+            .filter(|end| !matches!(end.reason, EndReason::Finished | EndReason::Closed));
+        self.finish();
+        before.map_or(Ok(()), |end| Err(write_error(end)))
     }
 
     /// Ends the stream with a code.

@@ -112,6 +112,11 @@ impl Handshake {
         self.link.as_fd()
     }
 
+    #[cfg(feature = "tokio")]
+    pub(crate) fn timeout(&self) -> std::time::Duration {
+        self.options.handshake_timeout
+    }
+
     /// Makes what is mine, and says hello.
     fn introduce(&mut self) -> Result<()> {
         let (outbox, memory) = Outbox::create(self.options.capacity)?;

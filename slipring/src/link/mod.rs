@@ -32,6 +32,8 @@ pub(crate) use acceptor::Acceptor;
 pub use acceptor::Stopper;
 pub(crate) use binding::Binding;
 pub(crate) use dial::{dial, dial_waiting};
+#[cfg(feature = "tokio")]
+pub(crate) use handshake::Progress;
 pub(crate) use handshake::{First, Handshake, drive, drive_pair};
 pub use listing::{BoundName, NameState, names};
 pub(crate) use rendezvous::rendezvous;

@@ -71,6 +71,11 @@ impl Bell {
         Bell { fd, kind }
     }
 
+    #[cfg(feature = "tokio")]
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// What a sleeper watches for.
     pub(crate) fn interest(&self) -> epoll::EventFlags {
         match self.kind {

@@ -1,0 +1,128 @@
+//! Listening on tokio.
+
+use super::stream::Stream;
+use crate::error::{Error, Result};
+use crate::link::Stopper;
+use crate::name::Name;
+use crate::options::Options;
+use rustix::fd::{AsFd, AsRawFd};
+use std::ffi::OsStr;
+use std::os::fd::RawFd;
+use std::path::Path;
+use std::task::{Context, Poll, ready};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::task::coop;
+
+/// A bound name, at which other processes connect; the counterpart of [`crate::Listener`].
+#[derive(Debug)]
+pub struct Listener {
+    listener: AsyncFd<Pollable>,
+}
+
+/// A listener as the reactor sees it: the epoll set of its acceptor.
+#[derive(Debug)]
+struct Pollable(crate::Listener);
+
+impl AsRawFd for Pollable {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
+}
+
+impl Listener {
+    /// Binds a name with the default [`Options`].
+    ///
+    /// # Errors
+    ///
+    /// See [`Options::bind`].
+    pub fn bind(name: impl AsRef<OsStr>) -> Result<Listener> {
+        Listener::bind_with(&Options::new(), name)
+    }
+
+    /// Binds a name.
+    ///
+    /// # Errors
+    ///
+    /// See [`Options::bind`].
+    pub fn bind_with(options: &Options, name: impl AsRef<OsStr>) -> Result<Listener> {
+        Listener::from_blocking(options.bind(name)?)
+    }
+
+    /// Takes over a listener that was bound for blocking use.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] if it cannot be registered with the runtime.
+    pub fn from_blocking(listener: crate::Listener) -> Result<Listener> {
+        // SAFETY: the listener owns its epoll set and keeps it for as long as it is registered.
+        let registered = unsafe { AsyncFd::register_with_interest(Pollable(listener), Interest::READABLE) };
+        registered
+            .map(|listener| Listener { listener })
+            .map_err(Error::os("registering with the runtime"))
+    }
+
+    /// Waits until a client has connected and completed the handshake. Clients shake hands side by side: one that says nothing delays nobody.
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::Listener::accept`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: no client is lost.
+    pub async fn accept(&self) -> Result<Stream> {
+        std::future::poll_fn(|cx| self.poll_accept(cx)).await
+    }
+
+    /// As [`accept`](Self::accept). One task at a time.
+    ///
+    /// # Errors
+    ///
+    /// As [`accept`](Self::accept).
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Result<Stream>> {
+        let budget = ready!(coop::poll_proceed(cx));
+        loop {
+            match self.listener.get_ref().0.try_accept_endpoint() {
+                Ok(Some((endpoint, spin))) => {
+                    budget.made_progress();
+                    return Poll::Ready(Stream::new(&endpoint, spin));
+                }
+                Ok(None) => {}
+                Err(e) => {
+                    budget.made_progress();
+                    return Poll::Ready(Err(e));
+                }
+            }
+            match ready!(self.listener.poll_read_ready(cx)) {
+                Ok(mut ready) => ready.clear_ready(),
+                Err(e) => return Poll::Ready(Err(Error::os("waiting for connections")(e))),
+            }
+        }
+    }
+
+    /// A handle that ends `accept` from any thread or task.
+    pub fn stopper(&self) -> Stopper {
+        self.listener.get_ref().0.stopper()
+    }
+
+    /// The name that is bound.
+    pub fn name(&self) -> &Name {
+        self.listener.get_ref().0.name()
+    }
+
+    /// Where its socket lies.
+    pub fn path(&self) -> &Path {
+        self.listener.get_ref().0.path()
+    }
+
+    /// How many clients have been refused or given up so far.
+    pub fn refused(&self) -> u64 {
+        self.listener.get_ref().0.refused()
+    }
+
+    /// Why the last of them was.
+    pub fn last_refusal(&self) -> Option<String> {
+        self.listener.get_ref().0.last_refusal()
+    }
+}

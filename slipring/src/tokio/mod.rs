@@ -1,0 +1,47 @@
+//! The same types for [tokio](https://docs.rs/tokio) (feature `tokio`).
+//!
+//! A stream waits on the runtime's own reactor: no helper thread, no timer, no future in a box. It costs three registrations: a bell a
+//! half, and the link. It works on current-thread and multi-thread runtimes (with I/O and time enabled), and its halves
+//! can be awaited by different tasks.
+//!
+//! ```
+//! use slipring::tokio::{Listener, Stream};
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//! # let name = format!("doc-tokio-{}", std::process::id());
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! # runtime.block_on(async {
+//!
+//! let listener = Listener::bind(&name)?;
+//! let server = tokio::spawn(async move {
+//!     let mut stream = listener.accept().await?;
+//!     let mut text = String::new();
+//!     stream.read_to_string(&mut text).await?;
+//!     stream.write_all(text.to_uppercase().as_bytes()).await
+//! });
+//!
+//! let mut stream = Stream::connect(&name).await?;
+//! stream.write_all(b"hello").await?;
+//! stream.shutdown().await?;
+//! let mut text = String::new();
+//! stream.read_to_string(&mut text).await?;
+//! assert_eq!(text, "HELLO");
+//! # server.await.unwrap()?;
+//! # Ok::<(), std::io::Error>(())
+//! # })?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! Everything must be called within a runtime, as with tokio's own sockets. [`Stream::from_blocking`] and [`Stream::into_blocking`] change between this and
+//! the blocking types without losing a byte.
+
+mod handshake;
+mod listener;
+mod reader;
+mod readiness;
+mod stream;
+mod writer;
+
+pub use listener::Listener;
+pub use reader::Reader;
+pub use stream::{ReuniteError, Stream};
+pub use writer::Writer;

@@ -1,0 +1,190 @@
+//! The reading half on tokio.
+
+use super::readiness::{Link, Readiness, Side, Until};
+use crate::closer::Closer;
+use crate::end::End;
+use crate::endpoint::Endpoint;
+use crate::half::{ReadHalf, ReadWait, Readable};
+use crate::options::Peer;
+use crate::wait::Spin;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
+
+/// The reading half of a [`Stream`](super::Stream): `AsyncRead` and `AsyncBufRead`, the latter without a copy.
+///
+/// Ends are those of [`crate::Reader`].
+///
+/// # Cancel safety
+///
+/// Every method and the traits' futures are cancel safe in this sense: a future that is dropped before it resolves has consumed nothing. Those of
+/// [`tokio::io::AsyncReadExt`] that read several times (`read_exact`, `read_to_end`) keep what they have read so far in their buffer, as with any reader.
+#[derive(Debug)]
+pub struct Reader {
+    half: ReadHalf,
+    readiness: Readiness,
+}
+
+impl Reader {
+    pub(super) fn new(half: ReadHalf, link: Link, spin: Duration) -> io::Result<Reader> {
+        Ok(Reader {
+            readiness: Readiness::register(half.endpoint(), link, Side::Reader, spin)?,
+            half,
+        })
+    }
+
+    pub(super) fn endpoint(&self) -> &Arc<Endpoint> {
+        self.half.endpoint()
+    }
+
+    /// The same half for blocking use, not a byte lost.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`](crate::Error::Os) if the process is out of descriptors; the half is dropped then.
+    pub fn into_blocking(self, spin: Spin) -> crate::Result<crate::Reader> {
+        crate::Reader::from_half(self.half, spin)
+    }
+
+    async fn wait(&mut self, want: usize) -> io::Result<Readable> {
+        if self.half.has(want) {
+            return Ok(Readable::Enough);
+        }
+        Until {
+            readiness: &mut self.readiness,
+            half: ReadWait {
+                half: &mut self.half,
+                want,
+            },
+        }
+        .await
+    }
+
+    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Readable>> {
+        let mut wait = ReadWait {
+            half: &mut self.half,
+            want: 1,
+        };
+        self.readiness.poll(cx, &mut wait)
+    }
+
+    /// Waits until there is something to read, or the end.
+    ///
+    /// # Errors
+    ///
+    /// As at any end that is not in order; see [`crate::Reader`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing is consumed.
+    pub async fn readable(&mut self) -> io::Result<()> {
+        self.wait(1).await.map(|_| ())
+    }
+
+    /// Reads what is there, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if nothing is there yet; otherwise as [`crate::Reader::try_read`].
+    pub fn try_read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.half.try_take(buf)
+    }
+
+    /// Waits until at least `n` bytes can be read, and lends everything that is there as one slice, without consuming it.
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::Reader::fill_at_least`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing is consumed, and the peer is told that nobody waits any more.
+    pub async fn fill_at_least(&mut self, n: usize) -> io::Result<&[u8]> {
+        self.half.can_hold(n)?;
+        if n > 0 && self.wait(n).await? == Readable::End {
+            return Err(self.half.too_short(n));
+        }
+        Ok(self.half.view(n))
+    }
+
+    /// Gives `n` bytes that were lent back to the writer.
+    ///
+    /// # Panics
+    ///
+    /// If fewer than `n` bytes have been lent.
+    pub fn consume(&mut self, n: usize) {
+        self.half.consume(n);
+    }
+
+    /// Bytes that can be read now without waiting.
+    pub fn available(&mut self) -> usize {
+        let _ = self.half.look(self.half.available().saturating_add(1));
+        self.half.available()
+    }
+
+    /// Bytes consumed so far.
+    pub fn position(&self) -> u64 {
+        self.half.position()
+    }
+
+    /// How and where the stream ended, once a read has met the end.
+    pub fn end(&self) -> Option<End> {
+        self.half.end()
+    }
+
+    /// Ends this direction; see [`crate::Reader::shutdown`].
+    pub fn shutdown(&mut self) {
+        self.half.stop();
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> &Peer {
+        &self.half.endpoint().peer
+    }
+
+    /// The size of the ring that this half reads from, in bytes.
+    pub fn peer_capacity(&self) -> usize {
+        self.half.capacity()
+    }
+
+    /// How long a poll looks for news before it returns `Pending`; zero, the default, not at all. It holds up the worker's other tasks, so
+    /// a few microseconds are much.
+    pub fn set_spin(&mut self, spin: Duration) {
+        self.readiness.set_spin(spin);
+    }
+
+    /// A handle that ends the stream from any thread or task.
+    pub fn closer(&self) -> Closer {
+        Closer::new(self.half.endpoint())
+    }
+}
+
+impl AsyncRead for Reader {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        if ready!(self.poll_wait(cx))? == Readable::Enough {
+            let n = self.half.take(buf.initialize_unfilled());
+            buf.advance(n);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncBufRead for Reader {
+    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        let this = self.get_mut();
+        Poll::Ready(match ready!(this.poll_wait(cx))? {
+            Readable::Enough => Ok(this.half.view(1)),
+            Readable::End => Ok(&[]),
+        })
+    }
+
+    fn consume(mut self: Pin<&mut Self>, n: usize) {
+        self.half.consume(n);
+    }
+}

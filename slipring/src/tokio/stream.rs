@@ -1,0 +1,309 @@
+//! Both halves on tokio.
+
+use super::handshake::drive;
+use super::readiness::Link;
+use super::{Reader, Writer};
+use crate::closer::Closer;
+use crate::endpoint::Endpoint;
+use crate::error::{Error, Result};
+use crate::half::{ReadHalf, WriteHalf};
+use crate::link::{First, Handshake, check_options};
+use crate::name::Name;
+use crate::options::{Options, Peer};
+use crate::wait::Spin;
+use std::ffi::OsStr;
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::UnixStream;
+
+/// A full-duplex byte stream to another process; the counterpart of [`crate::Stream`], and of [`tokio::net::UnixStream`].
+///
+/// Dropping it ends it in order. What an end looks like to either side is said at [`crate::Stream`].
+#[derive(Debug)]
+pub struct Stream {
+    reader: Reader,
+    writer: Writer,
+}
+
+impl Stream {
+    pub(super) fn new(endpoint: &Arc<Endpoint>, spin: Spin) -> Result<Stream> {
+        let reader = ReadHalf::new(Arc::clone(endpoint));
+        Stream::of_halves(reader, WriteHalf::new(Arc::clone(endpoint)), spin)
+    }
+
+    fn of_halves(reader: ReadHalf, writer: WriteHalf, spin: Spin) -> Result<Stream> {
+        // Only what was asked for by name: a spinning poll holds up the worker's other tasks.
+        let spin = if let Spin::UpTo(spin) = spin {
+            spin
+        } else {
+            Duration::ZERO
+        };
+        let register = || -> io::Result<Stream> {
+            let link = Link::register(reader.endpoint())?;
+            Ok(Stream {
+                reader: Reader::new(reader, link.clone(), spin)?,
+                writer: Writer::new(writer, link, spin)?,
+            })
+        };
+        register().map_err(Error::os("registering with the runtime"))
+    }
+
+    /// Connects to a name with the default [`Options`].
+    ///
+    /// # Errors
+    ///
+    /// See [`Options::connect`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it resolves, it leaves no connection behind; the other side may have seen one that is gone.
+    pub async fn connect(name: impl AsRef<OsStr>) -> Result<Stream> {
+        Stream::connect_with(&Options::new(), name).await
+    }
+
+    /// Connects to a name. Of the options' [`Spin`] only `UpTo` counts here: so long a poll looks before it is pending.
+    ///
+    /// # Errors
+    ///
+    /// See [`Options::connect`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn connect_with(options: &Options, name: impl AsRef<OsStr>) -> Result<Stream> {
+        check_options(options)?;
+        let name = Name::parse(name)?;
+        // Looking for the name touches the file system, and waits where the backlog is full.
+        let (link, deadline) = blocking({
+            let (options, name) = (options.clone(), name.clone());
+            move || options.dial(&name)
+        })
+        .await?;
+        let options = Arc::new(options.clone());
+        let handshake = Handshake::new(link, Arc::clone(&options), Some(name), First::Me)?;
+        Stream::new(&drive(handshake, deadline).await?, options.spin)
+    }
+
+    /// Meets one other process at a name with the default [`Options`]; see [`Options::rendezvous`].
+    ///
+    /// # Errors
+    ///
+    /// See [`Options::rendezvous`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: the waiting goes on in the background until [`Options::wait_for_listener`] ends it.
+    pub async fn rendezvous(name: impl AsRef<OsStr>) -> Result<Stream> {
+        Stream::rendezvous_with(&Options::new(), name).await
+    }
+
+    /// Meets one other process at a name.
+    ///
+    /// # Errors
+    ///
+    /// See [`Options::rendezvous`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`rendezvous`](Self::rendezvous).
+    pub async fn rendezvous_with(options: &Options, name: impl AsRef<OsStr>) -> Result<Stream> {
+        let name = name.as_ref().to_owned();
+        let options = options.clone();
+        Stream::from_blocking(blocking(move || options.rendezvous(name)).await?)
+    }
+
+    /// Makes a stream of a connected Unix socket with the default [`Options`]; see [`Options::upgrade`].
+    ///
+    /// # Errors
+    ///
+    /// See [`Options::upgrade`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it resolves, it closes the socket.
+    pub async fn upgrade(socket: UnixStream) -> Result<Stream> {
+        Stream::upgrade_with(&Options::new(), socket).await
+    }
+
+    /// Makes a stream of a connected Unix socket.
+    ///
+    /// # Errors
+    ///
+    /// See [`Options::upgrade`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`upgrade`](Self::upgrade).
+    pub async fn upgrade_with(options: &Options, socket: UnixStream) -> Result<Stream> {
+        check_options(options)?;
+        let socket = socket.into_std().map_err(Error::os("taking over the socket"))?;
+        let options = Arc::new(options.clone());
+        let handshake = Handshake::new(socket.into(), Arc::clone(&options), None, First::Me)?;
+        let deadline = Options::deadline(options.handshake_timeout);
+        Stream::new(&drive(handshake, deadline).await?, options.spin)
+    }
+
+    /// Two connected endpoints within this process, with the default [`Options`].
+    ///
+    /// # Errors
+    ///
+    /// See [`Options::pair`].
+    pub fn pair() -> Result<(Stream, Stream)> {
+        Stream::pair_with(&Options::new())
+    }
+
+    /// Two connected endpoints within this process.
+    ///
+    /// # Errors
+    ///
+    /// See [`Options::pair`].
+    pub fn pair_with(options: &Options) -> Result<(Stream, Stream)> {
+        let [left, right] = options.pair_of_endpoints()?;
+        Ok((Stream::new(&left, options.spin)?, Stream::new(&right, options.spin)?))
+    }
+
+    /// Takes over a blocking stream, where it stands.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] if it cannot be registered with the runtime; the stream is dropped then.
+    pub fn from_blocking(stream: crate::Stream) -> Result<Stream> {
+        let (reader, writer) = stream.into_split();
+        Stream::of_halves(reader.into_half(), writer.into_half(), Spin::Never)
+    }
+
+    /// The same stream for blocking use, where it stands.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] if the process is out of descriptors; the stream is dropped then.
+    pub fn into_blocking(self, spin: Spin) -> Result<crate::Stream> {
+        let (reader, writer) = (self.reader.into_blocking(spin)?, self.writer.into_blocking(spin)?);
+        Ok(crate::Stream::of_halves(reader, writer))
+    }
+
+    /// The reading half.
+    pub fn reader(&mut self) -> &mut Reader {
+        &mut self.reader
+    }
+
+    /// The writing half.
+    pub fn writer(&mut self) -> &mut Writer {
+        &mut self.writer
+    }
+
+    /// Both halves, borrowed.
+    pub fn split(&mut self) -> (&mut Reader, &mut Writer) {
+        (&mut self.reader, &mut self.writer)
+    }
+
+    /// Both halves, owned, for two tasks. Dropping one ends its direction.
+    pub fn into_split(self) -> (Reader, Writer) {
+        (self.reader, self.writer)
+    }
+
+    /// Puts two halves of one stream together again.
+    ///
+    /// # Errors
+    ///
+    /// [`ReuniteError`] with both halves, if they are not of the same stream.
+    pub fn reunite(reader: Reader, writer: Writer) -> std::result::Result<Stream, ReuniteError> {
+        if Arc::ptr_eq(reader.endpoint(), writer.endpoint()) {
+            Ok(Stream { reader, writer })
+        } else {
+            Err(ReuniteError(Box::new(reader), Box::new(writer)))
+        }
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> &Peer {
+        self.reader.peer()
+    }
+
+    /// The name over which the stream was set up, if it was over one.
+    pub fn name(&self) -> Option<&Name> {
+        self.reader.endpoint().name.as_ref()
+    }
+
+    /// The size of the ring that this side writes into, in bytes.
+    pub fn capacity(&self) -> usize {
+        self.writer.capacity()
+    }
+
+    /// The size of the ring that the peer writes into, in bytes.
+    pub fn peer_capacity(&self) -> usize {
+        self.reader.peer_capacity()
+    }
+
+    /// A handle that ends the stream from any thread or task.
+    pub fn closer(&self) -> Closer {
+        self.reader.closer()
+    }
+}
+
+/// Runs what may block beside the workers.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => outcome,
+        Err(e) => Err(Error::os("connecting beside the runtime")(io::Error::other(e))),
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.reader).poll_read(cx, buf)
+    }
+}
+
+impl AsyncBufRead for Stream {
+    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        Pin::new(&mut self.get_mut().reader).poll_fill_buf(cx)
+    }
+
+    fn consume(mut self: Pin<&mut Self>, n: usize) {
+        Pin::new(&mut self.reader).consume(n);
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.writer).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.writer).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.writer).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.writer).poll_shutdown(cx)
+    }
+}
+
+/// Two halves that are not of the same stream; see [`Stream::reunite`].
+#[derive(Debug)]
+pub struct ReuniteError(pub Box<Reader>, pub Box<Writer>);
+
+impl fmt::Display for ReuniteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the reader and the writer are halves of different streams")
+    }
+}
+
+impl std::error::Error for ReuniteError {}

@@ -1,0 +1,235 @@
+//! The writing half on tokio.
+
+use super::readiness::{Link, Readiness, Side, Until};
+use crate::closer::Closer;
+use crate::end::End;
+use crate::endpoint::Endpoint;
+use crate::grant::Grant;
+use crate::half::{Room, WriteHalf, WriteWait};
+use crate::options::Peer;
+use crate::wait::Spin;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::AsyncWrite;
+use tokio::task::coop;
+
+/// The writing half of a [`Stream`](super::Stream): `AsyncWrite`, and writing in place.
+///
+/// Dropping it finishes the direction. Ends are those of [`crate::Writer`].
+///
+/// # Cancel safety
+///
+/// A future of one write that is dropped before it resolves has written nothing. `write_all` may have written a part, as with any writer.
+#[derive(Debug)]
+pub struct Writer {
+    half: WriteHalf,
+    readiness: Readiness,
+}
+
+impl Writer {
+    pub(super) fn new(half: WriteHalf, link: Link, spin: Duration) -> io::Result<Writer> {
+        Ok(Writer {
+            readiness: Readiness::register(half.endpoint(), link, Side::Writer, spin)?,
+            half,
+        })
+    }
+
+    pub(super) fn endpoint(&self) -> &Arc<Endpoint> {
+        self.half.endpoint()
+    }
+
+    /// The same half for blocking use.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`](crate::Error::Os) if the process is out of descriptors; the half is dropped then.
+    pub fn into_blocking(self, spin: Spin) -> crate::Result<crate::Writer> {
+        crate::Writer::from_half(self.half, spin)
+    }
+
+    async fn wait(&mut self, want: usize, drained: bool) -> io::Result<Room> {
+        self.half.publish();
+        Until {
+            readiness: &mut self.readiness,
+            half: WriteWait {
+                half: &mut self.half,
+                want,
+                drained,
+            },
+        }
+        .await
+    }
+
+    /// Waits until there is room to write, or the direction has ended.
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::Writer`] says, if the direction has ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn writable(&mut self) -> io::Result<()> {
+        match self.half.room(1) {
+            Some(room) => room.map(|_| ()),
+            None => self.wait(1, false).await.map(|_| ()),
+        }
+    }
+
+    /// Writes what fits, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if the ring is full; otherwise as [`crate::Writer::try_write`].
+    pub fn try_write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.half.try_put(buf)
+    }
+
+    /// Waits until `n` bytes are free, and lends them to be written in place.
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::Writer::reserve`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing is written before the grant is committed.
+    pub async fn reserve(&mut self, n: usize) -> io::Result<Grant<'_>> {
+        let room = match self.half.room_for(n)? {
+            Some(room) => room,
+            None => self.wait(n, false).await?,
+        };
+        room.enough_for(n)?;
+        Ok(Grant::new(&mut self.half, n, true))
+    }
+
+    /// Ends this direction in order; see [`crate::Writer::finish`]. Does not wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::Writer::finish`].
+    #[expect(clippy::unused_async, reason = "the counterpart of AsyncWriteExt::shutdown")]
+    pub async fn finish(&mut self) -> io::Result<()> {
+        self.half.finish_checked()
+    }
+
+    /// Waits until the peer has consumed everything written so far.
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::Writer::wait_consumed`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn wait_consumed(&mut self) -> io::Result<()> {
+        self.wait(0, true).await?.enough_to_drain()
+    }
+
+    /// Bytes that can be written now without waiting.
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::Writer`] says, if the direction has ended.
+    pub fn space(&mut self) -> io::Result<usize> {
+        self.half.space()
+    }
+
+    /// Bytes written so far.
+    pub fn position(&self) -> u64 {
+        self.half.position()
+    }
+
+    /// Ends the stream, both ways, with a code; see [`crate::Writer::abort`].
+    pub fn abort(&mut self, code: u32) {
+        self.half.abort(code);
+    }
+
+    /// How and where this direction ended, once a write has met the end.
+    pub fn end(&self) -> Option<End> {
+        self.half.end()
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> &Peer {
+        &self.half.endpoint().peer
+    }
+
+    /// The size of the ring that this half writes into, in bytes.
+    pub fn capacity(&self) -> usize {
+        self.half.capacity()
+    }
+
+    /// See [`Reader::set_spin`](super::Reader::set_spin).
+    pub fn set_spin(&mut self, spin: Duration) {
+        self.readiness.set_spin(spin);
+    }
+
+    /// A handle that ends the stream from any thread or task.
+    pub fn closer(&self) -> Closer {
+        Closer::new(self.half.endpoint())
+    }
+
+    /// Waits for room for some of `len` bytes.
+    fn poll_room(&mut self, cx: &mut Context<'_>, len: usize) -> Poll<io::Result<()>> {
+        let want = self.half.worth_waking(len);
+        let mut wait = WriteWait {
+            half: &mut self.half,
+            want,
+            drained: false,
+        };
+        self.readiness.poll(cx, &mut wait).map_ok(|_| ())
+    }
+}
+
+impl AsyncWrite for Writer {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        // A peer that reads as fast as this writes must not keep the worker from its other tasks.
+        let budget = ready!(coop::poll_proceed(cx));
+        loop {
+            match self.half.try_put(buf) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => ready!(self.poll_room(cx, buf.len()))?,
+                outcome => {
+                    budget.made_progress();
+                    return Poll::Ready(outcome);
+                }
+            }
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let budget = ready!(coop::poll_proceed(cx));
+        loop {
+            match self.half.try_put_vectored(bufs) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    let len = bufs.iter().map(|buf| buf.len()).sum();
+                    ready!(self.poll_room(cx, len))?;
+                }
+                outcome => {
+                    budget.made_progress();
+                    return Poll::Ready(outcome);
+                }
+            }
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    /// Nothing to do: every write has been published when it returns.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.half.finish_checked())
+    }
+}
