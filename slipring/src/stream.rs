@@ -102,6 +102,8 @@ impl Stream {
     }
 
     /// Both halves, borrowed: each can be used by a scoped thread of its own.
+    ///
+    /// Where `std::io::BufRead` is in scope its method `split` comes first; write `Stream::split(&mut stream)` there.
     pub fn split(&mut self) -> (&mut Reader, &mut Writer) {
         (&mut self.reader, &mut self.writer)
     }

@@ -198,6 +198,8 @@ impl Stream {
     }
 
     /// Both halves, borrowed.
+    ///
+    /// Where `tokio::io::AsyncBufReadExt` is in scope its method `split` comes first; write `Stream::split(&mut stream)` there.
     pub fn split(&mut self) -> (&mut Reader, &mut Writer) {
         (&mut self.reader, &mut self.writer)
     }

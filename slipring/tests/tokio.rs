@@ -1,0 +1,326 @@
+//! The stream on tokio: drop-in behaviour, both kinds of runtime, cancellation, fairness.
+#![cfg(feature = "tokio")]
+
+use slipring::tokio::{Listener, Stream};
+use slipring::{EndReason, Options, Spin};
+use std::future::Future;
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
+
+/// No test takes this long unless it hangs.
+const LONG: Duration = Duration::from_secs(60);
+
+fn current_thread() -> Runtime {
+    Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+fn multi_thread() -> Runtime {
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+/// Runs a test on both kinds of runtime, and ends it if it hangs.
+fn on_both<F: Future<Output = ()>>(test: impl Fn() -> F) {
+    for runtime in [current_thread(), multi_thread()] {
+        runtime.block_on(async { timeout(LONG, test()).await.expect("the test hangs") });
+    }
+}
+
+/// A name of this test's own, for as long as the directory lives.
+fn name() -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("name");
+    (directory, path)
+}
+
+/// The byte at a position: any loss or change of order shows.
+fn byte_at(position: u64) -> u8 {
+    (position.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8
+}
+
+fn bytes(from: u64, len: usize) -> Vec<u8> {
+    (from..from + len as u64).map(byte_at).collect()
+}
+
+#[test]
+fn reads_what_was_written_then_the_end() {
+    on_both(|| async {
+        let (mut left, mut right) = Stream::pair().unwrap();
+        left.write_all(b"one\ntwo\n").await.unwrap();
+        left.shutdown().await.unwrap();
+        let mut line = String::new();
+        right.read_line(&mut line).await.unwrap();
+        assert_eq!(line, "one\n");
+        right.read_to_string(&mut line).await.unwrap();
+        assert_eq!(line, "one\ntwo\n");
+        assert_eq!(right.reader().end().unwrap().reason, EndReason::Finished);
+        // The other direction is still open.
+        right.write_all(b"answer").await.unwrap();
+        let mut answer = [0; 6];
+        left.read_exact(&mut answer).await.unwrap();
+        assert_eq!(left.write(b"more").await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+    });
+}
+
+#[test]
+fn halves_on_tasks_of_their_own_both_ways_at_once() {
+    const TOTAL: u64 = 8 << 20;
+    on_both(|| async {
+        let (left, right) = Stream::pair_with(&Options::new().capacity(4096)).unwrap();
+        let mut tasks = Vec::new();
+        for (stream, seed) in [(left, 1), (right, 2)] {
+            let (mut reader, mut writer) = stream.into_split();
+            tasks.push(tokio::spawn(async move {
+                let mut at = 0;
+                for size in [1, 3, 4095, 4096, 4097, 65_537].into_iter().cycle() {
+                    let size = size.min(TOTAL - at);
+                    writer.write_all(&bytes(seed + at, size as usize)).await.unwrap();
+                    at += size;
+                    if at == TOTAL {
+                        break;
+                    }
+                }
+                writer.finish().await.unwrap();
+                writer.wait_consumed().await.unwrap();
+            }));
+            tasks.push(tokio::spawn(async move {
+                let (mut at, mut buf) = (0, vec![0; 10_007]);
+                loop {
+                    let n = reader.read(&mut buf).await.unwrap();
+                    if n == 0 {
+                        break;
+                    }
+                    assert!(buf[..n] == bytes(3 - seed + at, n), "wrong bytes near {at}");
+                    at += n as u64;
+                }
+                assert_eq!(at, TOTAL);
+            }));
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn talks_to_a_blocking_peer_and_back() {
+    let (_directory, name) = name();
+    let listener = slipring::Listener::bind(&name).unwrap();
+    let peer = std::thread::spawn(move || {
+        let mut stream = listener.accept().unwrap();
+        let mut buf = vec![0; 1 << 20];
+        stream.read_exact(&mut buf).unwrap();
+        stream.write_all(&buf).unwrap();
+    });
+    current_thread().block_on(async {
+        let mut stream = Stream::connect(&name).await.unwrap();
+        let sent = bytes(0, 1 << 20);
+        let (reader, writer) = Stream::split(&mut stream);
+        let mut got = vec![0; 1 << 20];
+        let (wrote, read) = tokio::join!(writer.write_all(&sent), reader.read_exact(&mut got));
+        wrote.unwrap();
+        read.unwrap();
+        assert!(sent == got);
+        assert_eq!(stream.read(&mut got).await.unwrap(), 0);
+    });
+    peer.join().unwrap();
+}
+
+#[test]
+fn changes_between_the_kinds_lose_nothing() {
+    current_thread().block_on(async {
+        let (mut left, right) = slipring::Stream::pair().unwrap();
+        left.write_all(&bytes(0, 1000)).unwrap();
+        let mut right = Stream::from_blocking(right).unwrap();
+        let mut got = vec![0; 400];
+        right.read_exact(&mut got).await.unwrap();
+        let mut right = right.into_blocking(Spin::Never).unwrap();
+        got.resize(700, 0);
+        right.read_exact(&mut got[400..]).unwrap();
+        let mut right = Stream::from_blocking(right).unwrap();
+        drop(left);
+        right.read_to_end(&mut got).await.unwrap();
+        assert!(got == bytes(0, 1000));
+    });
+}
+
+#[test]
+fn a_silent_client_delays_nobody() {
+    on_both(|| async {
+        let (_directory, name) = name();
+        let options = Options::new().handshake_timeout(Duration::from_secs(30));
+        let listener = Listener::bind_with(&options, &name).unwrap();
+        let _silent = StdUnixStream::connect(&name).unwrap();
+        let mut half_way = StdUnixStream::connect(&name).unwrap();
+        half_way.write_all(b"slipring\x01\0\0\0").unwrap();
+        let client = tokio::spawn({
+            let name = name.clone();
+            async move { Stream::connect(&name).await.unwrap().write_all(b"here").await }
+        });
+        let mut stream = listener.accept().await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        assert_eq!(text, "here");
+        client.await.unwrap().unwrap();
+    });
+}
+
+#[test]
+fn accept_can_be_stopped() {
+    on_both(|| async {
+        let (_directory, name) = name();
+        let listener = Listener::bind(&name).unwrap();
+        let stopper = listener.stopper();
+        let (accepted, ()) = tokio::join!(listener.accept(), async { stopper.stop() });
+        assert!(matches!(accepted, Err(slipring::Error::Stopped)));
+    });
+}
+
+#[test]
+fn a_closer_ends_a_pending_read_and_a_pending_write() {
+    on_both(|| async {
+        let (left, _right) = Stream::pair().unwrap();
+        let closer = left.closer();
+        let (mut reader, mut writer) = left.into_split();
+        let reading = tokio::spawn(async move { reader.read(&mut [0]).await });
+        let writing = tokio::spawn(async move { writer.write_all(&vec![0; 1 << 20]).await });
+        tokio::task::yield_now().await;
+        closer.close();
+        assert_eq!(reading.await.unwrap().unwrap(), 0);
+        assert_eq!(writing.await.unwrap().unwrap_err().kind(), ErrorKind::BrokenPipe);
+    });
+}
+
+#[test]
+fn reserve_and_at_least() {
+    on_both(|| async {
+        let (mut left, mut right) = Stream::pair_with(&Options::new().capacity(4096)).unwrap();
+        assert_eq!(
+            left.writer().reserve(4097).await.unwrap_err().kind(),
+            ErrorKind::InvalidInput
+        );
+        assert_eq!(
+            right.reader().fill_at_least(4097).await.unwrap_err().kind(),
+            ErrorKind::InvalidInput
+        );
+        let mut grant = left.writer().reserve(4096).await.unwrap();
+        grant.copy_from_slice(&bytes(0, 4096));
+        grant.commit(4096);
+        assert!(right.reader().fill_at_least(4096).await.unwrap() == bytes(0, 4096));
+        right.reader().consume(1000);
+        // Room for 1000 and bytes for 3096: each wish could be met alone, together never.
+        let (reserved, filled) = tokio::join!(
+            async {
+                let reserved = left.writer().reserve(2000).await.map(drop);
+                left.shutdown().await.unwrap();
+                reserved
+            },
+            async { right.reader().fill_at_least(4000).await.map(<[u8]>::len) }
+        );
+        assert_eq!(reserved.unwrap_err().kind(), ErrorKind::Deadlock);
+        assert_eq!(filled.unwrap_err().kind(), ErrorKind::UnexpectedEof);
+    });
+}
+
+/// Polls a future once, and drops it.
+fn poll_and_drop<F: Future>(future: F) -> Option<F::Output> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    }
+}
+
+#[test]
+fn a_dropped_wait_loses_nothing_and_leaves_nobody_armed() {
+    current_thread().block_on(async {
+        let (mut left, mut right) = Stream::pair_with(&Options::new().capacity(4096)).unwrap();
+        left.write_all(&bytes(0, 3000)).await.unwrap();
+        assert!(poll_and_drop(right.reader().fill_at_least(3500)).is_none());
+        // Were the reader still taken to wait for 3500 bytes, this would be a deadlock to be reported.
+        assert!(poll_and_drop(left.writer().reserve(2000)).is_none());
+        let mut got = vec![0; 3000];
+        right.read_exact(&mut got).await.unwrap();
+        assert!(got == bytes(0, 3000));
+        assert!(poll_and_drop(right.read(&mut got)).is_none());
+        left.write_all(b"next").await.unwrap();
+        assert_eq!(right.read(&mut got).await.unwrap(), 4);
+    });
+}
+
+#[test]
+fn a_busy_stream_lets_other_tasks_run() {
+    current_thread().block_on(async {
+        let (mut left, mut right) = Stream::pair().unwrap();
+        // Reads and writes that never have to wait: without the budget of the runtime this task would not yield.
+        let busy = tokio::spawn(async move {
+            let mut buf = [0; 64];
+            loop {
+                left.write_all(&[1; 64]).await.unwrap();
+                right.read_exact(&mut buf).await.unwrap();
+            }
+        });
+        for _ in 0..100 {
+            timeout(LONG, tokio::task::yield_now()).await.unwrap();
+        }
+        busy.abort();
+        assert!(busy.await.unwrap_err().is_cancelled());
+    });
+}
+
+#[test]
+fn five_hundred_and_twelve_streams_on_one_thread() {
+    current_thread().block_on(async {
+        let mut tasks = Vec::new();
+        for stream in 0..512u64 {
+            let (mut left, mut right) = Stream::pair_with(&Options::new().capacity(4096)).unwrap();
+            tasks.push(tokio::spawn(async move {
+                let mut buf = [0; 256];
+                for _ in 0..20 {
+                    left.write_all(&bytes(stream, 256)).await.unwrap();
+                    left.read_exact(&mut buf).await.unwrap();
+                    assert!(buf[..] == bytes(stream, 256));
+                }
+            }));
+            tasks.push(tokio::spawn(async move {
+                let mut buf = [0; 256];
+                while right.read_exact(&mut buf).await.is_ok() {
+                    right.write_all(&buf).await.unwrap();
+                }
+            }));
+        }
+        for task in tasks {
+            timeout(LONG, task).await.expect("a stream hangs").unwrap();
+        }
+    });
+}
+
+#[test]
+fn spinning_before_pending_changes_nothing_but_time() {
+    on_both(|| async {
+        let options = Options::new().spin(Spin::UpTo(Duration::from_micros(20)));
+        let (mut left, mut right) = Stream::pair_with(&options).unwrap();
+        let echo = tokio::spawn(async move {
+            let mut buf = [0; 8];
+            while right.read_exact(&mut buf).await.is_ok() {
+                right.write_all(&buf).await.unwrap();
+            }
+        });
+        for round in 0..1000u64 {
+            left.write_all(&round.to_le_bytes()).await.unwrap();
+            assert_eq!(left.read_u64_le().await.unwrap(), round);
+        }
+        drop(left);
+        echo.await.unwrap();
+    });
+}
