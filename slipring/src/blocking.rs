@@ -1,5 +1,6 @@
 //! How a half blocks: try, spin, sleep on its own epoll set.
 
+use crate::endpoint::Endpoint;
 use crate::half::Waiting;
 use crate::sys::bell::Bell;
 use crate::sys::process;
@@ -12,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Looks between two readings of the clock while spinning.
-const LOOKS: u32 = 64;
+const LOOKS: u32 = 32;
 
 /// How often a spinner looks whether its peer is still there, and after how long one that never sleeps arms.
 const LINK_EVERY: Duration = Duration::from_millis(1);
@@ -29,10 +30,11 @@ pub(crate) struct Blocking {
 }
 
 impl Blocking {
-    pub(crate) fn new(bell: &Bell, link: BorrowedFd<'_>, spin: Spin) -> crate::Result<Blocking> {
-        let cpus = process::cpus();
+    /// For the half of `endpoint` that sleeps on `bell`.
+    pub(crate) fn new(endpoint: &Endpoint, bell: &Bell, spin: Spin) -> crate::Result<Blocking> {
+        let cpus = process::cpus_of_both(endpoint.peer.pid);
         Ok(Blocking {
-            watch: Watch::new(bell, link)?,
+            watch: Watch::new(bell, endpoint.link.as_fd())?,
             spinner: Spinner::new(spin, cpus),
             yields: cpus < 2,
             timeout: None,
@@ -69,14 +71,20 @@ impl Blocking {
         }
     }
 
-    #[cold]
     fn wait_longer<W: Waiting>(&mut self, half: &mut W) -> io::Result<W::News> {
         let budget = self.spinner.budget();
-        if budget == Some(Duration::ZERO) && !self.spinner.learns() && self.timeout.is_none() {
-            return self.sleep(half, None);
+        if budget == Some(Duration::ZERO) {
+            let deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+            return self.sleep(half, deadline);
+        }
+        // The first looks come without reading the clock, which would cost as much as several of them.
+        if let Some(outcome) = look_for_a_while(half) {
+            self.spinner.learn(Duration::ZERO);
+            half.count_spin();
+            return outcome;
         }
         let start = Instant::now();
-        let deadline = self.timeout.and_then(|t| start.checked_add(t));
+        let deadline = self.timeout.and_then(|timeout| start.checked_add(timeout));
         let outcome = match self.spin(half, start, budget, deadline) {
             Some(outcome) => {
                 half.count_spin();
@@ -98,17 +106,11 @@ impl Blocking {
         budget: Option<Duration>,
         deadline: Option<Instant>,
     ) -> Option<io::Result<W::News>> {
-        if budget == Some(Duration::ZERO) {
-            return None;
-        }
         let mut link_looked = start;
         let mut armed = false;
-        let outcome = 'news: loop {
-            for _ in 0..LOOKS {
-                if let Some(outcome) = half.look() {
-                    break 'news Some(outcome);
-                }
-                hint::spin_loop();
+        let outcome = loop {
+            if let Some(outcome) = look_for_a_while(half) {
+                break Some(outcome);
             }
             let now = Instant::now();
             if deadline.is_some_and(|deadline| now >= deadline) {
@@ -144,6 +146,17 @@ impl Blocking {
             deadline,
         })
     }
+}
+
+/// A microsecond of looks or so.
+fn look_for_a_while<W: Waiting>(half: &mut W) -> Option<io::Result<W::News>> {
+    for _ in 0..LOOKS {
+        if let Some(outcome) = half.look() {
+            return Some(outcome);
+        }
+        hint::spin_loop();
+    }
+    None
 }
 
 impl AsFd for Blocking {

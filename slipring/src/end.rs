@@ -1,5 +1,6 @@
 //! How a stream ends, in detail. The traits of `std::io` say it by an [`io::ErrorKind`]; this says the rest.
 
+use std::fmt;
 use std::io;
 
 /// Why a direction of a stream ended.
@@ -34,26 +35,31 @@ pub struct End {
     pub position: u64,
 }
 
-/// The error of a read or write that met the end; `get_ref` of the [`io::Error`] has it.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("{} after {} bytes", self.what(), self.end.position)]
-pub(crate) struct Ended {
-    end: End,
-}
-
-impl Ended {
-    fn what(&self) -> String {
-        match self.end.reason {
-            EndReason::Finished => "the stream was finished on this side".into(),
-            EndReason::ReaderGone => "the peer does not read any more".into(),
-            EndReason::Aborted { code } => format!("the peer aborted the stream with code {code}"),
-            EndReason::PeerDied => "the peer's process died, or left without closing the stream,".into(),
-            EndReason::Corrupt => "the peer broke the protocol; the stream was given up".into(),
-            EndReason::Rejected => "the peer gave the stream up as corrupt".into(),
-            EndReason::Closed => "the stream was closed on this side".into(),
+/// A clause that goes before "after N bytes".
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EndReason::Finished => f.write_str("the stream was finished"),
+            EndReason::ReaderGone => f.write_str("the peer does not read any more"),
+            EndReason::Aborted { code } => write!(f, "the peer aborted the stream with code {code}"),
+            EndReason::PeerDied => f.write_str("the peer died or left without closing the stream"),
+            EndReason::Corrupt => f.write_str("the peer broke the protocol and the stream was given up"),
+            EndReason::Rejected => f.write_str("the peer gave the stream up as corrupt"),
+            EndReason::Closed => f.write_str("the stream was closed on this side"),
         }
     }
 }
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} after {} bytes", self.reason, self.position)
+    }
+}
+
+/// The error of a read or write that met the end; `get_ref` of the [`io::Error`] has it.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("{0}")]
+struct Ended(End);
 
 /// A writer's error for an end.
 pub(crate) fn write_error(end: End) -> io::Error {
@@ -64,7 +70,7 @@ pub(crate) fn write_error(end: End) -> io::Error {
         EndReason::Aborted { .. } | EndReason::Rejected => io::ErrorKind::ConnectionAborted,
         EndReason::Corrupt => io::ErrorKind::InvalidData,
     };
-    io::Error::new(kind, Ended { end })
+    io::Error::new(kind, Ended(end))
 }
 
 /// What a reader returns at an end once all bytes are read: `Ok` is an end of file.
@@ -75,5 +81,5 @@ pub(crate) fn read_result(end: End) -> io::Result<()> {
         EndReason::Aborted { .. } | EndReason::Rejected => io::ErrorKind::ConnectionAborted,
         EndReason::Corrupt => io::ErrorKind::InvalidData,
     };
-    Err(io::Error::new(kind, Ended { end }))
+    Err(io::Error::new(kind, Ended(end)))
 }

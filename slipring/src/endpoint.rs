@@ -163,6 +163,9 @@ impl Endpoint {
 
     /// Ends the stream with a code.
     pub(crate) fn abort(&self, code: u32) {
+        if !self.birth.is_here() {
+            return;
+        }
         // Relaxed: published by the release stores of `fin` and `stop`.
         self.headers().own.published.0.code.store(code, Ordering::Relaxed);
         self.end(local::ABORTED, ended::ABORTED);

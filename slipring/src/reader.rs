@@ -7,7 +7,6 @@ use crate::endpoint::Endpoint;
 use crate::half::{ReadHalf, ReadWait, Readable};
 use crate::options::Peer;
 use crate::wait::Spin;
-use rustix::fd::AsFd;
 use std::io::{self, BufRead, IoSliceMut, Read};
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,7 +56,7 @@ impl Reader {
     pub(crate) fn from_half(half: ReadHalf, spin: Spin) -> crate::Result<Reader> {
         let endpoint = half.endpoint();
         Ok(Reader {
-            blocking: Blocking::new(&endpoint.own_bells.reader, endpoint.link.as_fd(), spin)?,
+            blocking: Blocking::new(endpoint, &endpoint.own_bells.reader, spin)?,
             half,
         })
     }

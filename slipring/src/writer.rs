@@ -8,7 +8,6 @@ use crate::grant::{Batch, Grant};
 use crate::half::{Room, WriteHalf, WriteWait};
 use crate::options::Peer;
 use crate::wait::Spin;
-use rustix::fd::AsFd;
 use std::io::{self, IoSlice, Write};
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +39,7 @@ impl Writer {
     pub(crate) fn from_half(half: WriteHalf, spin: Spin) -> crate::Result<Writer> {
         let endpoint = half.endpoint();
         Ok(Writer {
-            blocking: Blocking::new(&endpoint.own_bells.writer, endpoint.link.as_fd(), spin)?,
+            blocking: Blocking::new(endpoint, &endpoint.own_bells.writer, spin)?,
             half,
         })
     }

@@ -93,8 +93,7 @@ impl WriteHalf {
         self.ring.unpublished() as usize
     }
 
-    /// To be called before bytes are written: fails if the direction has ended, and looks whether the peer is still there
-    /// if no one has for a millisecond or more.
+    /// To be called before bytes are written: fails if the direction has ended.
     #[inline]
     pub(crate) fn begin(&mut self) -> io::Result<()> {
         if !self.endpoint.birth.is_here() {
@@ -103,24 +102,21 @@ impl WriteHalf {
         if self.end.is_some() || self.endpoint.local() != local::OPEN {
             return self.ended(Look::Pending);
         }
-        let now = clock::coarse_millis();
-        if now != self.looked {
-            self.looked = now;
-            self.look_around()?;
-        }
         if let Err(corrupt) = self.ring.rewind(self.endpoint.headers()) {
             return self.poisoned(corrupt);
         }
         Ok(())
     }
 
-    /// A writer that never fills its ring never looks at the peer; so it does now and then.
-    #[cold]
-    fn look_around(&mut self) -> io::Result<()> {
-        self.endpoint.look_at_link();
-        match self.look(0) {
-            Some(Err(e)) => Err(e),
-            _ => Ok(()),
+    /// A writer that never fills its ring never looks at the peer; so it does each time the coarse clock has ticked. After it has published, where
+    /// the time for it costs no latency; what it finds is the next write's to report.
+    #[inline]
+    fn look_around(&mut self) {
+        let now = clock::coarse_millis();
+        if now != self.looked {
+            self.looked = now;
+            self.endpoint.look_at_link();
+            let _ = self.look(0);
         }
     }
 
@@ -331,9 +327,13 @@ impl WriteHalf {
     /// Makes everything written visible, and wakes a reader that waits for it.
     #[inline]
     pub(crate) fn publish(&mut self) {
-        if self.endpoint.birth.is_here() && self.ring.publish(self.endpoint.headers()) {
+        if self.unpublished() == 0 || !self.endpoint.birth.is_here() {
+            return;
+        }
+        if self.ring.publish(self.endpoint.headers()) {
             self.ring_peer();
         }
+        self.look_around();
     }
 
     #[cold]

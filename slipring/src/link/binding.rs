@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn binds_listens_and_leaves_nothing_but_the_lock_file() {
+    fn binds_listens_and_leaves_nothing_behind() {
         let temporary = tempfile::tempdir().unwrap();
         let places = places(temporary.path());
         let (binding, listener) = Binding::new_in(&places, &name("clock"), 0o640, 16).unwrap();
@@ -247,7 +247,7 @@ mod tests {
 
         drop(binding);
         assert!(!path.exists());
-        assert!(path.with_extension("lock").exists());
+        assert!(!path.with_extension("lock").exists());
     }
 
     #[test]

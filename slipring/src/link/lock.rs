@@ -1,8 +1,10 @@
 //! The lock file beside a socket: it decides whether the socket is live or stale.
 //!
 //! Whoever is bound holds an exclusive `flock` on it. The kernel lets go of that when the process
-//! ends, however it ends, so a lock that is free means that nobody is bound. The file itself stays:
-//! if it were removed, two processes could hold "the" lock on two different files.
+//! ends, however it ends, so a lock that is free means that nobody is bound. A holder that leaves in
+//! order removes the file, while it still holds the lock. That is safe because whoever takes a lock
+//! then looks whether the file it locked is still the one at the path, and starts anew if not: else
+//! two processes could hold "the" lock on two different files.
 //!
 //! It contains the holder's process id and a newline, and a second line `paired` once two have met
 //! in a rendezvous. That is for people and for error texts: only the lock decides.
@@ -14,10 +16,10 @@
 //! as by binding it first; nobody can make a name appear free that is held, or take it over.
 
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FileType, FlockOperation, Mode, OFlags, Stat, fchmod, flock, fstat, ftruncate, lstat, open};
+use rustix::fs::{FileType, FlockOperation, Mode, OFlags, Stat, fchmod, flock, fstat, ftruncate, lstat, open, unlink};
 use rustix::io::{Errno, pread, pwrite};
 use rustix::process::{Pid, getpid, test_kill_process};
 
@@ -45,6 +47,7 @@ const CAREFULLY: OFlags = OFlags::CLOEXEC
 #[derive(Debug)]
 pub(crate) struct Lock {
     file: OwnedFd,
+    path: PathBuf,
     /// Whether the file is known to be a lock file, and was written to.
     signed: bool,
     /// The process that took it.
@@ -84,6 +87,7 @@ impl Lock {
                 Attempt::Mine => {
                     let mut lock = Lock {
                         file,
+                        path: path.to_owned(),
                         signed: false,
                         maker: getpid(),
                     };
@@ -122,6 +126,16 @@ impl Lock {
         getpid() == self.maker
     }
 
+    /// Removes the file, while the lock on it is still held. Whoever has opened it already and gets the lock on what is
+    /// removed now finds another file at the path, or none, and tries again (see [`acquire`](Lock::acquire)).
+    fn remove(&self) {
+        if let (Ok(mine), Ok(at_path)) = (fstat(&self.file), lstat(&self.path))
+            && same_file(&mine, &at_path)
+        {
+            let _ = unlink(&self.path);
+        }
+    }
+
     fn sign(&mut self, path: &Path) -> Result<()> {
         self.signed = true;
         ftruncate(&self.file, 0)
@@ -138,6 +152,7 @@ impl Drop for Lock {
         if self.signed {
             // What it says must not be taken for something about the next holder.
             let _ = ftruncate(&self.file, 0);
+            self.remove();
         }
         // Closing would not do: a forked child may have the descriptor too.
         let _ = flock(&self.file, FlockOperation::Unlock);
@@ -381,7 +396,7 @@ mod tests {
         );
         drop(lock);
         assert_eq!(lock_state(&path), LockState::Free);
-        assert_eq!(fs::read_to_string(&path).unwrap(), "");
+        assert!(!path.exists());
         let again = acquire(&path).unwrap();
         assert_eq!(
             lock_state(&path),
@@ -392,7 +407,6 @@ mod tests {
         );
         drop(again);
         assert_eq!(lock_state(&path), LockState::Free);
-        assert!(path.exists());
     }
 
     #[test]
@@ -444,7 +458,8 @@ mod tests {
     #[test]
     fn a_look_is_not_taken_for_a_holder() {
         let (_temporary, path) = lock_file();
-        drop(acquire(&path).unwrap());
+        // What a killed holder leaves.
+        fs::write(&path, "1\n").unwrap();
         let look = fs::File::open(&path).unwrap();
         look.try_lock_shared().unwrap();
         thread::scope(|scope| {
@@ -453,6 +468,8 @@ mod tests {
             look.unlock().unwrap();
             taken.join().unwrap().unwrap();
         });
+        fs::write(&path, "1\n").unwrap();
+        let look = fs::File::open(&path).unwrap();
         // A look that does not end is given up on, and nothing hangs.
         look.try_lock_shared().unwrap();
         assert!(matches!(acquire(&path), Err(Error::NameInUse { pid: None, .. })));
@@ -475,6 +492,35 @@ mod tests {
     }
 
     #[test]
+    fn takers_that_race_with_a_holder_who_leaves_end_with_one_holder() {
+        let (_temporary, path) = lock_file();
+        for _ in 0..200 {
+            let leaving = acquire(&path).unwrap();
+            thread::scope(|scope| {
+                let takers: Vec<_> = (0..3)
+                    .map(|_| {
+                        scope.spawn(|| {
+                            loop {
+                                match acquire(&path) {
+                                    Err(Error::NameInUse { pid: Some(_), .. }) if !path.exists() => {}
+                                    outcome => return outcome,
+                                }
+                            }
+                        })
+                    })
+                    .collect();
+                drop(leaving);
+                let results: Vec<_> = takers.into_iter().map(|taker| taker.join().unwrap()).collect();
+                let holders = results.iter().filter(|result| result.is_ok()).count();
+                assert!(holders <= 1, "{results:?}");
+                if holders == 1 {
+                    assert!(matches!(lock_state(&path), LockState::Held { .. }));
+                }
+            });
+        }
+    }
+
+    #[test]
     fn a_file_that_is_none_of_ours_is_not_touched() {
         let (temporary, path) = lock_file();
         for contents in ["version = 4\n", "12", "12\n\n", "+1\n", "\n", "-1\npaired\n"] {
@@ -487,6 +533,7 @@ mod tests {
             fs::write(&path, contents).unwrap();
             acquire(&path).unwrap();
         }
+        fs::write(&path, "").unwrap();
         fs::hard_link(&path, temporary.path().join("other")).unwrap();
         assert!(acquire(&path).unwrap_err().to_string().contains("second name"));
         fs::remove_file(&path).unwrap();
@@ -515,7 +562,7 @@ mod tests {
     #[test]
     fn a_lock_file_of_another_user_is_refused() {
         let (_temporary, path) = lock_file();
-        drop(acquire(&path).unwrap());
+        fs::write(&path, "").unwrap();
         if !is_root() {
             return;
         }

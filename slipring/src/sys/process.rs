@@ -1,6 +1,8 @@
 //! Which process this is, and what it may run on.
 
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
+use rustix::process::Pid;
+use rustix::thread::{CpuSet, sched_getaffinity};
 use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -58,9 +60,26 @@ fn wiped_on_fork() -> std::io::Result<&'static AtomicU32> {
     Ok(unsafe { &*page.cast::<AtomicU32>() })
 }
 
-/// How many CPUs this process may use at a time: affinity mask and cgroup quota considered.
-pub(crate) fn cpus() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+/// How many CPUs this process and its peer have between them.
+///
+/// Two that are pinned to a core each have two, and one of them can spin while the other works; two that share a single core
+/// have one, and whoever spins there only keeps the other from working. Of a peer that cannot be seen nothing is assumed.
+pub(crate) fn cpus_of_both(peer: Option<u32>) -> usize {
+    let Ok(mut cpus) = sched_getaffinity(None) else {
+        return 1;
+    };
+    let own = cpus.count();
+    if own > 1 && std::thread::available_parallelism().map_or(1, usize::from) == 1 {
+        // A quota (cgroups(7), cpu.max) of less than two: what is spent on spinning is missing afterwards.
+        return 1;
+    }
+    let peer = peer.and_then(|pid| Pid::from_raw(pid.cast_signed()));
+    if let Some(Ok(theirs)) = peer.map(|pid| sched_getaffinity(Some(pid))) {
+        for cpu in (0..CpuSet::MAX_CPU).filter(|cpu| theirs.is_set(*cpu)) {
+            cpus.set(cpu);
+        }
+    }
+    cpus.count() as usize
 }
 
 /// The user whose rights this process has.

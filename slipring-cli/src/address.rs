@@ -1,0 +1,216 @@
+//! The addresses that `forward` joins: `slip:NAME`, `tcp:HOST:PORT`, `unix:PATH`, and each with
+//! `-listen` for the side that waits.
+
+use std::{fmt, path::PathBuf, str::FromStr};
+
+use slipring::Name;
+
+/// Where one side of a connection is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    Slip(String),
+    Tcp { host: String, port: u16 },
+    Unix(PathBuf),
+}
+
+/// A place, and whether to connect to it or to wait there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    pub place: Place,
+    pub listen: bool,
+}
+
+const KINDS: &str = "slip:NAME, slip-listen:NAME, tcp:HOST:PORT, tcp-listen:HOST:PORT, unix:PATH or unix-listen:PATH";
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (kind, rest) = text
+            .split_once(':')
+            .ok_or_else(|| format!("no kind of address; write {KINDS}"))?;
+        let (kind, listen) = kind.strip_suffix("-listen").map_or((kind, false), |kind| (kind, true));
+        let place = match kind {
+            "slip" => slip(rest)?,
+            "tcp" => tcp(rest, listen)?,
+            "unix" => unix(rest)?,
+            _ => return Err(format!("`{kind}` is not a kind of address; write {KINDS}")),
+        };
+        Ok(Self { place, listen })
+    }
+}
+
+fn slip(name: &str) -> Result<Place, String> {
+    Name::parse(name).map_err(|error| error.to_string())?;
+    Ok(Place::Slip(name.to_owned()))
+}
+
+fn tcp(text: &str, listen: bool) -> Result<Place, String> {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => rest
+            .split_once("]:")
+            .ok_or("no port after the IPv6 address; write it as in tcp:[::1]:80")?,
+        None => text
+            .rsplit_once(':')
+            .ok_or("no port; write tcp:HOST:PORT, e.g. tcp:localhost:80")?,
+    };
+    if host.contains(':') && !text.starts_with('[') {
+        return Err("an IPv6 address needs brackets; write it as in tcp:[::1]:80".to_owned());
+    }
+    if host.is_empty() {
+        return Err(
+            "no host; write tcp:HOST:PORT, with 127.0.0.1 for this machine only and 0.0.0.0 or [::] \
+                    to listen on all its addresses"
+                .to_owned(),
+        );
+    }
+    let port: u16 = port
+        .parse()
+        .map_err(|_| format!("`{port}` is not a port; write a number from 1 to 65535"))?;
+    if port == 0 && !listen {
+        return Err("port 0 is for tcp-listen, where the system picks one; write a number from 1 to 65535".to_owned());
+    }
+    Ok(Place::Tcp {
+        host: host.to_owned(),
+        port,
+    })
+}
+
+fn unix(path: &str) -> Result<Place, String> {
+    if path.is_empty() {
+        return Err("no path; write unix:PATH, e.g. unix:/run/app.sock".to_owned());
+    }
+    Ok(Place::Unix(path.into()))
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Slip(name) => f.write_str(name),
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.place {
+            Place::Slip(_) => "slip",
+            Place::Tcp { .. } => "tcp",
+            Place::Unix(_) => "unix",
+        };
+        let listen = if self.listen { "-listen" } else { "" };
+        write!(f, "{kind}{listen}:{}", self.place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Address {
+        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    fn error(text: &str) -> String {
+        text.parse::<Address>().expect_err(text)
+    }
+
+    #[test]
+    fn every_kind() {
+        let tcp = |host: &str, port| Place::Tcp {
+            host: host.to_owned(),
+            port,
+        };
+        assert_eq!(
+            parse("tcp:localhost:80"),
+            Address {
+                place: tcp("localhost", 80),
+                listen: false
+            }
+        );
+        assert_eq!(
+            parse("tcp-listen:127.0.0.1:0"),
+            Address {
+                place: tcp("127.0.0.1", 0),
+                listen: true
+            }
+        );
+        assert_eq!(
+            parse("tcp:[::1]:80"),
+            Address {
+                place: tcp("::1", 80),
+                listen: false
+            }
+        );
+        assert_eq!(
+            parse("unix:/run/x:y"),
+            Address {
+                place: Place::Unix("/run/x:y".into()),
+                listen: false
+            }
+        );
+        assert_eq!(
+            parse("unix-listen:a b"),
+            Address {
+                place: Place::Unix("a b".into()),
+                listen: true
+            }
+        );
+        assert_eq!(
+            parse("slip:a"),
+            Address {
+                place: Place::Slip("a".to_owned()),
+                listen: false
+            }
+        );
+        assert_eq!(
+            parse("slip-listen:Global/a"),
+            Address {
+                place: Place::Slip("Global/a".to_owned()),
+                listen: true
+            }
+        );
+    }
+
+    #[test]
+    fn shown_as_written() {
+        for text in ["tcp:localhost:80", "tcp-listen:[::1]:0", "unix:/run/x", "unix-listen:x"] {
+            assert_eq!(parse(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_wrong_kind_names_all_kinds() {
+        for text in [
+            "",
+            "name",
+            "udp:host:1",
+            "listen-tcp:host:1",
+            "TCP:host:1",
+            "-listen:x",
+            ":x",
+        ] {
+            assert!(error(text).contains(KINDS), "{text}: {}", error(text));
+        }
+    }
+
+    #[test]
+    fn wrong_tcp_addresses_say_what_is_missing() {
+        assert!(error("tcp:localhost").contains("tcp:HOST:PORT"));
+        assert!(error("tcp:").contains("tcp:HOST:PORT"));
+        assert!(error("tcp-listen::80").contains("0.0.0.0"));
+        assert!(error("tcp:[::1]").contains("tcp:[::1]:80"));
+        assert!(error("tcp:::1:80").contains("brackets"));
+        for text in ["tcp:h:", "tcp:h:http", "tcp:h:65536", "tcp:h:-1", "tcp:h:0"] {
+            assert!(error(text).contains("from 1 to 65535"), "{text}: {}", error(text));
+        }
+    }
+
+    #[test]
+    fn an_empty_path_is_wrong() {
+        assert!(error("unix:").contains("unix:PATH"));
+    }
+}

@@ -1,0 +1,66 @@
+//! What the numbers were measured on.
+
+use std::{fs, io, num::NonZero, thread};
+
+use rustix::thread::{CpuSet, sched_setaffinity};
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+#[derive(Serialize)]
+pub struct Machine {
+    pub cpu: String,
+    pub kernel: String,
+    /// cores that this process may run on
+    pub cores: usize,
+    /// processes running or waiting to run, averaged over the last minute
+    pub load: Option<f64>,
+}
+
+impl Machine {
+    /// To be called before this process is pinned, which changes what it sees.
+    pub fn look() -> Self {
+        let system = rustix::system::uname();
+        Machine {
+            cpu: cpu_model().unwrap_or_else(|| "unknown CPU".into()),
+            kernel: format!(
+                "{} {} {}",
+                system.sysname().to_string_lossy(),
+                system.release().to_string_lossy(),
+                system.machine().to_string_lossy()
+            ),
+            cores: thread::available_parallelism().map_or(1, NonZero::get),
+            load: load(),
+        }
+    }
+}
+
+fn cpu_model() -> Option<String> {
+    let text = fs::read_to_string("/proc/cpuinfo").ok()?;
+    // x86 has "model name"; others have "Hardware" or "cpu model", or nothing.
+    let line = text.lines().find(|line| {
+        ["model name", "Hardware", "cpu model"]
+            .iter()
+            .any(|key| line.starts_with(key))
+    })?;
+    Some(line.split_once(':')?.1.trim().into())
+}
+
+fn load() -> Option<f64> {
+    let text = fs::read_to_string("/proc/loadavg").ok()?;
+    text.split_whitespace().next()?.parse().ok()
+}
+
+/// Runs this process, and the threads it starts from now on, on one core only.
+pub fn pin_to(cpu: usize) -> Result<(), Failure> {
+    let unavailable = |why: String| {
+        let message = format!("this process cannot be pinned to core {cpu}: {why}");
+        Failure::new(crate::exit::Status::Usage, message)
+    };
+    if cpu >= CpuSet::MAX_CPU {
+        return Err(unavailable(format!("cores are numbered 0 to {}", CpuSet::MAX_CPU - 1)));
+    }
+    let mut set = CpuSet::new();
+    set.set(cpu);
+    sched_setaffinity(None, &set).map_err(|error| unavailable(io::Error::from(error).to_string()))
+}

@@ -1,0 +1,179 @@
+//! The results as text: a header, a table for every case, and the goals.
+
+use std::fmt::Write;
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use super::{
+    Setup,
+    case::Kind,
+    contender::{Contender, UNIX},
+    goals::{Goal, Verdict},
+    results::{CaseResult, Row},
+    stats::{self, Spread},
+};
+use crate::trial::text::{bytes, significant, time};
+
+pub fn header(setup: &Setup) -> String {
+    let machine = &setup.machine;
+    let mut text = format!(
+        "slipring {} on {}, {} core{}, {}\n",
+        env!("CARGO_PKG_VERSION"),
+        machine.cpu,
+        machine.cores,
+        if machine.cores == 1 { "" } else { "s" },
+        machine.kernel
+    );
+    let mut line = |entry: String| {
+        text.push_str(&entry);
+        text.push('\n');
+    };
+    line(format!("command: {}", setup.command));
+    line(format!(
+        "two processes, all transports with their default buffers; {} round{} of {} each in turn",
+        setup.rounds,
+        if setup.rounds == 1 { "" } else { "s" },
+        time(setup.slice)
+    ));
+    match setup.cpus {
+        Some((here, there)) => line(format!("pinned: parent to core {here}, peer to core {there}")),
+        None => line("not pinned: the kernel places the processes (see --cpus)".into()),
+    }
+    if let Some(load) = machine.load.filter(|&load| load >= 0.5) {
+        line(format!("other work on this machine: load {load:.1} when started"));
+    }
+    if !setup.left_out.is_empty() {
+        line(format!(
+            "left out on one core, where spinning only keeps the other side from running: {}",
+            setup.left_out.join(", ")
+        ));
+    }
+    text
+}
+
+/// One case's table.
+pub fn case(setup: &Setup, result: &CaseResult) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    let caption = match result.case.kind {
+        Kind::RoundTrip => {
+            table.set_header([
+                "", "p50", "min..max", "p99", "p99.9", "max", "x Unix", "x bare", "CPU here", "CPU peer",
+            ]);
+            "p50: median of the rounds; x: p50 divided by the other's, lower is better"
+        }
+        Kind::Throughput => {
+            table.set_header([
+                "",
+                "per second",
+                "min..max",
+                "messages/s",
+                "x Unix",
+                "CPU here",
+                "CPU peer",
+            ]);
+            "median of the rounds; x: divided by the other's, higher is better"
+        }
+    };
+    for row in &result.rows {
+        let mut cells = vec![row.contender.title.clone()];
+        cells.extend(match result.case.kind {
+            Kind::RoundTrip => round_trip_cells(setup, result, row),
+            Kind::Throughput => throughput_cells(result, row),
+        });
+        table.add_row(cells);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let mut text = format!("{}  ({caption})\n{}\n", result.case.title, table.trim_fmt());
+    for row in &result.rows {
+        if let Some(failure) = &row.failure {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "  {} failed: {failure}", row.contender.title);
+        }
+    }
+    text
+}
+
+fn round_trip_cells(setup: &Setup, result: &CaseResult, row: &Row) -> Vec<String> {
+    let Some(p50) = stats::p50(&row.rounds) else {
+        return Vec::new();
+    };
+    let all = stats::latency(&row.rounds);
+    let mut cells = vec![time(p50.median as u64), range(p50, |value| time(value as u64))];
+    cells.extend([0.99, 0.999].map(|quantile| time(all.value_at_quantile(quantile))));
+    cells.push(time(all.max()));
+    cells.push(ratio(p50.median, result.median(UNIX)));
+    cells.push(ratio(p50.median, bound(setup, result, row.contender)));
+    cells.extend(cpu(row));
+    cells
+}
+
+fn throughput_cells(result: &CaseResult, row: &Row) -> Vec<String> {
+    let Some(throughput) = stats::throughput(&row.rounds) else {
+        return Vec::new();
+    };
+    let mut cells = vec![
+        bytes(throughput.median as u64),
+        range(throughput, |value| bytes(value as u64)),
+        per_second(throughput.median / result.case.size as f64),
+        ratio(throughput.median, result.median(UNIX)),
+    ];
+    cells.extend(cpu(row));
+    cells
+}
+
+/// The p50 of the bare transport that waits in the same way.
+fn bound(setup: &Setup, result: &CaseResult, contender: &Contender) -> Option<f64> {
+    result
+        .lowest(contender.bounds(setup.cores))
+        .map(|(spread, _)| spread.median)
+}
+
+/// CPU seconds in the parent and in the peer.
+fn cpu(row: &Row) -> [String; 2] {
+    let [_, here, there] = stats::seconds(&row.rounds);
+    [here, there].map(|seconds| format!("{seconds:.2} s"))
+}
+
+fn range(spread: Spread, text: impl Fn(f64) -> String) -> String {
+    format!("{}..{}", text(spread.min), text(spread.max))
+}
+
+fn ratio(ours: f64, theirs: Option<f64>) -> String {
+    theirs.map_or_else(|| "-".into(), |theirs| significant(ours / theirs))
+}
+
+fn per_second(messages: f64) -> String {
+    match messages {
+        m if m >= 1e6 => format!("{} million", significant(m / 1e6)),
+        m if m >= 1e3 => format!("{} thousand", significant(m / 1e3)),
+        m => significant(m),
+    }
+}
+
+pub fn goals(goals: &[Goal]) -> String {
+    let mut text = String::from("goals\n");
+    for goal in goals {
+        let verdict = match goal.verdict {
+            Verdict::Met => "met",
+            Verdict::NotMet => "not met",
+            Verdict::NotMeasured => "not measured in this run",
+        };
+        let mut line = format!("  {}: {verdict}", goal.goal);
+        if let Some(ratio) = goal.ratio {
+            line += &format!(" ({} x", significant(ratio));
+            if let Some(name) = &goal.compared_with {
+                line += &format!(" {name}, the faster one");
+            }
+            line.push(')');
+        }
+        if goal.disturbed {
+            line += "; not reliable: the rounds differ by a factor of more than 2";
+        }
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
+}

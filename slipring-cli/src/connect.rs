@@ -1,0 +1,57 @@
+//! `slipring connect`: connects to a name and joins it to the standard streams or a command.
+
+use std::{ffi::OsString, process::ExitCode, time::Duration};
+
+use crate::{
+    attach::{AttachArgs, Attached},
+    console,
+    failure::Failure,
+    options::{StreamArgs, name_parser},
+    units::{FOREVER, parse_duration},
+};
+
+pub const EXAMPLES: &str = "\
+The end of standard input ends only that direction; what the peer sends is still read to its end.
+
+Examples:
+  tar c . | slipring connect backup            # and elsewhere: slipring listen backup > backup.tar
+  printf 'b\\na\\n' | slipring connect sorter    # and elsewhere: slipring listen sorter -- sort
+  slipring connect --wait=10s --progress bulk < image.iso
+  slipring connect /run/app/control
+
+Exit code: 0 after a clean end, 3 if the peer was lost, 4 if no connection came about; see `slipring --help`.";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The name that the other side listens at: NAME or Local/NAME (this user), Global/NAME (this
+    /// machine), or an absolute path
+    #[arg(value_parser = name_parser())]
+    name: OsString,
+
+    /// If nobody listens yet, wait for that: for ever, or for this long (--wait=500ms, --wait=10s)
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, value_parser = parse_duration)]
+    wait: Option<Option<Duration>>,
+
+    #[command(flatten)]
+    attach: AttachArgs,
+
+    #[command(flatten)]
+    stream: StreamArgs,
+}
+
+pub fn run(args: Args) -> Result<ExitCode, Failure> {
+    let mut options = args.stream.options();
+    if let Some(wait) = args.wait {
+        options = options.wait_for_listener(wait.unwrap_or(FOREVER));
+    }
+    let stream = options.connect(&args.name)?;
+    if args.attach.verbose {
+        let peer = stream.peer();
+        match peer.pid {
+            Some(pid) => console::log(format_args!("connected to process {pid} of user {}", peer.uid)),
+            None => console::log(format_args!("connected to a process of user {}", peer.uid)),
+        }
+    }
+    args.attach.run(stream, true).map(Attached::exit_code)
+}

@@ -1,0 +1,133 @@
+//! What the engine's threads know about the run, for the display and the summary to read while
+//! the run goes on.
+
+use std::{
+    sync::{
+        Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use super::{inbound::Tally, report::Report};
+
+/// How a panel's stream ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// It read everything, reported and finished.
+    Complete,
+    /// It went away before that; the reason is for people.
+    Gone(String),
+}
+
+/// What a panel has sent.
+#[derive(Clone, Debug, Default)]
+pub struct Received {
+    /// the latest report
+    pub report: Option<Report>,
+    pub tally: Tally,
+    pub acknowledgements: u64,
+    pub orders: u64,
+    /// The panel did not get to the end in time, and its process is being killed for that.
+    pub given_up: bool,
+    pub finish: Option<Finish>,
+}
+
+pub struct PanelBoard {
+    pub pid: u32,
+    published: AtomicU64,
+    bytes: AtomicU64,
+    held_back: AtomicU64,
+    received: Mutex<Received>,
+}
+
+impl PanelBoard {
+    fn new(pid: u32) -> Self {
+        PanelBoard {
+            pid,
+            published: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            held_back: AtomicU64::new(0),
+            received: Mutex::default(),
+        }
+    }
+
+    /// Called by the publisher before the message can be seen by the panel.
+    pub fn add_published(&self, bytes: u64) {
+        // Relaxed: only the publisher writes, and whoever compares an acknowledgement with the
+        // count has got the acknowledgement through the rings, whose own release and acquire
+        // order it behind this addition. Everyone else just displays it.
+        self.published.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub fn add_held_back(&self, messages: u64) {
+        // Relaxed: a statistic that orders nothing.
+        self.held_back.fetch_add(messages, Ordering::Relaxed);
+    }
+
+    pub fn published(&self) -> u64 {
+        // Relaxed: see `add_published`.
+        self.published.load(Ordering::Relaxed)
+    }
+
+    pub fn bytes(&self) -> u64 {
+        // Relaxed: see `add_published`.
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub fn held_back(&self) -> u64 {
+        // Relaxed: a statistic that orders nothing.
+        self.held_back.load(Ordering::Relaxed)
+    }
+
+    pub fn received(&self) -> MutexGuard<'_, Received> {
+        // A thread that panicked while it held the lock left plain counters, which stay readable.
+        self.received.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub struct Board {
+    pub panels: Vec<PanelBoard>,
+    pub started: Instant,
+    stop: AtomicBool,
+    published: OnceLock<Instant>,
+}
+
+impl Board {
+    /// For panels with these process ids.
+    pub fn new(pids: impl IntoIterator<Item = u32>) -> Self {
+        Board {
+            panels: pids.into_iter().map(PanelBoard::new).collect(),
+            started: Instant::now(),
+            stop: AtomicBool::new(false),
+            published: OnceLock::new(),
+        }
+    }
+
+    /// Asks the engine to publish no more.
+    pub fn stop(&self) {
+        // Relaxed: nothing but the request itself is handed over.
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        // Relaxed: see `stop`; the publisher looks again soon.
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// The engine has published everything it will and finished its directions.
+    pub fn set_all_published(&self) {
+        self.published.get_or_init(Instant::now);
+    }
+
+    pub fn all_published(&self) -> Option<Instant> {
+        self.published.get().copied()
+    }
+
+    /// How long the engine has published, or did.
+    pub fn publishing(&self) -> Duration {
+        let end = self.all_published().unwrap_or_else(Instant::now);
+        end.duration_since(self.started)
+    }
+}

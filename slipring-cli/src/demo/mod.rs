@@ -1,0 +1,228 @@
+//! `slipring demo`: an engine process publishes order-book updates to panel processes, one stream
+//! each, and everything that arrives is checked.
+
+mod board;
+mod book;
+mod display;
+mod engine;
+mod inbound;
+mod json;
+mod limits;
+mod outcome;
+mod panel;
+mod panels;
+mod random;
+mod report;
+mod schedule;
+mod table;
+mod wire;
+
+use std::{
+    io::{self, Write},
+    num::NonZero,
+    process::ExitCode,
+    thread,
+    time::Duration,
+};
+
+use slipring::{Listener, Options, Spin};
+
+use self::{
+    board::Board,
+    display::Display,
+    engine::{Engine, threads::Threads},
+    outcome::Outcome,
+    panels::Panels,
+    schedule::Schedule,
+};
+use crate::{
+    console,
+    failure::Failure,
+    options::{parse_capacity, parse_spin},
+    trial::{child, clock, interrupt::Interrupt},
+};
+
+const PROTOCOL: &str = "slipring-demo/1";
+/// How long a panel may take to read to the end when everything has been published.
+const READ_OUT: Duration = Duration::from_secs(5);
+const REFRESH: Duration = Duration::from_millis(50);
+
+const EXAMPLES: &str = "\
+Examples:
+  slipring demo
+  slipring demo --panels 2 --rate 200000 --spin always
+  slipring demo --panels 50 --rate 5000 --spin never --seconds 20
+  slipring demo --json --seconds 2 | jq .latency_ns
+
+While it runs, stop a panel (kill -STOP, kill -CONT) or kill it (kill -9): the others go on.
+
+Exit code: 0 all well; 1 something was lost, reordered or corrupt, or the demo could not run;
+2 wrong arguments; 3 a panel went away; 130 ended by Ctrl-C.";
+
+/// Watch an engine publish to panel processes over shared memory
+///
+/// Starts panel processes that connect to this one, each with a slipring stream of its own,
+/// publishes sequenced, time-stamped and checksummed order-book updates (60 bytes to 4 KiB) to
+/// them, and reads their acknowledgements and orders. Shows a table of latencies and CPU times at
+/// the end, and whether anything was lost, reordered or corrupted.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Panel processes to start
+    #[arg(
+        long,
+        allow_negative_numbers = true,
+        default_value_t = 8,
+        value_parser = clap::value_parser!(u16).range(1..=1024)
+    )]
+    panels: u16,
+
+    /// Messages per second, all panels together
+    #[arg(
+        long,
+        allow_negative_numbers = true,
+        default_value_t = 20_000,
+        value_parser = clap::value_parser!(u64).range(1..=10_000_000)
+    )]
+    rate: u64,
+
+    /// How long to publish, in seconds
+    #[arg(
+        long,
+        allow_negative_numbers = true,
+        default_value_t = 5,
+        value_parser = clap::value_parser!(u64).range(1..=86_400)
+    )]
+    seconds: u64,
+
+    /// How long a side spins before it sleeps: never, always, adaptive, or a time such as 20us.
+    /// "always" keeps two cores busy for every panel, and one for the publisher
+    #[arg(long, default_value = "adaptive", value_parser = parse_spin)]
+    spin: Spin,
+
+    /// Bytes of the ring from the engine to each panel: a power of two from 4K to 1G
+    #[arg(long, default_value = "256K", value_parser = parse_capacity)]
+    capacity: usize,
+
+    /// Print one JSON document instead of the table
+    #[arg(long)]
+    json: bool,
+}
+
+/// The hidden subcommand that the engine starts its panels with.
+#[derive(Clone, Debug, clap::Args)]
+pub struct PanelArgs {
+    /// Process id of the engine
+    #[arg(long)]
+    parent: u32,
+
+    /// Name to connect to
+    #[arg(long)]
+    name: String,
+
+    /// As in demo
+    #[arg(long, value_parser = parse_spin)]
+    spin: Spin,
+}
+
+pub fn run_panel(args: PanelArgs) -> Result<ExitCode, Failure> {
+    child::belong_to(args.parent)?;
+    panel::run(&args)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub fn run(args: Args) -> Result<ExitCode, Failure> {
+    limits::make_room_for(args.panels.into())?;
+    let interrupt = Interrupt::install()?;
+    warn_of_too_much_spinning(&args);
+    let listener = Options::new()
+        .protocol(PROTOCOL)
+        .capacity(args.capacity)
+        .spin(args.spin)
+        .bind(format!("demo-{}", std::process::id()))?;
+    let Some(outcome) = run_trial(&args, &listener, &interrupt)? else {
+        console::log("interrupted before all panels were connected");
+        return Ok(ExitCode::from(interrupt.exit_code().unwrap_or(1)));
+    };
+
+    let text = if args.json {
+        format!("{:#}\n", json::document(&outcome))
+    } else {
+        table::text(&outcome)
+    };
+    io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(ExitCode::from(outcome.exit_code()))
+}
+
+/// Spinning threads that have to share a core keep each other from running.
+fn warn_of_too_much_spinning(args: &Args) {
+    let threads = 2 * usize::from(args.panels) + 1;
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    if args.spin == Spin::Always && threads > cores {
+        eprintln!(
+            "note: with --spin always, {threads} threads never sleep, but there are {cores} cores: expect latencies of \
+             milliseconds"
+        );
+    }
+}
+
+/// One run from the panels' start to their end; `None` if it was interrupted before it began.
+fn run_trial(args: &Args, listener: &Listener, interrupt: &Interrupt) -> Result<Option<Outcome>, Failure> {
+    let schedule = Schedule {
+        rate: args.rate,
+        seconds: args.seconds,
+        panels: args.panels.into(),
+    };
+    let engine = Threads {
+        never_sleep: args.spin == Spin::Always,
+    };
+    let mut panels = Panels::start(schedule.panels, listener, args.spin)?;
+    let Some(streams) = panels.connect(listener, interrupt)? else {
+        return Ok(None);
+    };
+
+    let cpu_before = clock::cpu();
+    let board = Board::new(panels.pids());
+    let mut display = Display::new(schedule, &board);
+    thread::scope(|scope| {
+        let running = thread::Builder::new()
+            .name("engine".into())
+            .spawn_scoped(scope, || engine.run(streams, schedule, &board))?;
+        while !running.is_finished() {
+            thread::sleep(REFRESH);
+            display.update(&board);
+            if interrupt.requested() {
+                board.stop();
+            }
+            give_up_late_panels(&board, &mut panels);
+        }
+        running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })?;
+    display.end();
+
+    let outcome = Outcome::new(
+        engine.name(),
+        schedule,
+        &board,
+        clock::cpu() - cpu_before,
+        interrupt.exit_code(),
+    );
+    panels.wait();
+    Ok(Some(outcome))
+}
+
+/// Kills the panels that have not read to the end although nothing more is published: theirs are
+/// the streams that the engine still waits for.
+fn give_up_late_panels(board: &Board, panels: &mut Panels) {
+    if board.all_published().is_none_or(|since| since.elapsed() < READ_OUT) {
+        return;
+    }
+    for (number, panel) in board.panels.iter().enumerate() {
+        let mut received = panel.received();
+        if received.finish.is_none() && !received.given_up {
+            received.given_up = true;
+            drop(received);
+            panels.kill(number);
+        }
+    }
+}

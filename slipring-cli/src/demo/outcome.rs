@@ -1,0 +1,216 @@
+//! What a run amounts to: every panel's numbers, the totals, and the verdict.
+
+use hdrhistogram::Histogram;
+
+use super::{
+    board::{Board, Finish, PanelBoard},
+    report::{self, Report},
+    schedule::Schedule,
+};
+
+pub struct PanelOutcome {
+    pub pid: u32,
+    pub published: u64,
+    pub bytes: u64,
+    pub held_back: u64,
+    /// due, but not published when the time was up
+    pub unpublished: u64,
+    /// updates that the panel has read, as far as its last report tells
+    pub received: u64,
+    pub acknowledgements: u64,
+    pub orders: u64,
+    pub lost: u64,
+    pub reordered: u64,
+    pub corrupt: u64,
+    /// nanoseconds
+    pub cpu: u64,
+    /// nanoseconds
+    pub latency: Histogram<u64>,
+    /// why the panel went away before the end
+    pub gone: Option<String>,
+}
+
+pub struct Outcome {
+    pub engine: &'static str,
+    pub schedule: Schedule,
+    /// how long the engine published, in seconds
+    pub elapsed: f64,
+    /// CPU time of the engine's process in nanoseconds
+    pub engine_cpu: u64,
+    pub panels: Vec<PanelOutcome>,
+    /// the exit code that an interruption asks for
+    pub interrupted: Option<u8>,
+}
+
+impl Outcome {
+    pub fn new(
+        engine: &'static str,
+        schedule: Schedule,
+        board: &Board,
+        engine_cpu: u64,
+        interrupted: Option<u8>,
+    ) -> Self {
+        let due = if interrupted.is_some() { 0 } else { schedule.total() };
+        let panels = board
+            .panels
+            .iter()
+            .enumerate()
+            .map(|(index, panel)| PanelOutcome::new(panel, schedule.share(due, index)))
+            .collect();
+        Outcome {
+            engine,
+            schedule,
+            elapsed: board.publishing().as_secs_f64(),
+            engine_cpu,
+            panels,
+            interrupted,
+        }
+    }
+
+    pub fn sum(&self, of: impl Fn(&PanelOutcome) -> u64) -> u64 {
+        self.panels.iter().map(of).sum()
+    }
+
+    pub fn damaged(&self) -> bool {
+        self.sum(|panel| panel.lost + panel.reordered + panel.corrupt) > 0
+    }
+
+    pub fn gone(&self) -> usize {
+        self.panels.iter().filter(|panel| panel.gone.is_some()).count()
+    }
+
+    /// All panels' latencies in one.
+    pub fn latency(&self) -> Histogram<u64> {
+        let mut all = report::latencies();
+        for panel in &self.panels {
+            all.add(&panel.latency).expect("all histograms have the same bounds");
+        }
+        all
+    }
+
+    /// Damage is worse than an interruption, and an interruption explains a panel that has gone.
+    pub fn exit_code(&self) -> u8 {
+        match self.interrupted {
+            _ if self.damaged() => 1,
+            Some(code) => code,
+            None if self.gone() > 0 => 3,
+            None => 0,
+        }
+    }
+}
+
+impl PanelOutcome {
+    fn new(panel: &PanelBoard, due: u64) -> Self {
+        let received = panel.received();
+        let gone = match &received.finish {
+            Some(Finish::Complete) => None,
+            Some(Finish::Gone(reason)) => Some(reason.clone()),
+            None => Some("it had not ended when the engine did".into()),
+        };
+        let published = panel.published();
+        let back = received.tally;
+        let there = received.report.as_ref().map(|report| report.tally).unwrap_or_default();
+        let mut lost = there.lost + back.lost;
+        if let (None, Some(report)) = (&gone, &received.report) {
+            lost = lost_in_all(published, report, back.messages, back.lost);
+        }
+        PanelOutcome {
+            pid: panel.pid,
+            published,
+            bytes: panel.bytes(),
+            held_back: panel.held_back(),
+            unpublished: if gone.is_some() {
+                0
+            } else {
+                due.saturating_sub(published)
+            },
+            received: there.messages,
+            acknowledgements: received.acknowledgements,
+            orders: received.orders,
+            lost,
+            reordered: there.reordered + back.reordered,
+            corrupt: there.corrupt + back.corrupt,
+            cpu: received.report.as_ref().map_or(0, |report| report.cpu),
+            latency: received
+                .report
+                .as_ref()
+                .map_or_else(report::latencies, |report| report.latency.clone()),
+            gone,
+        }
+    }
+}
+
+/// For a panel that got to the end, both sides' counts have to agree: a message lost at the very
+/// end leaves no gap in the sequence behind it.
+fn lost_in_all(published: u64, report: &Report, messages_back: u64, gaps_back: u64) -> u64 {
+    let there = published.saturating_sub(report.tally.messages).max(report.tally.lost);
+    let back = report.sent.saturating_sub(messages_back).max(gaps_back);
+    there + back
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::inbound::Tally;
+
+    const SCHEDULE: Schedule = Schedule {
+        rate: 10,
+        seconds: 1,
+        panels: 2,
+    };
+
+    /// Two panels that have been sent 5 updates each; the first one's report says `received`.
+    fn outcome(received: u64, second: Finish, interrupted: Option<u8>) -> Outcome {
+        let board = Board::new([100, 200]);
+        for (panel, (messages, finish)) in board.panels.iter().zip([(received, Finish::Complete), (5, second)]) {
+            for _ in 0..5 {
+                panel.add_published(100);
+            }
+            let mut noted = panel.received();
+            noted.tally.messages = 1;
+            noted.finish = Some(finish);
+            noted.report = Some(Report {
+                tally: Tally {
+                    messages,
+                    ..Tally::default()
+                },
+                sent: 1,
+                cpu: 0,
+                last: true,
+                latency: report::latencies(),
+            });
+        }
+        Outcome::new("test", SCHEDULE, &board, 0, interrupted)
+    }
+
+    fn gone() -> Finish {
+        Finish::Gone("it was killed".into())
+    }
+
+    #[test]
+    fn all_well_is_0() {
+        let outcome = outcome(5, Finish::Complete, None);
+        assert_eq!(outcome.exit_code(), 0);
+        assert_eq!(outcome.sum(|panel| panel.unpublished), 0);
+    }
+
+    #[test]
+    fn a_message_lost_at_the_end_is_noticed() {
+        let outcome = outcome(4, Finish::Complete, None);
+        assert_eq!(outcome.panels[0].lost, 1);
+        assert_eq!(outcome.exit_code(), 1);
+    }
+
+    #[test]
+    fn a_panel_gone_is_3_and_its_unread_messages_are_not_lost() {
+        let outcome = outcome(5, gone(), None);
+        assert!(!outcome.damaged());
+        assert_eq!(outcome.exit_code(), 3);
+    }
+
+    #[test]
+    fn damage_outranks_an_interruption_and_that_outranks_a_panel_gone() {
+        assert_eq!(outcome(4, gone(), Some(130)).exit_code(), 1);
+        assert_eq!(outcome(5, gone(), Some(130)).exit_code(), 130);
+    }
+}

@@ -1,0 +1,140 @@
+//! One panel: a process that reads the engine's updates, checks every one, and answers with
+//! acknowledgements, orders and reports.
+
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+
+use hdrhistogram::Histogram;
+use slipring::{End, EndReason, Options, Writer};
+
+use super::{
+    PROTOCOL, PanelArgs,
+    book::{self, Top},
+    inbound::{Inbound, Step},
+    report::{self, Report},
+    wire::{self, HEADER, Kind},
+};
+use crate::{
+    failure::Failure,
+    trial::clock::{self, SECOND},
+};
+
+/// With this code a panel aborts its direction when what it reads are no messages.
+pub const BAD_FRAME: u32 = 1;
+
+/// The panel's own direction: it has to hold the largest report.
+const CAPACITY: usize = wire::LARGEST;
+const ACKNOWLEDGE_EACH: u64 = 64;
+const ORDER_EACH: u64 = 97;
+const REPORT_EACH: u64 = SECOND;
+
+/// Connects, serves the engine until it finishes its direction, and reports.
+pub fn run(args: &PanelArgs) -> Result<(), Failure> {
+    let stream = Options::new()
+        .protocol(PROTOCOL)
+        .capacity(CAPACITY)
+        .spin(args.spin)
+        .wait_for_listener(Duration::from_secs(5))
+        .connect(&args.name)?;
+    let (mut reader, writer) = stream.into_split();
+    // Reports are due even when no updates come.
+    reader.set_timeout(Some(Duration::from_nanos(REPORT_EACH)))?;
+    let mut inbound = Inbound::new(reader);
+    let mut panel = Panel {
+        writer,
+        sent: 0,
+        latency: report::latencies(),
+    };
+
+    let mut next_report = clock::now() + REPORT_EACH;
+    loop {
+        match inbound.step(|header, message| panel.update(header.sequence, header.stamp, message))? {
+            Step::Messages | Step::Quiet => {}
+            Step::Ended => break,
+            Step::BadFrame => {
+                panel.report(&inbound, false)?;
+                panel.writer.wait_consumed()?;
+                panel.writer.abort(BAD_FRAME);
+                return Err(Failure::failed("what the engine sends are no messages"));
+            }
+        }
+        let now = clock::now();
+        if now >= next_report {
+            panel.report(&inbound, false)?;
+            next_report = now + REPORT_EACH;
+        }
+    }
+    match inbound.reader().end() {
+        Some(End {
+            reason: EndReason::Finished,
+            ..
+        }) => {
+            panel.report(&inbound, true)?;
+            panel.writer.finish()?;
+            Ok(())
+        }
+        end => Err(Failure::failed(format!("the engine went away: {end:?}"))),
+    }
+}
+
+struct Panel {
+    writer: Writer,
+    sent: u64,
+    latency: Histogram<u64>,
+}
+
+impl Panel {
+    /// Measures, reads and answers one update; tells whether it makes sense.
+    fn update(&mut self, sequence: u64, stamp: u64, message: &[u8]) -> io::Result<bool> {
+        let now = clock::now();
+        self.latency.saturating_record(now.saturating_sub(stamp));
+        let Some(top) = book::read(message) else {
+            return Ok(false);
+        };
+        if sequence % ACKNOWLEDGE_EACH == ACKNOWLEDGE_EACH - 1 {
+            self.acknowledge(sequence)?;
+        }
+        if sequence % ORDER_EACH == ORDER_EACH - 1 {
+            self.order(sequence, top)?;
+        }
+        Ok(true)
+    }
+
+    fn acknowledge(&mut self, update: u64) -> io::Result<()> {
+        let mut message = [0; HEADER + 8];
+        message[HEADER..].copy_from_slice(&update.to_le_bytes());
+        self.send(&mut message, Kind::Acknowledge)
+    }
+
+    /// Buys some at the best price asked.
+    fn order(&mut self, update: u64, top: Top) -> io::Result<()> {
+        let mut message = [0; HEADER + 32];
+        message[HEADER..HEADER + 8].copy_from_slice(&update.to_le_bytes());
+        message[HEADER + 8..HEADER + 16].copy_from_slice(&top.symbol);
+        message[HEADER + 16..HEADER + 24].copy_from_slice(&top.best_ask.to_le_bytes());
+        message[HEADER + 24..].copy_from_slice(&100_u64.to_le_bytes());
+        self.send(&mut message, Kind::Order)
+    }
+
+    fn report(&mut self, inbound: &Inbound, last: bool) -> io::Result<()> {
+        let report = Report {
+            tally: inbound.tally,
+            sent: self.sent + 1,
+            cpu: clock::cpu(),
+            last,
+            latency: self.latency.clone(),
+        };
+        let Some(mut message) = report.write() else {
+            return Err(io::Error::other("the latencies cannot be serialized"));
+        };
+        self.send(&mut message, Kind::Report)
+    }
+
+    fn send(&mut self, message: &mut [u8], kind: Kind) -> io::Result<()> {
+        wire::seal(message, kind, self.sent, clock::now());
+        self.sent += 1;
+        self.writer.write_all(message)
+    }
+}

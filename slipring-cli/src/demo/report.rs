@@ -1,0 +1,126 @@
+//! What a panel has counted and measured: sent to the engine every second and at the end.
+
+use hdrhistogram::{
+    Histogram,
+    serialization::{Deserializer, Serializer, V2Serializer},
+};
+
+use super::{
+    inbound::Tally,
+    wire::{HEADER, LARGEST, u64_at},
+};
+use crate::trial::clock::SECOND;
+
+const COUNTERS: usize = 8;
+const LATENCIES: usize = HEADER + 8 * COUNTERS;
+/// Longer latencies count as this long.
+const LONGEST: u64 = 600 * SECOND;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    pub tally: Tally,
+    /// messages that the panel has sent itself, this report included
+    pub sent: u64,
+    /// CPU time of the panel's process in nanoseconds
+    pub cpu: u64,
+    /// Set in the panel's last report: it has read to the end of the engine's direction.
+    pub last: bool,
+    /// from the engine's stamp to the panel's, in nanoseconds
+    pub latency: Histogram<u64>,
+}
+
+/// An empty histogram as reports carry it: three significant digits, so that a report stays below
+/// `LARGEST` whatever is recorded.
+pub fn latencies() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LONGEST, 3).expect("the bounds are valid")
+}
+
+impl Report {
+    /// The report as a message whose header is still to be sealed. `None` if the histogram cannot
+    /// be written, which its bounds exclude.
+    pub fn write(&self) -> Option<Vec<u8>> {
+        let mut message = vec![0; HEADER];
+        for counter in [
+            self.tally.messages,
+            self.tally.bytes,
+            self.tally.lost,
+            self.tally.reordered,
+            self.tally.corrupt,
+            self.sent,
+            self.cpu,
+            u64::from(self.last),
+        ] {
+            message.extend_from_slice(&counter.to_le_bytes());
+        }
+        V2Serializer::new().serialize(&self.latency, &mut message).ok()?;
+        (message.len() <= LARGEST).then_some(message)
+    }
+
+    pub fn read(message: &[u8]) -> Option<Report> {
+        let mut histogram = message.get(LATENCIES..)?;
+        let counter = |index: usize| u64_at(message, HEADER + 8 * index);
+        let latency: Histogram<u64> = Deserializer::new().deserialize(&mut histogram).ok()?;
+        if latency.high() != LONGEST {
+            // Not one of `latencies`: it could not be added to the others.
+            return None;
+        }
+        Some(Report {
+            tally: Tally {
+                messages: counter(0),
+                bytes: counter(1),
+                lost: counter(2),
+                reordered: counter(3),
+                corrupt: counter(4),
+            },
+            sent: counter(5),
+            cpu: counter(6),
+            last: counter(7) == 1,
+            latency,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::random::Random;
+
+    fn report(latency: Histogram<u64>) -> Report {
+        Report {
+            tally: Tally {
+                messages: 1,
+                bytes: 2,
+                lost: 3,
+                reordered: 4,
+                corrupt: 5,
+            },
+            sent: 6,
+            cpu: 7,
+            last: true,
+            latency,
+        }
+    }
+
+    #[test]
+    fn a_report_is_read_as_it_was_written() {
+        let mut latency = latencies();
+        latency.saturating_record(1234);
+        latency.saturating_record(u64::MAX);
+        let report = report(latency);
+        let message = report.write().expect("it fits");
+        assert_eq!(Report::read(&message), Some(report));
+        assert_eq!(Report::read(&message[..message.len() - 1]), None);
+        assert_eq!(Report::read(&message[..HEADER]), None);
+    }
+
+    #[test]
+    fn the_fullest_report_fits_a_message() {
+        let mut latency = latencies();
+        let mut random = Random::new(1);
+        for _ in 0..300_000 {
+            let magnitude = random.below(50);
+            latency.saturating_record_n(random.next() >> 14 >> magnitude, 1 << 20);
+        }
+        assert!(report(latency).write().is_some());
+    }
+}

@@ -1,0 +1,113 @@
+//! A two-way byte stream of any kind, seen by the code that copies between two of them.
+//!
+//! Copying goes in steps. The source decides how a step is done: one that can lend the bytes it has
+//! (shared memory) hands them to the sink's `write`; one that cannot (a descriptor) lets the sink
+//! lend room and reads right into it. So bytes are copied once between a stream and a descriptor.
+
+mod descriptor;
+mod slip;
+
+use std::io;
+
+use slipring::Closer;
+
+use crate::link::Link;
+
+/// Abort codes that a slipring peer gets to see from `forward`, `listen` and `connect`.
+pub mod abort_code {
+    /// The side behind us was lost.
+    pub const LOST: u32 = 1;
+    /// The side behind us could not be reached.
+    pub const UNREACHABLE: u32 = 2;
+    /// Something failed in the process at this end.
+    pub const FAILED: u32 = 3;
+}
+
+/// Why a half can go no further.
+#[derive(Debug)]
+pub enum Fault {
+    /// Whoever read from this sink does so no longer; an orderly end.
+    NotReading,
+    /// The other end died, aborted, was reset, or vanished.
+    Lost { why: String, code: Option<u32> },
+    /// An operation of this process failed.
+    Failed(String),
+    /// The connection's [`Link`] was stopped.
+    Stopped,
+}
+
+impl Fault {
+    fn failed(doing: impl std::fmt::Display, error: &io::Error) -> Self {
+        Self::Failed(format!("cannot {doing}: {error}"))
+    }
+}
+
+/// Which half of a step went wrong.
+#[derive(Debug)]
+pub enum StepError {
+    Source(Fault),
+    Sink(Fault),
+}
+
+/// What happened when a sink lent room to a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filled {
+    Bytes(usize),
+    /// The source has nothing just now.
+    Nothing,
+    End,
+}
+
+pub trait ReadHalf: Send {
+    /// Waits until bytes are there and moves some of them into `sink`; 0 at the end.
+    fn transfer(&mut self, sink: &mut dyn WriteHalf, link: &Link) -> Result<usize, StepError>;
+
+    /// Is there something that was not moved? Only asked when the sink takes nothing more.
+    fn has_more(&mut self) -> bool {
+        true
+    }
+
+    /// Nobody wants what comes from here any more: tells the other end, as far as it can be told.
+    fn stop(&mut self, link: &Link);
+
+    /// As `stop`, but not as an orderly end.
+    fn abort(&mut self);
+}
+
+pub trait WriteHalf: Send {
+    /// Waits for room and writes at least one byte of `data`.
+    fn write(&mut self, data: &[u8], link: &Link) -> Result<usize, Fault>;
+
+    /// Waits for room, lets `fill` put bytes there, and writes them.
+    fn write_with(
+        &mut self,
+        fill: &mut dyn FnMut(&mut [u8]) -> Result<Filled, Fault>,
+        link: &Link,
+    ) -> Result<Filled, StepError>;
+
+    /// Is anyone still there to take bytes? Never blocks.
+    fn check(&mut self) -> Result<(), Fault>;
+
+    /// Ends this direction; the other end reads what was written, and then the end.
+    fn finish(&mut self) -> Result<(), Fault>;
+
+    /// Ends the connection as a failure, as far as this kind of stream can say so.
+    fn abort(&mut self, code: u32);
+}
+
+/// Both halves of a connection, and what wakes them if they wait where a [`Link`] cannot reach.
+pub struct Duplex {
+    pub reader: Box<dyn ReadHalf>,
+    pub writer: Box<dyn WriteHalf>,
+    pub closer: Option<Closer>,
+    /// Who is at the other end, for people.
+    pub peer: String,
+}
+
+impl Duplex {
+    /// Ends a connection that was never served.
+    pub fn abort(mut self, code: u32) {
+        self.writer.abort(code);
+        self.reader.abort();
+    }
+}

@@ -1,0 +1,100 @@
+//! Writing to a descriptor.
+
+use std::sync::{Arc, atomic::Ordering::SeqCst};
+
+use rustix::{
+    event::PollFlags,
+    io::{Errno, write},
+    net::{Shutdown, shutdown, sockopt},
+};
+
+use super::{CHUNK, Descriptor, Kind};
+use crate::{
+    duplex::{Fault, Filled, StepError, WriteHalf},
+    link::Link,
+};
+
+pub(super) struct DescriptorWriter {
+    descriptor: Arc<Descriptor>,
+    /// Room lent to a source; allocated only for sources that need it.
+    buffer: Vec<u8>,
+}
+
+impl DescriptorWriter {
+    pub(super) fn new(descriptor: Arc<Descriptor>) -> Self {
+        Self {
+            descriptor,
+            buffer: Vec::new(),
+        }
+    }
+}
+
+impl WriteHalf for DescriptorWriter {
+    fn write(&mut self, data: &[u8], link: &Link) -> Result<usize, Fault> {
+        let descriptor = &*self.descriptor;
+        loop {
+            match write(descriptor.as_fd(), data) {
+                Ok(count) => return Ok(count),
+                Err(Errno::AGAIN) => {
+                    descriptor.wait(PollFlags::OUT, link)?;
+                }
+                Err(Errno::INTR) => {}
+                Err(errno) => {
+                    return Err(descriptor.fault(format_args!("write to {}", descriptor.what), errno));
+                }
+            }
+        }
+    }
+
+    fn write_with(
+        &mut self,
+        fill: &mut dyn FnMut(&mut [u8]) -> Result<Filled, Fault>,
+        link: &Link,
+    ) -> Result<Filled, StepError> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.resize(CHUNK, 0);
+        let filled = fill(&mut buffer).map_err(StepError::Source)?;
+        if let Filled::Bytes(count) = filled {
+            let mut rest = &buffer[..count];
+            while !rest.is_empty() {
+                let written = self.write(rest, link).map_err(StepError::Sink)?;
+                rest = &rest[written..];
+            }
+        }
+        self.buffer = buffer;
+        Ok(filled)
+    }
+
+    fn check(&mut self) -> Result<(), Fault> {
+        let descriptor = &*self.descriptor;
+        if !descriptor.is_hung_up() {
+            return Ok(());
+        }
+        if !descriptor.is_socket() {
+            return Err(Fault::NotReading);
+        }
+        match sockopt::socket_error(descriptor.as_fd()) {
+            Ok(Err(errno)) => Err(descriptor.fault("use the socket", errno)),
+            _ if descriptor.kind == Kind::Tcp => Err(descriptor.lost("the connection was reset")),
+            _ => Err(Fault::NotReading),
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), Fault> {
+        let descriptor = &*self.descriptor;
+        if !descriptor.is_socket() {
+            // Dropping the last handle tells a pipe's reader.
+            return Ok(());
+        }
+        descriptor.finished.store(true, SeqCst);
+        match shutdown(descriptor.as_fd(), Shutdown::Write) {
+            // The other end is gone altogether; whoever reads from it finds out why.
+            Ok(()) | Err(Errno::NOTCONN) => Ok(()),
+            Err(errno) => Err(descriptor.fault("close the socket", errno)),
+        }
+    }
+
+    fn abort(&mut self, _code: u32) {
+        self.descriptor.abort();
+    }
+}

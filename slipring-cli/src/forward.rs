@@ -1,0 +1,178 @@
+//! `slipring forward`: joins connections of one kind to connections of another.
+
+mod cleanup;
+mod endpoint;
+mod unix_listener;
+
+use std::{
+    process::ExitCode,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Instant,
+};
+
+use endpoint::Endpoint;
+
+use crate::{
+    address::Address,
+    backoff::Backoff,
+    console,
+    duplex::{Duplex, Fault, abort_code},
+    failure::Failure,
+    handover,
+    options::StreamArgs,
+    relay::{self, Ending, Outcome, Traffic},
+};
+
+pub const EXAMPLES: &str = "\
+Addresses:
+  slip:NAME            connect to a slipring name
+  slip-listen:NAME     listen at a slipring name
+  tcp:HOST:PORT        connect by TCP; an IPv6 address in brackets, as in tcp:[::1]:80
+  tcp-listen:HOST:PORT listen for TCP connections; port 0 lets the system choose one
+  unix:PATH            connect to a Unix stream socket
+  unix-listen:PATH     listen at one; the path is removed at the end
+
+A listening FROM serves any number of connections at once, each joined to a new one at TO. A connecting FROM \
+serves one, and its outcome is the exit code. Each listening address is announced on standard error as \
+`listening on ADDRESS`. If both are listening, each connection at FROM waits for one at TO.
+
+Either side may end its direction while the other one goes on. If one side is lost or resets, the other is closed \
+abortively: TCP with a reset, a slipring stream with abort code 1 (or the code that the lost side gave); if TO cannot \
+be reached, with abort code 2; if something fails here, with 3.
+
+Examples:
+  slipring forward tcp-listen:127.0.0.1:8080 slip:web        # let TCP clients use a slipring server
+  slipring forward slip-listen:db tcp:db.example.org:5432    # and the reverse
+  slipring forward unix-listen:/run/app.sock slip:app
+  slipring forward -v slip-listen:front slip:back --capacity 1M
+
+Exit code: 0 after a clean end, 3 if a side was lost, 4 if one could not be reached or bound; see `slipring --help`.";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Where connections come from
+    from: Address,
+
+    /// Where they go to
+    to: Address,
+
+    /// Say on standard error when a connection starts, and how it ended with how many bytes
+    #[arg(short, long)]
+    verbose: bool,
+
+    #[command(flatten)]
+    stream: StreamArgs,
+}
+
+pub fn run(args: Args) -> Result<ExitCode, Failure> {
+    let (options, timeout) = (args.stream.options(), args.stream.timeout());
+    let from = Endpoint::open(&args.from, &options, timeout)?;
+    let to = Endpoint::open(&args.to, &options, timeout)?;
+    cleanup::on_signal([&from, &to].into_iter().filter_map(Endpoint::socket_file).collect())?;
+    from.announce();
+    to.announce();
+    let forward = Forward {
+        from,
+        to,
+        verbose: args.verbose,
+    };
+    if forward.from.is_listening() {
+        forward.serve()
+    } else {
+        forward.join(1, forward.from.next()?).map(|()| ExitCode::SUCCESS)
+    }
+}
+
+struct Forward {
+    from: Endpoint,
+    to: Endpoint,
+    verbose: bool,
+}
+
+impl Forward {
+    /// Serves until the process is ended; no single connection ends it.
+    fn serve(self) -> ! {
+        let forward = Arc::new(self);
+        let mut backoff = Backoff::new();
+        let mut number = 0;
+        loop {
+            let from = match forward.from.next() {
+                Ok(from) => from,
+                Err(failure) => {
+                    backoff.failed(failure);
+                    continue;
+                }
+            };
+            backoff.succeeded();
+            number += 1;
+            let shared = Arc::clone(&forward);
+            let serve = move |from| {
+                // A lost connection is an everyday thing, told with its end if `-v` asks for that.
+                if let Err(failure) = shared.join(number, from)
+                    && !failure.is_peer_lost()
+                {
+                    console::log(format_args!("#{number} {failure}"));
+                }
+            };
+            if let Err((error, from)) = handover::spawn(format!("connection {number}"), from, serve) {
+                from.abort(abort_code::FAILED);
+                backoff.failed(format_args!("cannot start a thread: {error}"));
+            }
+        }
+    }
+
+    /// Joins one connection at FROM to a new one at TO, until both have ended.
+    fn join(&self, number: u64, from: Duplex) -> Result<(), Failure> {
+        let (start, peer) = (Instant::now(), from.peer.clone());
+        let to = match self.to.next() {
+            Ok(to) => to,
+            Err(failure) => {
+                from.abort(abort_code::UNREACHABLE);
+                return Err(failure);
+            }
+        };
+        if self.verbose {
+            console::log(format_args!(
+                "#{number} {} ({peer}) joined to {} ({})",
+                self.from.address, self.to.address, to.peer
+            ));
+        }
+        let traffic = Arc::new(Traffic::default());
+        let outcome = relay::run(from, to, &traffic, |_, _| {}, |_, _| {}).map_err(Failure::doing("start copying"))?;
+        let result = self.judge(&outcome);
+        if self.verbose {
+            console::log(format_args!(
+                "#{number} ended after {:.2} s, {} bytes forth and {} bytes back: {}",
+                start.elapsed().as_secs_f64(),
+                traffic.forth.load(Relaxed),
+                traffic.back.load(Relaxed),
+                result
+                    .as_ref()
+                    .map_or_else(ToString::to_string, |()| "clean end".to_owned()),
+            ));
+        }
+        result
+    }
+
+    /// Of several losses the first one found counts; a failure here only if nothing was lost.
+    fn judge(&self, outcome: &Outcome) -> Result<(), Failure> {
+        let (from, to) = (&self.from.address, &self.to.address);
+        let mut failed = None;
+        for (ending, source, sink) in [(&outcome.forth, from, to), (&outcome.back, to, from)] {
+            let (fault, side) = match ending {
+                Ending::Source(fault) => (fault, source),
+                Ending::Sink(fault) => (fault, sink),
+                _ => continue,
+            };
+            match fault {
+                Fault::Lost { why, .. } => {
+                    return Err(Failure::peer_lost(format!("lost the connection at {side}: {why}")));
+                }
+                Fault::Failed(message) => failed = Some(Failure::failed(format!("{side}: {message}"))),
+                Fault::NotReading | Fault::Stopped => {}
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+}

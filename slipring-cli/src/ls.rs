@@ -1,0 +1,151 @@
+//! `slipring ls`: the names bound on this machine.
+
+use std::{
+    io::{self, IsTerminal},
+    process::ExitCode,
+};
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+use slipring::{BoundName, NameState};
+
+use crate::{
+    console::{self, printable},
+    failure::Failure,
+};
+
+pub const EXAMPLES: &str = "\
+Lists the names of this user, and those of the whole machine. A name is `live` while a process listens \
+at it, and `stale` if its process died without removing it; the next listener replaces a stale name. \
+Nobody is connected to for this.
+
+Examples:
+  slipring ls
+  slipring ls --json | jq -r '.[] | select(.state == \"live\") | .name'";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Print a JSON array of objects with name, state (live, stale, unknown), pid, program, path and why
+    #[arg(long)]
+    json: bool,
+}
+
+/// One line of the table.
+#[derive(Debug, Serialize)]
+struct Row {
+    name: String,
+    state: &'static str,
+    pid: Option<u32>,
+    program: Option<String>,
+    path: String,
+    /// Why the state is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+}
+
+pub fn run(args: Args) -> Result<ExitCode, Failure> {
+    let rows: Vec<Row> = slipring::names()?.into_iter().map(Row::from).collect();
+    if args.json {
+        let mut json = serde_json::to_string_pretty(&rows)
+            .map_err(|error| Failure::failed(format!("cannot write JSON: {error}")))?;
+        json.push('\n');
+        console::print(json)?;
+    } else if rows.is_empty() {
+        console::log("no names are bound; `slipring listen NAME` binds one");
+    } else {
+        console::print(table(&rows, io::stdout().is_terminal()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl From<BoundName> for Row {
+    fn from(bound: BoundName) -> Self {
+        let (state, pid, program, why) = match bound.state {
+            NameState::Live { pid, program } => ("live", pid, program, None),
+            NameState::Stale => ("stale", None, None, None),
+            NameState::Unknown { why } => ("unknown", None, None, Some(why)),
+            other => ("unknown", None, None, Some(format!("{other:?}"))),
+        };
+        Self {
+            name: bound.name.to_string(),
+            state,
+            pid,
+            program,
+            path: bound.path.to_string_lossy().into_owned(),
+            why,
+        }
+    }
+}
+
+fn table(rows: &[Row], terminal: bool) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(if terminal {
+            presets::UTF8_HORIZONTAL_ONLY
+        } else {
+            presets::NOTHING
+        })
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(["NAME", "STATE", "PID", "PROGRAM", "PATH"]);
+    for row in rows {
+        let state = match &row.why {
+            Some(why) => format!("{} ({})", row.state, printable(why)),
+            None => row.state.to_owned(),
+        };
+        table.add_row([
+            printable(&row.name),
+            state,
+            row.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
+            row.program.as_deref().map_or_else(|| "-".to_owned(), printable),
+            printable(&row.path),
+        ]);
+    }
+    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    // Without borders a column still has one blank of padding to its left.
+    let indent = usize::from(!terminal);
+    lines
+        .iter()
+        .map(|line| format!("{}\n", line.get(indent..).unwrap_or(line)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(name: &str, pid: Option<u32>) -> Row {
+        Row {
+            name: name.to_owned(),
+            state: if pid.is_some() { "live" } else { "stale" },
+            pid,
+            program: pid.map(|_| "x".to_owned()),
+            path: format!("/run/{name}"),
+            why: None,
+        }
+    }
+
+    #[test]
+    fn piped_output_is_plain_columns() {
+        let text = table(&[row("a", Some(7)), row("longer", None)], false);
+        let cells: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(
+            cells,
+            [
+                vec!["NAME", "STATE", "PID", "PROGRAM", "PATH"],
+                vec!["a", "live", "7", "x", "/run/a"],
+                vec!["longer", "stale", "-", "-", "/run/longer"],
+            ]
+        );
+        assert!(text.is_ascii() && text.starts_with("NAME"), "{text}");
+    }
+
+    #[test]
+    fn json_has_null_for_what_is_not_known() {
+        let json = serde_json::to_value([row("a", None)]).unwrap();
+        assert_eq!(
+            json,
+            serde_json::json!([{"name": "a", "state": "stale", "pid": null, "program": null, "path": "/run/a"}])
+        );
+    }
+}

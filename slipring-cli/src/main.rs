@@ -1,0 +1,102 @@
+//! `slipring`: the command line of the slipring library.
+
+mod address;
+mod attach;
+mod backoff;
+mod bench;
+mod connect;
+mod console;
+mod demo;
+mod duplex;
+mod exit;
+mod failure;
+mod forward;
+mod handover;
+mod link;
+mod listen;
+mod ls;
+mod options;
+mod progress;
+mod relay;
+mod trial;
+mod units;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+pub(crate) use failure::Failure;
+
+/// Shared-memory byte streams from the shell.
+///
+/// A slipring stream joins two processes of one machine like a connected socket, only faster: the
+/// bytes go through shared memory, in both directions at once.
+#[derive(Debug, Parser)]
+#[command(name = "slipring", version, after_help = exit::HELP, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start an engine and its panels, and see that nothing is lost, and how fast it is
+    Demo(demo::Args),
+    #[command(hide = true)]
+    DemoPanel(demo::PanelArgs),
+    /// Listen at a name and join who connects to standard input and output, or to a command
+    Listen(listen::Args),
+    /// Connect to a name and join it to standard input and output, or to a command
+    Connect(connect::Args),
+    /// Join streams, TCP connections and Unix sockets to each other
+    Forward(forward::Args),
+    /// List the bound names
+    Ls(ls::Args),
+    /// Measure streams beside sockets, pipes and the bare exchange of cache lines
+    Bench(bench::Args),
+    #[command(hide = true)]
+    BenchPeer(bench::PeerArgs),
+    /// Print a completion script for a shell
+    #[command(after_help = COMPLETION_EXAMPLES)]
+    Completions { shell: Shell },
+}
+
+const COMPLETION_EXAMPLES: &str = "\
+Examples:
+  slipring completions bash > ~/.local/share/bash-completion/completions/slipring
+  slipring completions zsh > ~/.zfunc/_slipring
+  slipring completions fish > ~/.config/fish/completions/slipring.fish";
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Demo(args) => demo::run(args),
+        Command::DemoPanel(args) => demo::run_panel(args),
+        Command::Listen(args) => listen::run(args),
+        Command::Connect(args) => connect::run(args),
+        Command::Forward(args) => forward::run(args),
+        Command::Ls(args) => ls::run(args),
+        Command::Bench(args) => bench::run(args),
+        Command::BenchPeer(args) => bench::run_peer(args),
+        Command::Completions { shell } => completions(shell),
+    };
+    result.unwrap_or_else(|failure| failure.report())
+}
+
+fn completions(shell: Shell) -> Result<ExitCode, Failure> {
+    // Generated in memory first, because the generator panics if it cannot write.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "slipring", &mut script);
+    console::print(script)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,140 @@
+//! The stream options that `listen`, `connect` and `forward` have in common.
+
+use std::{ffi::OsString, time::Duration};
+
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use slipring::{Name, Options, Peers, Spin};
+
+use crate::units::{parse_duration, parse_size};
+
+/// The longest protocol name that the handshake carries.
+const PROTOCOL_LIMIT: usize = 64;
+
+/// How long a handshake may take unless told otherwise.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// As much as `--capacity` offers on the other side; the library alone would stop a peer earlier.
+const PEER_CAPACITY: usize = 1 << 30;
+
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Stream options")]
+pub struct StreamArgs {
+    /// Room for the bytes under way from here to the peer: a power of two from one page to 1G,
+    /// with K, M or G for powers of 1024 [default: 256K]
+    #[arg(long, value_name = "SIZE", value_parser = parse_capacity)]
+    capacity: Option<usize>,
+
+    /// What is spoken over the stream; both sides must give the same name, of at most 64 bytes
+    /// [default: none]
+    #[arg(long, value_name = "NAME", value_parser = parse_protocol)]
+    protocol: Option<String>,
+
+    /// How long to poll the shared memory before going to sleep: never, always, adaptive, or a
+    /// time such as 20us
+    #[arg(long, value_name = "MODE", value_parser = parse_spin, default_value = "adaptive")]
+    spin: Spin,
+
+    /// How long a handshake may take, with a unit of ns, us, ms, s, m or h [default: 5s]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    timeout: Option<Duration>,
+
+    /// Let in this user as well as yourself and root, given by number; may be repeated
+    #[arg(long, value_name = "UID", conflicts_with = "allow_anyone")]
+    allow_user: Vec<u32>,
+
+    /// Let in every user of this machine
+    #[arg(long)]
+    allow_anyone: bool,
+}
+
+impl StreamArgs {
+    pub fn options(&self) -> Options {
+        let mut options = Options::new()
+            .spin(self.spin)
+            .handshake_timeout(self.timeout())
+            .max_peer_capacity(PEER_CAPACITY);
+        if let Some(bytes) = self.capacity {
+            options = options.capacity(bytes);
+        }
+        if let Some(protocol) = &self.protocol {
+            options = options.protocol(protocol);
+        }
+        if self.allow_anyone {
+            options = options.allow(Peers::Anyone);
+        } else if !self.allow_user.is_empty() {
+            options = options.allow(Peers::Users(self.allow_user.clone()));
+        }
+        options
+    }
+
+    pub fn timeout(&self) -> Duration {
+        self.timeout.unwrap_or(TIMEOUT)
+    }
+}
+
+/// A slipring name. Checked while the command line is parsed, so that a malformed one is a usage error.
+pub fn name_parser() -> impl TypedValueParser<Value = OsString> {
+    OsStringValueParser::new().try_map(|text| Name::parse(&text).map(|_| text))
+}
+
+fn parse_protocol(text: &str) -> Result<String, String> {
+    if text.len() > PROTOCOL_LIMIT {
+        return Err(format!(
+            "a protocol name has at most {PROTOCOL_LIMIT} bytes, this has {}",
+            text.len()
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+/// A capacity that a ring can have. Checked while the command line is parsed, so that another one is a usage error.
+pub fn parse_capacity(text: &str) -> Result<usize, String> {
+    let bytes = parse_size(text)?;
+    if bytes.is_power_of_two() && (rustix::param::page_size()..=1 << 30).contains(&bytes) {
+        Ok(bytes)
+    } else {
+        Err(format!(
+            "{text} is no capacity; write a power of two from one page to 1G, such as 256K"
+        ))
+    }
+}
+
+pub fn parse_spin(text: &str) -> Result<Spin, String> {
+    match text {
+        "never" => Ok(Spin::Never),
+        "always" => Ok(Spin::Always),
+        "adaptive" => Ok(Spin::default()),
+        _ => parse_duration(text)
+            .map(Spin::UpTo)
+            .map_err(|why| format!("write never, always, adaptive, or a time such as 20us ({why})")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spin_modes() {
+        assert_eq!(parse_spin("never"), Ok(Spin::Never));
+        assert_eq!(parse_spin("always"), Ok(Spin::Always));
+        assert_eq!(parse_spin("adaptive"), Ok(Spin::default()));
+        assert_eq!(parse_spin("20us"), Ok(Spin::UpTo(Duration::from_micros(20))));
+        assert!(parse_spin("sometimes").unwrap_err().contains("adaptive"));
+    }
+
+    #[test]
+    fn a_capacity_is_a_power_of_two_within_limits() {
+        assert_eq!(parse_capacity("256K"), Ok(256 << 10));
+        assert_eq!(parse_capacity("1g"), Ok(1 << 30));
+        for wrong in ["0", "1", "3K", "2G", "256KB", "-4K", ""] {
+            assert!(parse_capacity(wrong).is_err(), "{wrong:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn protocol_names_are_bounded() {
+        assert!(parse_protocol(&"x".repeat(64)).is_ok());
+        assert!(parse_protocol(&"x".repeat(65)).unwrap_err().contains("65"));
+    }
+}

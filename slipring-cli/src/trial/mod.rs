@@ -1,0 +1,7 @@
+//! What `demo` and `bench` share: both run trials with child processes and measure them.
+
+pub mod child;
+pub mod clock;
+pub mod interrupt;
+pub mod spin;
+pub mod text;

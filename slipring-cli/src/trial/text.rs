@@ -1,0 +1,87 @@
+//! Numbers for people: thousands separated, sizes and times in fitting units.
+
+use crate::trial::clock::{MICROSECOND, MILLISECOND, SECOND};
+
+/// `1234567` as `1,234,567`.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes with three significant digits and a unit of 1024.
+pub fn bytes(number: u64) -> String {
+    if number < 1000 {
+        return format!("{number} B");
+    }
+    let mut value = number as f64 / 1024.0;
+    for unit in ["KiB", "MiB", "GiB"] {
+        if value < 1000.0 {
+            return format!("{} {unit}", significant(value));
+        }
+        value /= 1024.0;
+    }
+    format!("{} TiB", significant(value))
+}
+
+/// Nanoseconds with three significant digits and the fitting unit.
+pub fn time(nanoseconds: u64) -> String {
+    let value = nanoseconds as f64;
+    match nanoseconds {
+        0..MICROSECOND => format!("{nanoseconds} ns"),
+        MICROSECOND..MILLISECOND => format!("{} µs", significant(value / 1e3)),
+        MILLISECOND..SECOND => format!("{} ms", significant(value / 1e6)),
+        _ => format!("{} s", significant(value / 1e9)),
+    }
+}
+
+/// Two or three significant digits, never in scientific notation.
+pub fn significant(value: f64) -> String {
+    let places = match value.abs() {
+        v if v >= 99.95 => 0,
+        v if v >= 9.995 => 1,
+        v if v >= 0.0995 => 2,
+        v if v >= 0.00995 => 3,
+        _ => 4,
+    };
+    format!("{value:.places$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_grouped() {
+        assert_eq!(count(0), "0");
+        assert_eq!(count(999), "999");
+        assert_eq!(count(1000), "1,000");
+        assert_eq!(count(1234567), "1,234,567");
+    }
+
+    #[test]
+    fn units_fit() {
+        assert_eq!(time(999), "999 ns");
+        assert_eq!(time(1_500), "1.50 µs");
+        assert_eq!(time(12_340_000), "12.3 ms");
+        assert_eq!(bytes(512), "512 B");
+        assert_eq!(bytes(1000), "0.98 KiB");
+        assert_eq!(bytes(1536), "1.50 KiB");
+        assert_eq!(bytes(300 << 20), "300 MiB");
+    }
+
+    #[test]
+    fn small_ratios_stay_readable() {
+        assert_eq!(significant(20.0), "20.0");
+        assert_eq!(significant(1.0), "1.00");
+        assert_eq!(significant(0.31), "0.31");
+        assert_eq!(significant(0.0123), "0.012");
+        assert_eq!(significant(0.00251), "0.0025");
+    }
+}

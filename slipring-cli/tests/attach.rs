@@ -1,0 +1,193 @@
+//! `listen` and `connect` between real processes: bytes, ends, and what is said about them.
+
+mod common;
+
+use std::{
+    io::{self, BufRead, BufReader, Write},
+    process::Stdio,
+    thread,
+};
+
+use common::{Process, Sandbox, WAIT, file_with, noise};
+use rustix::process::Signal;
+
+#[test]
+fn fifty_megabytes_both_ways_at_once() {
+    let sandbox = Sandbox::new();
+    let (there, back) = (noise(1, 50_000_000), noise(2, 50_000_001));
+    let mut listen = sandbox.command(["listen", "bulk"]);
+    let listen = Process::start(listen.stdin(file_with(sandbox.path(), "back", &back)));
+    let mut connect = sandbox.command(["connect", WAIT, "bulk"]);
+    let connect = Process::start(connect.stdin(file_with(sandbox.path(), "there", &there)));
+    connect.wait().expect(0).printed(back);
+    listen.wait().expect(0).printed(there);
+}
+
+#[test]
+fn a_pipe_with_small_and_large_capacity() {
+    for capacity in ["4K", "4M"] {
+        let sandbox = Sandbox::new();
+        let data = noise(3, 3_000_000);
+        let listen = sandbox.start(["listen", "--capacity", capacity, "n", "--", "cat"]);
+        let mut connect = sandbox.start(["connect", WAIT, "--capacity", capacity, "n"]);
+        let mut stdin = connect.take_stdin();
+        let sent = data.clone();
+        let writer = thread::spawn(move || stdin.write_all(&sent).unwrap());
+        connect.wait().expect(0).printed(data);
+        writer.join().unwrap();
+        listen.finish().expect(0);
+    }
+}
+
+#[test]
+fn the_end_of_input_ends_one_direction_only() {
+    let sandbox = Sandbox::new();
+    let listen = sandbox.start(["listen", "sorter", "--", "sort"]);
+    let mut connect = sandbox.start(["connect", WAIT, "sorter"]);
+    connect.write(b"b\nc\na\n");
+    connect.finish().expect(0).printed("a\nb\nc\n");
+    listen.finish().expect(0);
+}
+
+#[test]
+fn a_listener_answers_after_the_end_of_what_it_read() {
+    let sandbox = Sandbox::new();
+    let mut listen = sandbox.start(["listen", "n"]);
+    let mut connect = sandbox.start(["connect", WAIT, "n"]);
+    connect.write(b"question");
+    connect.end_input();
+    listen.stdout_has(8);
+    listen.write(b"answer");
+    listen.finish().expect(0).printed("question");
+    connect.wait().expect(0).printed("answer");
+}
+
+#[test]
+fn an_interactive_exchange_is_not_held_back() {
+    let sandbox = Sandbox::new();
+    let mut listen = sandbox.start(["listen", "n"]);
+    let mut connect = sandbox.start(["connect", WAIT, "n"]);
+    for round in 0..20 {
+        let text = format!("round {round}\n");
+        connect.write(text.as_bytes());
+        listen.stdout_has((0..=round).map(|n| format!("round {n}\n").len()).sum());
+        listen.write(b"ok");
+        connect.stdout_has(2 * (round + 1));
+    }
+    listen.end_input();
+    connect.finish().expect(0);
+    listen.wait().expect(0);
+}
+
+#[test]
+fn a_peer_that_is_done_ends_us_although_our_input_is_open() {
+    let sandbox = Sandbox::new();
+    let listen = sandbox.start(["listen", "n", "--", "echo", "hello"]);
+    let connect = sandbox.start(["connect", WAIT, "n"]);
+    // `wait` leaves standard input open: only the peer can end this.
+    connect.wait().expect(0).printed("hello\n");
+    listen.finish().expect(0);
+}
+
+#[test]
+fn keep_serves_one_after_the_other() {
+    let sandbox = Sandbox::new();
+    let listen = sandbox.start(["listen", "-k", "n"]);
+    for text in ["one ", "two ", "three"] {
+        let mut connect = sandbox.start(["connect", WAIT, "n"]);
+        connect.write(text.as_bytes());
+        // The listener's own input is open and silent, so the connection lasts until we are lost.
+        listen.stdout_begins(match text {
+            "one " => b"one ",
+            "two " => b"one two ",
+            _ => b"one two three",
+        });
+        connect.signal(Signal::KILL);
+    }
+    listen.stderr_line("the peer was lost");
+}
+
+#[test]
+fn keep_goes_on_after_clean_ends_until_nobody_reads() {
+    let sandbox = Sandbox::new();
+    let (unread, output) = io::pipe().unwrap();
+    let mut listen = sandbox.command(["listen", "-k", "n"]);
+    let listen = Process::start(listen.stdin(Stdio::null()).stdout(output));
+    let send = |text: &[u8]| {
+        let mut connect = sandbox.start(["connect", WAIT, "n"]);
+        connect.write(text);
+        connect.finish().expect(0).printed("");
+    };
+    send(b"one\n");
+    send(b"two\n");
+    let mut lines = BufReader::new(unread).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "one");
+    assert_eq!(lines.next().unwrap().unwrap(), "two");
+    drop(lines);
+    // The listener meets the closed pipe with what this one sends.
+    let mut connect = sandbox.start(["connect", WAIT, "n"]);
+    connect.write(b"three\n");
+    assert_eq!(listen.wait().expect(0).stderr, "");
+}
+
+#[test]
+fn every_spin_mode_works() {
+    for mode in ["never", "always", "adaptive", "20us"] {
+        let sandbox = Sandbox::new();
+        let listen = sandbox.start(["listen", "--spin", mode, "n", "--", "cat"]);
+        let mut connect = sandbox.start(["connect", WAIT, "--spin", mode, "n"]);
+        connect.write(b"ping");
+        connect.finish().expect(0).printed("ping");
+        listen.finish().expect(0);
+    }
+}
+
+#[test]
+fn progress_ends_with_a_summary() {
+    let sandbox = Sandbox::new();
+    let listen = sandbox.start(["listen", "--progress", "n", "--", "wc", "-c"]);
+    let mut connect = sandbox.start(["connect", WAIT, "--progress", "n"]);
+    connect.write(&[7; 1000]);
+    connect
+        .finish()
+        .expect(0)
+        .printed("1000\n")
+        .says("sent 1000 bytes (1000 B), received 5 bytes");
+    let listen = listen
+        .finish()
+        .expect(0)
+        .says("sent 5 bytes (5 B), received 1000 bytes");
+    assert!(
+        !listen.stderr.contains('\r'),
+        "nothing is drawn where there is no terminal: {:?}",
+        listen.stderr
+    );
+}
+
+#[test]
+fn verbose_tells_who_connects() {
+    let sandbox = Sandbox::new();
+    let listen = sandbox.start(["listen", "-v", "n", "--", "true"]);
+    assert!(listen.listening_on().starts_with("slip-listen:"));
+    let connect = sandbox.start(["connect", WAIT, "-v", "n"]);
+    let (listener, client) = (listen.pid(), connect.pid());
+    connect
+        .wait()
+        .expect(0)
+        .says(&format!("connected to process {listener} "));
+    listen
+        .wait()
+        .expect(0)
+        .says(&format!("connection from process {client} "));
+}
+
+#[test]
+fn closed_standard_streams_are_no_trouble() {
+    let sandbox = Sandbox::new();
+    let listen = sandbox.start(["listen", "n", "--", "echo", "unseen"]);
+    let script = format!("exec \"$SLIPRING\" connect {WAIT} n <&- >&- 2>&-");
+    let mut connect = sandbox.shell(&script);
+    connect.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    Process::start(&mut connect).wait().expect(0);
+    listen.finish().expect(0);
+}

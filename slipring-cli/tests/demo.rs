@@ -1,0 +1,223 @@
+//! `slipring demo` as a user runs it, and what happens when panels, the engine or the user go away.
+
+mod trial;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use trial::{Trial, run, signal, until_ended};
+
+fn document(stdout: &str) -> Value {
+    serde_json::from_str(stdout).expect("one JSON document is on standard output")
+}
+
+fn panels(document: &Value) -> &Vec<Value> {
+    document["panels"].as_array().expect("there are panels")
+}
+
+/// Whatever else happened, this must not have.
+fn assert_nothing_lost(document: &Value) {
+    for count in ["lost", "reordered", "corrupt"] {
+        assert_eq!(document[count], 0, "{document:#}");
+    }
+}
+
+/// The process ids that the first line on standard error tells, in the panels' order.
+fn announced(trial: &mut Trial) -> Vec<u32> {
+    let line = trial.until_line("panels connected, processes");
+    line.split_whitespace()
+        .skip(4)
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
+}
+
+#[test]
+fn three_panels_get_everything() {
+    let outcome = run(&["demo", "--panels", "3", "--rate", "3000", "--seconds", "1", "--json"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    let document = document(&outcome.stdout);
+    assert_nothing_lost(&document);
+    assert_eq!(panels(&document).len(), 3);
+    for panel in panels(&document) {
+        assert_eq!(panel["published"], 1000, "{panel:#}");
+        assert_eq!(panel["received"], 1000, "{panel:#}");
+        assert_eq!(panel["acknowledgements"], 15, "one for 64 updates: {panel:#}");
+        assert_eq!(panel["orders"], 10, "one for 97 updates: {panel:#}");
+        assert_eq!(panel["gone"], Value::Null, "{panel:#}");
+        assert!(panel["latency_ns"]["p50"].as_u64() <= panel["latency_ns"]["max"].as_u64());
+    }
+}
+
+#[test]
+fn the_table_ends_with_the_verdict() {
+    let outcome = run(&["demo", "--panels", "2", "--rate", "500", "--seconds", "1"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    let last = outcome.stdout.lines().last();
+    let verdict = "nothing was lost, reordered or corrupted: 500 messages";
+    assert!(last.is_some_and(|last| last.starts_with(verdict)), "{}", outcome.stdout);
+}
+
+#[test]
+fn a_tiny_ring_holds_messages_back_and_loses_none() {
+    let outcome = run(&[
+        "demo",
+        "--panels",
+        "2",
+        "--rate",
+        "100000",
+        "--seconds",
+        "1",
+        "--capacity",
+        "4K",
+        "--json",
+    ]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert_nothing_lost(&document(&outcome.stdout));
+}
+
+#[test]
+fn a_killed_panel_is_reported_and_the_others_go_on() {
+    let mut trial = Trial::start(&["demo", "--panels", "3", "--rate", "3000", "--seconds", "3", "--json"]);
+    let pids = announced(&mut trial);
+    trial.until_line("1 s:");
+    signal(pids[1], Signal::KILL);
+    let outcome = trial.outcome();
+
+    assert_eq!(outcome.code, 3, "{}", outcome.stderr);
+    let document = document(&outcome.stdout);
+    assert_nothing_lost(&document);
+    assert_eq!(document["gone"], 1);
+    for (panel, pid) in panels(&document).iter().zip(pids) {
+        assert_eq!(panel["pid"], pid);
+        if panel["panel"] == 1 {
+            assert_eq!(panel["gone"], "its process died");
+        } else {
+            assert_eq!(panel["gone"], Value::Null, "{panel:#}");
+            assert_eq!(panel["received"], 3000, "{panel:#}");
+        }
+    }
+}
+
+#[test]
+fn a_stopped_panel_gets_everything_later_and_delays_nobody() {
+    let mut trial = Trial::start(&[
+        "demo",
+        "--panels",
+        "3",
+        "--rate",
+        "3000",
+        "--seconds",
+        "4",
+        "--capacity",
+        "16K",
+        "--json",
+    ]);
+    let pids = announced(&mut trial);
+    trial.until_line("1 s:");
+    signal(pids[0], Signal::STOP);
+    trial.until_line("held back");
+    signal(pids[0], Signal::CONT);
+    let outcome = trial.outcome();
+
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    let document = document(&outcome.stdout);
+    assert_nothing_lost(&document);
+    for panel in panels(&document) {
+        assert_eq!(panel["received"], 4000, "{panel:#}");
+    }
+    let held_back = panels(&document)[0]["held_back"].as_u64();
+    assert!(held_back > Some(0), "{document:#}");
+}
+
+#[test]
+fn a_panel_that_stays_stopped_is_given_up() {
+    let mut trial = Trial::start(&["demo", "--panels", "2", "--rate", "1000", "--seconds", "1", "--json"]);
+    let pids = announced(&mut trial);
+    signal(pids[0], Signal::STOP);
+    let outcome = trial.outcome();
+
+    assert_eq!(outcome.code, 3, "{}", outcome.stderr);
+    let document = document(&outcome.stdout);
+    assert_nothing_lost(&document);
+    let reason = &panels(&document)[0]["gone"];
+    assert_eq!(reason, "it stopped reading, so its process was killed");
+    assert_eq!(panels(&document)[1]["received"], 500, "{document:#}");
+    until_ended(pids[0]);
+}
+
+#[test]
+fn an_interruption_prints_the_table_and_ends_all_panels() {
+    let mut trial = Trial::start(&["demo", "--panels", "3", "--rate", "3000", "--seconds", "600"]);
+    let pids = announced(&mut trial);
+    trial.until_line("1 s:");
+    trial.signal_group(Signal::INT);
+    let outcome = trial.outcome();
+
+    assert_eq!(outcome.code, 130, "{}", outcome.stderr);
+    let last = outcome.stdout.lines().last();
+    let verdict = "interrupted; nothing was lost, reordered or corrupted";
+    assert!(last.is_some_and(|last| last.starts_with(verdict)), "{}", outcome.stdout);
+    for pid in pids {
+        until_ended(pid);
+    }
+}
+
+#[test]
+fn a_second_interruption_does_not_wait_for_a_stopped_panel() {
+    let mut trial = Trial::start(&["demo", "--panels", "2", "--rate", "1000", "--seconds", "600"]);
+    let pids = announced(&mut trial);
+    signal(pids[0], Signal::STOP);
+    trial.signal_group(Signal::INT);
+    // The other one is done, so the engine has got the first signal and waits for the stopped one.
+    until_ended(pids[1]);
+    signal(trial.pid(), Signal::INT);
+    assert_eq!(trial.outcome().code, 130);
+    for pid in pids {
+        until_ended(pid);
+    }
+}
+
+#[test]
+fn panels_do_not_outlive_a_killed_engine() {
+    let mut trial = Trial::start(&["demo", "--panels", "3", "--rate", "300", "--seconds", "600"]);
+    let pids = announced(&mut trial);
+    assert_eq!(pids.len(), 3);
+    signal(trial.pid(), Signal::KILL);
+    for pid in pids {
+        until_ended(pid);
+    }
+    assert_eq!(trial.outcome().code, 128 + 9);
+}
+
+#[test]
+fn wrong_arguments_are_refused() {
+    for args in [
+        ["--panels", "0"],
+        ["--panels", "1025"],
+        ["--rate", "0"],
+        ["--rate", "10000001"],
+        ["--seconds", "0"],
+        ["--seconds", "-1"],
+        ["--seconds", "86401"],
+        ["--spin", "sometimes"],
+        ["--spin", "20"],
+        ["--capacity", "3K"],
+        ["--capacity", "2G"],
+        ["--capacity", "0"],
+    ] {
+        let outcome = run(&["demo", args[0], args[1]]);
+        assert_eq!(outcome.code, 2, "{args:?} was accepted");
+        assert!(outcome.stderr.contains(args[0]), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn a_panel_cannot_be_started_by_hand() {
+    let outcome = run(&["demo-panel", "--parent", "1", "--name", "demo-1", "--spin", "never"]);
+    assert_eq!(outcome.code, 1);
+    assert!(
+        outcome.stderr.contains("started by the command itself"),
+        "{}",
+        outcome.stderr
+    );
+}

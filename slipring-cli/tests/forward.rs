@@ -1,0 +1,215 @@
+//! `forward` between TCP, Unix sockets and slipring names, with real processes on every side.
+
+mod common;
+#[path = "common/server.rs"]
+mod server;
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    net::Shutdown,
+    os::unix::net::{UnixListener, UnixStream},
+    thread,
+};
+
+use common::{DEADLINE, Process, Sandbox, WAIT, noise};
+use rustix::process::Signal;
+use server::{connect, exchange, serve};
+
+const ANY: &str = "tcp-listen:127.0.0.1:0";
+
+/// Two forwards that lead TCP through a slipring name to `target`: client, `tcp-listen`, `slip`,
+/// `slip-listen`, `tcp`, server.
+struct Tunnel {
+    entry: Process,
+    exit: Process,
+    address: String,
+}
+
+impl Tunnel {
+    fn to(sandbox: &Sandbox, target: impl std::fmt::Display) -> Self {
+        let exit = sandbox.start(["forward", "-v", "slip-listen:tunnel", &format!("tcp:{target}")]);
+        exit.listening_on();
+        let entry = sandbox.start(["forward", "-v", ANY, "slip:tunnel"]);
+        let address = entry.listening_on();
+        Self { entry, exit, address }
+    }
+}
+
+#[test]
+fn many_connections_at_once_through_a_tunnel() {
+    let sandbox = Sandbox::new();
+    let tunnel = Tunnel::to(&sandbox, serve(server::echo));
+    thread::scope(|scope| {
+        for seed in 0..20 {
+            let address = &tunnel.address;
+            scope.spawn(move || {
+                let data = noise(seed, 1_000_000);
+                assert!(exchange(connect(address), &data) == data, "connection {seed}");
+            });
+        }
+    });
+    tunnel.entry.stderr_line("ended after");
+    tunnel
+        .exit
+        .stderr_line("1000000 bytes forth and 1000000 bytes back: clean end");
+}
+
+#[test]
+fn half_close_by_the_client() {
+    let sandbox = Sandbox::new();
+    let tunnel = Tunnel::to(&sandbox, serve(server::count));
+    assert_eq!(exchange(connect(&tunnel.address), &noise(1, 300_000)), b"300000");
+    assert_eq!(exchange(connect(&tunnel.address), b""), b"0");
+}
+
+#[test]
+fn half_close_by_the_server() {
+    let sandbox = Sandbox::new();
+    let (sender, received) = std::sync::mpsc::channel();
+    let target = serve(move |mut stream| {
+        stream.write_all(b"greeting").unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).unwrap();
+        sender.send(rest).unwrap();
+    });
+    let tunnel = Tunnel::to(&sandbox, target);
+    let mut client = connect(&tunnel.address);
+    let mut greeting = String::new();
+    client.read_to_string(&mut greeting).unwrap();
+    assert_eq!(greeting, "greeting");
+    client.write_all(b"after the end of the other direction").unwrap();
+    drop(client);
+    assert_eq!(
+        received.recv_timeout(DEADLINE).unwrap(),
+        b"after the end of the other direction"
+    );
+}
+
+#[test]
+fn a_reset_by_the_client_is_no_clean_end_for_the_server() {
+    let sandbox = Sandbox::new();
+    let (target, ends) = server::report_end();
+    let tunnel = Tunnel::to(&sandbox, target);
+    let mut client = connect(&tunnel.address);
+    client.write_all(b"unfinished").unwrap();
+    tunnel.exit.stderr_line("joined to");
+    server::reset(client);
+    let end = ends.recv_timeout(DEADLINE).unwrap();
+    assert_eq!(end.expect_err("a reset").kind(), ErrorKind::ConnectionReset);
+    tunnel.entry.stderr_line("lost the connection at tcp-listen:");
+}
+
+#[test]
+fn a_reset_by_the_server_is_no_clean_end_for_the_client() {
+    let sandbox = Sandbox::new();
+    let target = serve(|mut stream| {
+        let _ = stream.read(&mut [0; 1]);
+        server::reset(stream);
+    });
+    let tunnel = Tunnel::to(&sandbox, target);
+    let mut client = connect(&tunnel.address);
+    client.write_all(b"x").unwrap();
+    let error = client.read_to_end(&mut Vec::new()).expect_err("a reset");
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn a_killed_slipring_peer_resets_the_tcp_connection() {
+    let sandbox = Sandbox::new();
+    let listen = sandbox.listen(["n", "--", "cat"]);
+    let forward = sandbox.start(["forward", "-v", ANY, "slip:n"]);
+    let mut client = connect(forward.listening_on());
+    client.write_all(b"x").unwrap();
+    client.read_exact(&mut [0; 1]).unwrap();
+    listen.signal(Signal::KILL);
+    let error = client.read_to_end(&mut Vec::new()).expect_err("a reset");
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    forward.stderr_line("lost the connection at slip:n");
+}
+
+#[test]
+fn a_reset_tcp_connection_aborts_the_slipring_peer() {
+    let sandbox = Sandbox::new();
+    let mut forward = sandbox.start(["forward", "slip-listen:n", ANY]);
+    let address = forward.stderr_line("listening on tcp-listen:");
+    let client = sandbox.start(["connect", WAIT, "n"]);
+    let tcp = connect(address.trim_start_matches("listening on "));
+    server::reset(tcp);
+    client.wait().expect(3).says("aborted with code 1");
+    assert!(forward.is_running());
+}
+
+#[test]
+fn an_abort_code_passes_through() {
+    let sandbox = Sandbox::new();
+    let exit = sandbox.start(["forward", "slip-listen:outer", "slip:inner"]);
+    exit.listening_on();
+    let inner = sandbox.listen(["inner", "--", "/no/such/program"]);
+    sandbox
+        .start(["connect", "outer"])
+        .wait()
+        .expect(3)
+        .says("aborted with code 3");
+    inner.wait().expect(1);
+}
+
+#[test]
+fn unix_sockets_on_both_ends() {
+    let sandbox = Sandbox::new();
+    let (front, back) = (sandbox.path().join("front"), sandbox.path().join("back"));
+    let server = UnixListener::bind(&back).unwrap();
+    thread::spawn(move || {
+        while let Ok((mut stream, _)) = server.accept() {
+            let mut all = Vec::new();
+            stream.read_to_end(&mut all).unwrap();
+            stream.write_all(&all).unwrap();
+        }
+    });
+    let exit = sandbox.start(["forward", "slip-listen:n", "unix:back"]);
+    exit.listening_on();
+    let entry = sandbox.start(["forward", "unix-listen:front", "slip:n"]);
+    assert_eq!(entry.listening_on(), "unix-listen:front");
+
+    let data = noise(5, 500_000);
+    let mut client = UnixStream::connect(&front).unwrap();
+    client.write_all(&data).unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).unwrap();
+    assert!(answer == data);
+}
+
+#[test]
+fn two_listening_sides_are_paired() {
+    let sandbox = Sandbox::new();
+    let forward = sandbox.start(["forward", ANY, "slip-listen:n"]);
+    let address = forward.listening_on();
+    forward.stderr_line("listening on slip-listen:");
+    let mut client = connect(address);
+    let mut other = sandbox.start(["connect", "n"]);
+    client.write_all(b"from tcp").unwrap();
+    other.stdout_begins(b"from tcp");
+    other.write(b"from slip");
+    other.end_input();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert_eq!(answer, "from slip");
+    drop(client);
+    other.wait().expect(0);
+}
+
+#[test]
+fn a_server_that_stops_reading_does_not_lose_its_answer() {
+    let sandbox = Sandbox::new();
+    let target = serve(|mut stream| {
+        stream.read_exact(&mut [0; 1000]).unwrap();
+        stream.shutdown(Shutdown::Read).unwrap();
+        stream.write_all(b"enough").unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        // Keeps the socket until the client is done, so that no reset destroys the answer.
+        while matches!(stream.read(&mut [0; 4096]), Ok(1..)) {}
+    });
+    let tunnel = Tunnel::to(&sandbox, target);
+    assert_eq!(exchange(connect(&tunnel.address), &noise(6, 100_000)), b"enough");
+}

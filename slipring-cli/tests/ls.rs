@@ -1,0 +1,118 @@
+//! `ls`, `completions` and `--help`, and what they do about a closed or full standard output.
+
+mod common;
+
+use std::{fs::File, io};
+
+use common::{Process, Sandbox};
+use rustix::process::Signal;
+
+#[test]
+fn live_and_stale_names() {
+    let sandbox = Sandbox::new();
+    let live = sandbox.listen(["alive"]);
+    let dead = sandbox.listen(["dead"]);
+    dead.signal(Signal::KILL);
+    drop(dead);
+    sandbox.wait_for_name("dead", "stale");
+
+    let names = sandbox.names();
+    assert_eq!(names.len(), 2, "{names:?}");
+    let alive = names
+        .iter()
+        .find(|entry| entry["state"] == "live")
+        .expect("one is live");
+    assert_eq!(alive["pid"], live.pid());
+    assert!(
+        alive["program"]
+            .as_str()
+            .is_some_and(|program| program.contains("slipring")),
+        "{alive}"
+    );
+
+    let listed = sandbox.run(["ls"]).expect(0);
+    let text = String::from_utf8(listed.stdout).unwrap();
+    let mut lines = text.lines();
+    let header: Vec<&str> = lines.next().expect("a header").split_whitespace().collect();
+    assert_eq!(header, ["NAME", "STATE", "PID", "PROGRAM", "PATH"]);
+    let pid = live.pid().to_string();
+    assert!(
+        lines.any(|line| line.contains("alive") && line.contains(" live ") && line.contains(&pid)),
+        "{text}"
+    );
+    assert!(
+        text.lines()
+            .any(|line| line.contains("dead") && line.contains(" stale ")),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_listener_that_ends_in_order_leaves_no_name() {
+    let sandbox = Sandbox::new();
+    let listen = sandbox.start(["listen", "n", "--", "true"]);
+    sandbox.start(["connect", common::WAIT, "n"]).wait().expect(0);
+    listen.wait().expect(0);
+    assert!(sandbox.names().is_empty(), "{:?}", sandbox.names());
+}
+
+#[test]
+fn nothing_bound() {
+    let sandbox = Sandbox::new();
+    assert!(sandbox.names().is_empty());
+    let listed = sandbox.run(["ls"]).expect(0);
+    // Another test or program may have bound a name for the whole machine.
+    if listed.stdout.is_empty() {
+        listed.says("no names are bound");
+    }
+}
+
+#[test]
+fn a_closed_output_is_quiet() {
+    let sandbox = Sandbox::new();
+    let _listen = sandbox.listen(["n"]);
+    for arguments in [&["ls"][..], &["ls", "--json"], &["completions", "bash"], &["--help"]] {
+        let (unread, output) = io::pipe().unwrap();
+        drop(unread);
+        let mut command = sandbox.command(arguments);
+        let finished = Process::start(command.stdout(output)).finish().expect(0);
+        assert_eq!(finished.stderr, "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_full_output_is_told() {
+    let sandbox = Sandbox::new();
+    let _listen = sandbox.listen(["n"]);
+    for arguments in [&["ls"][..], &["ls", "--json"], &["completions", "bash"]] {
+        let mut command = sandbox.command(arguments);
+        let full = File::create("/dev/full").unwrap();
+        Process::start(command.stdout(full))
+            .finish()
+            .expect(1)
+            .says("cannot write to standard output");
+    }
+}
+
+#[test]
+fn completions_for_every_shell() {
+    let sandbox = Sandbox::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = sandbox.run(["completions", shell]).expect(0).stdout;
+        let script = String::from_utf8(script).unwrap();
+        assert!(script.contains("forward") && script.contains("capacity"), "{shell}");
+    }
+    sandbox.run(["completions", "dos"]).expect(2);
+}
+
+#[test]
+fn help_documents_exit_codes_and_examples() {
+    let sandbox = Sandbox::new();
+    let help = sandbox.run(["--help"]).expect(0).stdout;
+    let help = String::from_utf8(help).unwrap();
+    assert!(help.contains("Exit codes:") && help.contains("130"), "{help}");
+    for command in ["listen", "connect", "forward", "ls", "completions"] {
+        let help = sandbox.run([command, "--help"]).expect(0).stdout;
+        assert!(String::from_utf8(help).unwrap().contains("Examples:"), "{command}");
+    }
+}
