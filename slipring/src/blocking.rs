@@ -66,7 +66,10 @@ impl Blocking {
     pub(crate) fn wait<W: Waiting>(&mut self, half: &mut W) -> io::Result<W::News> {
         match half.look() {
             Some(outcome) => outcome,
-            None if self.nonblocking => Err(io::ErrorKind::WouldBlock.into()),
+            None if self.nonblocking => {
+                half.look_around();
+                half.look().unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()))
+            }
             None => self.wait_longer(half),
         }
     }

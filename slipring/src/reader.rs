@@ -133,9 +133,7 @@ impl Reader {
     ///
     /// None yet: at an end the rest is counted, then 0.
     pub fn available(&mut self) -> io::Result<usize> {
-        // An end is left for the next read to report.
-        let _ = self.half.look(self.half.available().saturating_add(1));
-        Ok(self.half.available())
+        Ok(self.half.count_available())
     }
 
     /// Bytes consumed so far.

@@ -31,6 +31,10 @@ pub(crate) trait Waiting {
     /// Looks whether the peer is still there, as nobody else does for a half that does not sleep.
     fn look_at_link(&mut self);
 
+    /// The same, but no more than once in a tick of the coarse clock: for a half that is asked again and again without ever
+    /// sleeping.
+    fn look_around(&mut self);
+
     /// Counts a sleep in the header.
     fn count_sleep(&self);
 

@@ -5,6 +5,7 @@ use super::{Waiting, forked};
 use crate::end::{End, EndReason, read_result};
 use crate::endpoint::{Endpoint, local};
 use crate::ring::{Consumer, Look, Std, count, ended, load_peer};
+use crate::sys::clock;
 use crate::wait;
 use std::io::{self, IoSliceMut};
 use std::sync::Arc;
@@ -24,6 +25,8 @@ pub(crate) struct ReadHalf {
     ring: Consumer<Std>,
     bounce: Option<Bounce>,
     end: Option<End>,
+    /// When this half last looked at the link, in milliseconds of the coarse clock.
+    looked: u64,
 }
 
 impl ReadHalf {
@@ -33,6 +36,7 @@ impl ReadHalf {
             bounce: endpoint.copy_reads.then(Bounce::default),
             endpoint,
             end: None,
+            looked: clock::coarse_millis(),
         }
     }
 
@@ -153,8 +157,28 @@ impl ReadHalf {
             Some(Ok(Readable::Enough)) => Ok(self.take(buf)),
             Some(Ok(Readable::End)) => Ok(0),
             Some(Err(e)) => Err(e),
-            None => Err(io::ErrorKind::WouldBlock.into()),
+            None => {
+                self.look_around();
+                Err(io::ErrorKind::WouldBlock.into())
+            }
         }
+    }
+
+    /// Whoever only tries never sleeps, and so is never told of a hang-up.
+    pub(crate) fn look_around(&mut self) {
+        let now = clock::coarse_millis();
+        if now != self.looked {
+            self.looked = now;
+            self.endpoint.look_at_link();
+        }
+    }
+
+    /// Bytes that can be read now.
+    pub(crate) fn count_available(&mut self) -> usize {
+        self.look_around();
+        // An end is left for the next read to report.
+        let _ = self.look(self.available().saturating_add(1));
+        self.available()
     }
 
     /// Moves what is there into `buf`; at least one byte is.
@@ -278,6 +302,10 @@ impl Waiting for ReadWait<'_> {
 
     fn look_at_link(&mut self) {
         self.half.endpoint.look_at_link();
+    }
+
+    fn look_around(&mut self) {
+        self.half.look_around();
     }
 
     fn count_sleep(&self) {

@@ -186,7 +186,11 @@ impl WriteHalf {
             }
         }
         match self.free().min(len) {
-            0 => None,
+            0 => {
+                // Whoever only tries never sleeps, and so is never told of a hang-up.
+                self.look_around();
+                None
+            }
             n => Some(Ok(n)),
         }
     }
@@ -286,6 +290,7 @@ impl WriteHalf {
 
     /// Bytes that are free now.
     pub(crate) fn space(&mut self) -> io::Result<usize> {
+        self.look_around();
         self.begin()?;
         if let Some(Err(e)) = self.look(self.capacity()) {
             return Err(e);
@@ -447,6 +452,10 @@ impl Waiting for WriteWait<'_> {
 
     fn look_at_link(&mut self) {
         self.half.endpoint.look_at_link();
+    }
+
+    fn look_around(&mut self) {
+        self.half.look_around();
     }
 
     fn count_sleep(&self) {

@@ -121,8 +121,7 @@ impl Reader {
 
     /// Bytes that can be read now without waiting.
     pub fn available(&mut self) -> usize {
-        let _ = self.half.look(self.half.available().saturating_add(1));
-        self.half.available()
+        self.half.count_available()
     }
 
     /// Bytes consumed so far.
