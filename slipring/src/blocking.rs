@@ -68,7 +68,10 @@ impl Blocking {
             Some(outcome) => outcome,
             None if self.nonblocking => {
                 half.look_around();
-                half.look().unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()))
+                half.look().unwrap_or_else(|| {
+                    half.give_up();
+                    Err(io::ErrorKind::WouldBlock.into())
+                })
             }
             None => self.wait_longer(half),
         }
@@ -78,6 +81,7 @@ impl Blocking {
         let budget = self.spinner.budget();
         if budget == Some(Duration::ZERO) {
             let deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+            // A sleeper has been seen to wait while it slept.
             return self.sleep(half, deadline);
         }
         // The first looks come without reading the clock, which would cost as much as several of them.
@@ -97,6 +101,9 @@ impl Blocking {
         };
         if self.spinner.learns() {
             self.spinner.learn(start.elapsed());
+        }
+        if matches!(&outcome, Err(e) if e.kind() == io::ErrorKind::WouldBlock) {
+            half.give_up();
         }
         outcome
     }

@@ -126,9 +126,8 @@ impl Endpoint {
     /// Ends my writing. The first reason stays.
     pub(crate) fn end_writing(&self, how: u32) {
         let headers = self.headers();
-        // Release: everything published, and an abort's code, is visible to whoever sees `fin`.
-        let first = headers.own.published.0.fin.replace(ended::OPEN, how, Ordering::Release);
-        if first && wait::armed::<Std>(&headers.peer.wake_at_tail.0) {
+        let (_, ring) = wait::end::<Std>(&headers.own.published.0.fin, how, &headers.peer.wake_at_tail.0);
+        if ring {
             self.peer_bells.reader.ring();
         }
     }
@@ -136,20 +135,20 @@ impl Endpoint {
     /// Ends my reading. The first reason stays.
     pub(crate) fn end_reading(&self, how: u32) {
         let headers = self.headers();
-        // Release: an abort's code is visible to whoever sees `stop`.
-        let first = headers.own.consumed.0.stop.replace(ended::OPEN, how, Ordering::Release);
-        if first && wait::armed::<Std>(&headers.peer.wake_at_head.0) {
+        let (_, ring) = wait::end::<Std>(&headers.own.consumed.0.stop, how, &headers.peer.wake_at_head.0);
+        if ring {
             self.peer_bells.writer.ring();
         }
     }
 
-    /// Ends both directions from this side, and whatever blocks in them. The first reason stays.
-    fn end(&self, how: u32, told: u32) {
-        if !self.birth.is_here() {
+    /// Ends both directions from this side, and whatever blocks in them. The first reason stays. `code` is an abort's.
+    fn end(&self, how: u32, told: u32, code: u32) {
+        // Release: orders nothing that the halves need (see `local`), but costs nothing here.
+        if !self.birth.is_here() || !self.local.replace(local::OPEN, how, Ordering::Release) {
             return;
         }
-        // Release: orders nothing that the halves need (see `local`), but costs nothing here.
-        self.local.replace(local::OPEN, how, Ordering::Release);
+        // Relaxed: published by the release stores of `fin` and `stop`.
+        self.headers().own.published.0.code.store(code, Ordering::Relaxed);
         self.end_writing(told);
         self.end_reading(told);
         self.own_bells.reader.ring();
@@ -158,23 +157,18 @@ impl Endpoint {
 
     /// Ends the stream in order, from any thread.
     pub(crate) fn close(&self) {
-        self.end(local::CLOSED, ended::CLOSED);
+        self.end(local::CLOSED, ended::CLOSED, 0);
     }
 
-    /// Ends the stream with a code.
+    /// Ends the stream with a code, from any thread.
     pub(crate) fn abort(&self, code: u32) {
-        if !self.birth.is_here() {
-            return;
-        }
-        // Relaxed: published by the release stores of `fin` and `stop`.
-        self.headers().own.published.0.code.store(code, Ordering::Relaxed);
-        self.end(local::ABORTED, ended::ABORTED);
+        self.end(local::ABORTED, ended::ABORTED, code);
     }
 
     /// Gives the stream up: the peer's header makes no sense.
     #[cold]
     pub(crate) fn poison(&self) {
-        self.end(local::CORRUPT, ended::POISONED);
+        self.end(local::CORRUPT, ended::POISONED, 0);
     }
 }
 

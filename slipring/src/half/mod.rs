@@ -35,6 +35,10 @@ pub(crate) trait Waiting {
     /// sleeping.
     fn look_around(&mut self);
 
+    /// To be called when the wait is given up. A half that will ask again, without ever sleeping, has to be seen to wait by a peer
+    /// that waits for it.
+    fn give_up(&mut self) {}
+
     /// Counts a sleep in the header.
     fn count_sleep(&self);
 

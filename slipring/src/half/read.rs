@@ -27,6 +27,8 @@ pub(crate) struct ReadHalf {
     end: Option<End>,
     /// When this half last looked at the link, in milliseconds of the coarse clock.
     looked: u64,
+    /// A wait for more than was there was given up, and the wake word still says what for.
+    waits_on: bool,
 }
 
 impl ReadHalf {
@@ -37,6 +39,7 @@ impl ReadHalf {
             endpoint,
             end: None,
             looked: clock::coarse_millis(),
+            waits_on: false,
         }
     }
 
@@ -124,6 +127,9 @@ impl ReadHalf {
     /// Takes in news from the peer without waiting for any.
     #[inline]
     fn refresh(&mut self) {
+        if self.end.is_some() {
+            return;
+        }
         // A header that makes no sense is reported by the next look that has to go there.
         let _ = self.ring.refresh(self.endpoint.headers());
     }
@@ -234,11 +240,21 @@ impl ReadHalf {
         if !self.endpoint.birth.is_here() {
             return;
         }
+        self.wait_no_more();
         if let Some(bounce) = &mut self.bounce {
             bounce.consume(n);
         }
         if self.ring.consume(self.endpoint.headers(), n as u64) {
             self.ring_peer();
+        }
+    }
+
+    /// Takes back what a wait that was given up has left.
+    #[inline]
+    fn wait_no_more(&mut self) {
+        if self.waits_on {
+            self.waits_on = false;
+            wait::disarm::<Std>(&self.endpoint.headers().own.wake_at_tail.0);
         }
     }
 
@@ -291,6 +307,7 @@ impl Waiting for ReadWait<'_> {
     }
 
     fn disarm(&mut self) {
+        self.half.waits_on = false;
         wait::disarm::<Std>(&self.half.endpoint.headers().own.wake_at_tail.0);
     }
 
@@ -306,6 +323,16 @@ impl Waiting for ReadWait<'_> {
 
     fn look_around(&mut self) {
         self.half.look_around();
+    }
+
+    fn give_up(&mut self) {
+        // With nothing there, the writer has all the room it can want. With something, too little, it may wait for room that this
+        // reader does not make before it has more; it looks at the wake word to see that, so the word stays set.
+        if self.half.available() > 0 {
+            self.arm();
+            self.half.waits_on = true;
+            self.nudge();
+        }
     }
 
     fn count_sleep(&self) {

@@ -120,13 +120,14 @@ impl<A: Atomics> Consumer<A> {
     /// it publishes what fits.
     #[inline]
     pub(crate) fn blocks_writer(&self, headers: Headers<'_, A>) -> bool {
-        // Relaxed: ordered by the fence of arming; see `Producer::look_armed`.
+        // Relaxed: ordered by the fence of arming; see `Producer::look`.
         headers.peer.wake_at_head.0.load(Ordering::Relaxed) > self.head
     }
 
     /// The peer's tail that makes `want` bytes readable: what to arm for. Never 0, as `want` is not.
     #[inline]
     pub(crate) fn wake_at(&self, want: u64) -> u64 {
-        self.head + want
+        // A stream does not live to 2^64 bytes, but a peer may claim so.
+        self.head.saturating_add(want)
     }
 }

@@ -21,6 +21,13 @@ mod consumer;
 mod header;
 mod producer;
 
+#[cfg(test)]
+mod against_vecdeque;
+#[cfg(test)]
+mod exhaustive;
+#[cfg(test)]
+mod models;
+
 pub(crate) use atomics::{Atomics, Std, Word};
 pub(crate) use consumer::Consumer;
 pub(crate) use header::{Header, LAYOUT_VERSION, MAGIC, count, ended, load_peer};

@@ -35,7 +35,8 @@
 //!
 //! *A bell is never drained.* Sleepers watch it edge-triggered: every ring is a new edge, reading it would
 //! cost a system call a wake-up and could take away a ring meant for the next sleep. What is left over from a ring that raced with
-//! a withdrawal ends the next sleep early. So a wake-up is a hint, and [`sleep`] looks and loops.
+//! a withdrawal ends the next sleep early. So a wake-up is a hint, and [`sleep`] looks and loops. What the ringer had stored is visible to whom it woke:
+//! the kernel's lock on the bell orders a ring before the end of the sleep that it ends.
 //!
 //! # Why nobody deadlocks
 //!
@@ -55,6 +56,12 @@
 //! A reader that has everything it asks for does not sleep; a ring is never both full and empty; and a
 //! half that waits on *another* stream or in user code is the user's cycle, as with sockets.
 //!
+//! A reader that does not wait but asks again and again (non-blocking, or with a timeout shorter than its spinning) leaves its wake word set
+//! when it gives up with something, but too little, in the ring; else neither rule would apply to it.
+//!
+//! A writer that sees the wake word of a waiting reader looks at `head` once more before it takes that reader to starve: the head it
+//! had may be older than the word.
+//!
 //! Spinning changes nothing in this: a spinner that does not sleep is not armed and need not be rung. One that spins for
 //! ever (`Spin::Always`) arms after the first millisecond all the same, so that the rule of the starving reader can see it.
 //!
@@ -67,6 +74,8 @@
 mod sleep;
 mod spin;
 
-pub(crate) use sleep::{Sleeper, Slept, arm, armed, disarm, sleep};
+#[cfg(test)]
+pub(crate) use sleep::armed;
+pub(crate) use sleep::{Sleeper, Slept, arm, disarm, end, sleep};
 pub use spin::Spin;
 pub(crate) use spin::Spinner;

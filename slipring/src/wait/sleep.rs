@@ -1,6 +1,6 @@
 //! Sleeping and being woken, independent of what a half waits for and what it sleeps on.
 
-use crate::ring::{Atomics, Word};
+use crate::ring::{Atomics, Word, ended};
 use std::sync::atomic::Ordering;
 
 /// Announces that this half sleeps until the peer's index reaches `at`. The caller looks again before it sleeps.
@@ -27,6 +27,15 @@ pub(crate) fn armed<A: Atomics>(wake: &A::U64) -> bool {
     // SeqCst: between the `fin` or `stop` stored before and the load of the wake word, as W2 above.
     A::fence(Ordering::SeqCst);
     wake.load(Ordering::Relaxed) != 0
+}
+
+/// Stores how a direction ended, unless it has. Says whether this was the first end, and whether the half that owns `wake` has to
+/// be rung.
+#[inline]
+pub(crate) fn end<A: Atomics>(word: &A::U32, how: u32, wake: &A::U64) -> (bool, bool) {
+    // Release: an abort's code is visible to whoever sees the end, as is everything published before it.
+    let first = word.replace(ended::OPEN, how, Ordering::Release);
+    (first, first && armed::<A>(wake))
 }
 
 /// How a sleep ended.

@@ -1,0 +1,297 @@
+//! Every state that a small ring can get into, and every step out of it, against a queue.
+//!
+//! One thread makes the steps of both sides in every order. The states are found breadth first and each is
+//! visited once; what the two sides know of each other belongs to the state, so the search covers every
+//! staleness of the remembered indexes: full, empty, across the end, rewound, finished, and all of it at once.
+//! What several threads add to that is the matter of `models`.
+
+use super::{Consumer, Header, Headers, Look, Producer, Std, ended};
+use std::collections::{HashSet, VecDeque};
+use std::sync::atomic::Ordering::Relaxed;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Write(u64),
+    Publish,
+    Rewind,
+    WriterLooks,
+    Finish,
+    ReaderLooks,
+    Consume(u64),
+}
+
+/// What decides how a ring goes on, and shows from outside.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct State {
+    writer: (u64, u64, u64, usize),
+    reader: (u64, u64, usize),
+    header: (u64, u64, u64, u32),
+}
+
+struct Ring {
+    left: Header<Std>,
+    right: Header<Std>,
+    producer: Producer<Std>,
+    consumer: Consumer<Std>,
+    memory: Vec<u8>,
+    /// Written and not consumed.
+    queue: VecDeque<u8>,
+}
+
+fn byte_at(position: u64) -> u8 {
+    (position * 7 + 1) as u8
+}
+
+impl Ring {
+    fn new(capacity: u64) -> Ring {
+        Ring {
+            left: Header::new(4096, capacity),
+            right: Header::new(4096, 1),
+            producer: Producer::new(capacity),
+            consumer: Consumer::new(capacity),
+            memory: vec![0; capacity as usize],
+            queue: VecDeque::new(),
+        }
+    }
+
+    fn after(capacity: u64, steps: &[Step]) -> Ring {
+        let mut ring = Ring::new(capacity);
+        for &step in steps {
+            ring.step(step);
+        }
+        ring
+    }
+
+    fn state(&self) -> State {
+        State {
+            writer: (
+                self.producer.position(),
+                self.producer.unpublished(),
+                self.producer.free(),
+                self.producer.offset(),
+            ),
+            reader: (
+                self.consumer.position(),
+                self.consumer.available(),
+                self.consumer.offset(),
+            ),
+            header: (
+                self.left.published.0.tail.load(Relaxed),
+                self.left.published.0.base.load(Relaxed),
+                self.right.consumed.0.head.load(Relaxed),
+                self.left.published.0.fin.load(Relaxed),
+            ),
+        }
+    }
+
+    /// What can be done next without writing more than `total` bytes in all.
+    fn steps(&self, total: u64) -> Vec<Step> {
+        let mut steps = vec![Step::Publish, Step::Rewind, Step::WriterLooks, Step::ReaderLooks];
+        if self.left.published.0.fin.load(Relaxed) == ended::OPEN {
+            let room = self.producer.free().min(total - self.producer.position());
+            steps.extend((1..=room).map(Step::Write));
+            // The writer publishes before it finishes.
+            if self.producer.unpublished() == 0 {
+                steps.push(Step::Finish);
+            }
+        }
+        steps.extend((1..=self.consumer.available()).map(Step::Consume));
+        steps
+    }
+
+    fn step(&mut self, step: Step) {
+        let writer = Headers {
+            own: &self.left,
+            peer: &self.right,
+        };
+        let reader = Headers {
+            own: &self.right,
+            peer: &self.left,
+        };
+        let capacity = self.producer.capacity();
+        let published = self.producer.position() - self.producer.unpublished();
+        match step {
+            Step::Write(n) => {
+                for i in 0..n {
+                    let byte = byte_at(self.producer.position() + i);
+                    self.memory[(self.producer.offset() + i as usize) % capacity as usize] = byte;
+                    self.queue.push_back(byte);
+                }
+                self.producer.advance(n);
+            }
+            Step::Publish => {
+                assert!(!self.producer.publish(writer), "nobody sleeps");
+                assert_eq!(self.producer.unpublished(), 0);
+            }
+            Step::Rewind => {
+                let drained = published == self.consumer.position();
+                let may = drained && self.producer.unpublished() == 0;
+                let offset = self.producer.offset();
+                self.producer.rewind_now(writer).unwrap();
+                assert_eq!(self.producer.offset(), if may { 0 } else { offset });
+            }
+            Step::WriterLooks => {
+                for want in 0..=capacity {
+                    let look = self.producer.look(writer, want, false).unwrap();
+                    // The reader has consumed what is not in the queue.
+                    let ready = capacity - self.queue.len() as u64 >= want;
+                    assert_eq!(look, if ready { Look::Ready } else { Look::Pending });
+                }
+                assert_eq!(self.producer.free(), capacity - self.queue.len() as u64);
+            }
+            Step::Finish => self.left.published.0.fin.store(ended::CLOSED, Relaxed),
+            Step::ReaderLooks => {
+                let available = published - self.consumer.position();
+                for want in 1..=capacity {
+                    let look = self.consumer.look(reader, want, false).unwrap();
+                    let fin = self.left.published.0.fin.load(Relaxed);
+                    let expected = match fin {
+                        _ if available >= want => Look::Ready,
+                        ended::OPEN => Look::Pending,
+                        fin => Look::Ended(fin),
+                    };
+                    assert_eq!(look, expected);
+                }
+                assert_eq!(self.consumer.available(), available);
+            }
+            Step::Consume(n) => {
+                assert!(!self.consumer.consume(reader, n), "nobody sleeps");
+                self.queue.drain(..n as usize);
+            }
+        }
+        self.check();
+    }
+
+    /// What holds in every state.
+    fn check(&self) {
+        let capacity = self.producer.capacity();
+        assert_eq!(
+            self.producer.position(),
+            self.consumer.position() + self.queue.len() as u64
+        );
+        assert!(self.queue.len() as u64 <= capacity);
+        // Neither side thinks that it has more than it has.
+        assert!(self.producer.free() <= capacity - self.queue.len() as u64);
+        assert!(self.consumer.available() + self.producer.unpublished() <= self.queue.len() as u64);
+        // What the reader may read, from where it thinks that it lies, is what was written.
+        for i in 0..self.consumer.available() as usize {
+            let at = (self.consumer.offset() + i) % capacity as usize;
+            assert_eq!(self.memory[at], self.queue[i]);
+        }
+    }
+}
+
+/// Visits every state; says how many there are.
+fn explore(capacity: u64, total: u64) -> usize {
+    let mut seen = HashSet::from([Ring::new(capacity).state()]);
+    let mut paths = VecDeque::from([Vec::new()]);
+    while let Some(path) = paths.pop_front() {
+        // A ring cannot be copied, so the way to the state is gone again for each step out of it.
+        for step in Ring::after(capacity, &path).steps(total) {
+            let mut ring = Ring::after(capacity, &path);
+            ring.step(step);
+            if seen.insert(ring.state()) {
+                let mut longer = path.clone();
+                longer.push(step);
+                paths.push_back(longer);
+            }
+        }
+    }
+    seen.len()
+}
+
+#[test]
+fn every_state_of_a_small_ring() {
+    for (capacity, total) in [(1, 16), (2, 16), (4, 16), (8, 18)] {
+        let start = std::time::Instant::now();
+        let states = explore(capacity, total);
+        println!(
+            "capacity {capacity}, {total} bytes: {states} states in {:.1?}",
+            start.elapsed()
+        );
+    }
+}
+
+/// A publication from `old` to `new` rings for every wanted index in between, and for no other.
+#[test]
+fn rings_when_the_wanted_index_is_crossed_and_only_then() {
+    const CAPACITY: u64 = 8;
+    for old in 0..=CAPACITY {
+        for new in old..=CAPACITY {
+            for wanted in 0..=2 * CAPACITY {
+                let crossed = old < wanted && wanted <= new;
+                let mut ring = Ring::after(CAPACITY, &[Step::Write(old), Step::Publish, Step::Write(new - old)]);
+                ring.right.wake_at_tail.0.store(wanted, Relaxed);
+                let writer = Headers {
+                    own: &ring.left,
+                    peer: &ring.right,
+                };
+                assert_eq!(
+                    ring.producer.publish(writer),
+                    crossed,
+                    "tail {old} to {new}, wanted {wanted}"
+                );
+
+                let full = [
+                    Step::Write(CAPACITY),
+                    Step::Publish,
+                    Step::ReaderLooks,
+                    Step::Consume(old),
+                ];
+                let mut ring = Ring::after(CAPACITY, &full);
+                ring.left.wake_at_head.0.store(wanted, Relaxed);
+                let reader = Headers {
+                    own: &ring.right,
+                    peer: &ring.left,
+                };
+                let rung = ring.consumer.consume(reader, new - old);
+                assert_eq!(rung, crossed, "head {old} to {new}, wanted {wanted}");
+            }
+        }
+    }
+}
+
+/// What each side arms for is the index at which it can go on, and not yet at the one before.
+#[test]
+fn arms_for_the_index_at_which_it_can_go_on() {
+    const CAPACITY: u64 = 8;
+    for written in 0..=CAPACITY {
+        let ring = Ring::after(CAPACITY, &[Step::Write(written), Step::Publish, Step::ReaderLooks]);
+        for want in 1..=CAPACITY {
+            if ring.consumer.available() < want {
+                assert_eq!(ring.consumer.wake_at(want), want);
+            }
+            if ring.producer.free() < want {
+                let head = ring.producer.wake_at(want);
+                assert_ne!(head, 0, "0 means awake");
+                assert_eq!(CAPACITY - (written - head), want);
+            }
+        }
+    }
+}
+
+/// A writer with some room gives way to a reader that waits for what is not published; one without room, or
+/// with enough, does not.
+#[test]
+fn a_writer_gives_way_to_a_starving_reader() {
+    const CAPACITY: u64 = 4;
+    for written in 0..=CAPACITY {
+        for wanted in 0..=2 * CAPACITY {
+            for want in 1..=CAPACITY {
+                let mut ring = Ring::after(CAPACITY, &[Step::Write(written), Step::Publish]);
+                ring.right.wake_at_tail.0.store(wanted, Relaxed);
+                let writer = Headers {
+                    own: &ring.left,
+                    peer: &ring.right,
+                };
+                let free = CAPACITY - written;
+                let expected = match free {
+                    _ if free >= want => Look::Ready,
+                    1.. if wanted > written => Look::Starving,
+                    _ => Look::Pending,
+                };
+                assert_eq!(ring.producer.look(writer, want, false).unwrap(), expected);
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What a control leaves out of the protocol. Each of these has at least one model that fails because of it.
+
+use super::mutant::Weakness;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flaw {
+    /// Nothing: the real code.
+    None,
+
+    // Orderings, left out of the real code by `Mutant`.
+    /// No fence between `tail` and the reader's wake word in `Producer::publish`.
+    PublishFence,
+    /// No fence between `head` and the writer's wake word in `Consumer::consume`.
+    ConsumeFence,
+    /// No fence between a wake word and the look at the peer in `arm`, of the reader.
+    ReaderArmFence,
+    /// The same, of the writer.
+    WriterArmFence,
+    /// No fence between `fin` or `stop` and the wake word in `armed`.
+    EndFence,
+    /// `tail` stored Relaxed.
+    TailRelease,
+    /// `tail` loaded without an acquire.
+    TailAcquire,
+    /// `head` stored Relaxed.
+    HeadRelease,
+    /// `head` loaded without an acquire.
+    HeadAcquire,
+    /// `fin` and `stop` exchanged Relaxed.
+    EndRelease,
+
+    // Orders and rules, which the halves of the models break by hand.
+    /// The writer stores `base` after the tail that needs it.
+    BaseAfterTail,
+    /// The reader loads `base` before `tail`.
+    BaseBeforeTail,
+    /// The writer rewinds although the reader has not consumed everything.
+    RewindUnread,
+    /// The reader loads `tail`, then `fin`.
+    FinAfterTail,
+    /// `fin` is loaded without an acquire.
+    FinAcquire,
+    /// The reader learns of the hang-up after it has loaded `fin`.
+    HangUpAfterFin,
+    /// The process hangs up, then stores `fin`.
+    HangUpBeforeFin,
+    /// `fin` and `stop` ring by the formula for indexes, `old < wanted <= new`.
+    EndByFormula,
+    /// `fin` and `stop` are stored, not exchanged.
+    EndOverwrites,
+    /// The code of an abort is stored after `fin`.
+    CodeAfterEnd,
+    /// A bell wakes who sleeps already, and keeps nothing for who is about to.
+    BellForgets,
+    /// A sleeper looks before it arms, not after.
+    LookBeforeArm,
+    /// A reader does not ring a writer that waits for room which it will not make.
+    NoNudge,
+    /// A writer does not make way for a reader that waits for more than there is.
+    NoStarvingRule,
+    /// A writer that sees a waiting reader does not look once more at what that one has consumed.
+    StarvingByOldHead,
+}
+
+impl Flaw {
+    fn weakness(self, here: &[(Flaw, Weakness)]) -> Weakness {
+        here.iter()
+            .find(|(flaw, _)| *flaw == self)
+            .map_or(Weakness::Nothing, |(_, weakness)| *weakness)
+    }
+
+    pub(super) fn in_publish(self) -> Weakness {
+        self.weakness(&[
+            (Flaw::PublishFence, Weakness::SeqCst),
+            (Flaw::TailRelease, Weakness::Release),
+        ])
+    }
+
+    pub(super) fn in_consume(self) -> Weakness {
+        self.weakness(&[
+            (Flaw::ConsumeFence, Weakness::SeqCst),
+            (Flaw::HeadRelease, Weakness::Release),
+        ])
+    }
+
+    pub(super) fn in_writer_refresh(self) -> Weakness {
+        self.weakness(&[(Flaw::HeadAcquire, Weakness::Acquire)])
+    }
+
+    pub(super) fn in_reader_refresh(self) -> Weakness {
+        self.weakness(&[(Flaw::TailAcquire, Weakness::Acquire)])
+    }
+
+    pub(super) fn in_writer_arm(self) -> Weakness {
+        self.weakness(&[(Flaw::WriterArmFence, Weakness::SeqCst)])
+    }
+
+    pub(super) fn in_reader_arm(self) -> Weakness {
+        self.weakness(&[(Flaw::ReaderArmFence, Weakness::SeqCst)])
+    }
+
+    pub(super) fn in_end(self) -> Weakness {
+        self.weakness(&[
+            (Flaw::EndFence, Weakness::SeqCst),
+            (Flaw::EndRelease, Weakness::Release),
+        ])
+    }
+}

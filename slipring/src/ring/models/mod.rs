@@ -1,0 +1,136 @@
+//! The ring and the waiting under loom: every interleaving, and every value that a load may return, of two
+//! processes (within a bound on pre-emptions).
+//!
+//! The code is the real one, instantiated with loom's atomics. [`world`] stands in for the memory and the
+//! bells, [`Writing`] and [`Reading`] for the halves, which copy and ring. The models themselves lie in
+//!
+//! * [`bytes`]: no byte is seen before it is published, nor overwritten before it is consumed;
+//! * [`rewind`]: nor when the ring starts anew under a reader;
+//! * [`sleeping`]: no wake-up is lost;
+//! * [`ending`]: nor at the end; all bytes come first, and the end that is told is the right one;
+//! * [`starving`]: two that wait for each other do not.
+//!
+//! Each model is run as it is ([`holds`]) and with each thing left out that it is there for ([`fails`],
+//! [`Flaw`]): an ordering that can be removed without a model noticing is either not needed or not checked.
+//!
+//! Not seen by loom, and left to reasoning and to the stress tests: loom makes fences no points to switch at,
+//! and does not know loads that are delayed behind later stores.
+//!
+//! `LOOM_MAX_PREEMPTIONS=5 cargo test --release models` looks deeper than the three that are the default here.
+
+mod asleep;
+mod bytes;
+mod ending;
+mod flaw;
+mod mutant;
+mod reading;
+mod rewind;
+mod sleeping;
+mod starving;
+mod world;
+mod writing;
+
+use asleep::Half;
+use flaw::Flaw;
+use mutant::Mutant;
+use reading::Reading;
+use std::cell::Cell;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::sync::Once;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+use world::{Who, World};
+use writing::Writing;
+
+/// The byte at a position of every stream here.
+fn byte_at(position: u64) -> u8 {
+    position as u8 + 1
+}
+
+fn builder() -> loom::model::Builder {
+    let mut builder = loom::model::Builder::new();
+    // Bugs of this kind need one or two; the bound keeps the number of interleavings polynomial.
+    builder.preemption_bound.get_or_insert(3);
+    builder
+}
+
+/// Runs a model as it is.
+fn holds(name: &str, model: fn(Flaw)) {
+    let count = Arc::new(AtomicU64::new(0));
+    let start = Instant::now();
+    let counted = Arc::clone(&count);
+    builder().check(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        model(Flaw::None);
+    });
+    let count = count.load(Ordering::Relaxed);
+    println!("{name}: {count} executions in {:.1?}", start.elapsed());
+}
+
+/// Runs a model with something left out, and sees to it that it fails with `why`.
+fn fails(model: fn(Flaw), flaw: Flaw, why: Why) {
+    quietly();
+    let start = Instant::now();
+    QUIET.set(true);
+    let outcome = panic::catch_unwind(AssertUnwindSafe(|| builder().check(move || model(flaw))));
+    QUIET.set(false);
+    let Err(panic) = outcome else {
+        panic!("{flaw:?}: nobody noticed");
+    };
+    let message = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or_default();
+    assert!(
+        message.contains(why.text()),
+        "{flaw:?}: expected {why:?}, not {message}"
+    );
+    println!("{flaw:?}: {why:?} after {:.1?}", start.elapsed());
+}
+
+/// How a control is expected to fail.
+#[derive(Debug, Clone, Copy)]
+enum Why {
+    /// Everybody sleeps.
+    Deadlock,
+    /// A byte is written while it is read.
+    Race,
+    /// A byte of another time or place is read.
+    WrongByte,
+    /// The wrong end is told, or at the wrong place.
+    WrongEnd,
+    /// A writer gives up for a reader that does not need it.
+    FalseAlarm,
+}
+
+impl Why {
+    fn text(self) -> &'static str {
+        match self {
+            Why::Deadlock => "deadlock",
+            Why::Race => "Causality violation",
+            Why::WrongByte => "a byte that was not written here",
+            Why::WrongEnd => "the end: ",
+            Why::FalseAlarm => "does not starve",
+        }
+    }
+}
+
+thread_local! {
+    /// This thread runs a control, whose panic is the expected outcome.
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Keeps the panics of controls out of the output of the tests.
+fn quietly() {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !QUIET.get() {
+                before(info);
+            }
+        }));
+    });
+}

@@ -1,0 +1,160 @@
+//! The writing half of the models: the real [`Producer`] between loom's bytes and bells.
+//!
+//! It does what `half::WriteHalf` does, less what a [`Flaw`] leaves out.
+
+use super::super::{Atomics, Header, Headers, Look, Producer, Word};
+use super::asleep::Half;
+use super::byte_at;
+use super::flaw::Flaw;
+use super::mutant::weakly;
+use super::world::{Bell, Who, World};
+use crate::wait;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+pub(super) struct Writing<A: Atomics> {
+    world: Arc<World<A>>,
+    who: Who,
+    pub(super) ring: Producer<A>,
+}
+
+impl<A: Atomics> Writing<A> {
+    pub(super) fn new(world: &Arc<World<A>>, who: Who) -> Writing<A> {
+        Writing {
+            ring: Producer::new(world.own(who).bytes.capacity()),
+            world: Arc::clone(world),
+            who,
+        }
+    }
+
+    /// Writes the next `n` bytes, which are free, without publishing them.
+    pub(super) fn put(&mut self, n: u64) {
+        let offset = self.ring.offset();
+        for i in 0..n {
+            let byte = byte_at(self.ring.position() + i);
+            self.world.own(self.who).bytes.write(offset + i as usize, byte);
+        }
+        self.ring.advance(n);
+    }
+
+    pub(super) fn publish(&mut self) {
+        let headers = self.world.headers(self.who);
+        if weakly(self.world.flaw.in_publish(), || self.ring.publish(headers)) {
+            self.world.peer(self.who).reader.ring();
+        }
+    }
+
+    pub(super) fn write(&mut self, n: u64) {
+        self.put(n);
+        self.publish();
+    }
+
+    /// Takes in what the reader has consumed. An honest reader never seems corrupt.
+    pub(super) fn refresh(&mut self) {
+        let headers = self.world.headers(self.who);
+        weakly(self.world.flaw.in_writer_refresh(), || self.ring.refresh(headers)).expect("an honest reader");
+    }
+
+    /// Rewinds if it may, then writes `n` bytes.
+    pub(super) fn rewind_and_write(&mut self, n: u64) {
+        let world = Arc::clone(&self.world);
+        let headers = world.headers(self.who);
+        let aside = Header::<A>::new;
+        match world.flaw {
+            Flaw::BaseAfterTail => {
+                // The new base goes to a header that nobody sees, and from there to the real one when it is too
+                // late.
+                let aside = aside(4096, self.ring.capacity());
+                aside.published.0.base.store(u64::MAX, Ordering::Relaxed);
+                self.rewind(Headers { own: &aside, ..headers });
+                self.write(n);
+                let base = aside.published.0.base.load(Ordering::Relaxed);
+                if base != u64::MAX {
+                    headers.own.published.0.base.store(base, Ordering::Relaxed);
+                }
+            }
+            Flaw::RewindUnread => {
+                // A peer that seems to have consumed everything.
+                let aside = aside(4096, self.ring.capacity());
+                aside.consumed.0.head.store(self.ring.position(), Ordering::Relaxed);
+                self.rewind(Headers {
+                    peer: &aside,
+                    ..headers
+                });
+                self.write(n);
+            }
+            _ => {
+                self.rewind(headers);
+                self.write(n);
+            }
+        }
+    }
+
+    fn rewind(&mut self, headers: Headers<'_, A>) {
+        weakly(self.world.flaw.in_writer_refresh(), || self.ring.rewind_now(headers)).expect("an honest reader");
+    }
+
+    /// [`Producer::look`] that takes the reader's wake word for newer than it may be.
+    fn look_once(&mut self, want: u64) -> Look {
+        self.refresh();
+        let published = self.ring.position() - self.ring.unpublished();
+        let peer = &self.world.peer(self.who).header;
+        let free = self.ring.free();
+        if free >= want {
+            Look::Ready
+        } else if free > 0 && peer.wake_at_tail.0.load(Ordering::Relaxed) > published {
+            Look::Starving
+        } else {
+            Look::Pending
+        }
+    }
+
+    /// Ends the writing; the first reason stays.
+    pub(super) fn end(&self, how: u32) {
+        self.world.end_writing(self.who, how);
+    }
+}
+
+impl<A: Atomics> Half for Writing<A> {
+    fn flaw(&self) -> Flaw {
+        self.world.flaw
+    }
+
+    fn bell(&self) -> &Bell {
+        &self.world.own(self.who).writer
+    }
+
+    fn known(&self) -> u64 {
+        self.ring.free()
+    }
+
+    fn arm(&mut self, want: u64) {
+        let wake = &self.world.own(self.who).header.wake_at_head.0;
+        weakly(self.world.flaw.in_writer_arm(), || {
+            wait::arm::<A>(wake, self.ring.wake_at(want))
+        });
+    }
+
+    fn disarm(&mut self) {
+        wait::disarm::<A>(&self.world.own(self.who).header.wake_at_head.0);
+    }
+
+    fn look(&mut self, want: u64) -> Look {
+        if self.world.flaw == Flaw::StarvingByOldHead {
+            return self.look_once(want);
+        }
+        let gone = self.world.peer(self.who).is_hung_up();
+        match self
+            .ring
+            .look(self.world.headers(self.who), want, gone)
+            .expect("an honest reader")
+        {
+            Look::Starving if self.world.flaw == Flaw::NoStarvingRule => Look::Pending,
+            look => look,
+        }
+    }
+
+    fn nudge(&mut self) {
+        // As in `WriteWait`: a starving reader is seen by `look`.
+    }
+}
