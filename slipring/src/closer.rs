@@ -5,8 +5,9 @@ use std::sync::{Arc, Weak};
 
 /// Ends a stream from any thread: blocked reads return `Ok(0)`, blocked writes `BrokenPipe`.
 ///
-/// After [`close`](Self::close) the peer sees what it would see if both halves were dropped: every byte written before, then the end of the stream. A closer
-/// does not keep the stream alive; on a stream that is gone it does nothing.
+/// After [`close`](Self::close) the peer sees what it would see if both halves were dropped: every byte written
+/// before, then the end of the stream. A closer does not keep the stream alive; on a stream that is gone it does
+/// nothing.
 ///
 /// # Examples
 ///

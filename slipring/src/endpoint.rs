@@ -99,8 +99,8 @@ impl Endpoint {
     /// Whether the link is known to have hung up.
     #[inline]
     pub(crate) fn is_gone(&self) -> bool {
-        // Acquire: pairs with the release in `look_at_link`, so that what the peer had stored before it went, and the thread that saw
-        // the hang-up could see, is seen by the other half too.
+        // Acquire: pairs with the release in `look_at_link`, so that what the peer had stored before it went, and the
+        // thread that saw the hang-up could see, is seen by the other half too.
         self.gone.load(Ordering::Acquire)
     }
 
@@ -141,7 +141,8 @@ impl Endpoint {
         }
     }
 
-    /// Ends both directions from this side, and whatever blocks in them. The first reason stays. `code` is an abort's.
+    /// Ends both directions from this side, and whatever blocks in them. The first reason stays. `code` is an
+    /// abort's.
     fn end(&self, how: u32, told: u32, code: u32) {
         // Release: orders nothing that the halves need (see `local`), but costs nothing here.
         if !self.birth.is_here() || !self.local.replace(local::OPEN, how, Ordering::Release) {
@@ -174,8 +175,8 @@ impl Endpoint {
 
 impl Drop for Endpoint {
     fn drop(&mut self) {
-        // A forked child that still holds the link would keep it open, so closing it is not enough; and the child itself must
-        // not end its parent's stream.
+        // A forked child that still holds the link would keep it open, so closing it is not enough; and the child
+        // itself must not end its parent's stream.
         if self.birth.is_here() {
             let _ = rustix::net::shutdown(&self.link, rustix::net::Shutdown::Both);
         }

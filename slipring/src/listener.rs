@@ -17,8 +17,9 @@ use std::time::{Duration, Instant};
 
 /// A bound name, at which other processes connect.
 ///
-/// Several threads may accept at a time. Clients shake hands side by side: one that says nothing delays nobody, and is let
-/// go after [`Options::handshake_timeout`]. A client that is refused never makes `accept` fail; see [`refused`](Self::refused).
+/// Several threads may accept at a time. Clients shake hands side by side: one that says nothing delays nobody, and
+/// is let go after [`Options::handshake_timeout`]. A client that is refused never makes `accept` fail; see
+/// [`refused`](Self::refused).
 ///
 /// Dropping it removes the name and refuses whoever is still in the backlog; streams that were accepted go on.
 ///
@@ -66,8 +67,8 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// [`Error::Stopped`] after [`Stopper::stop`]; [`Error::Os`] if this process runs out of descriptors or memory: the listener
-    /// stays usable.
+    /// [`Error::Stopped`] after [`Stopper::stop`]; [`Error::Os`] if this process runs out of descriptors or memory:
+    /// the listener stays usable.
     pub fn accept(&self) -> Result<Stream> {
         loop {
             if let Some(stream) = self.accept_until(None)? {
@@ -159,7 +160,8 @@ impl Listener {
     }
 }
 
-/// A descriptor that is readable while `accept` has something to do: for `poll`, with [`Listener::try_accept`] afterwards.
+/// A descriptor that is readable while `accept` has something to do: for `poll`, with [`Listener::try_accept`]
+/// afterwards.
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.acceptor.as_fd()

@@ -17,8 +17,9 @@ use std::time::{Duration, Instant};
 
 /// Which users may be at the other end.
 ///
-/// This process's own user and root are always allowed: they could do anything to this process anyway. Towards any other user borrowed views are copied through
-/// private memory and bells are of a kind that cannot block the ringer; that needs Linux 5.8. Both sides have to allow each other.
+/// This process's own user and root are always allowed: they could do anything to this process anyway. Towards any
+/// other user borrowed views are copied through private memory and bells are of a kind that cannot block the ringer;
+/// that needs Linux 5.8. Both sides have to allow each other.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Peers {
@@ -82,8 +83,8 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The defaults: 256 KiB, peers of up to 64 MiB, no protocol name, [`Spin::default`], five seconds for the handshake, no waiting for a
-    /// listener, peers of the same user.
+    /// The defaults: 256 KiB, peers of up to 64 MiB, no protocol name, [`Spin::default`], five seconds for the
+    /// handshake, no waiting for a listener, peers of the same user.
     pub fn new() -> Options {
         Options {
             capacity: 256 * 1024,
@@ -97,8 +98,8 @@ impl Options {
         }
     }
 
-    /// Size of the ring that this side writes into, in bytes: a power of two from one page to 1 GiB. The memory is allocated when
-    /// the stream is made.
+    /// Size of the ring that this side writes into, in bytes: a power of two from one page to 1 GiB. The memory is
+    /// allocated when the stream is made.
     ///
     /// Checked when it is used: [`Error::Capacity`].
     pub fn capacity(mut self, bytes: usize) -> Options {
@@ -106,14 +107,15 @@ impl Options {
         self
     }
 
-    /// The largest ring of a peer's that is accepted, in bytes. It is the peer's memory, but this side's address space.
+    /// The largest ring of a peer's that is accepted, in bytes. It is the peer's memory, but this side's address
+    /// space.
     pub fn max_peer_capacity(mut self, bytes: usize) -> Options {
         self.max_peer_capacity = bytes;
         self
     }
 
-    /// The application protocol, up to 64 bytes, such as `ticks/1`. Two sides that name different ones refuse each other
-    /// ([`Error::Protocol`]), so that crossed wires are found at once.
+    /// The application protocol, up to 64 bytes, such as `ticks/1`. Two sides that name different ones refuse each
+    /// other ([`Error::Protocol`]), so that crossed wires are found at once.
     pub fn protocol(mut self, name: impl Into<String>) -> Options {
         self.protocol = name.into();
         self
@@ -144,8 +146,8 @@ impl Options {
         self
     }
 
-    /// Copies bytes into private memory before they are lent by [`fill_buf`](std::io::BufRead::fill_buf) and the like, even if the peer is of the same user. For those who
-    /// do not trust a peer to leave published bytes alone.
+    /// Copies bytes into private memory before they are lent by [`fill_buf`](std::io::BufRead::fill_buf) and the
+    /// like, even if the peer is of the same user. For those who do not trust a peer to leave published bytes alone.
     pub fn copy_reads(mut self, yes: bool) -> Options {
         self.copy_reads = yes;
         self
@@ -198,8 +200,8 @@ impl Options {
 
     /// Connects to a name that a [`Listener`] is bound to.
     ///
-    /// Returns when the listener has *accepted* and the handshake is done; a Unix socket would return from the backlog. So a thread that
-    /// binds, connects and only then accepts waits for itself, until the timeout.
+    /// Returns when the listener has *accepted* and the handshake is done; a Unix socket would return from the
+    /// backlog. So a thread that binds, connects and only then accepts waits for itself, until the timeout.
     ///
     /// # Errors
     ///
@@ -216,12 +218,13 @@ impl Options {
 
     /// Meets one other process at a name, whoever comes first: both call this, and each gets its end of one stream.
     ///
-    /// The first one waits for the second ([`wait_for_listener`](Self::wait_for_listener)); a third is refused for as long as the first keeps its end.
+    /// The first one waits for the second ([`wait_for_listener`](Self::wait_for_listener)); a third is refused for as
+    /// long as the first keeps its end.
     ///
     /// # Errors
     ///
-    /// [`Error::RendezvousTaken`]; [`Error::NameInUse`] if a listener has the name; otherwise as [`bind`](Self::bind) and
-    /// [`connect`](Self::connect).
+    /// [`Error::RendezvousTaken`]; [`Error::NameInUse`] if a listener has the name; otherwise as [`bind`](Self::bind)
+    /// and [`connect`](Self::connect).
     pub fn rendezvous(&self, name: impl AsRef<OsStr>) -> Result<Stream> {
         check_options(self)?;
         let options = Arc::new(self.clone());
@@ -229,8 +232,8 @@ impl Options {
         Stream::new(&endpoint, &options)
     }
 
-    /// Makes a stream of any connected Unix stream socket: an inherited one, one from a socket-activated listener, one half of
-    /// [`UnixStream::pair`]. The process at the other end does the same.
+    /// Makes a stream of any connected Unix stream socket: an inherited one, one from a socket-activated listener,
+    /// one half of [`UnixStream::pair`]. The process at the other end does the same.
     ///
     /// What had been sent over the socket before must have been read.
     ///

@@ -13,14 +13,14 @@ use std::time::Duration;
 
 /// The reading half of a [`Stream`](crate::Stream): `Read` and `BufRead`, and what only shared memory can do.
 ///
-/// It is `Send` and can move to a thread of its own ([`Stream::into_split`](crate::Stream::into_split)). Dropping it tells the peer, whose writer
-/// then gets `BrokenPipe`; bytes that were not read are lost.
+/// It is `Send` and can move to a thread of its own ([`Stream::into_split`](crate::Stream::into_split)). Dropping it
+/// tells the peer, whose writer then gets `BrokenPipe`; bytes that were not read are lost.
 ///
 /// # Ends
 ///
-/// Every byte that the peer published comes first, whatever happened. Then: `Ok(0)` if the peer finished or dropped its
-/// writer, `ConnectionReset` if it died, `ConnectionAborted` if it aborted, `InvalidData` if its header made no sense. The end stays:
-/// each further read says the same. [`end`](Self::end) has the details.
+/// Every byte that the peer published comes first, whatever happened. Then: `Ok(0)` if the peer finished or dropped
+/// its writer, `ConnectionReset` if it died, `ConnectionAborted` if it aborted, `InvalidData` if its header made no
+/// sense. The end stays: each further read says the same. [`end`](Self::end) has the details.
 ///
 /// # Examples
 ///
@@ -104,12 +104,12 @@ impl Reader {
         self.half.try_take(buf)
     }
 
-    /// Blocks until at least `n` bytes can be read, and lends everything that is there as one slice, without consuming
-    /// it.
+    /// Blocks until at least `n` bytes can be read, and lends everything that is there as one slice, without
+    /// consuming it.
     ///
-    /// The slice is contiguous, wherever in the ring the bytes lie. It is the peer's memory itself, unless the peer is
-    /// another user or [`copy_reads`](crate::Options::copy_reads) asked for a copy; see "Trust" in the [crate documentation](crate). `n = 0` does not block
-    /// and may lend an empty slice.
+    /// The slice is contiguous, wherever in the ring the bytes lie. It is the peer's memory itself, unless the peer
+    /// is another user or [`copy_reads`](crate::Options::copy_reads) asked for a copy; see "Trust" in the [crate
+    /// documentation](crate). `n = 0` does not block and may lend an empty slice.
     ///
     /// # Errors
     ///
@@ -171,7 +171,8 @@ impl Reader {
         &self.half.endpoint().peer
     }
 
-    /// The size of the ring that this half reads from, in bytes: the most that [`fill_at_least`](Self::fill_at_least) can ask for.
+    /// The size of the ring that this half reads from, in bytes: the most that [`fill_at_least`](Self::fill_at_least)
+    /// can ask for.
     pub fn peer_capacity(&self) -> usize {
         self.half.capacity()
     }

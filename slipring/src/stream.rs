@@ -18,9 +18,10 @@ use std::time::Duration;
 ///
 /// # Closing a stream
 ///
-/// Dropping a stream, or both its halves, ends it in order: the peer reads every byte that was written, then gets `Ok(0)`; if it writes,
-/// `BrokenPipe`. Dropping one half ends one direction. A process that leaves without dropping its stream (`process::exit`, a signal, an abort) has *died*, and its peer gets
-/// `ConnectionReset` after the last byte; a socket would show an end of file. [`Writer::finish`] before leaving is the cure.
+/// Dropping a stream, or both its halves, ends it in order: the peer reads every byte that was written, then gets
+/// `Ok(0)`; if it writes, `BrokenPipe`. Dropping one half ends one direction. A process that leaves without dropping
+/// its stream (`process::exit`, a signal, an abort) has *died*, and its peer gets `ConnectionReset` after the last
+/// byte; a socket would show an end of file. [`Writer::finish`] before leaving is the cure.
 ///
 /// # Examples
 ///

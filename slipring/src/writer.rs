@@ -14,17 +14,17 @@ use std::time::Duration;
 
 /// The writing half of a [`Stream`](crate::Stream): `Write`, and what only shared memory can do.
 ///
-/// It is `Send` and can move to a thread of its own ([`Stream::into_split`](crate::Stream::into_split)). Dropping it finishes the direction: the peer
-/// reads to the end, then gets `Ok(0)`.
+/// It is `Send` and can move to a thread of its own ([`Stream::into_split`](crate::Stream::into_split)). Dropping it
+/// finishes the direction: the peer reads to the end, then gets `Ok(0)`.
 ///
-/// `write` blocks while the ring is full (back-pressure), writes what fits and publishes it before it returns;
-/// a write of any size flows through a ring of any size with `write_all`.
+/// `write` blocks while the ring is full (back-pressure), writes what fits and publishes it before it returns; a
+/// write of any size flows through a ring of any size with `write_all`.
 ///
 /// # Ends
 ///
-/// `BrokenPipe` if the peer's reader is gone, or its process, or this side has finished; `ConnectionAborted` if the peer aborted;
-/// `InvalidData` if its header made no sense. [`end`](Self::end) has the details. Bytes that were accepted may not have been read:
-/// [`wait_consumed`](Self::wait_consumed) tells.
+/// `BrokenPipe` if the peer's reader is gone, or its process, or this side has finished; `ConnectionAborted` if the
+/// peer aborted; `InvalidData` if its header made no sense. [`end`](Self::end) has the details. Bytes that were
+/// accepted may not have been read: [`wait_consumed`](Self::wait_consumed) tells.
 #[derive(Debug)]
 pub struct Writer {
     pub(crate) half: WriteHalf,
@@ -102,8 +102,9 @@ impl Writer {
     /// # Errors
     ///
     /// * `InvalidInput` at once if `n` is more than [`capacity`](Self::capacity): it could never fit.
-    /// * `Deadlock` if the peer's reader waits for more bytes than are in the ring while this waits for more room than there is: neither
-    ///   could ever go on. Write less at a time, or use a larger capacity than the two together.
+    /// * `Deadlock` if the peer's reader waits for more bytes than are in the ring while this waits for more room
+    ///   than there is: neither could ever go on. Write less at a time, or use a larger capacity than the two
+    ///   together.
     /// * `WouldBlock` after the timeout or in non-blocking mode.
     /// * Otherwise as [`Writer`] says.
     ///
@@ -170,8 +171,8 @@ impl Writer {
 
     /// Ends this direction in order: the peer reads every byte, then gets `Ok(0)`. The other direction goes on.
     ///
-    /// Does not block, and can be called again. Writing afterwards is `BrokenPipe`. Dropping the writer does the same; a process that leaves without either
-    /// (`process::exit`, a signal) has died, as far as its peer can see.
+    /// Does not block, and can be called again. Writing afterwards is `BrokenPipe`. Dropping the writer does the
+    /// same; a process that leaves without either (`process::exit`, a signal) has died, as far as its peer can see.
     ///
     /// # Errors
     ///
@@ -212,8 +213,8 @@ impl Writer {
 
     /// Ends the stream, both ways, with a code of the application's own.
     ///
-    /// The peer reads what was published before and then gets `ConnectionAborted`; its writer gets that at once. On this side
-    /// reads return `Ok(0)`, and writes `BrokenPipe`. Does not block.
+    /// The peer reads what was published before and then gets `ConnectionAborted`; its writer gets that at once. On
+    /// this side reads return `Ok(0)`, and writes `BrokenPipe`. Does not block.
     pub fn abort(&mut self, code: u32) {
         self.half.abort(code);
     }
@@ -228,7 +229,8 @@ impl Writer {
         &self.half.endpoint().peer
     }
 
-    /// The size of the ring that this half writes into, in bytes: the most that [`reserve`](Self::reserve) can ask for.
+    /// The size of the ring that this half writes into, in bytes: the most that [`reserve`](Self::reserve) can ask
+    /// for.
     pub fn capacity(&self) -> usize {
         self.half.capacity()
     }

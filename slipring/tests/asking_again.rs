@@ -1,4 +1,5 @@
-//! A reader that asks again and again instead of waiting gets what it asks for, although the writer would rather wait for more room.
+//! A reader that asks again and again instead of waiting gets what it asks for, although the writer would rather wait
+//! for more room.
 
 use slipring::{Options, Reader, Spin};
 use std::io::{BufRead, ErrorKind, Write};
@@ -21,7 +22,8 @@ fn fill(reader: &mut Reader, n: usize) {
     }
 }
 
-/// A full ring of which 1000 bytes are consumed, a writer blocked on half the ring, and a reader that needs 3500 bytes.
+/// A full ring of which 1000 bytes are consumed, a writer blocked on half the ring, and a reader that needs 3500
+/// bytes.
 fn starve(spin: Spin, how_to_ask: impl Fn(&mut Reader)) {
     let (mut left, right) = Options::new().capacity(CAPACITY).spin(spin).pair().unwrap();
     let (mut reader, _writer) = right.into_split();

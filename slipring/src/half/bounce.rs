@@ -1,4 +1,5 @@
-//! Private memory that borrowed views are copied through, where the peer is not trusted to leave published bytes alone.
+//! Private memory that borrowed views are copied through, where the peer is not trusted to leave published bytes
+//! alone.
 
 use crate::sys::memory::Inbox;
 

@@ -31,12 +31,12 @@ pub(crate) trait Waiting {
     /// Looks whether the peer is still there, as nobody else does for a half that does not sleep.
     fn look_at_link(&mut self);
 
-    /// The same, but no more than once in a tick of the coarse clock: for a half that is asked again and again without ever
-    /// sleeping.
+    /// The same, but no more than once in a tick of the coarse clock: for a half that is asked again and again
+    /// without ever sleeping.
     fn look_around(&mut self);
 
-    /// To be called when the wait is given up. A half that will ask again, without ever sleeping, has to be seen to wait by a peer
-    /// that waits for it.
+    /// To be called when the wait is given up. A half that will ask again, without ever sleeping, has to be seen to
+    /// wait by a peer that waits for it.
     fn give_up(&mut self) {}
 
     /// Counts a sleep in the header.

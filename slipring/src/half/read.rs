@@ -227,9 +227,10 @@ impl ReadHalf {
         let offset = self.ring.offset();
         match &mut self.bounce {
             Some(bounce) => bounce.view(&self.endpoint.inbox, offset, available, want),
-            // SAFETY: `available` bytes from `head` on have been published, and are consumed through `&mut self` only,
-            // so not while the view is borrowed from it; `self` keeps the endpoint, and so the inbox, alive. Without a bounce the peer is trusted
-            // not to rewrite published bytes: it is of this user, or root, and the options did not ask for copies.
+            // SAFETY: `available` bytes from `head` on have been published, and are consumed through `&mut self`
+            // only, so not while the view is borrowed from it; `self` keeps the endpoint, and so the inbox, alive.
+            // Without a bounce the peer is trusted not to rewrite published bytes: it is of this user, or root, and
+            // the options did not ask for copies.
             None => unsafe { self.endpoint.inbox.slice(offset, available) },
         }
     }
@@ -326,8 +327,9 @@ impl Waiting for ReadWait<'_> {
     }
 
     fn give_up(&mut self) {
-        // With nothing there, the writer has all the room it can want. With something, too little, it may wait for room that this
-        // reader does not make before it has more; it looks at the wake word to see that, so the word stays set.
+        // With nothing there, the writer has all the room it can want. With something, too little, it may wait for
+        // room that this reader does not make before it has more; it looks at the wake word to see that, so the word
+        // stays set.
         if self.half.available() > 0 {
             self.arm();
             self.half.waits_on = true;

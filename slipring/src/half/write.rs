@@ -108,8 +108,8 @@ impl WriteHalf {
         Ok(())
     }
 
-    /// A writer that never fills its ring never looks at the peer; so it does each time the coarse clock has ticked. After it has published, where
-    /// the time for it costs no latency; what it finds is the next write's to report.
+    /// A writer that never fills its ring never looks at the peer; so it does each time the coarse clock has ticked.
+    /// After it has published, where the time for it costs no latency; what it finds is the next write's to report.
     #[inline]
     fn look_around(&mut self) {
         let now = clock::coarse_millis();
@@ -195,8 +195,8 @@ impl WriteHalf {
         }
     }
 
-    /// How much room a writer waits for that has `len` bytes to write. Not for every byte: it is woken once half the ring is free, or
-    /// all that it has left fits. A reader that starves wakes it before.
+    /// How much room a writer waits for that has `len` bytes to write. Not for every byte: it is woken once half the
+    /// ring is free, or all that it has left fits. A reader that starves wakes it before.
     pub(crate) fn worth_waking(&self, len: usize) -> usize {
         len.min(self.capacity() / 2)
     }
@@ -311,8 +311,8 @@ impl WriteHalf {
     #[inline]
     pub(crate) fn grant(&mut self, len: usize) -> &mut [u8] {
         assert!(len <= self.free(), "more granted than was free");
-        // SAFETY: this half is the one writer of the outbox; the span is free; the slice borrows this half exclusively, and
-        // `self` keeps the outbox alive.
+        // SAFETY: this half is the one writer of the outbox; the span is free; the slice borrows this half
+        // exclusively, and `self` keeps the outbox alive.
         unsafe { self.endpoint.outbox.slice_mut(self.ring.offset(), len) }
     }
 

@@ -1,8 +1,8 @@
 //! Accepting: many handshakes at a time, so that a silent or slow client delays nobody.
 //!
-//! An epoll set, level-triggered, holds the listening socket, every client that is still shaking hands, a timer for the
-//! earliest deadline, and the stop signal. Whoever is in `accept` waits on it without holding a lock, so that several
-//! threads can; the work itself is done under the lock, one event at a time.
+//! An epoll set, level-triggered, holds the listening socket, every client that is still shaking hands, a timer for
+//! the earliest deadline, and the stop signal. Whoever is in `accept` waits on it without holding a lock, so that
+//! several threads can; the work itself is done under the lock, one event at a time.
 
 use super::binding::Binding;
 use super::handshake::{First, Handshake, Progress};
@@ -45,8 +45,8 @@ pub struct Stopper {
 }
 
 impl Stopper {
-    /// Ends blocked calls of `accept` and all later ones with [`Error::Stopped`]. Does not block; the name stays bound until
-    /// the listener is dropped.
+    /// Ends blocked calls of `accept` and all later ones with [`Error::Stopped`]. Does not block; the name stays
+    /// bound until the listener is dropped.
     pub fn stop(&self) {
         // Release: pairs with the acquire of whoever the bell wakes.
         self.stop.stopped.store(true, Ordering::Release);
@@ -75,8 +75,8 @@ pub(crate) struct Acceptor {
     binding: Binding,
 }
 
-/// The listening socket. Dropping it hangs up on whoever is in the backlog, which closing alone would not while a forked child
-/// has a copy; and a child that drops its copy changes nothing for its parent.
+/// The listening socket. Dropping it hangs up on whoever is in the backlog, which closing alone would not while a
+/// forked child has a copy; and a child that drops its copy changes nothing for its parent.
 #[derive(Debug)]
 struct Listening {
     fd: OwnedFd,

@@ -9,9 +9,9 @@
 //! Verdict: accepted                         ───────▶  the stream is there
 //! ```
 //!
-//! A side that refuses sends a `Verdict` with its reason instead. Both ends of an `upgrade` speak first; the messages are the
-//! same. Afterwards nothing is ever read from the socket again: it stays open so that the kernel can
-//! say when the other process is gone.
+//! A side that refuses sends a `Verdict` with its reason instead. Both ends of an `upgrade` speak first; the messages
+//! are the same. Afterwards nothing is ever read from the socket again: it stays open so that the kernel can say when
+//! the other process is gone.
 
 mod acceptor;
 mod binding;

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long to wait before looking again while the other side is between two steps of coming or going. Nothing is awaited
-/// by this that would be told otherwise: the steps are a few system calls of a process that runs.
+/// How long to wait before looking again while the other side is between two steps of coming or going. Nothing is
+/// awaited by this that would be told otherwise: the steps are a few system calls of a process that runs.
 const BETWEEN_STEPS: Duration = Duration::from_millis(2);
 
 /// Meets somebody at `name`, before `deadline` if there is one.

@@ -1,5 +1,6 @@
-//! What a peer sends is checked before it is used, in this order: versions, protocol, user; number of descriptors; seals, file system, size,
-//! allocation, my limit; then it is mapped and its preamble compared; and a bell has to be an eventfd.
+//! What a peer sends is checked before it is used, in this order: versions, protocol, user; number of descriptors;
+//! seals, file system, size, allocation, my limit; then it is mapped and its preamble compared; and a bell has to be
+//! an eventfd.
 
 use super::message::{Hello, MAX_PROTOCOL, Refusal, VERSIONS, printable};
 use crate::endpoint::Bells;
@@ -140,7 +141,8 @@ fn user(sender: Option<Credentials>, options: &Options) -> std::result::Result<P
 }
 
 fn inbox(fd: BorrowedFd<'_>, hello: &Hello, options: &Options) -> std::result::Result<Inbox, Refused> {
-    // First, because it calls into no file system that somebody else wrote; a pipe, a socket, an ordinary file end here.
+    // First, because it calls into no file system that somebody else wrote; a pipe, a socket, an ordinary file end
+    // here.
     let seals = fcntl_get_seals(fd).map_err(|_| Refused::bad("the memory cannot be sealed"))?;
     if !seals.contains(SEALS) {
         return Err(Refused::bad("the memory is not sealed"));
@@ -196,8 +198,8 @@ fn inbox(fd: BorrowedFd<'_>, hello: &Hello, options: &Options) -> std::result::R
     Ok(inbox)
 }
 
-/// A bell is an eventfd: asked of /proc before anything is done with it, since even adding a strange file to an epoll set calls
-/// into whoever implements it.
+/// A bell is an eventfd: asked of /proc before anything is done with it, since even adding a strange file to an epoll
+/// set calls into whoever implements it.
 fn eventfd(fd: BorrowedFd<'_>) -> std::result::Result<(), Refused> {
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
     match readlink(path, Vec::new()) {

@@ -116,8 +116,8 @@ impl<A: Atomics> Consumer<A> {
         self.tail = self.head;
     }
 
-    /// After arming: whether the peer's writer sleeps for room that I am not going to make. It has to be rung, so that
-    /// it publishes what fits.
+    /// After arming: whether the peer's writer sleeps for room that I am not going to make. It has to be rung, so
+    /// that it publishes what fits.
     #[inline]
     pub(crate) fn blocks_writer(&self, headers: Headers<'_, A>) -> bool {
         // Relaxed: ordered by the fence of arming; see `Producer::look`.

@@ -110,11 +110,11 @@ impl<A: Atomics> Producer<A> {
         if self.free() >= want {
             return Ok(Look::Ready);
         }
-        // A reader that waits for more than has been published comes before this writer's wish for more room.
-        // Once this half is armed, the fence of arming stands between its own wake word and this load, as the reader's stands
-        // between its wake word and its load of mine; so one of the two sees the other. Before, it is a hint that the next look repeats.
-        // Acquire (in `load_peer`): the reader gave back what it had read before it armed, with the fence of `consume` in between,
-        // so the head below is at least that one.
+        // A reader that waits for more than has been published comes before this writer's wish for more room. Once
+        // this half is armed, the fence of arming stands between its own wake word and this load, as the reader's
+        // stands between its wake word and its load of mine; so one of the two sees the other. Before, it is a hint
+        // that the next look repeats. Acquire (in `load_peer`): the reader gave back what it had read before it
+        // armed, with the fence of `consume` in between, so the head below is at least that one.
         let wake = load_peer::<A, _>(&headers.peer.wake_at_tail.0);
         if self.free() == 0 || wake <= self.published {
             return Ok(Look::Pending);

@@ -1,4 +1,5 @@
-//! Bells: what one half rings and the other sleeps on. An eventfd (eventfd(2)), watched edge-triggered, never drained.
+//! Bells: what one half rings and the other sleeps on. An eventfd (eventfd(2)), watched edge-triggered, never
+//! drained.
 
 use crate::error::{Error, Result};
 use rustix::event::{EventfdFlags, epoll, eventfd};
@@ -9,8 +10,9 @@ use std::io::IoSliceMut;
 /// How a bell is rung.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// By adding one. Fast; but whoever made the bell can fill its counter, clear `O_NONBLOCK` (a flag of the description that both
-    /// share) and so block the ringer for ever. Between processes of one user that is no new power.
+    /// By adding one. Fast; but whoever made the bell can fill its counter, clear `O_NONBLOCK` (a flag of the
+    /// description that both share) and so block the ringer for ever. Between processes of one user that is no new
+    /// power.
     Plain,
     /// By taking one from a semaphore that starts out at 2^62, with a read that does not block whatever the flags say
     /// (`RWF_NOWAIT` in preadv2(2)). The sleeper waits for "writable". About 0.5 µs dearer a ring; Linux 5.8.

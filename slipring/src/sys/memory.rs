@@ -5,8 +5,8 @@
 //! address  │ header │ ring ............ │ ring again ...... │
 //! ```
 //!
-//! The owner maps it writable and then seals it, so that nobody else ever can (memfd_create(2), `F_SEAL_FUTURE_WRITE` in fcntl(2));
-//! the peer maps it read-only. This file holds all raw-pointer access to ring memory.
+//! The owner maps it writable and then seals it, so that nobody else ever can (memfd_create(2), `F_SEAL_FUTURE_WRITE`
+//! in fcntl(2)); the peer maps it read-only. This file holds all raw-pointer access to ring memory.
 
 use crate::error::{Error, Result};
 use crate::ring::{Header, Std};
@@ -43,8 +43,8 @@ struct Mapping {
     capacity: usize,
 }
 
-// SAFETY: a mapping is plain memory that belongs to no thread; what may be done with it at the same time is the matter
-// of those who read and write through it.
+// SAFETY: a mapping is plain memory that belongs to no thread; what may be done with it at the same time is the
+// matter of those who read and write through it.
 unsafe impl Send for Mapping {}
 // SAFETY: as above; `&Mapping` gives out raw pointers and a header of atomics.
 unsafe impl Sync for Mapping {}
@@ -68,7 +68,8 @@ impl Mapping {
             capacity,
         };
         let fixed = MapFlags::SHARED | MapFlags::FIXED;
-        // SAFETY: replaces the first `header_len + capacity` bytes of the reservation made above, which nobody else knows.
+        // SAFETY: replaces the first `header_len + capacity` bytes of the reservation made above, which nobody else
+        // knows.
         unsafe { mmap(base, header_len + capacity, prot, fixed, fd, 0) }?;
         // SAFETY: `header_len + capacity` lies within the reservation.
         let mirror = unsafe { base.byte_add(header_len + capacity) };
@@ -85,10 +86,10 @@ impl Mapping {
     }
 
     fn header(&self) -> &Header<Std> {
-        // SAFETY: the mapping begins with a page that is at least as large as `Header`, page-aligned, and mapped for as long as
-        // `self` lives. All fields are atomics, for which any bytes are valid, and which may change under a shared reference. An inbox is
-        // mapped read-only: `Consumer` and `Producer` only ever do relaxed loads of at most 8 bytes there, which std
-        // allows.
+        // SAFETY: the mapping begins with a page that is at least as large as `Header`, page-aligned, and mapped for
+        // as long as `self` lives. All fields are atomics, for which any bytes are valid, and which may change under
+        // a shared reference. An inbox is mapped read-only: `Consumer` and `Producer` only ever do relaxed loads of
+        // at most 8 bytes there, which std allows.
         unsafe { self.base.cast::<Header<Std>>().as_ref() }
     }
 
@@ -118,7 +119,8 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    /// Makes, allocates, populates and seals an outbox. The descriptor is to be passed to the peer and can then be closed.
+    /// Makes, allocates, populates and seals an outbox. The descriptor is to be passed to the peer and can then be
+    /// closed.
     pub(crate) fn create(capacity: usize) -> Result<(Outbox, OwnedFd)> {
         let header_len = header_len();
         let fd = create_memfd().map_err(Error::os("creating shared memory (memfd_create)"))?;
@@ -178,8 +180,9 @@ impl Outbox {
     #[inline]
     pub(crate) unsafe fn slice_mut<'a>(&self, offset: usize, len: usize) -> &'a mut [u8] {
         let at = self.mapping.span(offset, len);
-        // SAFETY: mapped writable (`span`), initialised (the kernel zeroed it), written by this process alone (the seals), and by the
-        // caller's promise through this slice alone. The peer may look at it; a read there is no access here.
+        // SAFETY: mapped writable (`span`), initialised (the kernel zeroed it), written by this process alone (the
+        // seals), and by the caller's promise through this slice alone. The peer may look at it; a read there is no
+        // access here.
         unsafe { std::slice::from_raw_parts_mut(at, len) }
     }
 }
@@ -213,10 +216,11 @@ impl Inbox {
     #[inline]
     pub(crate) fn read(&self, offset: usize, to: &mut [u8]) {
         let from = self.mapping.span(offset, to.len());
-        // SAFETY: `span` has checked that the source is mapped; sealed against shrinking and fully allocated, it stays readable. `to` is this
-        // process's own and no part of it. An honest peer does not write these bytes until `head` gives them back; a
-        // dishonest one may, and then this copies an undefined mixture of old and new bytes, through raw pointers and into
-        // memory of my own, so that nobody ever holds a reference to what changes.
+        // SAFETY: `span` has checked that the source is mapped; sealed against shrinking and fully allocated, it
+        // stays readable. `to` is this process's own and no part of it. An honest peer does not write these bytes
+        // until `head` gives them back; a dishonest one may, and then this copies an undefined mixture of old and new
+        // bytes, through raw pointers and into memory of my own, so that nobody ever holds a reference to what
+        // changes.
         unsafe { ptr::copy_nonoverlapping(from, to.as_mut_ptr(), to.len()) };
     }
 
@@ -224,21 +228,21 @@ impl Inbox {
     ///
     /// # Safety
     ///
-    /// The span has been published and is not consumed during `'a`, which `self` outlives; and the peer is trusted not to rewrite
-    /// published bytes (the same user, who could as well attach a debugger).
+    /// The span has been published and is not consumed during `'a`, which `self` outlives; and the peer is trusted
+    /// not to rewrite published bytes (the same user, who could as well attach a debugger).
     #[inline]
     pub(crate) unsafe fn slice<'a>(&self, offset: usize, len: usize) -> &'a [u8] {
         let at = self.mapping.span(offset, len);
-        // SAFETY: mapped and readable (`span`, the seals), initialised (the kernel zeroed it); unchanged during `'a` by
-        // the caller's promise.
+        // SAFETY: mapped and readable (`span`, the seals), initialised (the kernel zeroed it); unchanged during `'a`
+        // by the caller's promise.
         unsafe { std::slice::from_raw_parts(at, len) }
     }
 }
 
 fn create_memfd() -> rustix::io::Result<OwnedFd> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    // A system may be set to refuse memory that could be made executable (sysctl vm.memfd_noexec=2); a kernel before 6.3 does not
-    // know the flag that says it will not be.
+    // A system may be set to refuse memory that could be made executable (sysctl vm.memfd_noexec=2); a kernel before
+    // 6.3 does not know the flag that says it will not be.
     match memfd_create("slipring", flags | MemfdFlags::NOEXEC_SEAL) {
         Err(Errno::INVAL) => memfd_create("slipring", flags),
         made => made,

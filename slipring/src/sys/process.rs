@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Knows the process that made it from a forked child of that process, without a system call.
 ///
-/// A word in a page that the kernel gives back zeroed to a forked child (`MADV_WIPEONFORK`, madvise(2), Linux 4.14) holds the
-/// pid of the process. `getpid` would cost more than a publication; `pthread_atfork` misses a raw `clone`.
+/// A word in a page that the kernel gives back zeroed to a forked child (`MADV_WIPEONFORK`, madvise(2), Linux 4.14)
+/// holds the pid of the process. `getpid` would cost more than a publication; `pthread_atfork` misses a raw `clone`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Birth {
     word: &'static AtomicU32,
@@ -55,15 +55,16 @@ fn wiped_on_fork() -> std::io::Result<&'static AtomicU32> {
     }?;
     // SAFETY: `page` is the mapping made above, `len` its length; wiping affects forked children only.
     unsafe { madvise(page, len, Advice::LinuxWipeOnFork) }?;
-    // SAFETY: the page is never unmapped, is aligned for any atomic, zeroed (0 is a valid AtomicU32), and only ever used
-    // through this type.
+    // SAFETY: the page is never unmapped, is aligned for any atomic, zeroed (0 is a valid AtomicU32), and only ever
+    // used through this type.
     Ok(unsafe { &*page.cast::<AtomicU32>() })
 }
 
 /// How many CPUs this process and its peer have between them.
 ///
-/// Two that are pinned to a core each have two, and one of them can spin while the other works; two that share a single core
-/// have one, and whoever spins there only keeps the other from working. Of a peer that cannot be seen nothing is assumed.
+/// Two that are pinned to a core each have two, and one of them can spin while the other works; two that share a
+/// single core have one, and whoever spins there only keeps the other from working. Of a peer that cannot be seen
+/// nothing is assumed.
 pub(crate) fn cpus_of_both(peer: Option<u32>) -> usize {
     let Ok(mut cpus) = sched_getaffinity(None) else {
         return 1;

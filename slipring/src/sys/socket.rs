@@ -56,14 +56,15 @@ pub(crate) struct Received {
     pub(crate) len: usize,
     pub(crate) fds: Vec<OwnedFd>,
     pub(crate) credentials: Option<Credentials>,
-    /// The kernel had more ancillary data than it could deliver: descriptors of mine have run out, or the peer sent nonsense.
+    /// The kernel had more ancillary data than it could deliver: descriptors of mine have run out, or the peer sent
+    /// nonsense.
     pub(crate) truncated: bool,
 }
 
 /// Receives without blocking. All descriptors that arrive are owned by the result, and closed with it.
 pub(crate) fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> rustix::io::Result<Received> {
-    // By libc rather than rustix: a sender that this pid namespace does not know has the pid 0, which rustix's type for a pid cannot
-    // hold.
+    // By libc rather than rustix: a sender that this pid namespace does not know has the pid 0, which rustix's type
+    // for a pid cannot hold.
     const SPACE: usize = {
         // SAFETY: arithmetic on constants.
         let rights = unsafe { libc::CMSG_SPACE((MAX_FDS * size_of::<RawFd>()) as u32) };
@@ -136,8 +137,8 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> rustix::io::R
     Ok(received)
 }
 
-/// The user that connected this socket, or called `listen` on its other end, or made the socket pair (`SO_PEERCRED`): a first hint,
-/// not who uses it now.
+/// The user that connected this socket, or called `listen` on its other end, or made the socket pair (`SO_PEERCRED`):
+/// a first hint, not who uses it now.
 pub(crate) fn made_by(socket: BorrowedFd<'_>) -> io::Result<u32> {
     let mut sender = libc::ucred { pid: 0, uid: 0, gid: 0 };
     let mut len = size_of::<libc::ucred>() as libc::socklen_t;

@@ -62,7 +62,8 @@ impl Listener {
             .map_err(Error::os("registering with the runtime"))
     }
 
-    /// Waits until a client has connected and completed the handshake. Clients shake hands side by side: one that says nothing delays nobody.
+    /// Waits until a client has connected and completed the handshake. Clients shake hands side by side: one that
+    /// says nothing delays nobody.
     ///
     /// # Errors
     ///

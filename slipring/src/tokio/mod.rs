@@ -1,8 +1,8 @@
 //! The same types for [tokio](https://docs.rs/tokio) (feature `tokio`).
 //!
-//! A stream waits on the runtime's own reactor: no helper thread, no timer, no future in a box. It costs three registrations: a bell a
-//! half, and the link. It works on current-thread and multi-thread runtimes (with I/O and time enabled), and its halves
-//! can be awaited by different tasks.
+//! A stream waits on the runtime's own reactor: no helper thread, no timer, no future in a box. It costs three
+//! registrations: a bell a half, and the link. It works on current-thread and multi-thread runtimes (with I/O and
+//! time enabled), and its halves can be awaited by different tasks.
 //!
 //! ```
 //! use slipring::tokio::{Listener, Stream};
@@ -31,8 +31,8 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! Everything must be called within a runtime, as with tokio's own sockets. [`Stream::from_blocking`] and [`Stream::into_blocking`] change between this and
-//! the blocking types without losing a byte.
+//! Everything must be called within a runtime, as with tokio's own sockets. [`Stream::from_blocking`] and
+//! [`Stream::into_blocking`] change between this and the blocking types without losing a byte.
 
 mod handshake;
 mod listener;

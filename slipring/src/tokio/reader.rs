@@ -20,8 +20,9 @@ use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 ///
 /// # Cancel safety
 ///
-/// Every method and the traits' futures are cancel safe in this sense: a future that is dropped before it resolves has consumed nothing. Those of
-/// [`tokio::io::AsyncReadExt`] that read several times (`read_exact`, `read_to_end`) keep what they have read so far in their buffer, as with any reader.
+/// Every method and the traits' futures are cancel safe in this sense: a future that is dropped before it resolves
+/// has consumed nothing. Those of [`tokio::io::AsyncReadExt`] that read several times (`read_exact`, `read_to_end`)
+/// keep what they have read so far in their buffer, as with any reader.
 #[derive(Debug)]
 pub struct Reader {
     half: ReadHalf,
@@ -93,7 +94,8 @@ impl Reader {
         self.half.try_take(buf)
     }
 
-    /// Waits until at least `n` bytes can be read, and lends everything that is there as one slice, without consuming it.
+    /// Waits until at least `n` bytes can be read, and lends everything that is there as one slice, without consuming
+    /// it.
     ///
     /// # Errors
     ///
@@ -149,8 +151,8 @@ impl Reader {
         self.half.capacity()
     }
 
-    /// How long a poll looks for news before it returns `Pending`; zero, the default, not at all. It holds up the worker's other tasks, so
-    /// a few microseconds are much.
+    /// How long a poll looks for news before it returns `Pending`; zero, the default, not at all. It holds up the
+    /// worker's other tasks, so a few microseconds are much.
     pub fn set_spin(&mut self, spin: Duration) {
         self.readiness.set_spin(spin);
     }

@@ -1,11 +1,13 @@
 //! How a half waits on a tokio runtime: its bell and the link are registered with the reactor, and nothing else.
 //!
-//! The reactor (epoll, edge-triggered) keeps for each registration one waker of readers and one of writers. A half has its bell for itself; the
-//! link is one registration of the whole endpoint, with the reader's waker in one slot and the writer's in the other, so that two tasks
-//! can wait at the same time. Two in one slot would hang: the second would take the place of the first.
+//! The reactor (epoll, edge-triggered) keeps for each registration one waker of readers and one of writers. A half
+//! has its bell for itself; the link is one registration of the whole endpoint, with the reader's waker in one slot
+//! and the writer's in the other, so that two tasks can wait at the same time. Two in one slot would hang: the second
+//! would take the place of the first.
 //!
-//! Waiting is the protocol of [`crate::wait`]: arm, look, nudge; then poll. If a poll says that something happened, its readiness is cleared and the half looks again;
-//! `Pending` is returned only after bell and link have both said that nothing has, and have taken the waker.
+//! Waiting is the protocol of [`crate::wait`]: arm, look, nudge; then poll. If a poll says that something happened,
+//! its readiness is cleared and the half looks again; `Pending` is returned only after bell and link have both said
+//! that nothing has, and have taken the waker.
 
 use crate::endpoint::Endpoint;
 use crate::half::Waiting;
@@ -73,7 +75,8 @@ impl Link {
     /// Registers with the reactor of the runtime that this is called in.
     pub(super) fn register(endpoint: &Arc<Endpoint>) -> io::Result<Link> {
         let link = OwnLink(Arc::clone(endpoint));
-        // SAFETY: `OwnLink` keeps the endpoint, and so the descriptor, open for as long as it is registered, and always returns the same.
+        // SAFETY: `OwnLink` keeps the endpoint, and so the descriptor, open for as long as it is registered, and
+        // always returns the same.
         let link = unsafe { AsyncFd::register_with_interest(link, Interest::READABLE | Interest::WRITABLE) }?;
         Ok(Link(Arc::new(link)))
     }
@@ -116,7 +119,8 @@ impl Readiness {
         self.spin = spin;
     }
 
-    /// Waits until `half` has news. Takes part in the cooperative budget: a stream that is always ready lets others run too.
+    /// Waits until `half` has news. Takes part in the cooperative budget: a stream that is always ready lets others
+    /// run too.
     pub(super) fn poll<W: Waiting>(&mut self, cx: &mut Context<'_>, half: &mut W) -> Poll<io::Result<W::News>> {
         let budget = ready!(coop::poll_proceed(cx));
         let outcome = match half.look() {
@@ -173,7 +177,8 @@ impl Readiness {
             if self.poll_bell(cx)?.is_ready() {
                 continue;
             }
-            // After the hang-up is known the link would be ready for ever; but then the look above has ended the wait.
+            // After the hang-up is known the link would be ready for ever; but then the look above has ended the
+            // wait.
             if self.poll_link(cx)?.is_ready() {
                 half.look_at_link();
                 continue;

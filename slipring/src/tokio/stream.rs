@@ -21,7 +21,8 @@ use std::time::Duration;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 
-/// A full-duplex byte stream to another process; the counterpart of [`crate::Stream`], and of [`tokio::net::UnixStream`].
+/// A full-duplex byte stream to another process; the counterpart of [`crate::Stream`], and of
+/// [`tokio::net::UnixStream`].
 ///
 /// Dropping it ends it in order. What an end looks like to either side is said at [`crate::Stream`].
 #[derive(Debug)]
@@ -66,7 +67,8 @@ impl Stream {
         Stream::connect_with(&Options::new(), name).await
     }
 
-    /// Connects to a name. Of the options' [`Spin`] only `UpTo` counts here: so long a poll looks before it is pending.
+    /// Connects to a name. Of the options' [`Spin`] only `UpTo` counts here: so long a poll looks before it is
+    /// pending.
     ///
     /// # Errors
     ///
@@ -199,7 +201,8 @@ impl Stream {
 
     /// Both halves, borrowed.
     ///
-    /// Where `tokio::io::AsyncBufReadExt` is in scope its method `split` comes first; write `Stream::split(&mut stream)` there.
+    /// Where `tokio::io::AsyncBufReadExt` is in scope its method `split` comes first; write `Stream::split(&mut
+    /// stream)` there.
     pub fn split(&mut self) -> (&mut Reader, &mut Writer) {
         (&mut self.reader, &mut self.writer)
     }

@@ -22,7 +22,8 @@ use tokio::task::coop;
 ///
 /// # Cancel safety
 ///
-/// A future of one write that is dropped before it resolves has written nothing. `write_all` may have written a part, as with any writer.
+/// A future of one write that is dropped before it resolves has written nothing. `write_all` may have written a part,
+/// as with any writer.
 #[derive(Debug)]
 pub struct Writer {
     half: WriteHalf,

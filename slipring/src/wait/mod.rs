@@ -19,56 +19,59 @@
 //!
 //! # Why no wake-up is lost
 //!
-//! *A publication.* Let W1 be the store that makes `tail >= wanted` for the first time, so `old < wanted <= new`.
-//! The two fences are ordered, one before the other. If R2 comes first, W3 sees R1, and W4 rings. If W2 comes
-//! first, R3 sees W1, and the reader does not sleep. Should W4 ring while the reader is between R3 and R4, the bell
-//! keeps it: an eventfd has no "nobody was waiting", and an edge that arrives before `epoll_wait` is reported
-//! by it. Without either fence both W3 and R3 may miss the other's store; the prototype of this hung in every
-//! run, and `ring::models` finds it in milliseconds.
+//! *A publication.* Let W1 be the store that makes `tail >= wanted` for the first time, so `old < wanted <= new`. The
+//! two fences are ordered, one before the other. If R2 comes first, W3 sees R1, and W4 rings. If W2 comes first, R3
+//! sees W1, and the reader does not sleep. Should W4 ring while the reader is between R3 and R4, the bell keeps it:
+//! an eventfd has no "nobody was waiting", and an edge that arrives before `epoll_wait` is reported by it. Without
+//! either fence both W3 and R3 may miss the other's store; the prototype of this hung in every run, and
+//! `ring::models` finds it in milliseconds.
 //!
 //! *An end.* `fin` and `stop` move no index, so the formula of W4 does not apply: whoever stores one of them does so
 //! in place of W1 and rings in W4 if the wake word is not 0. R3 looks at them too.
 //!
-//! *A death.* The kernel hangs up the link, which every sleeper watches, each with an epoll set of its own, so that each gets
-//! the edge. An edge is told once; so whoever sees it writes it down (`Endpoint::gone`) for both halves and for ever.
-//! A set that is made after the hang-up still reports it: adding a descriptor to a set checks its state.
+//! *A death.* The kernel hangs up the link, which every sleeper watches, each with an epoll set of its own, so that
+//! each gets the edge. An edge is told once; so whoever sees it writes it down (`Endpoint::gone`) for both halves and
+//! for ever. A set that is made after the hang-up still reports it: adding a descriptor to a set checks its state.
 //!
-//! *A bell is never drained.* Sleepers watch it edge-triggered: every ring is a new edge, reading it would
-//! cost a system call a wake-up and could take away a ring meant for the next sleep. What is left over from a ring that raced with
-//! a withdrawal ends the next sleep early. So a wake-up is a hint, and [`sleep`] looks and loops. What the ringer had stored is visible to whom it woke:
-//! the kernel's lock on the bell orders a ring before the end of the sleep that it ends.
+//! *A bell is never drained.* Sleepers watch it edge-triggered: every ring is a new edge, reading it would cost a
+//! system call a wake-up and could take away a ring meant for the next sleep. What is left over from a ring that
+//! raced with a withdrawal ends the next sleep early. So a wake-up is a hint, and [`sleep`] looks and loops. What the
+//! ringer had stored is visible to whom it woke: the kernel's lock on the bell orders a ring before the end of the
+//! sleep that it ends.
 //!
 //! # Why nobody deadlocks
 //!
-//! A blocked `write` asks for more room than one byte, so that it is not woken for each; a reader may ask for "at least n".
-//! Let the ring hold some bytes, fewer than the reader wants, and have some room, less than the writer
+//! A blocked `write` asks for more room than one byte, so that it is not woken for each; a reader may ask for "at
+//! least n". Let the ring hold some bytes, fewer than the reader wants, and have some room, less than the writer
 //! wants: both sleep, and neither moves an index. Hence the rule of the *starving reader*:
 //!
-//! * After arming (store, fence) a writer that has *some* room looks at the reader's wake word. If it is beyond `tail`, the reader
-//!   waits for bytes that nobody has published: the writer withdraws and publishes what fits. A `reserve`
-//!   or a `wait_consumed`, which cannot make do with less, ends in a typed error.
+//! * After arming (store, fence) a writer that has *some* room looks at the reader's wake word. If it is beyond
+//!   `tail`, the reader waits for bytes that nobody has published: the writer withdraws and publishes what fits. A
+//!   `reserve` or a `wait_consumed`, which cannot make do with less, ends in a typed error.
 //! * After arming a reader looks at the writer's wake word. If it is beyond `head`, the writer waits for room that
 //!   this reader is not going to make: the reader rings it once.
 //!
-//! Of two that arm at the same time, one sees the other, by the argument of the fences above; the second rule wakes a writer that
-//! slept before the reader came. Both are needed; the models show the deadlock with either one missing.
+//! Of two that arm at the same time, one sees the other, by the argument of the fences above; the second rule wakes a
+//! writer that slept before the reader came. Both are needed; the models show the deadlock with either one missing.
 //!
-//! A reader that has everything it asks for does not sleep; a ring is never both full and empty; and a
-//! half that waits on *another* stream or in user code is the user's cycle, as with sockets.
+//! A reader that has everything it asks for does not sleep; a ring is never both full and empty; and a half that
+//! waits on *another* stream or in user code is the user's cycle, as with sockets.
 //!
-//! A reader that does not wait but asks again and again (non-blocking, or with a timeout shorter than its spinning) leaves its wake word set
-//! when it gives up with something, but too little, in the ring; else neither rule would apply to it.
+//! A reader that does not wait but asks again and again (non-blocking, or with a timeout shorter than its spinning)
+//! leaves its wake word set when it gives up with something, but too little, in the ring; else neither rule would
+//! apply to it.
 //!
-//! A writer that sees the wake word of a waiting reader looks at `head` once more before it takes that reader to starve: the head it
-//! had may be older than the word.
+//! A writer that sees the wake word of a waiting reader looks at `head` once more before it takes that reader to
+//! starve: the head it had may be older than the word.
 //!
-//! Spinning changes nothing in this: a spinner that does not sleep is not armed and need not be rung. One that spins for
-//! ever (`Spin::Always`) arms after the first millisecond all the same, so that the rule of the starving reader can see it.
+//! Spinning changes nothing in this: a spinner that does not sleep is not armed and need not be rung. One that spins
+//! for ever (`Spin::Always`) arms after the first millisecond all the same, so that the rule of the starving reader
+//! can see it.
 //!
 //! # What remains
 //!
-//! A peer that saturates the counter of a bell (2^64 - 2 rings) loses edges: its own loss. A peer that is stopped (SIGSTOP, a
-//! debugger) is awake or armed as it was; nothing times out, and it is rung as ever. A process killed
+//! A peer that saturates the counter of a bell (2^64 - 2 rings) loses edges: its own loss. A peer that is stopped
+//! (SIGSTOP, a debugger) is awake or armed as it was; nothing times out, and it is rung as ever. A process killed
 //! while a forked child of it still holds the link is not seen as dead until the child goes.
 
 mod sleep;

@@ -29,8 +29,8 @@ pub(crate) fn armed<A: Atomics>(wake: &A::U64) -> bool {
     wake.load(Ordering::Relaxed) != 0
 }
 
-/// Stores how a direction ended, unless it has. Says whether this was the first end, and whether the half that owns `wake` has to
-/// be rung.
+/// Stores how a direction ended, unless it has. Says whether this was the first end, and whether the half that owns
+/// `wake` has to be rung.
 #[inline]
 pub(crate) fn end<A: Atomics>(word: &A::U32, how: u32, wake: &A::U64) -> (bool, bool) {
     // Release: an abort's code is visible to whoever sees the end, as is everything published before it.

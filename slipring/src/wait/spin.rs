@@ -1,9 +1,9 @@
 //! How long to look before sleeping.
 //!
-//! Spinning for about as long as a wake-up costs loses at most a factor of two against the best that could have been done
-//! (Karlin, Manasse, McGeoch, Owicki: "Competitive randomized algorithms for nonuniform problems", 1990). That
-//! bound still burns a core on a stream that is always late, so the adaptive spinner stops once recent waits
-//! were longer than it would spin, and tries again now and then, ever more rarely while that does not pay.
+//! Spinning for about as long as a wake-up costs loses at most a factor of two against the best that could have been
+//! done (Karlin, Manasse, McGeoch, Owicki: "Competitive randomized algorithms for nonuniform problems", 1990). That
+//! bound still burns a core on a stream that is always late, so the adaptive spinner stops once recent waits were
+//! longer than it would spin, and tries again now and then, ever more rarely while that does not pay.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -11,10 +11,11 @@ use std::time::Duration;
 /// How a blocked call looks for news before it sleeps.
 ///
 /// Spinning answers in about a hundred nanoseconds and costs a core while it lasts; sleeping costs nothing and
-/// answers after a wake-up by the kernel: 1 to 2 µs on a core that is busy with the peer, 15 to 70 µs on one that idles.
+/// answers after a wake-up by the kernel: 1 to 2 µs on a core that is busy with the peer, 15 to 70 µs on one that
+/// idles.
 ///
-/// Where both processes together have a single CPU (a machine, an affinity mask, a quota) nobody spins, whatever is chosen, except with
-/// [`Spin::Always`].
+/// Where both processes together have a single CPU (a machine, an affinity mask, a quota) nobody spins, whatever is
+/// chosen, except with [`Spin::Always`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spin {
     /// Sleeps at once. No CPU is spent on waiting.
@@ -43,7 +44,8 @@ impl Default for Spin {
 /// Waits in a row that a trial spins for.
 const TRIAL: u32 = 16;
 
-/// The fewest and the most waits between two trials, up to doubled by chance; the distance doubles while they do not pay.
+/// The fewest and the most waits between two trials, up to doubled by chance; the distance doubles while they do not
+/// pay.
 const TRIAL_EVERY: (u32, u32) = (16, 256);
 
 /// How many times longer than usual a trial spins: a peer that sleeps has to be woken by the kernel before it can
@@ -117,12 +119,13 @@ impl Spinner {
         matches!(self.spin, Spin::Adaptive { .. })
     }
 
-    /// Takes in how long a wait took that began by spinning. One that slept at once says nothing: it ends soon on a core that
-    /// both sides share, where spinning would only keep the other side from working.
+    /// Takes in how long a wait took that began by spinning. One that slept at once says nothing: it ends soon on a
+    /// core that both sides share, where spinning would only keep the other side from working.
     pub(crate) fn learn(&mut self, waited: Duration) {
         if let Spin::Adaptive { max } = self.spin {
             self.history = self.history << 1 | u8::from(waited <= max);
-            // A wait that not even patience could have spun through ends the trial: the stream is slow, not out of step.
+            // A wait that not even patience could have spun through ends the trial: the stream is slow, not out of
+            // step.
             self.trial_left = if waited <= max * TRIAL_PATIENCE {
                 self.trial_left.saturating_sub(1)
             } else {

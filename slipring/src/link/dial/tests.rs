@@ -1,0 +1,328 @@
+//! Tests of [`super`].
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::thread;
+
+use rustix::net::sockopt::socket_timeout;
+
+use super::super::binding::Binding;
+use super::super::directory::testing::{is_root, name, places, stale_socket};
+use super::*;
+
+const LONG: Duration = Duration::from_secs(20);
+
+fn me(uid: u32) -> bool {
+    uid == rustix::process::geteuid().as_raw()
+}
+
+fn soon() -> Instant {
+    Instant::now() + LONG
+}
+
+fn bind(places: &Places, text: &str) -> (Binding, UnixListener) {
+    let (binding, listener) = Binding::new_in(places, &name(text), 0o600, 16).unwrap();
+    (binding, UnixListener::from(listener))
+}
+
+/// Waits for the name without a limit, while `act` makes it come.
+fn waiting_while(places: &Places, name: &Name, act: impl FnOnce() -> (Binding, OwnedFd)) {
+    thread::scope(|scope| {
+        let dialler = scope.spawn(|| dial_waiting_in(places, name, None, LONG, &me));
+        let _bound = act();
+        dialler.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn connects_and_leaves_a_blocking_socket_without_a_time_limit() {
+    let temporary = tempfile::tempdir().unwrap();
+    let places = places(temporary.path());
+    let (binding, listener) = bind(&places, "clock");
+    let socket = dial_in(&places, &name(r"Local\clock"), soon(), &me).unwrap();
+    assert_eq!(socket_timeout(&socket, Timeout::Send).unwrap(), None);
+    assert!(!rustix::fs::fcntl_getfl(&socket).unwrap().contains(OFlags::NONBLOCK));
+    assert!(
+        rustix::io::fcntl_getfd(&socket)
+            .unwrap()
+            .contains(rustix::io::FdFlags::CLOEXEC)
+    );
+    listener.accept().unwrap();
+    let peer = UnixStream::from(socket).peer_addr().unwrap();
+    assert_eq!(peer.as_pathname(), Some(binding.path()));
+}
+
+#[test]
+fn finds_a_name_in_any_of_the_directories() {
+    let temporary = tempfile::tempdir().unwrap();
+    let all = places(temporary.path());
+    // The listener runs without XDG_RUNTIME_DIR.
+    let _bound = bind(
+        &Places {
+            xdg: None,
+            ..all.clone()
+        },
+        "clock",
+    );
+    dial_in(&all, &name("clock"), soon(), &me).unwrap();
+}
+
+#[test]
+fn a_name_that_is_not_bound_lists_what_was_tried() {
+    let temporary = tempfile::tempdir().unwrap();
+    let places = places(temporary.path());
+    let result = dial_in(&places, &name("clock"), soon(), &me);
+    let Err(Error::NotBound {
+        name, tried, waited, ..
+    }) = result
+    else {
+        panic!("{result:?}")
+    };
+    assert_eq!((name.as_str(), waited), ("Local/clock", Duration::ZERO));
+    assert_eq!(tried.len(), 3);
+    assert_eq!(tried[0], places.xdg.unwrap().join("slipring/clock.sock"));
+}
+
+#[test]
+fn a_stale_socket_is_not_bound_and_said_to_be_stale() {
+    let temporary = tempfile::tempdir().unwrap();
+    let places = places(temporary.path());
+    let path = places
+        .for_binding(crate::name::Scope::Local)
+        .unwrap()
+        .join("clock.sock");
+    stale_socket(&path);
+    let error = dial_in(&places, &name("clock"), soon(), &me).unwrap_err();
+    let Error::NotBound { passed_over, .. } = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(passed_over[0].0, path);
+    assert!(error.to_string().contains("stale"), "{error}");
+    assert_eq!(io::Error::from(error).kind(), io::ErrorKind::NotFound);
+}
+
+#[test]
+fn an_unsafe_directory_is_reported_and_not_used() {
+    let temporary = tempfile::tempdir().unwrap();
+    let places = places(temporary.path());
+    let (binding, listener) = bind(&places, "clock");
+    let directory = binding.path().parent().unwrap();
+    fs::set_permissions(directory, Permissions::from_mode(0o755)).unwrap();
+    let error = dial_in(&places, &name("clock"), soon(), &me).unwrap_err();
+    assert!(matches!(error, Error::NotBound { .. }), "{error:?}");
+    assert!(error.to_string().contains("0755"), "{error}");
+    assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+}
+
+#[test]
+fn the_owner_of_the_socket_must_be_trusted() {
+    let temporary = tempfile::tempdir().unwrap();
+    let places = places(temporary.path());
+    let (binding, listener) = bind(&places, "clock");
+    let nobody = |_| false;
+    let result = dial_in(&places, &name("clock"), soon(), &nobody);
+    assert!(
+        matches!(result, Err(Error::UntrustedPeer { uid, .. }) if me(uid)),
+        "{result:?}"
+    );
+    if is_root() {
+        chown(binding.path(), Some(12345), None).unwrap();
+        let result = dial_in(&places, &name("clock"), soon(), &me);
+        assert!(
+            matches!(result, Err(Error::UntrustedPeer { uid: 12345, .. })),
+            "{result:?}"
+        );
+        dial_in(&places, &name("clock"), soon(), &|uid| uid == 12345).unwrap();
+        listener.accept().unwrap();
+    }
+    assert_eq!(
+        listener.accept().unwrap_err().kind(),
+        io::ErrorKind::WouldBlock,
+        "nobody had connected"
+    );
+}
+
+#[test]
+fn links_are_followed_in_paths_only() {
+    let temporary = tempfile::tempdir().unwrap();
+    let places = places(temporary.path());
+    let (binding, _listener) = bind(&places, "clock");
+    symlink(binding.path(), binding.path().with_file_name("link.sock")).unwrap();
+    let error = dial_in(&places, &name("link"), soon(), &me).unwrap_err();
+    assert!(
+        error.to_string().contains("it is a symbolic link, not a socket"),
+        "{error}"
+    );
+
+    let link = temporary.path().join("link");
+    symlink(binding.path(), &link).unwrap();
+    dial_in(&places, &name(&link), soon(), &me).unwrap();
+}
+
+#[test]
+fn what_is_no_stream_socket_is_told_apart() {
+    let temporary = tempfile::tempdir().unwrap();
+    let places = places(temporary.path());
+    let path = temporary.path().join("x");
+    fs::write(&path, "").unwrap();
+    let error = dial_in(&places, &name(&path), soon(), &me).unwrap_err();
+    assert!(error.to_string().contains("a regular file, not a socket"), "{error}");
+    fs::remove_file(&path).unwrap();
+    let _datagrams = UnixDatagram::bind(&path).unwrap();
+    assert!(matches!(
+        dial_in(&places, &name(&path), soon(), &me),
+        Err(Error::NotSlipring)
+    ));
+}
+
+#[test]
+fn a_full_backlog_ends_at_the_deadline() {
+    let temporary = tempfile::tempdir().unwrap();
+    let places = places(temporary.path());
+    let name = name("clock");
+    let (_binding, listener) = Binding::new_in(&places, &name, 0o600, 1).unwrap();
+    let listener = UnixListener::from(listener);
+    let limit = Duration::from_millis(100);
+    let mut waiting = Vec::new();
+    let (error, took) = loop {
+        let started = Instant::now();
+        match dial_in(&places, &name, started + limit, &me) {
+            Ok(socket) => waiting.push(socket),
+            Err(error) => break (error, started.elapsed()),
+        }
+    };
+    assert!(!waiting.is_empty() && waiting.len() < 10, "{}", waiting.len());
+    assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
+    assert!(error.to_string().contains("backlog is full"), "{error}");
+    // The kernel counts in ticks of up to 10 ms.
+    assert!(took >= limit - Duration::from_millis(10), "{took:?}");
+
+    // Somebody is accepted, and the next goes through, deadline or not.
+    thread::scope(|scope| {
+        let dialler = scope.spawn(|| dial_in(&places, &name, soon(), &me));
+        listener.accept().unwrap();
+        dialler.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn a_listener_that_goes_while_somebody_is_in_line_is_no_hang() {
+    let temporary = tempfile::tempdir().unwrap();
+    let places = places(temporary.path());
+    let name = name("clock");
+    let (binding, listener) = Binding::new_in(&places, &name, 0o600, 0).unwrap();
+    let _first = dial_in(&places, &name, soon(), &me).unwrap();
+    thread::scope(|scope| {
+        let dialler = scope.spawn(|| dial_in(&places, &name, soon(), &me));
+        // Shut first: another test's child may have a copy for a moment.
+        rustix::net::shutdown(&listener, rustix::net::Shutdown::Both).unwrap();
+        drop((listener, binding));
+        let result = dialler.join().unwrap();
+        assert!(matches!(result, Err(Error::NotBound { .. })), "{result:?}");
+    });
+}
+
+#[test]
+fn waits_until_the_name_is_bound() {
+    let temporary = tempfile::tempdir().unwrap();
+    let places = places(temporary.path());
+    places.for_binding(crate::name::Scope::Local).unwrap();
+    let name = name("clock");
+    waiting_while(&places, &name, || {
+        thread::sleep(Duration::from_millis(50));
+        Binding::new_in(&places, &name, 0o600, 16).unwrap()
+    });
+}
+
+#[test]
+fn waits_for_a_directory_that_does_not_exist_yet() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut places = places(temporary.path());
+    let clock = name("clock");
+    waiting_while(&places, &clock, || {
+        thread::sleep(Duration::from_millis(50));
+        Binding::new_in(&places, &clock, 0o600, 16).unwrap()
+    });
+
+    // Not even its parents: logind makes /run/user/UID when the user comes.
+    places.xdg = None;
+    let user = places.run.join("user").join(places.uid.to_string());
+    waiting_while(&places, &clock, || {
+        thread::sleep(Duration::from_millis(20));
+        fs::create_dir(user.parent().unwrap()).unwrap();
+        thread::sleep(Duration::from_millis(20));
+        fs::create_dir(&user).unwrap();
+        Binding::new_in(&places, &clock, 0o600, 16).unwrap()
+    });
+
+    let path = temporary.path().join("a/b/c/socket");
+    waiting_while(&places, &name(&path), || {
+        thread::sleep(Duration::from_millis(20));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        Binding::new_in(&places, &name(&path), 0o600, 16).unwrap()
+    });
+}
+
+#[test]
+fn waits_past_a_stale_socket_and_an_unsafe_directory() {
+    let temporary = tempfile::tempdir().unwrap();
+    let places = places(temporary.path());
+    let clock = name("clock");
+    let directory = places.for_binding(crate::name::Scope::Local).unwrap();
+    stale_socket(&directory.join("clock.sock"));
+    fs::set_permissions(&directory, Permissions::from_mode(0o755)).unwrap();
+    waiting_while(&places, &clock, || {
+        thread::sleep(Duration::from_millis(20));
+        fs::set_permissions(&directory, Permissions::from_mode(0o700)).unwrap();
+        thread::sleep(Duration::from_millis(20));
+        Binding::new_in(&places, &clock, 0o600, 16).unwrap()
+    });
+}
+
+#[test]
+fn no_creation_is_missed_at_any_moment() {
+    for round in 0..100 {
+        let temporary = tempfile::tempdir().unwrap();
+        let places = places(temporary.path());
+        let name = name("clock");
+        waiting_while(&places, &name, || {
+            thread::sleep(Duration::from_micros(10 * round));
+            Binding::new_in(&places, &name, 0o600, 16).unwrap()
+        });
+    }
+}
+
+#[test]
+fn a_socket_that_does_not_listen_yet_is_tried_again() {
+    let temporary = tempfile::tempdir().unwrap();
+    let places = places(temporary.path());
+    let path = temporary.path().join("x");
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+    rustix::net::bind(&socket, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+    thread::scope(|scope| {
+        let dialler = scope.spawn(|| dial_waiting_in(&places, &name(&path), None, LONG, &me));
+        thread::sleep(Duration::from_millis(20));
+        // No event comes of this.
+        rustix::net::listen(&socket, 1).unwrap();
+        dialler.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn waiting_ends_and_says_how_long_it_was() {
+    let temporary = tempfile::tempdir().unwrap();
+    let places = places(temporary.path());
+    let wait = Duration::from_millis(30);
+    let path = temporary.path().join("stale");
+    stale_socket(&path);
+    for text in [Path::new("clock"), &path] {
+        let until = Some(Instant::now() + wait);
+        let result = dial_waiting_in(&places, &name(text), until, LONG, &me);
+        let Err(Error::NotBound { waited, tried, .. }) = result else {
+            panic!("{result:?}")
+        };
+        assert!(waited >= wait && !tried.is_empty(), "{waited:?}");
+    }
+}

@@ -1,0 +1,226 @@
+//! Tests of [`super`].
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, chown, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::thread;
+
+use super::super::directory::testing::{is_root, name};
+use super::*;
+
+fn lock_file() -> (tempfile::TempDir, PathBuf) {
+    let temporary = tempfile::tempdir().unwrap();
+    let path = temporary.path().join("x.lock");
+    (temporary, path)
+}
+
+fn acquire(path: &Path) -> Result<Lock> {
+    Lock::acquire(path, &name("x"), rustix::process::geteuid().as_raw())
+}
+
+#[test]
+fn is_held_by_one_says_by_whom_and_is_free_afterwards() {
+    let (_temporary, path) = lock_file();
+    assert_eq!(lock_state(&path), LockState::Free);
+    let lock = acquire(&path).unwrap();
+    let me = std::process::id();
+    assert_eq!(fs::read_to_string(&path).unwrap(), format!("{me}\n"));
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o644);
+    assert_eq!(
+        lock_state(&path),
+        LockState::Held {
+            pid: Some(me),
+            paired: false
+        }
+    );
+    let second = acquire(&path);
+    assert!(
+        matches!(second, Err(Error::NameInUse { pid: Some(pid), .. }) if pid == me),
+        "{second:?}"
+    );
+
+    lock.mark_paired().unwrap();
+    assert_eq!(
+        lock_state(&path),
+        LockState::Held {
+            pid: Some(me),
+            paired: true
+        }
+    );
+    drop(lock);
+    assert_eq!(lock_state(&path), LockState::Free);
+    assert!(!path.exists());
+    let again = acquire(&path).unwrap();
+    assert_eq!(
+        lock_state(&path),
+        LockState::Held {
+            pid: Some(me),
+            paired: false
+        }
+    );
+    drop(again);
+    assert_eq!(lock_state(&path), LockState::Free);
+}
+
+#[test]
+fn what_a_killed_holder_wrote_is_not_said_of_the_next() {
+    let (_temporary, path) = lock_file();
+    // No process has a number this high (the kernel's own limit is 2^22).
+    fs::write(&path, "2147483000\npaired\n").unwrap();
+    let held = fs::File::open(&path).unwrap();
+    held.try_lock().unwrap();
+    thread::scope(|scope| {
+        let look = scope.spawn(|| lock_state(&path));
+        fs::write(&path, format!("{}\n", std::process::id())).unwrap();
+        let pid = Some(std::process::id());
+        assert_eq!(look.join().unwrap(), LockState::Held { pid, paired: false });
+    });
+    // But if that is all that ever comes, it was written where the numbers are others.
+    fs::write(&path, "2147483000\npaired\n").unwrap();
+    assert_eq!(
+        lock_state(&path),
+        LockState::Held {
+            pid: None,
+            paired: true
+        }
+    );
+}
+
+#[test]
+fn a_descriptor_that_a_forked_child_still_has_does_not_keep_it() {
+    let (_temporary, path) = lock_file();
+    let lock = acquire(&path).unwrap();
+    let _in_the_child = lock.file.try_clone().unwrap();
+    drop(lock);
+    acquire(&path).unwrap();
+}
+
+#[test]
+fn dropped_in_a_forked_child_it_stays_the_parents() {
+    let (_temporary, path) = lock_file();
+    let mut lock = acquire(&path).unwrap();
+    let _in_the_parent = lock.file.try_clone().unwrap();
+    // Forking needs unsafe code; to the lock it looks the same if another process took it.
+    lock.maker = Pid::INIT;
+    drop(lock);
+    let pid = Some(std::process::id());
+    let held = LockState::Held { pid, paired: false };
+    assert_eq!(lock_state(&path), held);
+}
+
+#[test]
+fn a_look_is_not_taken_for_a_holder() {
+    let (_temporary, path) = lock_file();
+    // What a killed holder leaves.
+    fs::write(&path, "1\n").unwrap();
+    let look = fs::File::open(&path).unwrap();
+    look.try_lock_shared().unwrap();
+    thread::scope(|scope| {
+        let taken = scope.spawn(|| acquire(&path));
+        thread::sleep(Duration::from_millis(5));
+        look.unlock().unwrap();
+        taken.join().unwrap().unwrap();
+    });
+    fs::write(&path, "1\n").unwrap();
+    let look = fs::File::open(&path).unwrap();
+    // A look that does not end is given up on, and nothing hangs.
+    look.try_lock_shared().unwrap();
+    assert!(matches!(acquire(&path), Err(Error::NameInUse { pid: None, .. })));
+    assert_eq!(lock_state(&path), LockState::Free);
+}
+
+#[test]
+fn looks_and_takers_at_once_end_with_one_holder() {
+    let (_temporary, path) = lock_file();
+    for _ in 0..20 {
+        thread::scope(|scope| {
+            let takers: Vec<_> = (0..4).map(|_| scope.spawn(|| acquire(&path))).collect();
+            for _ in 0..20 {
+                lock_state(&path);
+            }
+            let results: Vec<_> = takers.into_iter().map(|taker| taker.join().unwrap()).collect();
+            assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
+        });
+    }
+}
+
+#[test]
+fn takers_that_race_with_a_holder_who_leaves_end_with_one_holder() {
+    let (_temporary, path) = lock_file();
+    for _ in 0..200 {
+        let leaving = acquire(&path).unwrap();
+        thread::scope(|scope| {
+            let takers: Vec<_> = (0..3)
+                .map(|_| {
+                    scope.spawn(|| {
+                        loop {
+                            match acquire(&path) {
+                                Err(Error::NameInUse { pid: Some(_), .. }) if !path.exists() => {}
+                                outcome => return outcome,
+                            }
+                        }
+                    })
+                })
+                .collect();
+            drop(leaving);
+            let results: Vec<_> = takers.into_iter().map(|taker| taker.join().unwrap()).collect();
+            let holders = results.iter().filter(|result| result.is_ok()).count();
+            assert!(holders <= 1, "{results:?}");
+            if holders == 1 {
+                assert!(matches!(lock_state(&path), LockState::Held { .. }));
+            }
+        });
+    }
+}
+
+#[test]
+fn a_file_that_is_none_of_ours_is_not_touched() {
+    let (temporary, path) = lock_file();
+    for contents in ["version = 4\n", "12", "12\n\n", "+1\n", "\n", "-1\npaired\n"] {
+        fs::write(&path, contents).unwrap();
+        let error = acquire(&path).unwrap_err();
+        assert!(error.to_string().contains("not slipring's"), "{contents:?}: {error}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), contents);
+    }
+    for contents in ["", "1\n", "4294967295\npaired\n"] {
+        fs::write(&path, contents).unwrap();
+        acquire(&path).unwrap();
+    }
+    fs::write(&path, "").unwrap();
+    fs::hard_link(&path, temporary.path().join("other")).unwrap();
+    assert!(acquire(&path).unwrap_err().to_string().contains("second name"));
+    fs::remove_file(&path).unwrap();
+    symlink(temporary.path().join("other"), &path).unwrap();
+    assert!(acquire(&path).unwrap_err().to_string().contains("symbolic link"));
+    assert!(matches!(lock_state(&path), LockState::Unreadable(_)));
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    assert!(acquire(&path).unwrap_err().to_string().contains("a directory"));
+    fs::remove_dir(&path).unwrap();
+    let _socket = UnixListener::bind(&path).unwrap();
+    assert!(acquire(&path).unwrap_err().to_string().contains("a socket"));
+}
+
+#[test]
+fn a_fifo_does_not_make_anybody_hang() {
+    let (_temporary, path) = lock_file();
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, Mode::RUSR | Mode::WUSR).unwrap();
+    assert_eq!(
+        lock_state(&path),
+        LockState::Unreadable("the lock file is a FIFO".into())
+    );
+    assert!(acquire(&path).unwrap_err().to_string().contains("FIFO"));
+}
+
+#[test]
+fn a_lock_file_of_another_user_is_refused() {
+    let (_temporary, path) = lock_file();
+    fs::write(&path, "").unwrap();
+    if !is_root() {
+        return;
+    }
+    chown(&path, Some(12345), None).unwrap();
+    let error = acquire(&path).unwrap_err();
+    assert!(error.to_string().contains("belongs to user 12345"), "{error}");
+}
