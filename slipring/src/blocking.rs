@@ -2,7 +2,6 @@
 
 use crate::endpoint::Endpoint;
 use crate::half::Waiting;
-use crate::sys::bell::Bell;
 use crate::sys::process;
 use crate::sys::watch::{Event, Watch};
 use crate::wait::{self, Sleeper, Slept, Spin, Spinner};
@@ -30,16 +29,16 @@ pub(crate) struct Blocking {
 }
 
 impl Blocking {
-    /// For the half of `endpoint` that sleeps on `bell`.
-    pub(crate) fn new(endpoint: &Endpoint, bell: &Bell, spin: Spin) -> crate::Result<Blocking> {
+    /// For a half of `endpoint` that sleeps on `watch`.
+    pub(crate) fn new(endpoint: &Endpoint, watch: Watch, spin: Spin) -> Blocking {
         let cpus = process::cpus_of_both(endpoint.peer.pid);
-        Ok(Blocking {
-            watch: Watch::new(bell, endpoint.link.as_fd())?,
+        Blocking {
+            watch,
             spinner: Spinner::new(spin, cpus),
             yields: cpus < 2,
             timeout: None,
             nonblocking: false,
-        })
+        }
     }
 
     pub(crate) fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {

@@ -4,20 +4,20 @@ use crate::link::Binding;
 use crate::name::Name;
 use crate::options::Peer;
 use crate::ring::{Headers, Std, Word, ended};
-use crate::sys::bell::Bell;
+use crate::sys::bell::Bells;
 use crate::sys::memory::{Inbox, Outbox};
 use crate::sys::process::Birth;
-use crate::sys::watch;
+use crate::sys::watch::{self, Watches};
 use crate::wait;
 use rustix::fd::{AsFd, OwnedFd};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
-/// The two bells of one endpoint, by the half that sleeps on them.
+/// An endpoint whose handshake is done, and what its blocking halves sleep on, if it is to have such.
 #[derive(Debug)]
-pub(crate) struct Bells {
-    pub(crate) reader: Bell,
-    pub(crate) writer: Bell,
+pub(crate) struct Connected {
+    pub(crate) endpoint: Arc<Endpoint>,
+    pub(crate) watches: Option<Watches>,
 }
 
 /// How this side itself has ended the stream, in [`Endpoint::local`].

@@ -1,7 +1,7 @@
 //! Listening at a name.
 
 #[cfg(feature = "tokio")]
-use crate::endpoint::Endpoint;
+use crate::endpoint::Connected;
 use crate::error::{Error, Result};
 use crate::link::{Acceptor, Stopper};
 use crate::name::Name;
@@ -102,16 +102,22 @@ impl Listener {
 
     fn accept_until(&self, deadline: Option<Instant>) -> Result<Option<Stream>> {
         match self.acceptor.accept(deadline)? {
-            Some(endpoint) => Stream::new(&endpoint, self.acceptor.options()).map(Some),
+            Some(connected) => Stream::new(connected, self.acceptor.options().spin).map(Some),
             None => Ok(None),
         }
     }
 
     /// As [`try_accept`](Self::try_accept), for another kind of stream.
     #[cfg(feature = "tokio")]
-    pub(crate) fn try_accept_endpoint(&self) -> Result<Option<(Arc<Endpoint>, Spin)>> {
-        let endpoint = self.acceptor.accept(Some(Instant::now()))?;
-        Ok(endpoint.map(|endpoint| (endpoint, self.acceptor.options().spin)))
+    pub(crate) fn try_accept_connected(&self) -> Result<Option<(Connected, Spin)>> {
+        let connected = self.acceptor.accept(Some(Instant::now()))?;
+        Ok(connected.map(|connected| (connected, self.acceptor.options().spin)))
+    }
+
+    /// From now on streams are for an event loop.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn set_polled(&self) {
+        self.acceptor.set_polled();
     }
 
     /// Accepts for ever; ends after [`Stopper::stop`].

@@ -1,8 +1,8 @@
 //! What a stream is made with.
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::Connected;
 use crate::error::{Error, Result};
-use crate::link::{self, First, Handshake, check_options};
+use crate::link::{self, First, Handshake, Waits, check_options};
 use crate::listener::Listener;
 use crate::name::Name;
 use crate::stream::Stream;
@@ -212,8 +212,8 @@ impl Options {
         let name = Name::parse(name)?;
         let (link, deadline) = self.dial(&name)?;
         let options = Arc::new(self.clone());
-        let handshake = Handshake::new(link, Arc::clone(&options), Some(name), First::Me)?;
-        Stream::new(&link::drive(handshake, deadline)?, &options)
+        let handshake = Handshake::new(link, options, Some(name), First::Me, Waits::Blocking)?;
+        Stream::new(link::drive(handshake, deadline)?, self.spin)
     }
 
     /// Meets one other process at a name, whoever comes first: both call this, and each gets its end of one stream.
@@ -228,8 +228,8 @@ impl Options {
     pub fn rendezvous(&self, name: impl AsRef<OsStr>) -> Result<Stream> {
         check_options(self)?;
         let options = Arc::new(self.clone());
-        let endpoint = link::rendezvous(&options, Name::parse(name)?, self.wait_for_listener.map(Self::deadline))?;
-        Stream::new(&endpoint, &options)
+        let connected = link::rendezvous(&options, Name::parse(name)?, self.wait_for_listener.map(Self::deadline))?;
+        Stream::new(connected, self.spin)
     }
 
     /// Makes a stream of any connected Unix stream socket: an inherited one, one from a socket-activated listener,
@@ -243,11 +243,9 @@ impl Options {
     pub fn upgrade(&self, socket: UnixStream) -> Result<Stream> {
         check_options(self)?;
         let options = Arc::new(self.clone());
-        let handshake = Handshake::new(socket.into(), Arc::clone(&options), None, First::Me)?;
-        Stream::new(
-            &link::drive(handshake, Self::deadline(self.handshake_timeout))?,
-            &options,
-        )
+        let handshake = Handshake::new(socket.into(), options, None, First::Me, Waits::Blocking)?;
+        let deadline = Self::deadline(self.handshake_timeout);
+        Stream::new(link::drive(handshake, deadline)?, self.spin)
     }
 
     /// Two connected endpoints within this process, for threads and tests.
@@ -256,17 +254,17 @@ impl Options {
     ///
     /// [`Error::Capacity`], [`Error::ProtocolTooLong`], [`Error::Os`], [`Error::Unsupported`].
     pub fn pair(&self) -> Result<(Stream, Stream)> {
-        let [left, right] = self.pair_of_endpoints()?;
-        Ok((Stream::new(&left, self)?, Stream::new(&right, self)?))
+        let [left, right] = self.connected_pair(Waits::Blocking)?;
+        Ok((Stream::new(left, self.spin)?, Stream::new(right, self.spin)?))
     }
 
-    pub(crate) fn pair_of_endpoints(&self) -> Result<[Arc<Endpoint>; 2]> {
+    pub(crate) fn connected_pair(&self, waits: Waits) -> Result<[Connected; 2]> {
         check_options(self)?;
         let options = Arc::new(self.clone());
         let (left, right) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
             .map_err(Error::os("making a pair of sockets (socketpair)"))?;
-        let left = Handshake::new(left, Arc::clone(&options), None, First::Me)?;
-        let right = Handshake::new(right, options, None, First::Me)?;
+        let left = Handshake::new(left, Arc::clone(&options), None, First::Me, waits)?;
+        let right = Handshake::new(right, options, None, First::Me, waits)?;
         link::drive_pair(left, right)
     }
 }

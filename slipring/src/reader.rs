@@ -6,6 +6,7 @@ use crate::end::End;
 use crate::endpoint::Endpoint;
 use crate::half::{ReadHalf, ReadWait, Readable};
 use crate::options::Peer;
+use crate::sys::watch::Watch;
 use crate::wait::Spin;
 use std::io::{self, BufRead, IoSliceMut, Read};
 use std::sync::Arc;
@@ -49,16 +50,19 @@ pub struct Reader {
 }
 
 impl Reader {
-    pub(crate) fn new(endpoint: &Arc<Endpoint>, spin: Spin) -> crate::Result<Reader> {
-        Reader::from_half(ReadHalf::new(Arc::clone(endpoint)), spin)
+    pub(crate) fn new(half: ReadHalf, watch: Watch, spin: Spin) -> Reader {
+        Reader {
+            blocking: Blocking::new(half.endpoint(), watch, spin),
+            half,
+        }
     }
 
+    /// A half that has been in an event loop so far.
+    #[cfg(feature = "tokio")]
     pub(crate) fn from_half(half: ReadHalf, spin: Spin) -> crate::Result<Reader> {
         let endpoint = half.endpoint();
-        Ok(Reader {
-            blocking: Blocking::new(endpoint, &endpoint.own_bells.reader, spin)?,
-            half,
-        })
+        let watch = Watch::new(&endpoint.own_bells.reader, rustix::fd::AsFd::as_fd(&endpoint.link))?;
+        Ok(Reader::new(half, watch, spin))
     }
 
     #[cfg(feature = "tokio")]

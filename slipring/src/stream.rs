@@ -1,12 +1,16 @@
 //! The stream: both halves of one endpoint.
 
 use crate::closer::Closer;
-use crate::endpoint::Endpoint;
+use crate::endpoint::Connected;
 use crate::error::Result;
+use crate::half::{ReadHalf, WriteHalf};
 use crate::name::Name;
 use crate::options::{Options, Peer};
 use crate::reader::Reader;
+use crate::sys::watch::Watches;
+use crate::wait::Spin;
 use crate::writer::Writer;
+use rustix::fd::AsFd;
 use std::ffi::OsStr;
 use std::fmt;
 use std::io::{self, BufRead, IoSlice, IoSliceMut, Read, Write};
@@ -53,10 +57,16 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(endpoint: &Arc<Endpoint>, options: &Options) -> Result<Stream> {
+    /// A stream whose handshake was for blocking halves.
+    pub(crate) fn new(connected: Connected, spin: Spin) -> Result<Stream> {
+        let Connected { endpoint, watches } = connected;
+        let Watches { reader, writer } = match watches {
+            Some(watches) => watches,
+            None => Watches::new(&endpoint.own_bells, endpoint.link.as_fd())?,
+        };
         Ok(Stream {
-            reader: Reader::new(endpoint, options.spin)?,
-            writer: Writer::new(endpoint, options.spin)?,
+            reader: Reader::new(ReadHalf::new(Arc::clone(&endpoint)), reader, spin),
+            writer: Writer::new(WriteHalf::new(endpoint), writer, spin),
         })
     }
 

@@ -7,6 +7,7 @@ use crate::endpoint::Endpoint;
 use crate::grant::{Batch, Grant};
 use crate::half::{Room, WriteHalf, WriteWait};
 use crate::options::Peer;
+use crate::sys::watch::Watch;
 use crate::wait::Spin;
 use std::io::{self, IoSlice, Write};
 use std::sync::Arc;
@@ -32,16 +33,19 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(endpoint: &Arc<Endpoint>, spin: Spin) -> crate::Result<Writer> {
-        Writer::from_half(WriteHalf::new(Arc::clone(endpoint)), spin)
+    pub(crate) fn new(half: WriteHalf, watch: Watch, spin: Spin) -> Writer {
+        Writer {
+            blocking: Blocking::new(half.endpoint(), watch, spin),
+            half,
+        }
     }
 
+    /// A half that has been in an event loop so far.
+    #[cfg(feature = "tokio")]
     pub(crate) fn from_half(half: WriteHalf, spin: Spin) -> crate::Result<Writer> {
         let endpoint = half.endpoint();
-        Ok(Writer {
-            blocking: Blocking::new(endpoint, &endpoint.own_bells.writer, spin)?,
-            half,
-        })
+        let watch = Watch::new(&endpoint.own_bells.writer, rustix::fd::AsFd::as_fd(&endpoint.link))?;
+        Ok(Writer::new(half, watch, spin))
     }
 
     #[cfg(feature = "tokio")]

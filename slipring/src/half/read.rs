@@ -184,7 +184,8 @@ impl ReadHalf {
         self.look_around();
         // An end is left for the next read to report.
         let _ = self.look(self.available().saturating_add(1));
-        self.available()
+        // Nothing is read any more once this side has ended the stream.
+        if self.has(0) { self.available() } else { 0 }
     }
 
     /// Moves what is there into `buf`; at least one byte is.

@@ -132,6 +132,8 @@ impl WriteHalf {
         let gone = self.endpoint.is_gone();
         match self.ring.look(self.endpoint.headers(), want as u64, gone) {
             Ok(Look::Ready) => Some(Ok(Room::Enough)),
+            // A dead reader's wake word still says what it waited for.
+            Ok(Look::Starving) if self.endpoint.look_at_link() => Some(self.ended(Look::Gone)),
             Ok(Look::Starving) => Some(Ok(Room::Starving)),
             Ok(Look::Pending) => None,
             Ok(look) => Some(self.ended(look)),

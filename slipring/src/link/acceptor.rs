@@ -5,9 +5,9 @@
 //! several threads can; the work itself is done under the lock, one event at a time.
 
 use super::binding::Binding;
-use super::handshake::{First, Handshake, Progress};
+use super::handshake::{First, Handshake, Progress, Waits};
 use super::message::{Message, Refusal, Verdict};
-use crate::endpoint::Endpoint;
+use crate::endpoint::Connected;
 use crate::error::{Error, Result};
 use crate::name::{Name, Scope};
 use crate::options::{Options, Peers};
@@ -72,6 +72,8 @@ pub(crate) struct Acceptor {
     clients: Mutex<Clients>,
     refused: AtomicU64,
     last_refusal: Mutex<Option<String>>,
+    #[cfg(feature = "tokio")]
+    polled: AtomicBool,
     binding: Binding,
 }
 
@@ -140,6 +142,8 @@ impl Acceptor {
             clients: Mutex::default(),
             refused: AtomicU64::new(0),
             last_refusal: Mutex::default(),
+            #[cfg(feature = "tokio")]
+            polled: AtomicBool::new(false),
             binding,
         })
     }
@@ -162,6 +166,21 @@ impl Acceptor {
         }
     }
 
+    /// From now on streams are for an event loop.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn set_polled(&self) {
+        // Relaxed: whoever accepts afterwards was given the listener afterwards.
+        self.polled.store(true, Ordering::Relaxed);
+    }
+
+    fn waits(&self) -> Waits {
+        #[cfg(feature = "tokio")]
+        if self.polled.load(Ordering::Relaxed) {
+            return Waits::Polled;
+        }
+        Waits::Blocking
+    }
+
     pub(crate) fn refused(&self) -> u64 {
         // Relaxed: a statistic.
         self.refused.load(Ordering::Relaxed)
@@ -177,7 +196,7 @@ impl Acceptor {
     }
 
     /// The next client that has completed its handshake; `None` at the deadline.
-    pub(crate) fn accept(&self, deadline: Option<Instant>) -> Result<Option<Arc<Endpoint>>> {
+    pub(crate) fn accept(&self, deadline: Option<Instant>) -> Result<Option<Connected>> {
         loop {
             // Acquire: pairs with the release in `stop`.
             if self.stop.stopped.load(Ordering::Acquire) {
@@ -223,7 +242,7 @@ impl Acceptor {
     }
 
     /// Takes a connection from the backlog and begins its handshake.
-    fn greet(&self, clients: &mut Clients) -> Result<Option<Arc<Endpoint>>> {
+    fn greet(&self, clients: &mut Clients) -> Result<Option<Connected>> {
         let link = match accept_with(&self.socket.fd, SocketFlags::CLOEXEC) {
             Ok(link) => link,
             // Another thread was faster, or the client has left again.
@@ -239,7 +258,13 @@ impl Acceptor {
                 why: "it connected, and is not allowed".into(),
             });
         }
-        let handshake = Handshake::new(link, Arc::clone(&self.options), Some(self.name.clone()), First::Peer)?;
+        let handshake = Handshake::new(
+            link,
+            Arc::clone(&self.options),
+            Some(self.name.clone()),
+            First::Peer,
+            self.waits(),
+        )?;
         let number = FIRST_CLIENT + clients.accepted;
         epoll::add(&self.set, handshake.link(), EventData::new_u64(number), EventFlags::IN)
             .map_err(Error::os("watching a connection (epoll)"))?;
@@ -247,7 +272,7 @@ impl Acceptor {
         if clients.by_number.len() >= MOST_PENDING
             && let Some((_, oldest)) = clients.by_number.pop_first()
         {
-            drop(oldest);
+            self.unwatch(&oldest);
             self.judge::<()>(Error::Timeout {
                 what: "the handshake of a client, while others came,",
                 after: self.options.handshake_timeout,
@@ -268,7 +293,7 @@ impl Acceptor {
     }
 
     /// Goes on with one client's handshake.
-    fn step(&self, clients: &mut Clients, number: u64) -> Result<Option<Arc<Endpoint>>> {
+    fn step(&self, clients: &mut Clients, number: u64) -> Result<Option<Connected>> {
         let Some(client) = clients.by_number.get_mut(&number) else {
             // Another thread has dealt with it.
             return Ok(None);
@@ -288,18 +313,24 @@ impl Acceptor {
                 let Some(client) = clients.by_number.remove(&number) else {
                     return Ok(None);
                 };
-                epoll::delete(&self.set, client.handshake.link())
-                    .map_err(Error::os("accepting a connection (epoll)"))?;
+                self.unwatch(&client);
                 self.set_timer(clients)?;
                 client.handshake.finish().map(Some)
             }
             Err(error) => {
-                // Closing the link takes it out of the set.
-                clients.by_number.remove(&number);
+                if let Some(client) = clients.by_number.remove(&number) {
+                    self.unwatch(&client);
+                }
                 self.set_timer(clients)?;
                 self.judge(error)
             }
         }
+    }
+
+    /// Takes a client's link out of the set. Closing it would not, while a forked child has a copy.
+    fn unwatch(&self, client: &Client) {
+        // It is in the set, and leaving it needs nothing that could be missing.
+        let _ = epoll::delete(&self.set, client.handshake.link());
     }
 
     /// A client's fault is counted; a lack of this process's is the caller's to know.
@@ -321,7 +352,7 @@ impl Acceptor {
         while let Some(oldest) = clients.by_number.first_entry()
             && oldest.get().deadline <= now
         {
-            oldest.remove();
+            self.unwatch(&oldest.remove());
             self.judge::<()>(Error::Timeout {
                 what: "the handshake of a client",
                 after: self.options.handshake_timeout,

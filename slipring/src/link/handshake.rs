@@ -2,16 +2,16 @@
 
 use super::message::{Hello, LEN, Message, Refusal, VERSIONS, Verdict, printable};
 use super::verify::{self, DESCRIPTORS, Refused, Verified};
-use crate::endpoint::{Bells, Endpoint};
+use crate::endpoint::{Connected, Endpoint};
 use crate::error::{Error, Result};
 use crate::name::Name;
 use crate::options::{Options, Peers};
 use crate::ring::Std;
-use crate::sys::bell::{self, Bell};
+use crate::sys::bell::{self, Bell, Bells};
 use crate::sys::memory::{Outbox, header_len};
 use crate::sys::process::{self, Birth};
 use crate::sys::socket::{self, Credentials};
-use crate::sys::watch::timespec;
+use crate::sys::watch::{Watches, timespec};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -38,11 +38,22 @@ pub(crate) enum Progress {
     },
 }
 
+/// How the halves of the stream will wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waits {
+    /// By blocking on epoll sets of their own.
+    Blocking,
+    /// In an event loop.
+    #[cfg(feature = "tokio")]
+    Polled,
+}
+
 /// What this side made for itself.
 #[derive(Debug)]
 struct Mine {
     outbox: Outbox,
     bells: Bells,
+    watches: Option<Watches>,
 }
 
 /// What is on its way out: bytes, and the descriptors that go with the first of them.
@@ -57,6 +68,8 @@ pub(crate) struct Handshake {
     link: OwnedFd,
     options: Arc<Options>,
     name: Option<Name>,
+    first: First,
+    waits: Waits,
     birth: Birth,
     bell_kind: bell::Kind,
     mine: Option<Mine>,
@@ -72,7 +85,13 @@ pub(crate) struct Handshake {
 }
 
 impl Handshake {
-    pub(crate) fn new(link: OwnedFd, options: Arc<Options>, name: Option<Name>, first: First) -> Result<Handshake> {
+    pub(crate) fn new(
+        link: OwnedFd,
+        options: Arc<Options>,
+        name: Option<Name>,
+        first: First,
+        waits: Waits,
+    ) -> Result<Handshake> {
         socket::ask_for_credentials(link.as_fd()).map_err(|e| match e {
             Errno::OPNOTSUPP | Errno::NOPROTOOPT => Error::BadPeer {
                 what: "the socket is not a Unix socket".into(),
@@ -90,6 +109,8 @@ impl Handshake {
             link,
             options,
             name,
+            first,
+            waits,
             birth: Birth::here().map_err(Error::os("marking this process (madvise)"))?,
             bell_kind,
             mine: None,
@@ -124,7 +145,12 @@ impl Handshake {
             reader: Bell::new(self.bell_kind)?,
             writer: Bell::new(self.bell_kind)?,
         };
-        self.mine = Some(Mine { outbox, bells });
+        let watches = match self.waits {
+            Waits::Blocking => Some(Watches::new(&bells, self.link.as_fd())?),
+            #[cfg(feature = "tokio")]
+            Waits::Polled => None,
+        };
+        self.mine = Some(Mine { outbox, bells, watches });
         let hello = Message::Hello(Hello {
             versions: VERSIONS,
             capacity: self.options.capacity as u64,
@@ -232,20 +258,31 @@ impl Handshake {
                 if self.mine.is_none() {
                     self.introduce().map_err(|e| self.refuse(Refused::resources(e)))?;
                 }
-                let verdict = Message::Verdict(Verdict::Accepted);
-                self.outgoing.push_back(Outgoing {
-                    bytes: verdict.encode().to_vec(),
-                    memory: None,
-                });
+                if self.first == First::Me {
+                    self.accept();
+                }
                 Ok(())
             }
             Message::Verdict(Verdict::Refused(why, detail)) => Err(self.refused(why, &detail)),
             Message::Verdict(Verdict::Accepted) if self.theirs.is_some() && self.fds.is_empty() => {
                 self.accepted = true;
+                if self.first == First::Peer {
+                    // The last word: nothing can go wrong here any more, and the caller gets the stream.
+                    self.accept();
+                }
                 Ok(())
             }
             _ => Err(self.refuse(Refused::bad("a message out of turn"))),
         }
+    }
+
+    /// Tells the peer that it is accepted.
+    fn accept(&mut self) {
+        let verdict = Message::Verdict(Verdict::Accepted);
+        self.outgoing.push_back(Outgoing {
+            bytes: verdict.encode().to_vec(),
+            memory: None,
+        });
     }
 
     /// Tells the peer why it is refused, as far as the socket takes it at once.
@@ -294,13 +331,13 @@ impl Handshake {
     }
 
     /// The stream's endpoint, after [`Progress::Done`].
-    pub(crate) fn finish(self) -> Result<Arc<Endpoint>> {
+    pub(crate) fn finish(self) -> Result<Connected> {
         let (Some(mine), Some(theirs)) = (self.mine, self.theirs) else {
             return Err(Error::BadPeer {
                 what: "the handshake is not complete".into(),
             });
         };
-        Ok(Arc::new(Endpoint::new(
+        let endpoint = Arc::new(Endpoint::new(
             mine.outbox,
             theirs.inbox,
             self.link,
@@ -310,12 +347,16 @@ impl Handshake {
             theirs.peer,
             self.name,
             theirs.copy_reads,
-        )))
+        ));
+        Ok(Connected {
+            endpoint,
+            watches: mine.watches,
+        })
     }
 }
 
 /// Drives a handshake to its end, blocking until `deadline`.
-pub(crate) fn drive(mut handshake: Handshake, deadline: Instant) -> Result<Arc<Endpoint>> {
+pub(crate) fn drive(mut handshake: Handshake, deadline: Instant) -> Result<Connected> {
     loop {
         let Progress::Wait { write } = handshake.step()? else {
             return handshake.finish();
@@ -340,7 +381,7 @@ pub(crate) fn drive(mut handshake: Handshake, deadline: Instant) -> Result<Arc<E
 }
 
 /// Drives both sides of a handshake within this thread.
-pub(crate) fn drive_pair(mut left: Handshake, mut right: Handshake) -> Result<[Arc<Endpoint>; 2]> {
+pub(crate) fn drive_pair(mut left: Handshake, mut right: Handshake) -> Result<[Connected; 2]> {
     // Each message fits into the socket's buffer at once, so each round takes both sides a message further.
     for _ in 0..4 {
         if (left.step()?, right.step()?) == (Progress::Done, Progress::Done) {

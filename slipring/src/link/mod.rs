@@ -5,8 +5,8 @@
 //! ---------------                                     --------------
 //! Hello  + outbox, two bells, credentials   ───────▶  checks everything, then makes its own
 //! checks everything                         ◀───────  Hello + outbox, two bells, credentials
-//!                                           ◀───────  Verdict: accepted
-//! Verdict: accepted                         ───────▶  the stream is there
+//! Verdict: accepted                         ───────▶  `accept` returns the stream
+//! `connect` returns the stream              ◀───────  Verdict: accepted
 //! ```
 //!
 //! A side that refuses sends a `Verdict` with its reason instead. Both ends of an `upgrade` speak first; the messages
@@ -34,7 +34,7 @@ pub(crate) use binding::Binding;
 pub(crate) use dial::{dial, dial_waiting};
 #[cfg(feature = "tokio")]
 pub(crate) use handshake::Progress;
-pub(crate) use handshake::{First, Handshake, drive, drive_pair};
+pub(crate) use handshake::{First, Handshake, Waits, drive, drive_pair};
 pub use listing::{BoundName, NameState, names};
 pub(crate) use rendezvous::rendezvous;
 pub(crate) use verify::check_options;

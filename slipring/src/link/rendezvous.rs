@@ -3,9 +3,9 @@
 use super::acceptor::Acceptor;
 use super::dial::dial;
 use super::directory::{Places, Standing};
-use super::handshake::{First, Handshake, drive};
+use super::handshake::{First, Handshake, Waits, drive};
 use super::lock::{LockState, lock_state};
-use crate::endpoint::Endpoint;
+use crate::endpoint::Connected;
 use crate::error::{Error, Result};
 use crate::name::Name;
 use crate::options::Options;
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 const BETWEEN_STEPS: Duration = Duration::from_millis(2);
 
 /// Meets somebody at `name`, before `deadline` if there is one.
-pub(crate) fn rendezvous(options: &Arc<Options>, name: Name, deadline: Option<Instant>) -> Result<Arc<Endpoint>> {
+pub(crate) fn rendezvous(options: &Arc<Options>, name: Name, deadline: Option<Instant>) -> Result<Connected> {
     let start = Instant::now();
     loop {
         match Acceptor::new(Arc::clone(options), name.clone()) {
@@ -41,20 +41,26 @@ pub(crate) fn rendezvous(options: &Arc<Options>, name: Name, deadline: Option<In
     }
 }
 
-fn wait_for_second(first: Acceptor, deadline: Option<Instant>, start: Instant) -> Result<Arc<Endpoint>> {
-    let endpoint = first.accept(deadline)?.ok_or_else(|| late(start))?;
+fn wait_for_second(first: Acceptor, deadline: Option<Instant>, start: Instant) -> Result<Connected> {
+    let connected = first.accept(deadline)?.ok_or_else(|| late(start))?;
     let mut binding = first.into_binding();
     // From here on a third one is told; those in the backlog were hung up on, and come back to see it.
     binding.mark_paired()?;
     binding.retire_socket();
-    endpoint.keep(binding);
-    Ok(endpoint)
+    connected.endpoint.keep(binding);
+    Ok(connected)
 }
 
-fn join_first(options: &Arc<Options>, name: &Name) -> Result<Arc<Endpoint>> {
+fn join_first(options: &Arc<Options>, name: &Name) -> Result<Connected> {
     let deadline = Instant::now() + options.handshake_timeout;
     let link = dial(name, deadline, &|uid| options.trusts(uid))?;
-    let handshake = Handshake::new(link, Arc::clone(options), Some(name.clone()), First::Me)?;
+    let handshake = Handshake::new(
+        link,
+        Arc::clone(options),
+        Some(name.clone()),
+        First::Me,
+        Waits::Blocking,
+    )?;
     drive(handshake, deadline)
 }
 

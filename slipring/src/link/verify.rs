@@ -3,11 +3,10 @@
 //! an eventfd.
 
 use super::message::{Hello, MAX_PROTOCOL, Refusal, VERSIONS, printable};
-use crate::endpoint::Bells;
 use crate::error::{Error, Result};
 use crate::options::{Options, Peer};
 use crate::ring::{Header, LAYOUT_VERSION, MAGIC, Std};
-use crate::sys::bell::{self, Bell};
+use crate::sys::bell::{self, Bell, Bells};
 use crate::sys::memory::{self, Inbox, SEALS};
 use crate::sys::process;
 use crate::sys::socket::Credentials;

@@ -113,3 +113,10 @@ impl AsFd for Bell {
         self.fd.as_fd()
     }
 }
+
+/// The two bells of one endpoint, by the half that sleeps on them.
+#[derive(Debug)]
+pub(crate) struct Bells {
+    pub(crate) reader: Bell,
+    pub(crate) writer: Bell,
+}

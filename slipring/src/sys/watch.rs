@@ -1,6 +1,6 @@
 //! What a blocking half sleeps on: an epoll set (epoll(7)) with its bell and the link, both edge-triggered.
 
-use super::bell::Bell;
+use super::bell::{Bell, Bells};
 use crate::error::{Error, Result};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -23,10 +23,27 @@ pub(crate) enum Event {
     TimedOut,
 }
 
-/// An epoll set of one half. Made with the stream, so that a `read` cannot run out of descriptors.
+/// An epoll set of one half. Made before the peer is accepted, so that neither a `read` nor a stream that the peer
+/// believes in can fail for want of a descriptor.
 #[derive(Debug)]
 pub(crate) struct Watch {
     set: OwnedFd,
+}
+
+/// The epoll sets of both halves of an endpoint.
+#[derive(Debug)]
+pub(crate) struct Watches {
+    pub(crate) reader: Watch,
+    pub(crate) writer: Watch,
+}
+
+impl Watches {
+    pub(crate) fn new(bells: &Bells, link: BorrowedFd<'_>) -> Result<Watches> {
+        Ok(Watches {
+            reader: Watch::new(&bells.reader, link)?,
+            writer: Watch::new(&bells.writer, link)?,
+        })
+    }
 }
 
 impl Watch {

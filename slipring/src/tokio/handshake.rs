@@ -1,11 +1,10 @@
 //! Shaking hands without blocking.
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::Connected;
 use crate::error::{Error, Result};
 use crate::link::{Handshake, Progress};
 use rustix::fd::AsRawFd;
 use std::os::fd::RawFd;
-use std::sync::Arc;
 use std::time::Instant;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -20,7 +19,7 @@ impl AsRawFd for Shaking {
 }
 
 /// Drives a handshake to its end, until `deadline`.
-pub(super) async fn drive(handshake: Handshake, deadline: Instant) -> Result<Arc<Endpoint>> {
+pub(super) async fn drive(handshake: Handshake, deadline: Instant) -> Result<Connected> {
     let timeout = handshake.timeout();
     match tokio::time::timeout_at(deadline.into(), run(handshake)).await {
         Ok(outcome) => outcome,
@@ -31,7 +30,7 @@ pub(super) async fn drive(handshake: Handshake, deadline: Instant) -> Result<Arc
     }
 }
 
-async fn run(handshake: Handshake) -> Result<Arc<Endpoint>> {
+async fn run(handshake: Handshake) -> Result<Connected> {
     // SAFETY: the handshake owns the socket and keeps it for as long as it is registered.
     let registered =
         unsafe { AsyncFd::register_with_interest(Shaking(handshake), Interest::READABLE | Interest::WRITABLE) };

@@ -55,6 +55,7 @@ impl Listener {
     ///
     /// [`Error::Os`] if it cannot be registered with the runtime.
     pub fn from_blocking(listener: crate::Listener) -> Result<Listener> {
+        listener.set_polled();
         // SAFETY: the listener owns its epoll set and keeps it for as long as it is registered.
         let registered = unsafe { AsyncFd::register_with_interest(Pollable(listener), Interest::READABLE) };
         registered
@@ -84,10 +85,10 @@ impl Listener {
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Result<Stream>> {
         let budget = ready!(coop::poll_proceed(cx));
         loop {
-            match self.listener.get_ref().0.try_accept_endpoint() {
-                Ok(Some((endpoint, spin))) => {
+            match self.listener.get_ref().0.try_accept_connected() {
+                Ok(Some((connected, spin))) => {
                     budget.made_progress();
-                    return Poll::Ready(Stream::new(&endpoint, spin));
+                    return Poll::Ready(Stream::new(connected, spin));
                 }
                 Ok(None) => {}
                 Err(e) => {

@@ -4,10 +4,10 @@ use super::handshake::drive;
 use super::readiness::Link;
 use super::{Reader, Writer};
 use crate::closer::Closer;
-use crate::endpoint::Endpoint;
+use crate::endpoint::Connected;
 use crate::error::{Error, Result};
 use crate::half::{ReadHalf, WriteHalf};
-use crate::link::{First, Handshake, check_options};
+use crate::link::{First, Handshake, Waits, check_options};
 use crate::name::Name;
 use crate::options::{Options, Peer};
 use crate::wait::Spin;
@@ -32,9 +32,9 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(endpoint: &Arc<Endpoint>, spin: Spin) -> Result<Stream> {
-        let reader = ReadHalf::new(Arc::clone(endpoint));
-        Stream::of_halves(reader, WriteHalf::new(Arc::clone(endpoint)), spin)
+    pub(super) fn new(connected: Connected, spin: Spin) -> Result<Stream> {
+        let reader = ReadHalf::new(Arc::clone(&connected.endpoint));
+        Stream::of_halves(reader, WriteHalf::new(connected.endpoint), spin)
     }
 
     fn of_halves(reader: ReadHalf, writer: WriteHalf, spin: Spin) -> Result<Stream> {
@@ -87,8 +87,8 @@ impl Stream {
         })
         .await?;
         let options = Arc::new(options.clone());
-        let handshake = Handshake::new(link, Arc::clone(&options), Some(name), First::Me)?;
-        Stream::new(&drive(handshake, deadline).await?, options.spin)
+        let handshake = Handshake::new(link, Arc::clone(&options), Some(name), First::Me, Waits::Polled)?;
+        Stream::new(drive(handshake, deadline).await?, options.spin)
     }
 
     /// Meets one other process at a name with the default [`Options`]; see [`Options::rendezvous`].
@@ -145,9 +145,9 @@ impl Stream {
         check_options(options)?;
         let socket = socket.into_std().map_err(Error::os("taking over the socket"))?;
         let options = Arc::new(options.clone());
-        let handshake = Handshake::new(socket.into(), Arc::clone(&options), None, First::Me)?;
+        let handshake = Handshake::new(socket.into(), Arc::clone(&options), None, First::Me, Waits::Polled)?;
         let deadline = Options::deadline(options.handshake_timeout);
-        Stream::new(&drive(handshake, deadline).await?, options.spin)
+        Stream::new(drive(handshake, deadline).await?, options.spin)
     }
 
     /// Two connected endpoints within this process, with the default [`Options`].
@@ -165,8 +165,8 @@ impl Stream {
     ///
     /// See [`Options::pair`].
     pub fn pair_with(options: &Options) -> Result<(Stream, Stream)> {
-        let [left, right] = options.pair_of_endpoints()?;
-        Ok((Stream::new(&left, options.spin)?, Stream::new(&right, options.spin)?))
+        let [left, right] = options.connected_pair(Waits::Polled)?;
+        Ok((Stream::new(left, options.spin)?, Stream::new(right, options.spin)?))
     }
 
     /// Takes over a blocking stream, where it stands.

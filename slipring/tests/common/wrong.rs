@@ -1,0 +1,412 @@
+//! Everything that can be wrong with a hello and with what comes with it, one thing at a time.
+
+use super::raw::{self, Hello, PAGE, Side, Words, bell, memory, preamble, seals, send, sparse, verdict};
+use rustix::event::epoll;
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fs::{FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags, fallocate, fcntl_add_seals, memfd_create, open};
+use std::fs::File;
+use std::os::unix::net::UnixStream;
+
+/// The protocol and the largest capacity of the side that is under test.
+pub const PROTOCOL: &[u8] = b"test/1";
+pub const MAX: usize = 1 << 20;
+const CAPACITY: usize = 8192;
+
+/// What is said and sent, and what has to come of it.
+pub struct Wrong {
+    pub what: String,
+    pub send: Box<dyn Fn(&UnixStream)>,
+    /// A part of the error on the side under test.
+    pub error: &'static str,
+    /// The reason in the verdict that is sent back; `None` if there is none.
+    pub refusal: Option<u32>,
+}
+
+const VERSION: Option<u32> = Some(1);
+const OTHER_PROTOCOL: Option<u32> = Some(2);
+const TOO_LARGE: Option<u32> = Some(3);
+const DESCRIPTORS: Option<u32> = Some(5);
+
+/// A side without a fault, for the side under test.
+pub fn right() -> Side {
+    side(CAPACITY)
+}
+
+fn side(capacity: usize) -> Side {
+    named(Side::new(capacity))
+}
+
+fn named(mut side: Side) -> Side {
+    side.hello.protocol = PROTOCOL.to_vec();
+    side
+}
+
+fn wrong(
+    what: impl Into<String>,
+    error: &'static str,
+    refusal: Option<u32>,
+    send: impl Fn(&UnixStream) + 'static,
+) -> Wrong {
+    Wrong {
+        what: what.into(),
+        send: Box::new(send),
+        error,
+        refusal,
+    }
+}
+
+/// A hello that is wrong in itself, with the right descriptors.
+fn hello(what: &str, error: &'static str, refusal: Option<u32>, change: impl Fn(&mut Hello) + 'static) -> Wrong {
+    wrong(what, error, refusal, move |link| {
+        let mut side = right();
+        change(&mut side.hello);
+        side.greet(link);
+    })
+}
+
+/// All that is wrong with the text of a hello.
+pub fn hellos() -> Vec<Wrong> {
+    const NOT_SLIPRING: &str = "does not speak slipring";
+    let mut all = vec![
+        hello("another magic", NOT_SLIPRING, None, |h| h.magic = *b"slipknot"),
+        hello("no magic", NOT_SLIPRING, None, |h| h.magic = [0; 8]),
+        hello("no kind", NOT_SLIPRING, None, |h| h.kind = 0),
+        hello("an unknown kind", NOT_SLIPRING, None, |h| h.kind = 3),
+        hello("a wild kind", NOT_SLIPRING, None, |h| h.kind = u32::MAX),
+        hello("unknown bells", NOT_SLIPRING, None, |h| h.bells = 2),
+        hello("wild bells", NOT_SLIPRING, None, |h| h.bells = 255),
+        hello("a protocol that is too long", NOT_SLIPRING, None, |h| {
+            h.protocol_len = Some(65)
+        }),
+        hello("a wildly long protocol", NOT_SLIPRING, None, |h| {
+            h.protocol_len = Some(255)
+        }),
+        hello("a later version", "the peer 2 to 5", VERSION, |h| h.versions = (2, 5)),
+        hello("an earlier version", "the peer 0 to 0", VERSION, |h| {
+            h.versions = (0, 0)
+        }),
+        hello("versions upside down", "the peer 2 to 1", VERSION, |h| {
+            h.versions = (2, 1)
+        }),
+        hello("the last version", "the peer 65535 to 65535", VERSION, |h| {
+            h.versions = (u16::MAX, u16::MAX)
+        }),
+        hello("no protocol", r#"the protocol """#, OTHER_PROTOCOL, |h| {
+            h.protocol.clear()
+        }),
+        hello("another protocol", r#""test/2""#, OTHER_PROTOCOL, |h| {
+            h.protocol = b"test/2".into()
+        }),
+        hello("a longer protocol", r#""test/1.""#, OTHER_PROTOCOL, |h| {
+            h.protocol = b"test/1.".into()
+        }),
+        hello("a shorter protocol", r#""test/""#, OTHER_PROTOCOL, |h| {
+            h.protocol_len = Some(5)
+        }),
+        hello("a protocol that is no text", "x1b", OTHER_PROTOCOL, |h| {
+            h.protocol = b"\x1b[31m\xff\0".into()
+        }),
+    ];
+    for capacity in [0, 1, 2048, 4095, 4097, 3 << 20, 1 << 31, 1 << 63, u64::MAX] {
+        let what = format!("a capacity of {capacity}");
+        all.push(hello(&what, "the capacity is impossible", DESCRIPTORS, move |h| {
+            h.capacity = capacity
+        }));
+    }
+    for header_len in [0, 128, 895, 4095, 4097, 1 << 17, u32::MAX] {
+        let what = format!("a header of {header_len} bytes");
+        all.push(hello(
+            &what,
+            "the header has an impossible length",
+            DESCRIPTORS,
+            move |h| {
+                h.header_len = header_len;
+            },
+        ));
+    }
+    all.push(hello(
+        "a larger capacity than there is",
+        "another size",
+        DESCRIPTORS,
+        |h| h.capacity *= 2,
+    ));
+    all.push(hello(
+        "a smaller capacity than there is",
+        "another size",
+        DESCRIPTORS,
+        |h| h.capacity /= 2,
+    ));
+    all.push(hello(
+        "a longer header than there is",
+        "another size",
+        DESCRIPTORS,
+        |h| h.header_len *= 2,
+    ));
+    all.push(wrong("a capacity beyond the limit", "1048576", TOO_LARGE, |link| {
+        side(2 * MAX).greet(link)
+    }));
+    all
+}
+
+/// All that can be wrong with messages that are right in themselves.
+pub fn turns() -> Vec<Wrong> {
+    const OUT_OF_TURN: &str = "out of turn";
+    vec![
+        wrong("an acceptance without a hello", OUT_OF_TURN, DESCRIPTORS, |link| {
+            send(link, &verdict(0, b""), &[]).unwrap();
+        }),
+        wrong("a refusal", "go away", None, |link| {
+            send(link, &verdict(7, b"go away"), &[]).unwrap()
+        }),
+        wrong("a refusal for an unknown reason", "go away", None, |link| {
+            send(link, &verdict(4711, b"go away"), &[]).unwrap();
+        }),
+        wrong("two hellos", OUT_OF_TURN, DESCRIPTORS, |link| {
+            right().greet(link);
+            right().greet(link);
+        }),
+        wrong("a second hello without descriptors", OUT_OF_TURN, DESCRIPTORS, |link| {
+            right().greet(link);
+            send(link, &right().hello.encode(), &[]).unwrap();
+        }),
+        wrong("an acceptance with a descriptor", OUT_OF_TURN, DESCRIPTORS, |link| {
+            right().greet(link);
+            send(link, &verdict(0, b""), &[bell().as_fd()]).unwrap();
+        }),
+        wrong("garbage after the hello", "does not speak slipring", None, |link| {
+            right().greet(link);
+            send(link, &[0xaa; raw::LEN], &[]).unwrap();
+        }),
+        wrong("something else altogether", "does not speak slipring", None, |link| {
+            let request = b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\nAccept-Language: en, de;q=0.5\r\n\r\n";
+            send(link, request, &[]).unwrap();
+        }),
+    ]
+}
+
+/// Sends a right hello with these descriptors.
+fn with(link: &UnixStream, fds: &[BorrowedFd<'_>]) {
+    send(link, &right().hello.encode(), fds).unwrap();
+}
+
+/// All kinds of descriptors that are no bell; nearly none is memory.
+fn kinds() -> Vec<(&'static str, OwnedFd)> {
+    let (reading, writing) = rustix::pipe::pipe().unwrap();
+    let (socket, _) = UnixStream::pair().unwrap();
+    let timer = rustix::time::timerfd_create(
+        rustix::time::TimerfdClockId::Monotonic,
+        rustix::time::TimerfdFlags::CLOEXEC,
+    );
+    let inotify = rustix::fs::inotify::init(rustix::fs::inotify::CreateFlags::CLOEXEC);
+    let memory = right().memory;
+    let place = |path: &str| open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
+    vec![
+        ("the reading end of a pipe", reading),
+        ("the writing end of a pipe", writing),
+        ("a socket", socket.into()),
+        ("a timer", timer.unwrap()),
+        ("an inotify instance", inotify.unwrap()),
+        ("an epoll set", epoll::create(epoll::CreateFlags::CLOEXEC).unwrap()),
+        ("/dev/null", File::open("/dev/null").unwrap().into()),
+        ("a directory", File::open("/").unwrap().into()),
+        ("a regular file", tempfile::tempfile().unwrap().into()),
+        ("a place", place("/")),
+        (
+            "memory that is a place",
+            place(&format!("/proc/self/fd/{}", memory.as_raw_fd())),
+        ),
+        ("a program", File::open("/proc/self/exe").unwrap().into()),
+        ("a process's memory", File::open("/proc/self/maps").unwrap().into()),
+    ]
+}
+
+/// All that can be wrong with the number and the kinds of descriptors.
+pub fn descriptors() -> Vec<Wrong> {
+    const MISSING: &str = "a descriptor is missing";
+    const TOO_MANY: &str = "more descriptors than expected";
+    let mut all = vec![
+        wrong("no descriptors", MISSING, DESCRIPTORS, |link| with(link, &[])),
+        wrong("one descriptor", MISSING, DESCRIPTORS, |link| {
+            with(link, &right().fds()[..1])
+        }),
+        wrong("two descriptors", MISSING, DESCRIPTORS, |link| {
+            with(link, &right().fds()[..2])
+        }),
+    ];
+    for more in [1, 2, 100, 250] {
+        all.push(wrong(format!("{more} too many"), TOO_MANY, DESCRIPTORS, move |link| {
+            let (side, extra) = (right(), bell());
+            let mut fds = side.fds().to_vec();
+            fds.extend(vec![extra.as_fd(); more]);
+            with(link, &fds);
+        }));
+    }
+    all.push(wrong("too many, one with each byte", TOO_MANY, DESCRIPTORS, |link| {
+        let (bytes, bell) = (right().hello.encode(), bell());
+        for byte in &bytes[..90] {
+            // It may hang up meanwhile.
+            let _ = send(link, &[*byte], &[bell.as_fd()]);
+        }
+    }));
+    for which in 0..kinds().len() {
+        let what = kinds()[which].0;
+        all.push(wrong(
+            format!("{what} for memory"),
+            "the memory cannot be sealed",
+            DESCRIPTORS,
+            move |link| {
+                let (side, kinds) = (right(), kinds());
+                with(
+                    link,
+                    &[kinds[which].1.as_fd(), side.bells[0].as_fd(), side.bells[1].as_fd()],
+                );
+            },
+        ));
+        for first in [true, false] {
+            all.push(wrong(
+                format!("{what} for a bell"),
+                "a bell is not an eventfd",
+                DESCRIPTORS,
+                move |link| {
+                    let (side, kinds) = (right(), kinds());
+                    let mut fds = side.fds();
+                    fds[if first { 1 } else { 2 }] = kinds[which].1.as_fd();
+                    with(link, &fds);
+                },
+            ));
+        }
+    }
+    all.push(wrong(
+        "the memory for a bell",
+        "a bell is not an eventfd",
+        DESCRIPTORS,
+        |link| {
+            let side = right();
+            with(link, &[side.memory.as_fd(), side.memory.as_fd(), side.bells[0].as_fd()]);
+        },
+    ));
+    all.push(wrong(
+        "a bell for memory",
+        "the memory cannot be sealed",
+        DESCRIPTORS,
+        |link| {
+            let side = right();
+            with(
+                link,
+                &[side.bells[0].as_fd(), side.memory.as_fd(), side.bells[1].as_fd()],
+            );
+        },
+    ));
+    all
+}
+
+/// Sends this memory, after it has got all its seals.
+fn with_memory(link: &UnixStream, memory: &OwnedFd) {
+    fcntl_add_seals(memory, seals()).unwrap();
+    let side = right();
+    with(link, &[memory.as_fd(), side.bells[0].as_fd(), side.bells[1].as_fd()]);
+}
+
+fn with_preamble(memory: OwnedFd, header_len: u32, capacity: u64) -> OwnedFd {
+    let words = Words::map(memory.as_fd(), PAGE, true).unwrap();
+    preamble(&words, header_len, capacity);
+    memory
+}
+
+/// All that can be wrong with memory that is a memfd.
+pub fn memories() -> Vec<Wrong> {
+    const LEN: usize = PAGE + CAPACITY;
+    const OTHER_SIZE: &str = "another size";
+    const NOT_ALLOCATED: &str = "not allocated";
+    let mut all = Vec::new();
+    for missing in 1..16u32 {
+        let each = [
+            SealFlags::SHRINK,
+            SealFlags::GROW,
+            SealFlags::FUTURE_WRITE,
+            SealFlags::SEAL,
+        ];
+        let left = each.into_iter().enumerate().filter(|(i, _)| missing & 1 << i == 0);
+        let left = left.fold(SealFlags::empty(), |all, (_, seal)| all | seal);
+        all.push(wrong(
+            format!("only {left:?}"),
+            "the memory is not sealed",
+            DESCRIPTORS,
+            move |link| {
+                let side = named(Side::unsealed(CAPACITY));
+                fcntl_add_seals(&side.memory, left).unwrap();
+                side.greet(link);
+            },
+        ));
+    }
+    all.push(wrong(
+        "memory that takes no seals",
+        "the memory is not sealed",
+        DESCRIPTORS,
+        |link| {
+            let side = right();
+            let memory = memfd_create("raw", MemfdFlags::CLOEXEC).unwrap();
+            with(link, &[memory.as_fd(), side.bells[0].as_fd(), side.bells[1].as_fd()]);
+        },
+    ));
+    for len in [0, 1, PAGE, LEN - 1, LEN - PAGE, LEN + 1, LEN + PAGE, 1 << 20] {
+        all.push(wrong(
+            format!("memory of {len} bytes"),
+            OTHER_SIZE,
+            DESCRIPTORS,
+            move |link| {
+                let memory = if len == 0 { sparse(0) } else { memory(len) };
+                with_memory(link, &memory);
+            },
+        ));
+    }
+    all.push(wrong(
+        "memory that is not allocated",
+        NOT_ALLOCATED,
+        DESCRIPTORS,
+        |link| {
+            with_memory(link, &with_preamble(sparse(LEN), PAGE as u32, CAPACITY as u64));
+        },
+    ));
+    for page in [0, 1, 2] {
+        all.push(wrong("memory with a hole", NOT_ALLOCATED, DESCRIPTORS, move |link| {
+            let memory = with_preamble(memory(LEN), PAGE as u32, CAPACITY as u64);
+            let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+            fallocate(&memory, punch, page * PAGE as u64, PAGE as u64).unwrap();
+            with_memory(link, &memory);
+        }));
+    }
+    // What the preamble says, in place of magic, version, length of the header, capacity.
+    type Lie = (&'static str, fn(&Words));
+    let lies: [Lie; 7] = [
+        ("nothing", |words| preamble(words, 0, 0)),
+        ("another magic", |words| words.store(0, 1)),
+        ("another version", |words| words.store32(8, 2)),
+        ("another length", |words| words.store32(12, 8192)),
+        ("another capacity", |words| words.store(16, 4096)),
+        ("an absurd capacity", |words| words.store(16, u64::MAX)),
+        ("no capacity", |words| words.store(16, 0)),
+    ];
+    for (what, lie) in lies {
+        all.push(wrong(
+            format!("a preamble with {what}"),
+            "the preamble that was announced",
+            DESCRIPTORS,
+            move |link| {
+                let side = right();
+                lie(&side.words);
+                side.greet(link);
+            },
+        ));
+    }
+    let huge = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING | MemfdFlags::HUGETLB;
+    match memfd_create("huge", huge) {
+        Ok(_) => all.push(wrong("huge pages", "not an ordinary memfd", DESCRIPTORS, move |link| {
+            let memory = memfd_create("huge", huge).unwrap();
+            rustix::fs::ftruncate(&memory, 2 << 20).unwrap();
+            with_memory(link, &memory);
+        })),
+        Err(e) => eprintln!("no huge pages here: {e}"),
+    }
+    all
+}

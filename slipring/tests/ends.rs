@@ -1,0 +1,320 @@
+//! How a stream ends: every reason on both sides, in whatever order the halves go.
+
+mod common;
+
+use common::{bytes, eventually, guard, kind};
+use slipring::{End, EndReason, Options, Reader, Spin, Stream, Writer};
+use std::io::{ErrorKind, Read, Write};
+use std::net::Shutdown;
+use std::thread;
+
+fn pair() -> (Stream, Stream) {
+    Options::new().capacity(4096).spin(Spin::Never).pair().unwrap()
+}
+
+fn end(reason: EndReason, position: u64) -> Option<End> {
+    Some(End { reason, position })
+}
+
+/// Writes until that fails: a writer with room looks at the other side only now and then.
+fn until_it_fails(writer: &mut Writer) -> ErrorKind {
+    let mut failed = None;
+    eventually("writing fails", || {
+        failed = writer.write(b"x").err().map(|e| e.kind());
+        failed.is_some()
+    });
+    failed.unwrap()
+}
+
+#[test]
+fn an_end_is_known_once_it_is_met() {
+    let (mut left, mut right) = pair();
+    left.write_all(b"abc").unwrap();
+    left.writer().finish().unwrap();
+    assert_eq!(left.writer().end(), end(EndReason::Finished, 3));
+    assert_eq!(right.reader().end(), None);
+    assert_eq!(right.read(&mut [0; 8]).unwrap(), 3);
+    assert_eq!(right.reader().end(), None);
+    assert_eq!(right.read(&mut [0; 8]).unwrap(), 0);
+    assert_eq!(right.reader().end(), end(EndReason::Finished, 3));
+    assert_eq!(right.writer().end(), None);
+}
+
+#[test]
+fn a_reader_that_goes_is_known_to_the_writer() {
+    guard(|| {
+        let (left, right) = pair();
+        let (reader, _writer) = left.into_split();
+        let (_reader, mut writer) = right.into_split();
+        writer.write_all(b"abc").unwrap();
+        drop(reader);
+        assert_eq!(until_it_fails(&mut writer), ErrorKind::BrokenPipe);
+        let met = writer.end().unwrap();
+        assert_eq!(met.reason, EndReason::ReaderGone);
+        assert_eq!(met.position, writer.position());
+        assert_eq!(kind(writer.finish()), ErrorKind::BrokenPipe);
+    });
+}
+
+#[test]
+fn an_abort_carries_its_code_both_ways() {
+    guard(|| {
+        let (mut left, mut right) = pair();
+        left.write_all(b"abc").unwrap();
+        left.writer().abort(0xfeed_face);
+        let aborted = EndReason::Aborted { code: 0xfeed_face };
+        assert_eq!(right.read(&mut [0; 8]).unwrap(), 3, "what was published comes first");
+        for _ in 0..2 {
+            assert_eq!(kind(right.read(&mut [0; 8])), ErrorKind::ConnectionAborted);
+        }
+        assert_eq!(right.reader().end(), end(aborted, 3));
+        assert_eq!(until_it_fails(right.writer()), ErrorKind::ConnectionAborted);
+        assert_eq!(right.writer().end().unwrap().reason, aborted);
+
+        assert_eq!(left.read(&mut [0]).unwrap(), 0);
+        assert_eq!(kind(left.write(b"x")), ErrorKind::BrokenPipe);
+        assert_eq!(left.writer().end(), end(EndReason::Closed, 3));
+        assert_eq!(left.reader().end(), end(EndReason::Closed, 0));
+    });
+}
+
+#[test]
+fn the_first_abort_is_the_one_that_counts() {
+    let (mut left, mut right) = pair();
+    left.writer().abort(1);
+    left.writer().abort(2);
+    assert_eq!(kind(right.read(&mut [0; 8])), ErrorKind::ConnectionAborted);
+    assert_eq!(right.reader().end(), end(EndReason::Aborted { code: 1 }, 0));
+}
+
+#[test]
+fn an_abort_after_an_orderly_end_does_not_take_that_back() {
+    guard(|| {
+        let (mut left, mut right) = pair();
+        left.write_all(b"abc").unwrap();
+        left.writer().finish().unwrap();
+        left.writer().abort(7);
+        let mut all = Vec::new();
+        right.read_to_end(&mut all).unwrap();
+        assert_eq!(all, b"abc");
+        assert_eq!(until_it_fails(right.writer()), ErrorKind::ConnectionAborted);
+    });
+}
+
+#[test]
+fn a_closer_ends_both_directions_in_order() {
+    guard(|| {
+        let (mut left, mut right) = pair();
+        left.write_all(b"abc").unwrap();
+        right.write_all(b"never read").unwrap();
+        left.closer().close();
+        assert_eq!(left.read(&mut [0; 8]).unwrap(), 0);
+        assert_eq!(kind(left.write(b"x")), ErrorKind::BrokenPipe);
+        assert_eq!(left.reader().end().unwrap().reason, EndReason::Closed);
+        assert_eq!(left.writer().end(), end(EndReason::Closed, 3));
+
+        let mut all = Vec::new();
+        right.read_to_end(&mut all).unwrap();
+        assert_eq!(all, b"abc");
+        assert_eq!(right.reader().end(), end(EndReason::Finished, 3));
+        assert_eq!(until_it_fails(right.writer()), ErrorKind::BrokenPipe);
+        assert_eq!(right.writer().end().unwrap().reason, EndReason::ReaderGone);
+    });
+}
+
+#[test]
+fn shutting_down_ends_what_it_says() {
+    guard(|| {
+        let (mut left, mut right) = pair();
+        right.write_all(b"abc").unwrap();
+        left.shutdown(Shutdown::Read).unwrap();
+        assert_eq!(left.read(&mut [0; 8]).unwrap(), 0);
+        assert_eq!(left.reader().end(), end(EndReason::Closed, 0));
+        assert_eq!(until_it_fails(right.writer()), ErrorKind::BrokenPipe);
+        left.write_all(b"def").unwrap();
+        left.shutdown(Shutdown::Write).unwrap();
+        left.shutdown(Shutdown::Both).unwrap();
+        assert_eq!(left.writer().end(), end(EndReason::Finished, 3));
+        let mut all = Vec::new();
+        right.read_to_end(&mut all).unwrap();
+        assert_eq!(all, b"def");
+    });
+}
+
+#[test]
+fn a_thread_that_panics_with_a_half_ends_that_direction_in_order() {
+    guard(|| {
+        let (left, mut right) = pair();
+        let (_reader, mut writer) = left.into_split();
+        let panicking = thread::spawn(move || {
+            writer.write_all(b"abc").unwrap();
+            std::panic::resume_unwind(Box::new(()));
+        });
+        assert!(panicking.join().is_err());
+        let mut all = Vec::new();
+        right.read_to_end(&mut all).unwrap();
+        assert_eq!(all, b"abc");
+    });
+}
+
+#[test]
+fn halves_of_one_stream_are_reunited_and_others_are_not() {
+    let ((left, mut right), (other, _another)) = (pair(), pair());
+    let (reader, writer) = left.into_split();
+    let (other_reader, other_writer) = other.into_split();
+    let error = Stream::reunite(reader, other_writer).unwrap_err();
+    assert!(error.to_string().contains("different streams"), "{error}");
+    let (reader, other_writer) = (*error.0, *error.1);
+    let mut left = Stream::reunite(reader, writer).unwrap();
+    // Nothing has ended by that.
+    left.write_all(b"abc").unwrap();
+    assert_eq!(right.read(&mut [0; 8]).unwrap(), 3);
+    right.write_all(b"de").unwrap();
+    assert_eq!(left.read(&mut [0; 8]).unwrap(), 2);
+    drop(Stream::reunite(other_reader, other_writer).unwrap());
+    // The two ends of a stream are not halves of one endpoint.
+    let (reader, _writer) = left.into_split();
+    let (_reader, writer) = right.into_split();
+    Stream::reunite(reader, writer).unwrap_err();
+}
+
+#[test]
+fn borrowed_halves_work_on_threads_of_their_own() {
+    guard(|| {
+        let (mut left, mut right) = pair();
+        let (left_reader, left_writer) = Stream::split(&mut left);
+        let (right_reader, right_writer) = Stream::split(&mut right);
+        thread::scope(|scope| {
+            for (writer, seed) in [(left_writer, 1), (right_writer, 2)] {
+                scope.spawn(move || {
+                    bytes::Source::new(seed).write_all(writer, 100_001).unwrap();
+                    writer.finish().unwrap();
+                });
+            }
+            for (reader, seed) in [(left_reader, 2), (right_reader, 1)] {
+                scope.spawn(move || {
+                    let mut sink = bytes::Sink::new(seed);
+                    sink.drain(reader).unwrap();
+                    assert_eq!(sink.position, 100_001);
+                });
+            }
+        });
+    });
+}
+
+/// The four halves of a stream, dropped in one of the 24 orders, with bytes under way in both directions. Whoever is left
+/// sees exactly what its table says.
+struct Halves {
+    readers: [Option<Reader>; 2],
+    writers: [Option<Writer>; 2],
+}
+
+impl Halves {
+    const BYTES: usize = 1000;
+
+    fn new() -> Halves {
+        let (left, right) = pair();
+        let ((left_reader, mut left_writer), (right_reader, mut right_writer)) =
+            (left.into_split(), right.into_split());
+        left_writer.write_all(&bytes::made(0, 0, Self::BYTES)).unwrap();
+        right_writer.write_all(&bytes::made(1, 0, Self::BYTES)).unwrap();
+        Halves {
+            readers: [Some(left_reader), Some(right_reader)],
+            writers: [Some(left_writer), Some(right_writer)],
+        }
+    }
+
+    fn drop_one(&mut self, which: usize) {
+        match which {
+            0 | 1 => drop(self.readers[which].take().unwrap()),
+            _ => drop(self.writers[which - 2].take().unwrap()),
+        }
+    }
+
+    /// What is left of the halves after all that has been dropped.
+    fn check(&mut self) {
+        for side in [0, 1] {
+            let other = 1 - side;
+            if let Some(reader) = &mut self.readers[side] {
+                assert_eq!(reader.available().unwrap(), Self::BYTES);
+                let lent = reader.fill_at_least(Self::BYTES).unwrap();
+                bytes::check(other as u64, 0, lent);
+                if self.writers[other].is_none() {
+                    assert_eq!(kind(reader.fill_at_least(Self::BYTES + 1)), ErrorKind::UnexpectedEof);
+                    assert_eq!(reader.end(), end(EndReason::Finished, Self::BYTES as u64));
+                }
+            }
+            if let Some(writer) = &mut self.writers[side] {
+                writer.set_nonblocking(true);
+                let expected = match self.readers[other] {
+                    None => Err(ErrorKind::BrokenPipe),
+                    Some(_) => Err(ErrorKind::WouldBlock),
+                };
+                assert_eq!(writer.wait_consumed().map_err(|e| e.kind()), expected);
+                assert_eq!(writer.end().is_some(), self.readers[other].is_none());
+            }
+        }
+    }
+}
+
+#[test]
+fn halves_may_be_dropped_in_any_order() {
+    guard(|| {
+        let mut orders = 0;
+        for a in 0..4 {
+            for b in (0..4).filter(|b| *b != a) {
+                for c in (0..4).filter(|c| ![a, b].contains(c)) {
+                    let d = 6 - a - b - c;
+                    orders += 1;
+                    let mut halves = Halves::new();
+                    for which in [a, b, c, d] {
+                        halves.check();
+                        halves.drop_one(which);
+                    }
+                }
+            }
+        }
+        assert_eq!(orders, 24);
+    });
+}
+
+/// The same, with a thread on each half that reads or writes as fast as it can until it is dropped.
+#[test]
+fn halves_may_be_dropped_while_all_are_busy() {
+    guard(|| {
+        for round in 0..200u64 {
+            let (left, right) = pair();
+            let ((left_reader, left_writer), (right_reader, right_writer)) = (left.into_split(), right.into_split());
+            thread::scope(|scope| {
+                for (mut writer, seed) in [(left_writer, 0), (right_writer, 1)] {
+                    scope.spawn(move || {
+                        let mut source = bytes::Source::new(seed);
+                        let bytes = common::Random::new(round * 4 + seed).below(100_000);
+                        while source.position < bytes {
+                            if let Err(e) = source.write_all(&mut writer, 777) {
+                                assert_eq!(e.kind(), ErrorKind::BrokenPipe);
+                                assert_eq!(writer.end().unwrap().reason, EndReason::ReaderGone);
+                                return;
+                            }
+                        }
+                    });
+                }
+                for (mut reader, seed) in [(left_reader, 1), (right_reader, 0)] {
+                    scope.spawn(move || {
+                        let mut sink = bytes::Sink::new(seed);
+                        let bytes = common::Random::new(round * 4 + 2 + seed).below(100_000);
+                        let mut buf = [0; 1000];
+                        while sink.position < bytes {
+                            let n = reader.read(&mut buf).unwrap();
+                            if n == 0 {
+                                assert_eq!(reader.end(), end(EndReason::Finished, sink.position));
+                                return;
+                            }
+                            sink.take(&buf[..n]);
+                        }
+                    });
+                }
+            });
+        }
+    });
+}

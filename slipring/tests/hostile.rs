@@ -1,0 +1,364 @@
+//! A peer that shakes hands by the rules and then writes whatever it likes into its own header, at any moment: an error on that
+//! stream, and nothing beyond it.
+
+mod common;
+
+use common::process::asleep;
+use common::raw::{PAGE, Peer, Side, at};
+use common::{Random, guard, kind};
+use slipring::{EndReason, Options, Peers, Spin, Stream};
+use std::io::{BufRead, ErrorKind, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+const CAPACITY: usize = 4096;
+
+/// How `fin` and `stop` say that a side has given the stream up.
+const POISONED: u64 = 3;
+
+fn options() -> Options {
+    Options::new().capacity(CAPACITY).spin(Spin::Never)
+}
+
+/// A stream whose other side is written by hand.
+fn stream_of(options: &Options, side: Side) -> (Stream, Peer) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let peer = thread::spawn(move || Peer::shake_hands(theirs, side));
+    (options.upgrade(ours).unwrap(), peer.join().unwrap())
+}
+
+fn stream() -> (Stream, Peer) {
+    stream_of(&options(), Side::new(CAPACITY))
+}
+
+/// The low half of a word of the side under test: `fin` and `stop`.
+fn flag(peer: &Peer, at: usize) -> u64 {
+    peer.theirs.load(at) & 0xffff_ffff
+}
+
+/// Everything fails now, on both halves and for good, and the peer is told.
+#[track_caller]
+fn assert_given_up(stream: &mut Stream, peer: &Peer) {
+    stream.set_nonblocking(true).unwrap();
+    for _ in 0..2 {
+        assert_eq!(kind(stream.read(&mut [0; 8])), ErrorKind::InvalidData);
+        assert_eq!(kind(stream.fill_buf()), ErrorKind::InvalidData);
+        assert_eq!(kind(stream.reader().try_read(&mut [0; 8])), ErrorKind::InvalidData);
+        assert_eq!(kind(stream.reader().fill_at_least(1)), ErrorKind::InvalidData);
+        assert_eq!(kind(stream.write(b"x")), ErrorKind::InvalidData);
+        assert_eq!(kind(stream.writer().try_write(b"x")), ErrorKind::InvalidData);
+        assert_eq!(kind(stream.writer().reserve(1)), ErrorKind::InvalidData);
+        assert_eq!(kind(stream.writer().space()), ErrorKind::InvalidData);
+    }
+    assert_eq!(stream.reader().end().unwrap().reason, EndReason::Corrupt);
+    assert_eq!(stream.writer().end().unwrap().reason, EndReason::Corrupt);
+    assert_eq!((flag(peer, at::FIN), flag(peer, at::STOP)), (POISONED, POISONED));
+}
+
+#[test]
+fn a_tail_out_of_range_poisons_the_stream() {
+    guard(|| {
+        for tail in [CAPACITY as u64 + 1, 1 << 32, 1 << 63, u64::MAX - 1, u64::MAX] {
+            let (mut stream, peer) = stream();
+            peer.mine.words.store(at::TAIL, tail);
+            assert_eq!(kind(stream.read(&mut [0; 8])), ErrorKind::InvalidData);
+            // Putting it right again is too late.
+            peer.mine.words.store(at::TAIL, 8);
+            assert_given_up(&mut stream, &peer);
+        }
+    });
+}
+
+#[test]
+fn a_tail_that_goes_back_poisons_the_stream() {
+    guard(|| {
+        for (first, read, then) in [
+            (100, 100, 99),
+            (100, 100, 0),
+            (4096, 4096, 4095),
+            (100, 50, 60),
+            (100, 1, 99),
+        ] {
+            let (mut stream, peer) = stream();
+            peer.mine.words.store(at::TAIL, first);
+            stream.read_exact(&mut vec![0; read]).unwrap();
+            peer.mine.words.store(at::TAIL, then);
+            let result = stream.reader().fill_at_least(first as usize - read + 1).map(|_| ());
+            assert_eq!(kind(result), ErrorKind::InvalidData);
+            assert_given_up(&mut stream, &peer);
+        }
+    });
+}
+
+#[test]
+fn a_head_out_of_range_poisons_the_stream() {
+    guard(|| {
+        type Call = fn(&mut Stream) -> std::io::Result<()>;
+        let calls: [Call; 4] = [
+            |s| s.write_all(&[0; CAPACITY]),
+            |s| s.writer().reserve(CAPACITY).map(|_| ()),
+            |s| s.writer().space().map(|_| ()),
+            |s| s.writer().wait_consumed(),
+        ];
+        for call in calls {
+            for head in [101, CAPACITY as u64, 1 << 63, u64::MAX] {
+                let (mut stream, peer) = stream();
+                stream.write_all(&[0; 100]).unwrap();
+                peer.mine.words.store(at::HEAD, head);
+                assert_eq!(kind(call(&mut stream)), ErrorKind::InvalidData);
+                peer.mine.words.store(at::HEAD, 0);
+                assert_eq!(kind(stream.writer().wait_consumed()), ErrorKind::InvalidData);
+                assert_given_up(&mut stream, &peer);
+            }
+            let (mut stream, peer) = stream();
+            stream.write_all(&[0; 100]).unwrap();
+            peer.mine.words.store(at::HEAD, 50);
+            assert_eq!(stream.writer().space().unwrap(), CAPACITY - 50);
+            peer.mine.words.store(at::HEAD, 49);
+            assert_eq!(kind(call(&mut stream)), ErrorKind::InvalidData);
+            assert_given_up(&mut stream, &peer);
+        }
+    });
+}
+
+/// Ends that no version of the protocol knows.
+#[test]
+fn an_unknown_end_poisons_the_stream() {
+    guard(|| {
+        for unknown in [4, 77, u32::MAX] {
+            let (mut stream, peer) = stream();
+            peer.mine.words.put(PAGE, b"abc");
+            peer.mine.words.store(at::TAIL, 3);
+            peer.mine.words.store32(at::FIN, unknown);
+            let mut all = Vec::new();
+            assert_eq!(kind(stream.read_to_end(&mut all)), ErrorKind::InvalidData);
+            assert_eq!(all, b"abc");
+            peer.mine.words.store32(at::FIN, 0);
+            assert_given_up(&mut stream, &peer);
+        }
+    });
+}
+
+#[test]
+fn an_unknown_stop_poisons_the_stream() {
+    guard(|| {
+        for unknown in [4, 77, u32::MAX] {
+            let (mut stream, peer) = stream();
+            peer.mine.words.store32(at::STOP, unknown);
+            assert_eq!(kind(stream.writer().space()), ErrorKind::InvalidData);
+            peer.mine.words.store32(at::STOP, 0);
+            assert_given_up(&mut stream, &peer);
+        }
+    });
+}
+
+/// An end is final, even if the peer takes it back.
+#[test]
+fn an_end_that_is_taken_back_stays() {
+    guard(|| {
+        let (mut stream, peer) = stream();
+        peer.mine.words.put(PAGE, b"abcdef");
+        peer.mine.words.store(at::TAIL, 3);
+        peer.mine.words.store32(at::FIN, 1);
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).unwrap();
+        assert_eq!(all, b"abc");
+        peer.mine.words.store32(at::FIN, 0);
+        peer.mine.words.store(at::TAIL, 6);
+        stream.set_nonblocking(true).unwrap();
+        assert_eq!(stream.read(&mut [0; 8]).unwrap(), 0);
+        assert_eq!(stream.reader().end().unwrap().reason, EndReason::Finished);
+
+        peer.mine.words.store32(at::STOP, 1);
+        assert_eq!(kind(stream.writer().space()), ErrorKind::BrokenPipe);
+        peer.mine.words.store32(at::STOP, 0);
+        assert_eq!(kind(stream.write(b"x")), ErrorKind::BrokenPipe);
+        assert_eq!(stream.writer().end().unwrap().reason, EndReason::ReaderGone);
+    });
+}
+
+/// Ends in an order that no side has: an abort of one direction only, an end of the writer after its abort.
+#[test]
+fn half_an_abort_is_an_abort() {
+    guard(|| {
+        let (mut stream, peer) = stream();
+        peer.mine.words.store32(at::CODE, 5);
+        peer.mine.words.store32(at::FIN, 2);
+        assert_eq!(kind(stream.read(&mut [0; 8])), ErrorKind::ConnectionAborted);
+        assert_eq!(stream.reader().end().unwrap().reason, EndReason::Aborted { code: 5 });
+        stream.write_all(b"x").unwrap();
+        peer.mine.words.store32(at::STOP, 3);
+        assert_eq!(kind(stream.writer().space()), ErrorKind::ConnectionAborted);
+        assert_eq!(stream.writer().end().unwrap().reason, EndReason::Rejected);
+    });
+}
+
+/// A base that lies makes for wrong bytes, as wrong bytes would; never for bytes from elsewhere.
+#[test]
+fn a_base_may_be_anything() {
+    guard(|| {
+        for copy in [false, true] {
+            let (mut stream, peer) = stream_of(&options().copy_reads(copy), Side::new(CAPACITY));
+            let mut random = Random::new(1);
+            let mut tail = 0;
+            for _ in 0..5000 {
+                let n = 1 + random.below(CAPACITY as u64);
+                peer.mine.words.store(at::BASE, random.next() << random.below(64));
+                tail += n;
+                peer.mine.words.store(at::TAIL, tail);
+                let lent = stream.reader().fill_at_least(n as usize).unwrap();
+                assert_eq!(lent.iter().map(|byte| u64::from(*byte)).sum::<u64>(), 0);
+                let half = lent.len() / 2;
+                stream.consume(half);
+                stream.read_exact(&mut vec![0; n as usize - half]).unwrap();
+            }
+            assert_eq!(peer.theirs.load(at::HEAD), tail);
+        }
+    });
+}
+
+/// Wake words are wishes: none of them makes the other side wait for ever, lose anything, or work in vain for ever.
+#[test]
+fn wake_words_may_be_anything() {
+    guard(|| {
+        for wake in [1, 2, CAPACITY as u64, 1 << 63, u64::MAX] {
+            let (mut stream, peer) = stream();
+            peer.mine.words.store(at::WAKE_AT_TAIL, wake);
+            peer.mine.words.store(at::WAKE_AT_HEAD, wake);
+            stream.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
+            stream.set_write_timeout(Some(Duration::from_millis(2))).unwrap();
+            let mut written = 0;
+            let error = loop {
+                match stream.write(&[0; 1000]) {
+                    Ok(n) => written += n,
+                    Err(e) => break e,
+                }
+            };
+            assert_eq!((error.kind(), written), (ErrorKind::WouldBlock, CAPACITY));
+            assert_eq!(kind(stream.read(&mut [0; 8])), ErrorKind::WouldBlock);
+            peer.mine.words.store(at::HEAD, 1000);
+            assert_eq!(stream.write(&[0; 1001]).unwrap(), 1000);
+            peer.mine.words.store(at::HEAD, 1001);
+            for result in [stream.writer().reserve(2).map(|_| ()), stream.writer().wait_consumed()] {
+                // It says that it starves; so it is told.
+                let expected = if wake > CAPACITY as u64 + 1000 {
+                    ErrorKind::Deadlock
+                } else {
+                    ErrorKind::WouldBlock
+                };
+                assert_eq!(kind(result), expected, "{wake}");
+            }
+            peer.mine.words.store(at::TAIL, 5);
+            assert_eq!(stream.read(&mut [0; 8]).unwrap(), 5);
+        }
+    });
+}
+
+/// A peer that never rings is found to have written when the time is up.
+#[test]
+fn without_any_ringing_the_end_of_the_time_is_a_look() {
+    guard(|| {
+        let (mut stream, peer) = stream();
+        stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        let reading = asleep(move || stream.read(&mut [0; 8]).map(|n| (n, stream)));
+        peer.mine.words.store(at::TAIL, 3);
+        assert_eq!(reading.join().unwrap().unwrap().0, 3);
+    });
+}
+
+#[test]
+fn closing_the_link_in_any_way_is_a_death() {
+    guard(|| {
+        for how in [None, Some(Shutdown::Write), Some(Shutdown::Both)] {
+            let (mut stream, peer) = stream();
+            stream.write_all(&[0; 100]).unwrap();
+            peer.mine.words.store(at::TAIL, 3);
+            match how {
+                Some(how) => peer.link.shutdown(how).unwrap(),
+                None => drop(peer),
+            }
+            assert_eq!(stream.read(&mut [0; 8]).unwrap(), 3);
+            assert_eq!(kind(stream.read(&mut [0; 8])), ErrorKind::ConnectionReset);
+            assert_eq!(kind(stream.writer().wait_consumed()), ErrorKind::BrokenPipe);
+        }
+    });
+}
+
+/// A bell whose counter is full, or was never filled, blocks nobody and ends nothing.
+#[test]
+fn a_bell_that_cannot_be_rung_is_its_owners_loss() {
+    guard(|| {
+        for inverted in [false, true] {
+            let mut side = Side::new(CAPACITY);
+            side.hello.bells = u8::from(inverted);
+            for bell in &side.bells {
+                if inverted {
+                    // Empty, and blocking: whoever rings it takes one.
+                    rustix::io::ioctl_fionbio(bell, false).unwrap();
+                } else {
+                    rustix::io::write(bell, &(u64::MAX - 1).to_ne_bytes()).unwrap();
+                }
+            }
+            let options = if inverted {
+                options().allow(Peers::Anyone)
+            } else {
+                options()
+            };
+            let (mut stream, peer) = stream_of(&options, side);
+            let (mut written, mut published) = (0, 0);
+            for _ in 0..1000 {
+                // Armed for the next byte, always.
+                peer.mine.words.store(at::WAKE_AT_TAIL, written + 1);
+                peer.mine.words.store(at::WAKE_AT_HEAD, published + 1);
+                stream.write_all(b"0123456789").unwrap();
+                written += 10;
+                peer.mine.words.store(at::HEAD, written);
+                published += 10;
+                peer.mine.words.store(at::TAIL, published);
+                stream.read_exact(&mut [0; 10]).unwrap();
+            }
+        }
+    });
+}
+
+/// What it publishes at once while it is looked at: every index is either taken as it is or refused.
+#[test]
+fn indexes_that_change_all_the_time_are_loaded_once() {
+    guard(|| {
+        for round in 0..50 {
+            let (mut stream, peer) = stream();
+            let done = AtomicBool::new(false);
+            stream.set_nonblocking(true).unwrap();
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    let words = &peer.mine.words;
+                    let mut random = Random::new(round);
+                    while !done.load(Ordering::Relaxed) {
+                        words.store(at::TAIL, random.choose(&[0, 8, CAPACITY as u64, CAPACITY as u64 + 1]));
+                        words.store(at::HEAD, random.choose(&[0, 8, 16]));
+                        words.store(at::BASE, random.next());
+                    }
+                });
+                for _ in 0..200 {
+                    if let Ok(lent) = stream.fill_buf() {
+                        assert!(lent.len() <= CAPACITY);
+                        let n = lent.len();
+                        stream.consume(n.min(8));
+                    }
+                    let _ = stream.write(&[1; 16]);
+                    if let Ok(grant) = stream.writer().try_reserve(100) {
+                        assert_eq!(grant.len(), 100);
+                    }
+                }
+                done.store(true, Ordering::Relaxed);
+            });
+            // Whatever was taken as it was: what comes now is not.
+            peer.mine.words.store(at::TAIL, u64::MAX);
+            let last = std::io::copy(&mut stream, &mut std::io::sink());
+            assert_eq!(kind(last), ErrorKind::InvalidData);
+        }
+    });
+}

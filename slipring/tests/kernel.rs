@@ -1,0 +1,328 @@
+//! A kernel that says no: each system call that can fail is made to fail, by a filter (seccomp(2)), in a process that is there for
+//! nothing else. The error says what it was, nothing is left behind, and the other side is told.
+
+mod common;
+
+use common::process::{self, Other, say, start, told};
+use common::{GENEROUS, Place, descriptors, eventually, guard};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    apply_filter,
+};
+use slipring::{Error, Listener, Options, Peers, Stream};
+use std::io::{Read, Write};
+use std::thread;
+
+#[test]
+fn child_process() {
+    process::play(&[
+        ("pairs", pairs),
+        ("connects", connects),
+        ("listens", listens),
+        ("serves", serves),
+    ]);
+}
+
+/// What the kernel is made to refuse.
+struct Fault {
+    what: &'static str,
+    calls: &'static [i64],
+    /// An argument, and the bits that it must have for the fault.
+    only: Option<(u8, u64)>,
+    error: i32,
+    /// A part of the error that has to come of it; `None`: it has to go well all the same.
+    expected: Option<&'static str>,
+}
+
+const fn fault(what: &'static str, calls: &'static [i64], error: i32, expected: &'static str) -> Fault {
+    Fault {
+        what,
+        calls,
+        only: None,
+        error,
+        expected: Some(expected),
+    }
+}
+
+const FAULTS: [Fault; 19] = [
+    Fault {
+        only: Some((2, libc::F_SEAL_FUTURE_WRITE as u64)),
+        ..fault("an old kernel's seals", &[libc::SYS_fcntl], libc::EINVAL, "Linux 5.1")
+    },
+    Fault {
+        only: Some((2, libc::F_SEAL_FUTURE_WRITE as u64)),
+        ..fault("no seals", &[libc::SYS_fcntl], libc::EPERM, "sealing shared memory")
+    },
+    fault(
+        "no memory",
+        &[libc::SYS_memfd_create],
+        libc::ENOMEM,
+        "creating shared memory",
+    ),
+    fault(
+        "no descriptor for memory",
+        &[libc::SYS_memfd_create],
+        libc::EMFILE,
+        "creating shared memory",
+    ),
+    fault(
+        "no memory to fill",
+        &[libc::SYS_fallocate],
+        libc::ENOSPC,
+        "allocating shared memory",
+    ),
+    fault(
+        "a limit on files",
+        &[libc::SYS_fallocate],
+        libc::EFBIG,
+        "allocating shared memory",
+    ),
+    Fault {
+        only: Some((3, libc::MAP_SHARED as u64)),
+        ..fault(
+            "no room for a mapping",
+            &[libc::SYS_mmap],
+            libc::ENOMEM,
+            "shared memory (mmap)",
+        )
+    },
+    Fault {
+        only: Some((3, libc::MAP_NORESERVE as u64)),
+        ..fault("no addresses", &[libc::SYS_mmap], libc::ENOMEM, "shared memory (mmap)")
+    },
+    fault("no bells", &[libc::SYS_eventfd2], libc::EMFILE, "making a bell"),
+    fault("no sets", &[libc::SYS_epoll_create1], libc::EMFILE, "watching a bell"),
+    fault("no more watches", &[libc::SYS_epoll_ctl], libc::ENOSPC, "(epoll"),
+    fault("no credentials", &[libc::SYS_setsockopt], libc::ENOMEM, "failed"),
+    fault(
+        "no buffers",
+        &[libc::SYS_sendmsg],
+        libc::ENOBUFS,
+        "sending the handshake",
+    ),
+    fault(
+        "nothing to receive with",
+        &[libc::SYS_recvmsg],
+        libc::ENOMEM,
+        "receiving the handshake",
+    ),
+    fault(
+        "no /proc",
+        &[libc::SYS_readlinkat, libc::SYS_readlink],
+        libc::ENOENT,
+        "is /proc mounted?",
+    ),
+    fault(
+        "no statistics",
+        &[libc::SYS_fstatfs],
+        libc::ENOMEM,
+        "checking the peer's memory",
+    ),
+    // What is only there for speed, or came with a later kernel, can be done without.
+    Fault {
+        only: Some((1, 0x8)),
+        expected: None,
+        ..fault(
+            "a kernel before MFD_NOEXEC_SEAL",
+            &[libc::SYS_memfd_create],
+            libc::EINVAL,
+            "",
+        )
+    },
+    Fault {
+        // MADV_POPULATE_READ and _WRITE; and no other that is used here.
+        only: Some((2, 22)),
+        expected: None,
+        ..fault("a kernel before populating", &[libc::SYS_madvise], libc::EINVAL, "")
+    },
+    Fault {
+        expected: None,
+        ..fault("no inotify instances", &[libc::SYS_inotify_init1], libc::EMFILE, "")
+    },
+];
+
+fn impose(fault: &Fault) {
+    let rules = |conditions: Option<(u8, u64)>| match conditions {
+        None => vec![],
+        Some((argument, bits)) => {
+            let length = SeccompCmpArgLen::Dword;
+            let condition = SeccompCondition::new(argument, length, SeccompCmpOp::MaskedEq(bits), bits).unwrap();
+            vec![SeccompRule::new(vec![condition]).unwrap()]
+        }
+    };
+    let filter = SeccompFilter::new(
+        fault.calls.iter().map(|call| (*call, rules(fault.only))).collect(),
+        SeccompAction::Allow,
+        SeccompAction::Errno(fault.error as u32),
+        std::env::consts::ARCH.try_into().unwrap(),
+    )
+    .unwrap();
+    let program: BpfProgram = filter.try_into().unwrap();
+    apply_filter(&program).unwrap();
+}
+
+fn named(what: &str) -> &'static Fault {
+    FAULTS.iter().find(|fault| fault.what == what).unwrap()
+}
+
+fn options() -> Options {
+    Options::new().capacity(8192).wait_for_listener(GENEROUS)
+}
+
+/// Whether the outcome is the one that was expected; the stream, if there is one.
+#[track_caller]
+fn judge<T>(fault: &Fault, outcome: Result<T, Error>) -> Option<T> {
+    match (fault.expected, outcome) {
+        (None, Ok(stream)) => Some(stream),
+        (Some(part), Err(error @ (Error::Os { .. } | Error::Unsupported { .. }))) => {
+            assert!(error.to_string().contains(part), "{}: {error}", fault.what);
+            let unsupported = matches!(error, Error::Unsupported { .. });
+            assert_eq!(unsupported, part.starts_with("Linux"), "{}: {error:?}", fault.what);
+            None
+        }
+        (_, Ok(_)) => panic!("{}: that should have failed", fault.what),
+        (_, Err(error)) => panic!("{}: {error:?}", fault.what),
+    }
+}
+
+/// Both sides in one process.
+fn pairs(arguments: &[&str]) {
+    let fault = named(arguments[0]);
+    // What is made once and stays is made now.
+    drop(options().pair().unwrap());
+    let before = descriptors();
+    impose(fault);
+    if let Some((mut left, mut right)) = judge(fault, options().pair()) {
+        left.write_all(b"hello").unwrap();
+        right.read_exact(&mut [0; 5]).unwrap();
+    }
+    assert_eq!(descriptors(), before, "{}", fault.what);
+}
+
+/// The side that connects is the one with the fault.
+fn connects(arguments: &[&str]) {
+    let fault = named(arguments[1]);
+    drop(options().pair().unwrap());
+    let before = descriptors();
+    impose(fault);
+    if let Some(mut stream) = judge(fault, options().connect(arguments[0])) {
+        stream.read_exact(&mut [0; 5]).unwrap();
+        stream.write_all(b"hello").unwrap();
+    }
+    assert_eq!(descriptors(), before, "{}", fault.what);
+    say("done");
+    told();
+}
+
+/// The side that listens is the one with the fault.
+fn listens(arguments: &[&str]) {
+    let fault = named(arguments[1]);
+    drop(options().pair().unwrap());
+    let listener = options().bind(arguments[0]).unwrap();
+    let before = descriptors();
+    impose(fault);
+    say("bound");
+    if let Some(mut stream) = judge(fault, listener.accept()) {
+        stream.write_all(b"hello").unwrap();
+        stream.read_exact(&mut [0; 5]).unwrap();
+    }
+    // Its link may be known to it for a while; but not for longer than the client is there.
+    say("done");
+    told();
+    eventually("nothing is left", || {
+        let _ = listener.try_accept();
+        descriptors() == before
+    });
+}
+
+/// A listener without a fault.
+fn serves(arguments: &[&str]) {
+    let listener = Listener::bind(arguments[0]).unwrap();
+    say("bound");
+    let stopper = listener.stopper();
+    let serving = thread::spawn(move || {
+        let mut accepted = 0;
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            accepted += 1;
+            let _ = stream.write_all(b"hello").and_then(|()| stream.read_exact(&mut [0; 5]));
+        }
+        accepted
+    });
+    told();
+    stopper.stop();
+    say(&serving.join().unwrap().to_string());
+}
+
+#[test]
+fn a_pair_cannot_be_made() {
+    guard(|| {
+        for fault in &FAULTS {
+            start(&Place::new(), "pairs", &[fault.what]).succeed();
+        }
+    });
+}
+
+#[test]
+fn a_client_cannot_connect() {
+    guard(|| {
+        for fault in &FAULTS {
+            let place = Place::new();
+            let name = place.name("x");
+            let name = name.to_str().unwrap();
+            let mut server = start(&place, "serves", &[name]);
+            server.expect("bound");
+            let mut client = start(&place, "connects", &[name, fault.what]);
+            assert_eq!(client.try_hear().as_deref(), Some("done"), "{}", fault.what);
+            client.succeed();
+            server.tell("stop");
+            // A client that fails is no stream at the listener.
+            let accepted = u32::from(fault.expected.is_none());
+            assert_eq!(server.hear(), accepted.to_string(), "{}", fault.what);
+            server.succeed();
+        }
+    });
+}
+
+#[test]
+fn a_listener_cannot_accept() {
+    guard(|| {
+        for fault in &FAULTS {
+            let place = Place::new();
+            let name = place.name("x");
+            let mut server: Other = start(&place, "listens", &[name.to_str().unwrap(), fault.what]);
+            server.expect("bound");
+            let connected = options().connect(&name).map(|mut stream: Stream| {
+                let met = stream.read_exact(&mut [0; 5]).and_then(|()| stream.write_all(b"hello"));
+                met.map_err(|e| e.kind())
+            });
+            match (fault.expected, connected) {
+                (None, Ok(met)) => met.unwrap(),
+                (Some(_), Err(Error::Refused { .. } | Error::PeerGone)) => {}
+                // As long as the other process is there without having closed the link.
+                (_, other) => panic!("{}: {other:?}", fault.what),
+            }
+            assert_eq!(server.try_hear().as_deref(), Some("done"), "{}", fault.what);
+            server.tell("leave");
+            server.succeed();
+        }
+    });
+}
+
+/// Bells for other users need a system call of Linux 5.8.
+#[test]
+fn bells_for_others_need_a_newer_kernel() {
+    guard(|| {
+        // A filter holds for the thread that imposes it.
+        let tried = thread::spawn(|| {
+            impose(&fault("", &[libc::SYS_preadv2], libc::EOPNOTSUPP, ""));
+            let error = options().allow(Peers::Anyone).pair().unwrap_err();
+            assert!(
+                matches!(error, Error::Unsupported { .. }) && error.to_string().contains("Linux 5.8"),
+                "{error}"
+            );
+            options().pair().unwrap();
+        });
+        tried.join().unwrap();
+    });
+}
