@@ -30,7 +30,7 @@ enum Source {
         options: Options,
         timeout: Duration,
     },
-    SlipListener(slipring::Listener),
+    SlipListener(Box<slipring::Listener>),
     TcpListener(TcpListener),
     UnixListener(PathListener),
 }
@@ -53,7 +53,7 @@ impl Endpoint {
             Place::Slip(name) => {
                 let listener = options.bind(name)?;
                 let actual = format!("slip-listen:{}", listener.name());
-                (Source::SlipListener(listener), actual)
+                (Source::SlipListener(Box::new(listener)), actual)
             }
             Place::Tcp { host, port } => {
                 let cannot = |error: io::Error| Failure::unreachable(format!("cannot listen at {address}: {error}"));
