@@ -21,7 +21,7 @@ use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 /// # Cancel safety
 ///
 /// Every method and the traits' futures are cancel safe in this sense: a future that is dropped before it resolves
-/// has consumed nothing. Those of [`tokio::io::AsyncReadExt`] that read several times (`read_exact`, `read_to_end`)
+/// has consumed nothing. Those of `tokio::io::AsyncReadExt` that read several times (`read_exact`, `read_to_end`)
 /// keep what they have read so far in their buffer, as with any reader.
 #[derive(Debug)]
 pub struct Reader {
