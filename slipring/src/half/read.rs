@@ -149,7 +149,8 @@ impl ReadHalf {
     /// The error for an end that came before `n` bytes.
     #[cold]
     pub(crate) fn too_short(&self, n: usize) -> io::Error {
-        let missing = n - self.available();
+        // This side may have closed the stream with as many bytes there.
+        let missing = n.saturating_sub(self.available());
         let text = format!("the stream ended {missing} bytes before the {n} that were asked for");
         io::Error::new(io::ErrorKind::UnexpectedEof, text)
     }
