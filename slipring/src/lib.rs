@@ -36,7 +36,7 @@
 //!   own unless the socket's directory is shared.
 //! * It needs 64-bit little-endian Linux, 5.1 or newer, with `/proc` mounted; 5.8 for peers of other users.
 //! * A stream has two ends. Many readers of one writer are many streams.
-//! * It carries bytes, not messages, and no descriptors.
+//! * It carries bytes (and [messages](frame) on top of them), but no descriptors.
 //! * It costs memory: both rings are allocated and populated when the stream is made (256 KiB a side, by default);
 //!   and seven descriptors an endpoint.
 //!
@@ -101,6 +101,7 @@ mod closer;
 mod end;
 mod endpoint;
 mod error;
+pub mod frame;
 mod grant;
 mod half;
 mod link;
@@ -130,6 +131,6 @@ pub use wait::Spin;
 pub use writer::Writer;
 
 /// The code in the README is compiled with the tests.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "tokio"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;

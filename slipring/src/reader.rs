@@ -45,7 +45,7 @@ use std::time::Duration;
 /// ```
 #[derive(Debug)]
 pub struct Reader {
-    half: ReadHalf,
+    pub(crate) half: ReadHalf,
     blocking: Blocking,
 }
 
@@ -76,7 +76,7 @@ impl Reader {
 
     /// Blocks until `want` bytes are there, or the stream ended in order before.
     #[inline]
-    fn wait(&mut self, want: usize) -> io::Result<Readable> {
+    pub(crate) fn wait(&mut self, want: usize) -> io::Result<Readable> {
         if self.half.has(want) {
             return Ok(Readable::Enough);
         }

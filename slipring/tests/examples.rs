@@ -46,3 +46,11 @@ fn zero_copy() {
 fn inherited() {
     run("inherited", "14 bytes heard");
 }
+
+#[test]
+fn messages() {
+    run(
+        "messages",
+        "a history of 5000000 bytes through a ring of 262144\n100000 quotes drawn or skipped",
+    );
+}

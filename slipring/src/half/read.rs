@@ -216,7 +216,7 @@ impl ReadHalf {
 
     /// Copies the next bytes out, without consuming them. `to` is no longer than what is available.
     #[inline]
-    fn copy_out(&self, skip: usize, to: &mut [u8]) {
+    pub(crate) fn copy_out(&self, skip: usize, to: &mut [u8]) {
         debug_assert!(skip + to.len() <= self.available());
         let offset = (self.ring.offset() + skip) & (self.capacity() - 1);
         self.endpoint.inbox.read(offset, to);
@@ -234,6 +234,18 @@ impl ReadHalf {
             // Without a bounce the peer is trusted not to rewrite published bytes: it is of this user, or root, and
             // the options did not ask for copies.
             None => unsafe { self.endpoint.inbox.slice(offset, available) },
+        }
+    }
+
+    /// What [`view`](Self::view) lent last, `want` bytes or more, as long as nothing has been looked for or consumed
+    /// since.
+    #[inline]
+    pub(crate) fn lent(&self, want: usize) -> &[u8] {
+        debug_assert!(want <= self.available());
+        match &self.bounce {
+            Some(bounce) => bounce.lent(),
+            // SAFETY: as in `view`; while this borrow of the half lasts nothing is consumed.
+            None => unsafe { self.endpoint.inbox.slice(self.ring.offset(), want) },
         }
     }
 

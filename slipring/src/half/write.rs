@@ -82,6 +82,11 @@ impl WriteHalf {
         self.ring.capacity() as usize
     }
 
+    /// Where in the ring the next byte goes.
+    pub(crate) fn offset(&self) -> usize {
+        self.ring.offset()
+    }
+
     /// Bytes known to be free, without a look at the peer's header.
     #[inline]
     pub(crate) fn free(&self) -> usize {

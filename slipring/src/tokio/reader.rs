@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
+use tokio::task::coop;
 
 /// The reading half of a [`Stream`](super::Stream): `AsyncRead` and `AsyncBufRead`, the latter without a copy.
 ///
@@ -25,7 +26,7 @@ use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 /// keep what they have read so far in their buffer, as with any reader.
 #[derive(Debug)]
 pub struct Reader {
-    half: ReadHalf,
+    pub(crate) half: ReadHalf,
     readiness: Readiness,
 }
 
@@ -50,8 +51,10 @@ impl Reader {
         crate::Reader::from_half(self.half, spin)
     }
 
-    async fn wait(&mut self, want: usize) -> io::Result<Readable> {
+    pub(crate) async fn wait(&mut self, want: usize) -> io::Result<Readable> {
         if self.half.has(want) {
+            // Also a stream that never has to be waited for lets other tasks run.
+            coop::consume_budget().await;
             return Ok(Readable::Enough);
         }
         Until {
@@ -64,10 +67,10 @@ impl Reader {
         .await
     }
 
-    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Readable>> {
+    pub(crate) fn poll_wait(&mut self, cx: &mut Context<'_>, want: usize) -> Poll<io::Result<Readable>> {
         let mut wait = ReadWait {
             half: &mut self.half,
-            want: 1,
+            want,
         };
         self.readiness.poll(cx, &mut wait)
     }
@@ -168,7 +171,7 @@ impl AsyncRead for Reader {
         if buf.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
-        if ready!(self.poll_wait(cx))? == Readable::Enough {
+        if ready!(self.poll_wait(cx, 1))? == Readable::Enough {
             let n = self.half.take(buf.initialize_unfilled());
             buf.advance(n);
         }
@@ -179,7 +182,7 @@ impl AsyncRead for Reader {
 impl AsyncBufRead for Reader {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let this = self.get_mut();
-        Poll::Ready(match ready!(this.poll_wait(cx))? {
+        Poll::Ready(match ready!(this.poll_wait(cx, 1))? {
             Readable::Enough => Ok(this.half.view(1)),
             Readable::End => Ok(&[]),
         })

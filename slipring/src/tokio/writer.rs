@@ -26,7 +26,7 @@ use tokio::task::coop;
 /// as with any writer.
 #[derive(Debug)]
 pub struct Writer {
-    half: WriteHalf,
+    pub(crate) half: WriteHalf,
     readiness: Readiness,
 }
 
@@ -99,12 +99,21 @@ impl Writer {
     ///
     /// Cancel safe: nothing is written before the grant is committed.
     pub async fn reserve(&mut self, n: usize) -> io::Result<Grant<'_>> {
+        self.reserve_room(n).await?;
+        Ok(Grant::new(&mut self.half, n, true))
+    }
+
+    /// Waits until `n` bytes are free.
+    pub(crate) async fn reserve_room(&mut self, n: usize) -> io::Result<()> {
         let room = match self.half.room_for(n)? {
-            Some(room) => room,
+            Some(room) => {
+                // Also a stream that never has to be waited for lets other tasks run.
+                coop::consume_budget().await;
+                room
+            }
             None => self.wait(n, false).await?,
         };
-        room.enough_for(n)?;
-        Ok(Grant::new(&mut self.half, n, true))
+        room.enough_for(n)
     }
 
     /// Ends this direction in order; see [`crate::Writer::finish`]. Does not wait.

@@ -1,0 +1,299 @@
+//! Taking messages out of a ring, without any waiting: what is there, what has to be waited for, what is wrong.
+//!
+//! A header is copied out once, checked, and used from the copy. What it says of the length is believed as far as the
+//! ring and the maximum go, and memory is taken for what has arrived, not for what is announced.
+
+use super::buffer::Buffer;
+use super::error::Error;
+use super::header::{Bounds, HEADER, Header};
+#[cfg(feature = "bytes")]
+use super::pool::Pool;
+use crate::end::{End, EndReason};
+use crate::half::{ReadHalf, Readable};
+use std::io;
+
+/// What a receiver has to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Wait until this many bytes can be read.
+    Wait(usize),
+    /// A message is there.
+    Ready,
+}
+
+/// A message that comes in parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Parts {
+    /// There is none.
+    None,
+    /// Some are there, in `Decoder::parts`.
+    UnderWay,
+    /// All are there.
+    Complete,
+}
+
+/// What a receiver knows besides its half.
+#[derive(Debug)]
+pub(super) struct Decoder {
+    max: usize,
+    /// The header of the frame that comes next in the ring, once it has been checked.
+    frame: Option<Header>,
+    state: Parts,
+    parts: Buffer,
+    fault: Option<Error>,
+    #[cfg(feature = "bytes")]
+    pool: Pool,
+}
+
+impl Decoder {
+    pub(super) fn new(half: &ReadHalf, max: usize) -> Result<Decoder, Error> {
+        let position = half.position();
+        if !position.is_multiple_of(HEADER as u64) {
+            // Where in the ring it lies is the peer's matter: looked at with each view.
+            let place = position as usize % HEADER;
+            return Err(Error::Misaligned { position, place });
+        }
+        Ok(Decoder {
+            max,
+            frame: None,
+            state: Parts::None,
+            parts: Buffer::default(),
+            fault: None,
+            #[cfg(feature = "bytes")]
+            pool: Pool::new(max),
+        })
+    }
+
+    pub(super) fn set_max(&mut self, max: usize) {
+        self.max = max;
+        #[cfg(feature = "bytes")]
+        {
+            self.pool = Pool::new(max);
+        }
+    }
+
+    pub(super) fn max(&self) -> usize {
+        self.max
+    }
+
+    /// Takes what is there until it is a message. May be called again when it was one; nothing of it is lost.
+    #[inline]
+    pub(super) fn step(&mut self, half: &mut ReadHalf) -> io::Result<Step> {
+        if let Some(fault) = self.fault {
+            return Err(fault.into());
+        }
+        loop {
+            if self.state == Parts::Complete {
+                return Ok(Step::Ready);
+            }
+            let header = match self.frame {
+                Some(header) => header,
+                None if !half.has(HEADER) => return Ok(Step::Wait(HEADER)),
+                None => match self.header_at(half, 0, self.parts.len()) {
+                    Ok(header) => *self.frame.insert(header),
+                    Err(error) => return Err(self.fail(half, error)),
+                },
+            };
+            let len = header.frame_len();
+            if !half.has(len) {
+                return Ok(Step::Wait(len));
+            }
+            if self.state == Parts::None && !header.has_more() {
+                return Ok(Step::Ready);
+            }
+            self.take_part(half, header)?;
+        }
+    }
+
+    /// Adds a part, which is there, to the message under way.
+    #[cold]
+    fn take_part(&mut self, half: &mut ReadHalf, header: Header) -> io::Result<()> {
+        if header.gives_up() {
+            self.discard_parts();
+        } else {
+            #[cfg(feature = "bytes")]
+            if self.parts.capacity() == 0 {
+                self.parts = self.pool.take_largest();
+            }
+            half.copy_out(HEADER, self.parts.extend(header.len(), self.max)?);
+            self.state = if header.has_more() {
+                Parts::UnderWay
+            } else {
+                Parts::Complete
+            };
+        }
+        self.frame = None;
+        half.consume(header.frame_len());
+        Ok(())
+    }
+
+    fn discard_parts(&mut self) {
+        self.parts.clear();
+        self.state = Parts::None;
+    }
+
+    /// Copies and checks the header `at` bytes from here, of a message of which `arrived` bytes have come. It is there.
+    #[inline]
+    fn header_at(&self, half: &ReadHalf, at: usize, arrived: usize) -> Result<Header, Error> {
+        let mut bytes = [0; HEADER];
+        half.copy_out(at, &mut bytes);
+        let bounds = Bounds {
+            position: half.position() + at as u64,
+            arrived,
+            ring: half.capacity(),
+            max: self.max,
+        };
+        Header::check(bytes, bounds)
+    }
+
+    /// Takes what is there without waiting: `true`, a message is ready; `false`, the stream has ended between two
+    /// messages.
+    pub(super) fn try_step(&mut self, half: &mut ReadHalf) -> io::Result<bool> {
+        while let Step::Wait(want) = self.step(half)? {
+            let found = half.look(want).unwrap_or_else(|| {
+                half.look_around();
+                Err(io::ErrorKind::WouldBlock.into())
+            });
+            if !self.found(half, found)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// What waiting has found: `true`, go on; `false`, the stream has ended between two messages.
+    pub(super) fn found(&mut self, half: &mut ReadHalf, found: io::Result<Readable>) -> io::Result<bool> {
+        match (found, half.end()) {
+            (Ok(Readable::Enough), _) => Ok(true),
+            (_, Some(end)) if self.is_torn(half, end) => {
+                let in_ring = self.frame.map_or(0, |_| half.available().saturating_sub(HEADER));
+                let arrived = (self.parts.len() + in_ring) as u64;
+                let reason = end.reason;
+                Err(self.fail(half, Error::Torn { arrived, reason }))
+            }
+            (Ok(Readable::End), _) => Ok(false),
+            (Err(e), _) => Err(e),
+        }
+    }
+
+    /// Whether the end came inside a message. A direction that this side has closed itself is not torn.
+    fn is_torn(&self, half: &ReadHalf, end: End) -> bool {
+        end.reason != EndReason::Closed
+            && (self.frame.is_some() || self.state == Parts::UnderWay || half.available() > 0)
+    }
+
+    /// Remembers an error for good, frees what had come, and tells the sender that nobody reads any more.
+    #[cold]
+    fn fail(&mut self, half: &mut ReadHalf, error: Error) -> io::Error {
+        self.fault = Some(error);
+        self.frame = None;
+        self.parts = Buffer::default();
+        half.stop();
+        error.into()
+    }
+
+    /// Makes sure that the message which is [`Ready`](Step::Ready) can be [`lent`](Self::lent).
+    #[inline]
+    pub(super) fn prepare(&mut self, half: &mut ReadHalf) -> io::Result<()> {
+        let Some(header) = self.frame else {
+            return Ok(());
+        };
+        // With `base` a peer can move what it has published to any place.
+        if half.view(header.frame_len()).as_ptr().cast::<u64>().is_aligned() {
+            return Ok(());
+        }
+        let position = half.position();
+        Err(self.fail(half, Error::Misplaced { position }))
+    }
+
+    /// The message that is there, [prepared](Self::prepare).
+    #[inline]
+    pub(super) fn lent<'a>(&'a self, half: &'a ReadHalf) -> &'a [u8] {
+        match self.frame {
+            Some(header) => &half.lent(header.frame_len())[HEADER..HEADER + header.len()],
+            None => self.parts.bytes(),
+        }
+    }
+
+    /// Length of the message that is there.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.frame.map_or(self.parts.len(), Header::len)
+    }
+
+    /// Lets go of the message that is there.
+    #[inline]
+    pub(super) fn free(&mut self, half: &mut ReadHalf) {
+        match self.frame.take() {
+            Some(header) => half.consume(header.frame_len()),
+            None => self.discard_parts(),
+        }
+    }
+
+    /// Moves the message that is there into `to`, in place of what that holds.
+    pub(super) fn take_into(&mut self, half: &mut ReadHalf, to: &mut Vec<u8>) -> io::Result<usize> {
+        let len = self.len();
+        to.try_reserve(len.saturating_sub(to.len()))
+            .map_err(|_| io::ErrorKind::OutOfMemory)?;
+        if self.frame.is_some() {
+            // What is there already need not be zeroed.
+            to.resize(len, 0);
+            half.copy_out(HEADER, to);
+        } else {
+            to.clear();
+            to.extend_from_slice(self.parts.bytes());
+        }
+        self.free(half);
+        Ok(len)
+    }
+
+    /// Moves the message that is there into memory of the pool.
+    #[cfg(feature = "bytes")]
+    pub(super) fn take_owned(&mut self, half: &mut ReadHalf) -> io::Result<bytes::Bytes> {
+        let buffer = match self.frame {
+            Some(header) => {
+                let mut buffer = self.pool.take(header.len())?;
+                half.copy_out(HEADER, buffer.extend(header.len(), self.max)?);
+                buffer
+            }
+            None => std::mem::take(&mut self.parts),
+        };
+        self.free(half);
+        Ok(self.pool.lend(buffer))
+    }
+
+    /// Lets go of all messages but the newest that is there in full, and says of how many. One is there; afterwards
+    /// [`step`](Self::step) finds the newest without waiting.
+    pub(super) fn skip(&mut self, half: &mut ReadHalf) -> u64 {
+        let available = half.count_available();
+        let mut at = self.frame.map_or(0, Header::frame_len);
+        // The message that begins at `start` goes up to `at`; `arrived` bytes of it have been passed.
+        let (mut start, mut arrived) = (at, 0);
+        let (mut newest, mut skipped) = (0, 0);
+        while at + HEADER <= available {
+            // What is wrong is said when its turn comes.
+            let Ok(header) = self.header_at(half, at, arrived) else {
+                break;
+            };
+            at += header.frame_len();
+            if at > available {
+                break;
+            }
+            arrived += header.len();
+            if header.has_more() {
+                continue;
+            }
+            if !header.gives_up() {
+                newest = start;
+                skipped += 1;
+            }
+            (start, arrived) = (at, 0);
+        }
+        if skipped > 0 {
+            self.frame = None;
+            self.discard_parts();
+            half.consume(newest);
+        }
+        skipped
+    }
+}

@@ -1,0 +1,139 @@
+//! Putting messages into a ring, without any waiting.
+
+use super::error::Error;
+use super::header::{HEADER, Header, frame_len};
+use crate::half::{PART, WriteHalf};
+
+/// When a frame is published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Publish {
+    Now,
+    /// With others; but like a batch of bytes after each 64 KiB.
+    Later,
+}
+
+/// What a sender knows besides its half.
+#[derive(Debug)]
+pub(super) struct Encoder {
+    /// The largest frame that is sent at once. Two fit into the ring, so that one is written while the other is read.
+    whole: usize,
+    /// Payload of each part of a larger message, but the last.
+    part: usize,
+    /// A message has been begun that was not completed.
+    under_way: bool,
+}
+
+impl Encoder {
+    pub(super) fn new(half: &WriteHalf) -> Result<Encoder, Error> {
+        let (position, place) = (half.position(), half.offset());
+        if !position.is_multiple_of(HEADER as u64) || !place.is_multiple_of(HEADER) {
+            return Err(Error::Misaligned { position, place });
+        }
+        // A ring is a page at least.
+        let capacity = half.capacity();
+        Ok(Encoder {
+            whole: capacity / 2,
+            part: capacity / 4 - HEADER,
+            under_way: false,
+        })
+    }
+
+    /// The largest payload that goes at once.
+    pub(super) fn max_whole(&self) -> usize {
+        self.whole - HEADER
+    }
+
+    /// Whether a message of `len` bytes goes at once.
+    #[inline]
+    pub(super) fn is_whole(&self, len: usize) -> bool {
+        len <= self.max_whole()
+    }
+
+    /// Room that the next frame needs, if its payload has `len` bytes.
+    #[inline]
+    pub(super) fn room(&self, len: usize) -> usize {
+        frame_len(len) + if self.under_way { HEADER } else { 0 }
+    }
+
+    /// Writes a message in place. [`room`](Self::room) is free.
+    #[inline]
+    pub(super) fn put<R>(
+        &mut self,
+        half: &mut WriteHalf,
+        len: usize,
+        publish: Publish,
+        fill: impl FnOnce(&mut [u8]) -> R,
+    ) -> R {
+        self.give_up(half);
+        let filled = put_frame(half, Header::last(len), fill);
+        if publish == Publish::Now || half.unpublished() >= PART {
+            half.publish();
+        }
+        filled
+    }
+
+    /// Cuts a larger message into the parts that it goes in. What was begun before is given up with the first.
+    pub(super) fn parts<'m>(&self, message: &'m [u8]) -> impl Iterator<Item = Part<'m>> + use<'m> {
+        let (part, len) = (self.part, message.len());
+        (0..len).step_by(part).map(move |at| Part {
+            bytes: &message[at..len.min(at + part)],
+            first: at == 0,
+            last: at + part >= len,
+        })
+    }
+
+    /// Room that a part needs.
+    pub(super) fn room_for_part(&self, part: &Part<'_>) -> usize {
+        if part.first {
+            self.room(part.bytes.len())
+        } else {
+            frame_len(part.bytes.len())
+        }
+    }
+
+    /// Writes and publishes a part. Its room is free.
+    pub(super) fn put_part(&mut self, half: &mut WriteHalf, part: &Part<'_>) {
+        if part.first {
+            self.give_up(half);
+        }
+        let len = part.bytes.len();
+        let header = if part.last {
+            Header::last(len)
+        } else {
+            Header::more(len)
+        };
+        put_frame(half, header, |to| to.copy_from_slice(part.bytes));
+        self.under_way = !part.last;
+        half.publish();
+    }
+
+    /// Tells the receiver that what it has of a message is all that there will be of it.
+    #[inline]
+    fn give_up(&mut self, half: &mut WriteHalf) {
+        if self.under_way {
+            self.under_way = false;
+            put_frame(half, Header::GIVE_UP, |_| ());
+        }
+    }
+}
+
+/// A part of a large message.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part<'m> {
+    bytes: &'m [u8],
+    first: bool,
+    last: bool,
+}
+
+/// Writes one frame, for which there is room, and publishes nothing. If `fill` panics nothing has been written.
+#[inline]
+fn put_frame<R>(half: &mut WriteHalf, header: Header, fill: impl FnOnce(&mut [u8]) -> R) -> R {
+    let len = header.frame_len();
+    let frame = half.grant(len);
+    // The padding; or the header, if there is no payload. The payload may come over it.
+    frame[len - HEADER..].fill(0);
+    frame[..HEADER].copy_from_slice(&header.to_bytes());
+    let filled = fill(&mut frame[HEADER..HEADER + header.len()]);
+    half.advance(len);
+    filled
+}
