@@ -2,6 +2,7 @@
 
 use crate::endpoint::Endpoint;
 use crate::half::Waiting;
+use crate::readiness::Readiness;
 use crate::sys::process;
 use crate::sys::watch::{Event, Watch};
 use crate::wait::{self, Sleeper, Slept, Spin, Spinner};
@@ -74,6 +75,22 @@ impl Blocking {
             }
             None => self.wait_longer(half),
         }
+    }
+
+    /// Prepares `half` for somebody who polls its set.
+    pub(crate) fn arm<W: Waiting>(&self, half: &mut W) -> io::Result<Readiness> {
+        let mut asleep = Asleep {
+            half,
+            watch: &self.watch,
+            deadline: None,
+        };
+        // What was found, an end or another error included, is the next operation's to tell.
+        if wait::prepare(&mut asleep)?.is_some() {
+            return Ok(Readiness::Ready);
+        }
+        half.count_sleep();
+        half.stay_armed();
+        Ok(Readiness::Pending)
     }
 
     fn wait_longer<W: Waiting>(&mut self, half: &mut W) -> io::Result<W::News> {
@@ -211,6 +228,13 @@ impl<W: Waiting> Sleeper for Asleep<'_, W> {
             Ok(Event::TimedOut) => Ok(Slept::TimedOut),
             Err(e) => Err(Err(e)),
         }
+    }
+
+    fn drain(&mut self) -> io::Result<()> {
+        if self.watch.drain()? == Event::Link {
+            self.half.look_at_link();
+        }
+        Ok(())
     }
 
     fn timed_out(&mut self) -> Self::Outcome {

@@ -92,6 +92,9 @@
 //!
 //! A blocked call looks, spins for a while if that has paid lately, then sleeps in the kernel until it is woken by
 //! the other side; it never polls. [`Spin`] chooses. An idle stream costs nothing.
+//!
+//! An event loop waits by itself: [`tokio`](https://docs.rs/tokio) with the feature `tokio`, any other by
+//! [`Reader::arm`] and a descriptor to poll; see [`Readiness`].
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64", target_endian = "little")))]
 compile_error!("slipring needs 64-bit little-endian Linux");
@@ -109,6 +112,7 @@ mod listener;
 mod name;
 mod options;
 mod reader;
+mod readiness;
 mod ring;
 mod stream;
 mod sys;
@@ -126,6 +130,7 @@ pub use listener::{Incoming, Listener};
 pub use name::{Name, Scope};
 pub use options::{Options, Peer, Peers};
 pub use reader::Reader;
+pub use readiness::Readiness;
 pub use stream::{ReuniteError, Stream};
 pub use wait::Spin;
 pub use writer::Writer;

@@ -6,8 +6,10 @@ use crate::end::End;
 use crate::endpoint::Endpoint;
 use crate::half::{ReadHalf, ReadWait, Readable};
 use crate::options::Peer;
+use crate::readiness::Readiness;
 use crate::sys::watch::Watch;
 use crate::wait::Spin;
+use rustix::fd::{AsFd, BorrowedFd};
 use std::io::{self, BufRead, IoSliceMut, Read};
 use std::sync::Arc;
 use std::time::Duration;
@@ -202,9 +204,43 @@ impl Reader {
         self.blocking.set_nonblocking(yes);
     }
 
+    /// Prepares for polling this reader's descriptor until `n` bytes can be read, or the stream has ended; see
+    /// [`Readiness`].
+    ///
+    /// A successful read takes it back, and so does [`disarm`](Self::disarm).
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if `n` is more than [`peer_capacity`](Self::peer_capacity); what the system says if the epoll set
+    /// cannot be asked. An end of the stream is `Ready`: the next read tells it.
+    pub fn arm(&mut self, n: usize) -> io::Result<Readiness> {
+        self.half.can_hold(n)?;
+        self.blocking.arm(&mut ReadWait {
+            half: &mut self.half,
+            want: n,
+        })
+    }
+
+    /// Takes back an [`arm`](Self::arm) that was `Pending`, if this reader is not going to be polled after all. Without
+    /// it the peer rings once more than it needs to.
+    pub fn disarm(&mut self) {
+        // A forked child's copy is not armed, and what its header says is the parent's.
+        if self.half.endpoint().birth.is_here() {
+            self.half.wait_no_more();
+        }
+    }
+
     /// A handle that ends the stream from any thread.
     pub fn closer(&self) -> Closer {
         Closer::new(self.half.endpoint())
+    }
+}
+
+/// The descriptor to poll after [`Reader::arm`]: readable means that it is time to read, or to arm, again. For `poll`
+/// only; nothing can be read from it.
+impl AsFd for Reader {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.blocking.as_fd()
     }
 }
 

@@ -7,8 +7,10 @@ use crate::endpoint::Endpoint;
 use crate::grant::{Batch, Grant};
 use crate::half::{Room, WriteHalf, WriteWait};
 use crate::options::Peer;
+use crate::readiness::Readiness;
 use crate::sys::watch::Watch;
 use crate::wait::Spin;
+use rustix::fd::{AsFd, BorrowedFd};
 use std::io::{self, IoSlice, Write};
 use std::sync::Arc;
 use std::time::Duration;
@@ -260,9 +262,50 @@ impl Writer {
         self.blocking.set_nonblocking(yes);
     }
 
+    /// Prepares for polling this writer's descriptor until `n` bytes are free, or the direction has ended; see
+    /// [`Readiness`]. The larger `n`, the fewer wake-ups: half the [`capacity`](Self::capacity) is a good choice for a
+    /// long write. All of it means that the peer has consumed everything.
+    ///
+    /// A peer that waits for more bytes than there are makes it `Ready` with less room, if there is any:
+    /// [`try_write`](Self::try_write) writes what fits, [`try_reserve`](Self::try_reserve) fails with `Deadlock`.
+    ///
+    /// A successful write takes it back, and so does [`disarm`](Self::disarm).
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if `n` is more than [`capacity`](Self::capacity); what the system says if the epoll set cannot be
+    /// asked. An end is `Ready`: the next write tells it.
+    pub fn arm(&mut self, n: usize) -> io::Result<Readiness> {
+        self.half.can_hold(n)?;
+        // What is kept back could be what the reader waits for.
+        self.half.publish();
+        self.blocking.arm(&mut WriteWait {
+            half: &mut self.half,
+            want: n,
+            drained: false,
+        })
+    }
+
+    /// Takes back an [`arm`](Self::arm) that was `Pending`, if this writer is not going to be polled after all. Without
+    /// it the peer rings once more than it needs to.
+    pub fn disarm(&mut self) {
+        // A forked child's copy is not armed, and what its header says is the parent's.
+        if self.half.endpoint().birth.is_here() {
+            self.half.wait_no_more();
+        }
+    }
+
     /// A handle that ends the stream from any thread.
     pub fn closer(&self) -> Closer {
         Closer::new(self.half.endpoint())
+    }
+}
+
+/// The descriptor to poll after [`Writer::arm`]: *readable* means that it is time to write, or to arm, again. For
+/// `poll` only; nothing can be written to it.
+impl AsFd for Writer {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.blocking.as_fd()
     }
 }
 

@@ -54,3 +54,8 @@ fn messages() {
         "a history of 5000000 bytes through a ring of 262144\n100000 quotes drawn or skipped",
     );
 }
+
+#[test]
+fn poll() {
+    run("poll", "200000 ticks of 2 feeds, their sum is 20599990");
+}

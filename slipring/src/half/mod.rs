@@ -39,6 +39,9 @@ pub(crate) trait Waiting {
     /// wait by a peer that waits for it.
     fn give_up(&mut self) {}
 
+    /// Leaves the half armed, for somebody who sleeps elsewhere. The next operation that moves an index disarms it.
+    fn stay_armed(&mut self);
+
     /// Counts a sleep in the header.
     fn count_sleep(&self);
 

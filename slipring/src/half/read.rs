@@ -27,7 +27,8 @@ pub(crate) struct ReadHalf {
     end: Option<End>,
     /// When this half last looked at the link, in milliseconds of the coarse clock.
     looked: u64,
-    /// A wait for more than was there was given up, and the wake word still says what for.
+    /// Nobody sleeps here, but the wake word says what for: a wait for more than was there was given up, or somebody
+    /// polls.
     waits_on: bool,
 }
 
@@ -264,9 +265,9 @@ impl ReadHalf {
         }
     }
 
-    /// Takes back what a wait that was given up has left.
+    /// Takes back what a wait that was given up, or goes on elsewhere, has left.
     #[inline]
-    fn wait_no_more(&mut self) {
+    pub(crate) fn wait_no_more(&mut self) {
         if self.waits_on {
             self.waits_on = false;
             wait::disarm::<Std>(&self.endpoint.headers().own.wake_at_tail.0);
@@ -346,9 +347,13 @@ impl Waiting for ReadWait<'_> {
         // stays set.
         if self.half.available() > 0 {
             self.arm();
-            self.half.waits_on = true;
+            self.stay_armed();
             self.nudge();
         }
+    }
+
+    fn stay_armed(&mut self) {
+        self.half.waits_on = true;
     }
 
     fn count_sleep(&self) {

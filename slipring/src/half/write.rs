@@ -54,6 +54,8 @@ pub(crate) struct WriteHalf {
     end: Option<End>,
     /// When this half last looked at the link, in milliseconds of the coarse clock.
     looked: u64,
+    /// Nobody sleeps here, but the wake word says what for: somebody polls.
+    waits_on: bool,
 }
 
 impl WriteHalf {
@@ -63,6 +65,7 @@ impl WriteHalf {
             endpoint,
             end: None,
             looked: clock::coarse_millis(),
+            waits_on: false,
         }
     }
 
@@ -208,15 +211,21 @@ impl WriteHalf {
         len.min(self.capacity() / 2)
     }
 
+    /// Whether `n` bytes could ever be free at once.
+    pub(crate) fn can_hold(&self, n: usize) -> io::Result<()> {
+        if n <= self.capacity() {
+            return Ok(());
+        }
+        let text = format!(
+            "{n} bytes can never be free at once: this ring has a capacity of {}",
+            self.capacity()
+        );
+        Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+    }
+
     /// Room for `n` bytes at once; `None` if it has to be waited for.
     pub(crate) fn room_for(&mut self, n: usize) -> io::Result<Option<Room>> {
-        if n > self.capacity() {
-            let text = format!(
-                "{n} bytes can never be free at once: this ring has a capacity of {}",
-                self.capacity()
-            );
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-        }
+        self.can_hold(n)?;
         self.begin()?;
         if self.free() >= n {
             return Ok(Some(Room::Enough));
@@ -342,10 +351,20 @@ impl WriteHalf {
         if self.unpublished() == 0 || !self.endpoint.birth.is_here() {
             return;
         }
+        self.wait_no_more();
         if self.ring.publish(self.endpoint.headers()) {
             self.ring_peer();
         }
         self.look_around();
+    }
+
+    /// Takes back what a wait that goes on elsewhere has left: whoever publishes has had room.
+    #[inline]
+    pub(crate) fn wait_no_more(&mut self) {
+        if self.waits_on {
+            self.waits_on = false;
+            wait::disarm::<Std>(&self.endpoint.headers().own.wake_at_head.0);
+        }
     }
 
     #[cold]
@@ -450,6 +469,7 @@ impl Waiting for WriteWait<'_> {
     }
 
     fn disarm(&mut self) {
+        self.half.waits_on = false;
         wait::disarm::<Std>(&self.half.endpoint.headers().own.wake_at_head.0);
     }
 
@@ -463,6 +483,10 @@ impl Waiting for WriteWait<'_> {
 
     fn look_around(&mut self) {
         self.half.look_around();
+    }
+
+    fn stay_armed(&mut self) {
+        self.half.waits_on = true;
     }
 
     fn count_sleep(&self) {

@@ -73,6 +73,12 @@ impl Watch {
             }
         }
     }
+
+    /// Takes out what has happened so far, without sleeping. One call takes all: the set has two members, and is asked
+    /// for two.
+    pub(crate) fn drain(&self) -> std::io::Result<Event> {
+        self.wait(Some(Instant::now()))
+    }
 }
 
 impl AsFd for Watch {

@@ -68,6 +68,41 @@
 //! for ever (`Spin::Always`) arms after the first millisecond all the same, so that the rule of the starving reader
 //! can see it.
 //!
+//! # In somebody else's event loop
+//!
+//! A loop that polls many descriptors cannot sleep in here. It is given the half's epoll set, which is readable as long
+//! as an edge lies in it that nobody has taken out, and R4 is split ([`prepare`]):
+//!
+//! ```text
+//! R0  drain: take all edges out of the set, without sleeping; was one the link's, look at the link
+//! R1  wake_at_tail.store(wanted)
+//! R2  fence(SeqCst)
+//! R3  look; there? wake_at_tail.store(0), go on. nudge
+//! ...    back in the loop
+//! R4  poll until the set is readable; then the operation is tried again, from the start
+//! ```
+//!
+//! *Why to drain.* Nobody else takes out an edge. It would make the set readable at each poll, for ever, and the loop a
+//! busy one.
+//!
+//! *Why before arming.* Every ring falls before R0 or after it. One before it is taken out; but whatever its ringer had
+//! stored it had stored before the ring, and R3 comes after R0, so that R3 sees it (the lock of the bell and that of
+//! the set order them). One after R0 stays in the set, and R4 returns at once. A publication that rings nobody because
+//! it saw no wake word was before R1 in the order of the fences, and R3 sees it as ever. Drained between R1 and R4,
+//! after the look, a ring meant for just this wait would be taken out with nobody left to look: the model of it
+//! deadlocks.
+//!
+//! *The link's edge* is told once, and R0 may be what takes it out; so R0 looks at the link, and R3 finds the hang-up
+//! written down. Each half has a set of its own, so neither takes the other's.
+//!
+//! *A set inside of a set.* Poll(2) and level-triggered sets look into the half's set at each call. An edge-triggered
+//! one is told at every edge that comes into the half's set, also while another still lies there; so a loop of either
+//! kind sees every ring that comes after R0.
+//!
+//! *Spurious wake-ups* are those of a sleeper: rings that raced with a withdrawal. The wake word stays set between R3
+//! and the next operation that moves an index, which withdraws it, and each ring needs a publication that crosses it.
+//! So there are no more wake-ups than publications, and none for a stream on which nothing happens.
+//!
 //! # What remains
 //!
 //! A peer that saturates the counter of a bell (2^64 - 2 rings) loses edges: its own loss. A peer that is stopped
@@ -79,6 +114,6 @@ mod spin;
 
 #[cfg(test)]
 pub(crate) use sleep::armed;
-pub(crate) use sleep::{Sleeper, Slept, arm, disarm, end, sleep};
+pub(crate) use sleep::{Sleeper, Slept, arm, disarm, end, prepare, sleep};
 pub use spin::Spin;
 pub(crate) use spin::Spinner;

@@ -1,6 +1,7 @@
 //! Sleeping and being woken, independent of what a half waits for and what it sleeps on.
 
 use crate::ring::{Atomics, Word, ended};
+use std::io;
 use std::sync::atomic::Ordering;
 
 /// Announces that this half sleeps until the peer's index reaches `at`. The caller looks again before it sleeps.
@@ -67,6 +68,10 @@ pub(crate) trait Sleeper {
     /// Blocks until rung, hung up on, or late.
     fn block(&mut self) -> Result<Slept, Self::Outcome>;
 
+    /// Takes out what would end the next [`block`](Self::block) at once, without blocking: the rings so far, and news
+    /// of the link.
+    fn drain(&mut self) -> io::Result<()>;
+
     /// What to return when the time is up.
     fn timed_out(&mut self) -> Self::Outcome;
 }
@@ -98,4 +103,22 @@ pub(crate) fn sleep<S: Sleeper>(half: &mut S) -> S::Outcome {
     };
     half.disarm();
     outcome
+}
+
+/// Prepares for blocking elsewhere, until whatever this half sleeps on is ready: drains, arms, looks, nudges. `None`:
+/// leaves it armed, and it is time to block.
+pub(crate) fn prepare<S: Sleeper>(half: &mut S) -> io::Result<Option<S::Outcome>> {
+    // What is there needs neither a system call nor a fence.
+    if let Some(outcome) = half.look() {
+        return Ok(Some(outcome));
+    }
+    // Before arming: a ring that is taken out here is followed by the look below; one that comes later stays.
+    half.drain()?;
+    half.arm();
+    if let Some(outcome) = half.look() {
+        half.disarm();
+        return Ok(Some(outcome));
+    }
+    half.nudge();
+    Ok(None)
 }

@@ -1,9 +1,11 @@
-//! How the halves of the models sleep: by the real [`wait::sleep`](crate::wait::sleep).
+//! How the halves of the models sleep: by the real [`wait::sleep`](crate::wait::sleep), or in an event loop by the real
+//! [`wait::prepare`](crate::wait::prepare).
 
 use super::super::Look;
 use super::flaw::Flaw;
 use super::world::Bell;
-use crate::wait::{Sleeper, Slept, sleep};
+use crate::wait::{Sleeper, Slept, prepare, sleep};
+use std::io;
 
 /// What a half needs for it.
 pub(super) trait Half {
@@ -31,6 +33,28 @@ pub(super) trait Half {
         Self: Sized,
     {
         self.sleep(want, false)
+    }
+
+    /// Waits as an event loop does: arms, polls, and comes back to the operation, which withdraws when it succeeds.
+    fn wait_polling(&mut self, want: u64) -> Look
+    where
+        Self: Sized,
+    {
+        loop {
+            let found = prepare(&mut Asleep {
+                half: self,
+                want,
+                patient: true,
+            });
+            if self.flaw() == Flaw::DrainAfterLook {
+                self.bell().drain();
+            }
+            if let Some(look) = found.expect("the model's bells do not fail") {
+                self.disarm();
+                return look;
+            }
+            self.bell().poll();
+        }
     }
 
     fn sleep(&mut self, want: u64, patient: bool) -> Look
@@ -90,6 +114,13 @@ impl<H: Half> Sleeper for Asleep<'_, H> {
         } else {
             Ok(Slept::TimedOut)
         }
+    }
+
+    fn drain(&mut self) -> io::Result<()> {
+        if self.half.flaw() != Flaw::DrainAfterLook {
+            self.half.bell().drain();
+        }
+        Ok(())
     }
 
     fn timed_out(&mut self) -> Look {

@@ -54,6 +54,8 @@ pub(super) enum Flaw {
     BellForgets,
     /// A sleeper looks before it arms, not after.
     LookBeforeArm,
+    /// An event loop takes the edges out of the set after it has looked, not before it arms.
+    DrainAfterLook,
     /// A reader does not ring a writer that waits for room which it will not make.
     NoNudge,
     /// A writer does not make way for a reader that waits for more than there is.

@@ -50,18 +50,25 @@ pub(super) struct Bell {
     /// For [`Flaw::BellForgets`].
     forgets: bool,
     asleep: AtomicBool,
+    /// Whether the set that the bell is in is readable; only where an event loop polls it.
+    readable: Option<AtomicBool>,
 }
 
 impl Bell {
-    fn new(flaw: Flaw) -> Bell {
+    fn new(flaw: Flaw, polled: bool) -> Bell {
         Bell {
             edge: Notify::new(),
             forgets: flaw == Flaw::BellForgets,
             asleep: AtomicBool::new(false),
+            readable: polled.then(|| AtomicBool::new(false)),
         }
     }
 
     pub(super) fn ring(&self) {
+        if let Some(readable) = &self.readable {
+            // Release: the lock of the set orders the ring, and what was before it, before the drain that takes it out.
+            readable.store(true, Ordering::Release);
+        }
         // An exchange, since it sees the latest value.
         if !self.forgets || self.asleep.swap(false, Ordering::AcqRel) {
             self.edge.notify();
@@ -73,6 +80,22 @@ impl Bell {
             self.asleep.swap(true, Ordering::AcqRel);
         }
         self.edge.wait();
+    }
+
+    /// Takes out the edges that are there.
+    pub(super) fn drain(&self) {
+        if let Some(readable) = &self.readable {
+            // An exchange, since it sees the latest value; acquire: see `ring`.
+            readable.swap(false, Ordering::AcqRel);
+        }
+    }
+
+    /// Blocks until there is an edge, and leaves it there.
+    pub(super) fn poll(&self) {
+        let readable = self.readable.as_ref().expect("a bell for polling");
+        while !readable.load(Ordering::Acquire) {
+            self.edge.wait();
+        }
     }
 }
 
@@ -87,12 +110,12 @@ pub(super) struct Side<A: Atomics> {
 }
 
 impl<A: Atomics> Side<A> {
-    fn new(capacity: u64, flaw: Flaw) -> Side<A> {
+    fn new(capacity: u64, flaw: Flaw, polled: bool) -> Side<A> {
         Side {
             header: Header::new(4096, capacity),
             bytes: Bytes::new(capacity),
-            reader: Bell::new(flaw),
-            writer: Bell::new(flaw),
+            reader: Bell::new(flaw, polled),
+            writer: Bell::new(flaw, polled),
             hung_up: AtomicBool::new(false),
         }
     }
@@ -124,9 +147,18 @@ impl<A: Atomics> World<A> {
     }
 
     pub(super) fn both_ways(left: u64, right: u64, flaw: Flaw) -> Arc<World<A>> {
+        World::new(left, right, flaw, false)
+    }
+
+    /// As [`one_way`](Self::one_way), with bells that event loops poll.
+    pub(super) fn polled(capacity: u64, flaw: Flaw) -> Arc<World<A>> {
+        World::new(capacity, 1, flaw, true)
+    }
+
+    fn new(left: u64, right: u64, flaw: Flaw, polled: bool) -> Arc<World<A>> {
         Arc::new(World {
-            left: Side::new(left, flaw),
-            right: Side::new(right, flaw),
+            left: Side::new(left, flaw, polled),
+            right: Side::new(right, flaw, polled),
             flaw,
         })
     }
