@@ -67,13 +67,13 @@ impl ReadHalf {
     }
 
     /// Whether `want` bytes are known to be there, and nothing on this side speaks against reading them.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn has(&self, want: usize) -> bool {
         self.available() >= want && self.endpoint.local() == local::OPEN && self.endpoint.birth.is_here()
     }
 
     /// Looks for `want` bytes, at least one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn look(&mut self, want: usize) -> Option<io::Result<Readable>> {
         if self.has(want) {
             return Some(Ok(Readable::Enough));
@@ -191,7 +191,7 @@ impl ReadHalf {
     }
 
     /// Moves what is there into `buf`; at least one byte is.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(&mut self, buf: &mut [u8]) -> usize {
         if self.available() < buf.len() {
             self.refresh();
@@ -216,7 +216,7 @@ impl ReadHalf {
     }
 
     /// Copies the next bytes out, without consuming them. `to` is no longer than what is available.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn copy_out(&self, skip: usize, to: &mut [u8]) {
         debug_assert!(skip + to.len() <= self.available());
         let offset = (self.ring.offset() + skip) & (self.capacity() - 1);
@@ -251,7 +251,7 @@ impl ReadHalf {
     }
 
     /// Gives `n` available bytes back to the writer.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn consume(&mut self, n: usize) {
         if !self.endpoint.birth.is_here() {
             return;
@@ -312,7 +312,7 @@ pub(crate) struct ReadWait<'a> {
 impl Waiting for ReadWait<'_> {
     type News = Readable;
 
-    #[inline]
+    #[inline(always)]
     fn look(&mut self) -> Option<io::Result<Readable>> {
         self.half.look(self.want)
     }

@@ -42,20 +42,20 @@ impl<A: Atomics> Consumer<A> {
     }
 
     /// Bytes that are known to be readable. There may be more by now: [`refresh`](Self::refresh).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn available(&self) -> u64 {
         self.tail - self.head
     }
 
     /// Where in the ring the next byte lies.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn offset(&self) -> usize {
         // A lying `base` gives a wrong offset, never one outside the ring.
         (self.head.wrapping_sub(self.base) & (self.capacity - 1)) as usize
     }
 
     /// Loads and checks the peer's `tail`, and with news its `base`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn refresh(&mut self, headers: Headers<'_, A>) -> Result<(), Corrupt> {
         // Acquire (in `load_peer`): the bytes below this tail, and the `base` for them, are visible.
         let tail = load_peer::<A, _>(&headers.peer.published.0.tail);
@@ -74,7 +74,7 @@ impl<A: Atomics> Consumer<A> {
     }
 
     /// Looks for `want` readable bytes. `gone`: the hang-up as it was known *before* this call.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn look(&mut self, headers: Headers<'_, A>, want: u64, gone: bool) -> Result<Look, Corrupt> {
         // The order matters: hang-up, fin, tail. `fin` was stored after the last tail, so a tail that is loaded
         // after `fin` was seen is the last one (acquire in `load_peer`); and an orderly end stores `fin`
@@ -93,7 +93,7 @@ impl<A: Atomics> Consumer<A> {
     }
 
     /// Gives `n` bytes back to the writer. Says whether the peer's writer has to be rung.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub(crate) fn consume(&mut self, headers: Headers<'_, A>, n: u64) -> bool {
         assert!(n <= self.available(), "more consumed than was available");

@@ -135,7 +135,7 @@ impl<A: Atomics> Header<A> {
 ///
 /// The peer's header is mapped read-only, where std allows relaxed loads alone (std::sync::atomic, "Atomic
 /// accesses to read-only memory"); the fence after it makes the pair an acquire.
-#[inline]
+#[inline(always)]
 pub(crate) fn load_peer<A: Atomics, T>(word: &impl Word<T>) -> T {
     let value = word.load(Ordering::Relaxed);
     A::fence(Ordering::Acquire);
