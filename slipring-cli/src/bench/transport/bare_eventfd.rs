@@ -109,13 +109,14 @@ impl Link for Sleeping {
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<()> {
         // Every message raises the eventfd once, so there is one wait for every message.
         loop {
+            // Before the wait: the one ring that tells of the end may have been read together with the last message's.
+            if self.gone.is_set() {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
             match self.wait() {
                 Ok(()) if self.mailbox.is_full() => break,
                 Ok(()) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
-            }
-            if self.gone.is_set() {
-                return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
         self.mailbox.take(buffer);
