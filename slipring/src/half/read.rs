@@ -196,7 +196,19 @@ impl ReadHalf {
         if self.available() < buf.len() {
             self.refresh();
         }
-        let n = self.available().min(buf.len());
+        if self.available() < buf.len() {
+            return self.take_available(buf);
+        }
+        // Nothing here depends on how much is there, only that it is enough: see `Consumer::refresh`.
+        self.copy_out(0, buf);
+        self.consume(buf.len());
+        buf.len()
+    }
+
+    /// Moves all that is there into `buf`, which is longer.
+    #[inline(never)]
+    fn take_available(&mut self, buf: &mut [u8]) -> usize {
+        let n = self.available();
         self.copy_out(0, &mut buf[..n]);
         self.consume(n);
         n
