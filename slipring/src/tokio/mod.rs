@@ -33,12 +33,18 @@
 //!
 //! Everything must be called within a runtime, as with tokio's own sockets. [`Stream::from_blocking`] and
 //! [`Stream::into_blocking`] change between this and the blocking types without losing a byte.
+//!
+//! What takes a connection of tokio takes a [`Stream`]: hyper, rustls, WebSocket, the clients of databases. A server of
+//! [tonic](https://docs.rs/tonic) wants one thing more, its trait `Connected`, and the feature `tonic` has it. Programs
+//! and tests with all of these are in the folder `interop` of the repository.
 
 mod handshake;
 mod listener;
 mod reader;
 mod readiness;
 mod stream;
+#[cfg(feature = "tonic")]
+mod tonic;
 mod writer;
 
 pub use listener::Listener;
