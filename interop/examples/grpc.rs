@@ -104,7 +104,7 @@ async fn greetings(request: Request<Streaming<Hello>>) -> Result<Response<Greeti
 async fn greet(name: &str, names: &[&str]) -> Outcome {
     let (name, options) = (
         name.to_owned(),
-        Options::new().wait_for_listener(Duration::from_secs(5)),
+        Options::new().wait_for_listener(Duration::from_secs(30)),
     );
     let connector = service_fn(move |_| {
         let (name, options) = (name.clone(), options.clone());

@@ -60,7 +60,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
 
 /// Asks once, and prints the answer.
 async fn get(name: &str, path: &str) -> Outcome {
-    let options = Options::new().wait_for_listener(Duration::from_secs(5));
+    let options = Options::new().wait_for_listener(Duration::from_secs(30));
     let stream = TokioIo::new(Stream::connect_with(&options, name).await?);
     let (mut client, connection) = hyper::client::conn::http1::handshake(stream).await?;
     tokio::spawn(connection);
