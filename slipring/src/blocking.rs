@@ -1,19 +1,15 @@
 //! How a half blocks: try, spin, sleep on its own epoll set.
 
 use crate::endpoint::Endpoint;
-use crate::half::Waiting;
+use crate::half::{Waiting, look_for_a_while};
 use crate::readiness::Readiness;
-use crate::sys::process;
+use crate::sys::process::{self, Cpus};
 use crate::sys::watch::{Event, Watch};
-use crate::wait::{self, Sleeper, Slept, Spin, Spinner};
+use crate::wait::{self, Permits, Sleeper, Slept, Spin, Spinner};
 use rustix::fd::{AsFd, BorrowedFd};
-use std::hint;
 use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
-
-/// Looks between two readings of the clock while spinning.
-const LOOKS: u32 = 32;
 
 /// How often a spinner looks whether its peer is still there, and after how long one that never sleeps arms.
 const LINK_EVERY: Duration = Duration::from_millis(1);
@@ -23,6 +19,7 @@ const LINK_EVERY: Duration = Duration::from_millis(1);
 pub(crate) struct Blocking {
     watch: Watch,
     spinner: Spinner,
+    permits: Permits,
     /// `Spin::Always` on a single CPU: the peer needs it too.
     yields: bool,
     timeout: Option<Duration>,
@@ -32,11 +29,12 @@ pub(crate) struct Blocking {
 impl Blocking {
     /// For a half of `endpoint` that sleeps on `watch`.
     pub(crate) fn new(endpoint: &Endpoint, watch: Watch, spin: Spin) -> Blocking {
-        let cpus = process::cpus_of_both(endpoint.peer.pid);
+        let Cpus { own, both } = process::cpus(endpoint.peer.pid);
         Blocking {
             watch,
-            spinner: Spinner::new(spin, cpus),
-            yields: cpus < 2,
+            spinner: Spinner::new(spin, both),
+            permits: Permits::new(endpoint.birth.spinning(), own, both),
+            yields: both < 2,
             timeout: None,
             nonblocking: false,
         }
@@ -108,7 +106,17 @@ impl Blocking {
         }
         let start = Instant::now();
         let deadline = self.timeout.and_then(|timeout| start.checked_add(timeout));
-        let outcome = match self.spin(half, start, budget, deadline) {
+        let permit = match budget {
+            Some(_) => self.permits.take(),
+            // A core for each blocked call was asked for by name.
+            None => Some(self.permits.insist()),
+        };
+        let Some(permit) = permit else {
+            return self.sleep(half, deadline);
+        };
+        let spun = self.spin(half, start, budget, deadline);
+        drop(permit);
+        let outcome = match spun {
             Some(outcome) => {
                 half.count_spin();
                 outcome
@@ -172,19 +180,6 @@ impl Blocking {
             deadline,
         })
     }
-}
-
-/// A microsecond of looks or so. With the look itself one piece of code: the way from the byte that arrives to the
-/// caller is the round trip's (162 ns before, 151 ns so, of which the bare exchange takes 118).
-#[inline(always)]
-fn look_for_a_while<W: Waiting>(half: &mut W) -> Option<io::Result<W::News>> {
-    for _ in 0..LOOKS {
-        if let Some(outcome) = half.look() {
-            return Some(outcome);
-        }
-        hint::spin_loop();
-    }
-    None
 }
 
 impl AsFd for Blocking {

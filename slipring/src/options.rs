@@ -121,7 +121,7 @@ impl Options {
         self
     }
 
-    /// How blocked calls of this side wait.
+    /// How blocked calls of this side wait. Spinning has a bound for the whole process; see [`Spin`].
     pub fn spin(mut self, spin: Spin) -> Options {
         self.spin = spin;
         self

@@ -9,6 +9,7 @@ mod write;
 pub(crate) use read::{ReadHalf, ReadWait, Readable};
 pub(crate) use write::{PART, Room, WriteHalf, WriteWait};
 
+use std::hint;
 use std::io;
 
 /// A half that waits for something: what every way of waiting needs to know of it.
@@ -47,6 +48,22 @@ pub(crate) trait Waiting {
 
     /// Counts a wait that ended while spinning.
     fn count_spin(&self);
+}
+
+/// Looks of a half before anybody reads the clock, and between two readings of it.
+const LOOKS: u32 = 32;
+
+/// A microsecond of looks or so. With the look itself one piece of code: the way from the byte that arrives to the
+/// caller is the round trip's (162 ns before, 151 ns so, of which the bare exchange takes 118).
+#[inline(always)]
+pub(crate) fn look_for_a_while<W: Waiting>(half: &mut W) -> Option<io::Result<W::News>> {
+    for _ in 0..LOOKS {
+        if let Some(outcome) = half.look() {
+            return Some(outcome);
+        }
+        hint::spin_loop();
+    }
+    None
 }
 
 /// The stream belongs to the process that made it.

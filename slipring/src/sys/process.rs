@@ -13,36 +13,55 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// holds the pid of the process. `getpid` would cost more than a publication; `pthread_atfork` misses a raw `clone`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Birth {
-    word: &'static AtomicU32,
+    page: &'static Page,
     pid: u32,
 }
+
+/// What that page holds.
+#[repr(C)]
+#[derive(Debug)]
+struct Page {
+    pid: AtomicU32,
+    spinning: Apart<AtomicU32>,
+}
+
+/// On lines of its own: each operation on a stream reads the pid, and a half that begins to spin writes.
+#[repr(C, align(128))]
+#[derive(Debug)]
+struct Apart<T>(T);
 
 impl Birth {
     /// The process that runs now.
     pub(crate) fn here() -> std::io::Result<Birth> {
-        static WORD: OnceLock<&'static AtomicU32> = OnceLock::new();
-        let word = match WORD.get() {
-            Some(word) => word,
+        static PAGE: OnceLock<&'static Page> = OnceLock::new();
+        let page = match PAGE.get() {
+            Some(page) => page,
             None => {
-                let word = wiped_on_fork()?;
-                WORD.get_or_init(|| word)
+                let page = wiped_on_fork()?;
+                PAGE.get_or_init(|| page)
             }
         };
         let pid = std::process::id();
         // Relaxed: every thread of a process stores the same value, and a forked child starts with one thread.
-        word.store(pid, Ordering::Relaxed);
-        Ok(Birth { word, pid })
+        page.pid.store(pid, Ordering::Relaxed);
+        Ok(Birth { page, pid })
     }
 
     /// Whether this is still the process it was made in, not a forked child.
     #[inline]
     pub(crate) fn is_here(self) -> bool {
         // Relaxed: see `here`; fork itself orders everything before it.
-        self.word.load(Ordering::Relaxed) == self.pid
+        self.page.pid.load(Ordering::Relaxed) == self.pid
+    }
+
+    /// How many halves of this process spin right now. None of them does in a forked child, which starts with one
+    /// thread; so its number starts at zero, with its page.
+    pub(crate) fn spinning(self) -> &'static AtomicU32 {
+        &self.page.spinning.0
     }
 }
 
-fn wiped_on_fork() -> std::io::Result<&'static AtomicU32> {
+fn wiped_on_fork() -> std::io::Result<&'static Page> {
     let len = rustix::param::page_size();
     // SAFETY: a fresh anonymous mapping at an address of the kernel's choice touches nobody's memory.
     let page = unsafe {
@@ -55,24 +74,36 @@ fn wiped_on_fork() -> std::io::Result<&'static AtomicU32> {
     }?;
     // SAFETY: `page` is the mapping made above, `len` its length; wiping affects forked children only.
     unsafe { madvise(page, len, Advice::LinuxWipeOnFork) }?;
-    // SAFETY: the page is never unmapped, is aligned for any atomic, zeroed (0 is a valid AtomicU32), and only ever
-    // used through this type.
-    Ok(unsafe { &*page.cast::<AtomicU32>() })
+    const { assert!(size_of::<Page>() <= 4096, "no page is smaller") };
+    // SAFETY: the mapping is never unmapped, long enough, aligned for any of its fields, zeroed (0 is a valid
+    // AtomicU32), and only ever used through this type.
+    Ok(unsafe { &*page.cast::<Page>() })
 }
 
-/// How many CPUs this process and its peer have between them.
+/// How many CPUs there are to run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cpus {
+    /// For this process.
+    pub(crate) own: usize,
+    /// For it and its peer between them.
+    pub(crate) both: usize,
+}
+
+/// Counts them.
 ///
 /// Two that are pinned to a core each have two, and one of them can spin while the other works; two that share a
 /// single core have one, and whoever spins there only keeps the other from working. Of a peer that cannot be seen
 /// nothing is assumed.
-pub(crate) fn cpus_of_both(peer: Option<u32>) -> usize {
+pub(crate) fn cpus(peer: Option<u32>) -> Cpus {
+    const ONE: Cpus = Cpus { own: 1, both: 1 };
     let Ok(mut cpus) = sched_getaffinity(None) else {
-        return 1;
+        return ONE;
     };
-    let own = cpus.count();
-    if own > 1 && std::thread::available_parallelism().map_or(1, usize::from) == 1 {
-        // A quota (cgroups(7), cpu.max) of less than two: what is spent on spinning is missing afterwards.
-        return 1;
+    // With a quota (cgroups(7), cpu.max) fewer than the set has; of less than two, what is spent on spinning is
+    // missing afterwards.
+    let own = std::thread::available_parallelism().map_or(1, usize::from);
+    if own == 1 && cpus.count() > 1 {
+        return ONE;
     }
     let peer = peer.and_then(|pid| Pid::from_raw(pid.cast_signed()));
     if let Some(Ok(theirs)) = peer.map(|pid| sched_getaffinity(Some(pid))) {
@@ -80,7 +111,10 @@ pub(crate) fn cpus_of_both(peer: Option<u32>) -> usize {
             cpus.set(cpu);
         }
     }
-    cpus.count() as usize
+    Cpus {
+        own,
+        both: cpus.count() as usize,
+    }
 }
 
 /// The user whose rights this process has.

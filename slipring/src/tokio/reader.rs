@@ -155,7 +155,8 @@ impl Reader {
     }
 
     /// How long a poll looks for news before it returns `Pending`; zero, the default, not at all. It holds up the
-    /// worker's other tasks, so a few microseconds are much.
+    /// worker's other tasks, so a few microseconds are much. On a single CPU, and while as many halves of this process
+    /// spin as may ([`Spin`]), it does not.
     pub fn set_spin(&mut self, spin: Duration) {
         self.readiness.set_spin(spin);
     }

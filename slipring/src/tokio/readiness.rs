@@ -10,11 +10,12 @@
 //! that nothing has, and have taken the waker.
 
 use crate::endpoint::Endpoint;
-use crate::half::Waiting;
+use crate::half::{Waiting, look_for_a_while};
 use crate::sys::bell::{Bell, Kind};
+use crate::sys::process::{self, Cpus};
+use crate::wait::Permits;
 use rustix::fd::{AsFd, AsRawFd};
 use std::future::Future;
-use std::hint;
 use std::io;
 use std::os::fd::RawFd;
 use std::pin::Pin;
@@ -24,9 +25,6 @@ use std::time::{Duration, Instant};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::task::coop;
-
-/// Looks between two readings of the clock while spinning.
-const LOOKS: u32 = 32;
 
 /// Which half.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,14 +80,46 @@ impl Link {
     }
 }
 
+/// Looking for news before `Pending`.
+#[derive(Debug)]
+struct Spin {
+    longest: Duration,
+    permits: Permits,
+}
+
+impl Spin {
+    /// `None` if that would be for no time at all, or in vain: on a single CPU the peer cannot work meanwhile.
+    fn new(longest: Duration, endpoint: &Endpoint) -> Option<Spin> {
+        if longest.is_zero() {
+            return None;
+        }
+        let Cpus { own, both } = process::cpus(endpoint.peer.pid);
+        let permits = Permits::new(endpoint.birth.spinning(), own, both);
+        permits.any().then_some(Spin { longest, permits })
+    }
+
+    fn look<W: Waiting>(&self, half: &mut W) -> Option<io::Result<W::News>> {
+        if let Some(outcome) = look_for_a_while(half) {
+            return Some(outcome);
+        }
+        let _permit = self.permits.take()?;
+        let start = Instant::now();
+        while start.elapsed() < self.longest {
+            if let Some(outcome) = look_for_a_while(half) {
+                return Some(outcome);
+            }
+        }
+        None
+    }
+}
+
 /// What one half waits on.
 #[derive(Debug)]
 pub(super) struct Readiness {
     bell: AsyncFd<OwnBell>,
     link: Link,
     side: Side,
-    /// How long to look before `Pending`.
-    spin: Duration,
+    spin: Option<Spin>,
     /// The wake word is set, from a poll that was pending.
     armed: bool,
 }
@@ -110,13 +140,13 @@ impl Readiness {
             bell,
             link,
             side,
-            spin,
+            spin: Spin::new(spin, endpoint),
             armed: false,
         })
     }
 
     pub(super) fn set_spin(&mut self, spin: Duration) {
-        self.spin = spin;
+        self.spin = Spin::new(spin, &self.bell.get_ref().endpoint);
     }
 
     /// Waits until `half` has news. Takes part in the cooperative budget: a stream that is always ready lets others
@@ -144,22 +174,9 @@ impl Readiness {
     }
 
     fn spin<W: Waiting>(&self, half: &mut W) -> Option<io::Result<W::News>> {
-        if self.spin.is_zero() {
-            return None;
-        }
-        let start = Instant::now();
-        loop {
-            for _ in 0..LOOKS {
-                if let Some(outcome) = half.look() {
-                    half.count_spin();
-                    return Some(outcome);
-                }
-                hint::spin_loop();
-            }
-            if start.elapsed() >= self.spin {
-                return None;
-            }
-        }
+        let outcome = self.spin.as_ref()?.look(half)?;
+        half.count_spin();
+        Some(outcome)
     }
 
     fn wait<W: Waiting>(&mut self, cx: &mut Context<'_>, half: &mut W) -> Poll<io::Result<W::News>> {

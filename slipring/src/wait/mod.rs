@@ -1,7 +1,8 @@
 //! Waiting: try, spin, sleep; and why no wake-up is lost and nobody deadlocks.
 //!
 //! A half that cannot go on first *tries* (it looks at the peer's header), then *spins* for about as long as a
-//! wake-up costs if that has paid lately ([`Spinner`]), then *sleeps* ([`sleep`]).
+//! wake-up costs if that has paid lately ([`Spinner`]) and not too many others do ([`Permits`]), then *sleeps*
+//! ([`sleep`]).
 //!
 //! # The protocol
 //!
@@ -109,9 +110,11 @@
 //! (SIGSTOP, a debugger) is awake or armed as it was; nothing times out, and it is rung as ever. A process killed
 //! while a forked child of it still holds the link is not seen as dead until the child goes.
 
+mod permit;
 mod sleep;
 mod spin;
 
+pub(crate) use permit::Permits;
 #[cfg(test)]
 pub(crate) use sleep::armed;
 pub(crate) use sleep::{Sleeper, Slept, arm, disarm, end, prepare, sleep};

@@ -16,17 +16,22 @@ use std::time::Duration;
 ///
 /// Where both processes together have a single CPU (a machine, an affinity mask, a quota) nobody spins, whatever is
 /// chosen, except with [`Spin::Always`].
+///
+/// However many streams a process has, at any moment at most as many of its halves spin as it may use CPUs, less one
+/// (but one always may): hundreds of busy streams leave a CPU to those whom they wait for. A half that finds that many
+/// spinning sleeps at once, after a first look of about a microsecond. Only [`Spin::Always`] spins all the same, and
+/// counts for the others. The bound is each process's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spin {
     /// Sleeps at once. No CPU is spent on waiting.
     Never,
-    /// Never sleeps. A core for each blocked call, the lowest latency. It yields the CPU to other threads now and
-    /// then when there is only one.
+    /// Never sleeps. A core for each blocked call, the lowest latency, whatever else the process does. It yields the
+    /// CPU to other threads now and then when there is only one.
     Always,
-    /// Looks for so long, then sleeps.
+    /// Looks for so long, then sleeps; sleeps at once while too many others of this process look.
     UpTo(Duration),
-    /// Looks for up to `max`, as long as recent waits on this half have mostly been shorter than that. The default,
-    /// with 50 µs.
+    /// Looks for up to `max`, as long as recent waits on this half have mostly been shorter than that, and not too many
+    /// others of this process look. The default, with 50 µs.
     Adaptive {
         /// The longest spin: about what a wake-up costs.
         max: Duration,
