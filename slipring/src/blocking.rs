@@ -104,6 +104,14 @@ impl Blocking {
             half.count_spin();
             return outcome;
         }
+        self.spin_or_sleep(half, budget)
+    }
+
+    /// Spins for as long as `budget` says, if there is a permit for it; then sleeps. Apart from the first looks, so that
+    /// they stay one small piece of code.
+    #[cold]
+    #[inline(never)]
+    fn spin_or_sleep<W: Waiting>(&mut self, half: &mut W, budget: Option<Duration>) -> io::Result<W::News> {
         let start = Instant::now();
         let deadline = self.timeout.and_then(|timeout| start.checked_add(timeout));
         let permit = match budget {

@@ -18,6 +18,9 @@ use crate::trial::text::{bytes, count, time};
 /// More panels than this are shown as totals only.
 const MOST_LINES: usize = 16;
 
+/// More panels than this are not announced with their process ids.
+const MOST_PIDS: usize = 32;
+
 pub enum Display {
     Live(Live),
     Lines { printed: u64 },
@@ -27,15 +30,28 @@ pub struct Live {
     all: MultiProgress,
     totals: ProgressBar,
     panels: Vec<ProgressBar>,
+    latencies: String,
+    /// When to add up the latencies again: with hundreds of panels that is work.
+    next: Duration,
 }
 
 impl Display {
-    pub fn new(schedule: Schedule, board: &Board) -> Self {
+    pub fn new(schedule: Schedule, start_up: Duration, board: &Board) -> Self {
         if io::stderr().is_terminal() {
             Display::Live(Live::new(schedule))
         } else {
             let pids: Vec<String> = board.panels.iter().map(|panel| panel.pid.to_string()).collect();
-            eprintln!("{} panels connected, processes {}", pids.len(), pids.join(" "));
+            let (shown, others) = pids.split_at(pids.len().min(MOST_PIDS));
+            let more = match others.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            eprintln!(
+                "{} panels connected, processes {}{more}; in {:.2} s",
+                pids.len(),
+                shown.join(" "),
+                start_up.as_secs_f64()
+            );
             Display::Lines { printed: 0 }
         }
     }
@@ -47,7 +63,7 @@ impl Display {
             Display::Live(live) => live.update(board, elapsed),
             Display::Lines { printed } if elapsed.as_secs() > *printed => {
                 *printed = elapsed.as_secs();
-                eprintln!("{printed:>3} s: {}", totals(board));
+                eprintln!("{printed:>3} s: {}{}", totals(board), latencies(board));
             }
             Display::Lines { .. } => {}
         }
@@ -71,12 +87,22 @@ impl Live {
             .take_while(|_| schedule.panels <= MOST_LINES)
             .map(|_| all.add(ProgressBar::new(milliseconds).with_style(style("{msg}"))))
             .collect();
-        Live { all, totals, panels }
+        Live {
+            all,
+            totals,
+            panels,
+            latencies: String::new(),
+            next: Duration::ZERO,
+        }
     }
 
-    fn update(&self, board: &Board, elapsed: Duration) {
+    fn update(&mut self, board: &Board, elapsed: Duration) {
+        if elapsed >= self.next {
+            self.latencies = latencies(board);
+            self.next = elapsed + Duration::from_secs(1);
+        }
         self.totals.set_position(elapsed.as_millis() as u64);
-        self.totals.set_message(totals(board));
+        self.totals.set_message(totals(board) + &self.latencies);
         for (number, (bar, panel)) in self.panels.iter().zip(&board.panels).enumerate() {
             bar.set_message(line(number, panel));
             bar.tick();
@@ -89,7 +115,6 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 fn totals(board: &Board) -> String {
-    let mut latency = report::latencies();
     let (mut published, mut sent, mut held_back, mut orders, mut gone) = (0, 0, 0, 0, 0);
     for panel in &board.panels {
         published += panel.published();
@@ -98,10 +123,6 @@ fn totals(board: &Board) -> String {
         let received = panel.received();
         orders += received.orders;
         gone += u64::from(matches!(received.finish, Some(Finish::Gone(_))));
-        if let Some(report) = &received.report {
-            // Only a report from another version of this program could have other bounds.
-            let _ = latency.add(&report.latency);
-        }
     }
     let mut text = format!(
         "{} messages, {} published; {} orders back",
@@ -109,18 +130,37 @@ fn totals(board: &Board) -> String {
         bytes(sent),
         count(orders)
     );
-    if !latency.is_empty() {
-        text += &format!(
-            "; latency p50 {}, p99 {}",
-            time(latency.value_at_quantile(0.5)),
-            time(latency.value_at_quantile(0.99))
-        );
-    }
     if held_back > 0 {
         text += &format!("; {} held back", count(held_back));
     }
     if gone > 0 {
         text += &format!("; {gone} panel{} gone", if gone == 1 { "" } else { "s" });
+    }
+    text
+}
+
+/// The latencies that the panels have reported so far.
+fn latencies(board: &Board) -> String {
+    let mut all = report::latencies();
+    let mut worst = (0, 0);
+    for (number, panel) in board.panels.iter().enumerate() {
+        if let Some(report) = &panel.received().report {
+            // Only a report from another version of this program could have other bounds.
+            let _ = all.add(&report.latency);
+            worst = worst.max((report.latency.value_at_quantile(0.99), number));
+        }
+    }
+    if all.is_empty() {
+        return String::new();
+    }
+    let mut text = format!(
+        "; latency p50 {}, p99 {}",
+        time(all.value_at_quantile(0.5)),
+        time(all.value_at_quantile(0.99))
+    );
+    if board.panels.len() > MOST_LINES {
+        // There is no line for each.
+        text += &format!(" (panel {}: {})", worst.1, time(worst.0));
     }
     text
 }

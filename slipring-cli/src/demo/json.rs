@@ -3,7 +3,7 @@
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
-use super::outcome::{Outcome, PanelOutcome};
+use super::outcome::{Fairness, Outcome, PanelOutcome};
 use crate::trial::clock::SECOND;
 
 pub fn document(outcome: &Outcome) -> Value {
@@ -28,6 +28,8 @@ pub fn document(outcome: &Outcome) -> Value {
         "gone": outcome.gone(),
         "interrupted": outcome.interrupted.is_some(),
         "latency_ns": latency(&outcome.latency()),
+        "fairness": outcome.fairness().map(fairness),
+        "start_up_seconds": outcome.start_up.as_secs_f64(),
         "engine_cpu_seconds": seconds(outcome.engine_cpu),
         "panels_cpu_seconds": seconds(outcome.sum(|panel| panel.cpu)),
         "exit_code": outcome.exit_code(),
@@ -51,6 +53,16 @@ fn panel((number, panel): (usize, &PanelOutcome)) -> Value {
         "latency_ns": latency(&panel.latency),
         "cpu_seconds": seconds(panel.cpu),
         "gone": panel.gone,
+    })
+}
+
+fn fairness(fairness: Fairness) -> Value {
+    json!({
+        "ratio": fairness.ratio(),
+        "worst_panel": fairness.worst_panel,
+        "worst_p99_ns": fairness.worst_p99,
+        "median_p99_ns": fairness.median_p99,
+        "messages_of_the_median_panel": fairness.median_messages,
     })
 }
 

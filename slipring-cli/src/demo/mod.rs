@@ -22,7 +22,7 @@ use std::{
     num::NonZero,
     process::ExitCode,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use slipring::{Listener, Options, Spin};
@@ -52,6 +52,7 @@ Examples:
   slipring demo
   slipring demo --panels 2 --rate 200000 --spin always
   slipring demo --panels 50 --rate 5000 --spin never --seconds 20
+  slipring demo --panels 500 --seconds 20
   slipring demo --json --seconds 2 | jq .latency_ns
 
 While it runs, stop a panel (kill -STOP, kill -CONT) or kill it (kill -9): the others go on.
@@ -64,7 +65,8 @@ Exit code: 0 all well; 1 something was lost, reordered or corrupt, or the demo c
 /// Starts panel processes that connect to this one, each with a slipring stream of its own,
 /// publishes sequenced, time-stamped and checksummed order-book updates (60 bytes to 4 KiB) to
 /// them, and reads their acknowledgements and orders. Shows a table of latencies and CPU times at
-/// the end, and whether anything was lost, reordered or corrupted.
+/// the end (of the slowest panels, if there are many), how evenly the panels were served, and whether anything was
+/// lost, reordered or corrupted.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -123,6 +125,14 @@ pub struct PanelArgs {
     /// As in demo
     #[arg(long, value_parser = parse_spin)]
     spin: Spin,
+
+    /// Which panel this is, from 0
+    #[arg(long)]
+    number: u64,
+
+    /// As in demo
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    panels: u64,
 }
 
 pub fn run_panel(args: PanelArgs) -> Result<ExitCode, Failure> {
@@ -176,14 +186,15 @@ fn run_trial(args: &Args, listener: &Listener, interrupt: &Interrupt) -> Result<
     let engine = Threads {
         never_sleep: args.spin == Spin::Always,
     };
-    let mut panels = Panels::start(schedule.panels, listener, args.spin)?;
-    let Some(streams) = panels.connect(listener, interrupt)? else {
+    let starting = Instant::now();
+    let Some((mut panels, streams)) = Panels::start(schedule.panels, listener, args.spin, interrupt)? else {
         return Ok(None);
     };
+    let start_up = starting.elapsed();
 
     let cpu_before = clock::cpu();
     let board = Board::new(panels.pids());
-    let mut display = Display::new(schedule, &board);
+    let mut display = Display::new(schedule, start_up, &board);
     thread::scope(|scope| {
         let running = thread::Builder::new()
             .name("engine".into())
@@ -203,6 +214,7 @@ fn run_trial(args: &Args, listener: &Listener, interrupt: &Interrupt) -> Result<
     let outcome = Outcome::new(
         engine.name(),
         schedule,
+        start_up,
         &board,
         clock::cpu() - cpu_before,
         interrupt.exit_code(),

@@ -1,5 +1,7 @@
 //! What a run amounts to: every panel's numbers, the totals, and the verdict.
 
+use std::time::Duration;
+
 use hdrhistogram::Histogram;
 
 use super::{
@@ -30,9 +32,30 @@ pub struct PanelOutcome {
     pub gone: Option<String>,
 }
 
+/// How evenly the panels were served.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fairness {
+    /// the panel with the highest p99
+    pub worst_panel: usize,
+    /// nanoseconds
+    pub worst_p99: u64,
+    /// of all panels' p99, nanoseconds
+    pub median_p99: u64,
+    /// messages that the median panel measured
+    pub median_messages: u64,
+}
+
+impl Fairness {
+    pub fn ratio(&self) -> f64 {
+        self.worst_p99 as f64 / self.median_p99.max(1) as f64
+    }
+}
+
 pub struct Outcome {
     pub engine: &'static str,
     pub schedule: Schedule,
+    /// until all panels had started and connected
+    pub start_up: Duration,
     /// how long the engine published, in seconds
     pub elapsed: f64,
     /// CPU time of the engine's process in nanoseconds
@@ -46,6 +69,7 @@ impl Outcome {
     pub fn new(
         engine: &'static str,
         schedule: Schedule,
+        start_up: Duration,
         board: &Board,
         engine_cpu: u64,
         interrupted: Option<u8>,
@@ -60,6 +84,7 @@ impl Outcome {
         Outcome {
             engine,
             schedule,
+            start_up,
             elapsed: board.publishing().as_secs_f64(),
             engine_cpu,
             panels,
@@ -86,6 +111,30 @@ impl Outcome {
             all.add(&panel.latency).expect("all histograms have the same bounds");
         }
         all
+    }
+
+    /// The numbers of the panels that measured anything, the highest p99 first.
+    pub fn slowest(&self) -> Vec<usize> {
+        let measured = |&panel: &usize| !self.panels[panel].latency.is_empty();
+        let mut panels: Vec<usize> = (0..self.panels.len()).filter(measured).collect();
+        panels.sort_by_key(|&panel| std::cmp::Reverse(self.p99(panel)));
+        panels
+    }
+
+    fn p99(&self, panel: usize) -> u64 {
+        self.panels[panel].latency.value_at_quantile(0.99)
+    }
+
+    /// `None` unless there are panels to compare.
+    pub fn fairness(&self) -> Option<Fairness> {
+        let slowest = self.slowest();
+        let median = *slowest.get(slowest.len() / 2)?;
+        (slowest.len() > 1).then(|| Fairness {
+            worst_panel: slowest[0],
+            worst_p99: self.p99(slowest[0]),
+            median_p99: self.p99(median),
+            median_messages: self.panels[median].latency.len(),
+        })
     }
 
     /// Damage is worse than an interruption, and an interruption explains a panel that has gone.
@@ -180,7 +229,7 @@ mod tests {
                 latency: report::latencies(),
             });
         }
-        Outcome::new("test", SCHEDULE, &board, 0, interrupted)
+        Outcome::new("test", SCHEDULE, Duration::ZERO, &board, 0, interrupted)
     }
 
     fn gone() -> Finish {
@@ -206,6 +255,20 @@ mod tests {
         let outcome = outcome(5, gone(), None);
         assert!(!outcome.damaged());
         assert_eq!(outcome.exit_code(), 3);
+    }
+
+    #[test]
+    fn the_worst_panel_is_compared_with_the_median() {
+        let mut outcome = outcome(5, Finish::Complete, None);
+        assert_eq!(outcome.fairness(), None, "nothing was measured");
+        let mut measured = |panel: usize, latency| outcome.panels[panel].latency.saturating_record_n(latency, 100);
+        measured(0, 30);
+        measured(1, 90);
+        let fairness = outcome.fairness().expect("two panels can be compared");
+        assert_eq!((fairness.worst_panel, fairness.worst_p99), (1, 90));
+        assert_eq!((fairness.median_p99, fairness.median_messages), (30, 100));
+        assert_eq!(fairness.ratio(), 3.0);
+        assert_eq!(outcome.slowest(), [1, 0]);
     }
 
     #[test]

@@ -16,10 +16,7 @@ use super::{
     report::{self, Report},
     wire::{self, HEADER, Kind},
 };
-use crate::{
-    failure::Failure,
-    trial::clock::{self, SECOND},
-};
+use crate::{failure::Failure, trial::clock};
 
 /// With this code a panel aborts its direction when what it reads are no messages.
 pub const BAD_FRAME: u32 = 1;
@@ -28,7 +25,6 @@ pub const BAD_FRAME: u32 = 1;
 const CAPACITY: usize = wire::LARGEST;
 const ACKNOWLEDGE_EACH: u64 = 64;
 const ORDER_EACH: u64 = 97;
-const REPORT_EACH: u64 = SECOND;
 
 /// Connects, serves the engine until it finishes its direction, and reports.
 pub fn run(args: &PanelArgs) -> Result<(), Failure> {
@@ -39,8 +35,9 @@ pub fn run(args: &PanelArgs) -> Result<(), Failure> {
         .wait_for_listener(Duration::from_secs(5))
         .connect(&args.name)?;
     let (mut reader, writer) = stream.into_split();
+    let (report_each, first_report) = report::rhythm(args.number, args.panels);
     // Reports are due even when no updates come.
-    reader.set_timeout(Some(Duration::from_nanos(REPORT_EACH)))?;
+    reader.set_timeout(Some(Duration::from_nanos(report_each)))?;
     let mut inbound = Inbound::new(reader);
     let mut panel = Panel {
         writer,
@@ -48,7 +45,7 @@ pub fn run(args: &PanelArgs) -> Result<(), Failure> {
         latency: report::latencies(),
     };
 
-    let mut next_report = clock::now() + REPORT_EACH;
+    let mut next_report = clock::now() + first_report;
     loop {
         match inbound.step(|header, message| panel.update(header.sequence, header.stamp, message))? {
             Step::Messages | Step::Quiet => {}
@@ -63,7 +60,7 @@ pub fn run(args: &PanelArgs) -> Result<(), Failure> {
         let now = clock::now();
         if now >= next_report {
             panel.report(&inbound, false)?;
-            next_report = now + REPORT_EACH;
+            next_report = now + report_each;
         }
     }
     match inbound.reader().end() {

@@ -1,6 +1,7 @@
 //! The panel processes: starting them, waiting until all are connected, ending them.
 
 use std::{
+    io,
     process::{Child, ExitStatus},
     thread,
     time::{Duration, Instant},
@@ -10,7 +11,7 @@ use slipring::{Error, Listener, Spin, Stream};
 
 use crate::{
     failure::Failure,
-    trial::{child, interrupt::Interrupt, spin},
+    trial::{child, interrupt::Interrupt, spin, text},
 };
 
 /// When nothing has connected for so long, the missing panels are given up.
@@ -24,62 +25,65 @@ pub struct Panels {
     children: Vec<Child>,
 }
 
+/// The streams so far, in the panels' order.
+struct Streams {
+    pids: Vec<u32>,
+    streams: Vec<Option<Stream>>,
+    missing: usize,
+}
+
 impl Panels {
-    /// Starts the processes, which connect to the listener. To be called by the main thread: the
-    /// panels die with the thread that started them.
-    pub fn start(count: usize, listener: &Listener, spinning: Spin) -> Result<Panels, Failure> {
+    /// Starts the processes and waits for every one to connect to the listener; gives their streams in the panels'
+    /// order, or `None` when the user interrupts. To be called by the main thread: the panels die with the thread that
+    /// started them.
+    pub fn start(
+        count: usize,
+        listener: &Listener,
+        spinning: Spin,
+        interrupt: &Interrupt,
+    ) -> Result<Option<(Panels, Vec<Stream>)>, Failure> {
         let mut panels = Panels {
             children: Vec::with_capacity(count),
         };
+        let mut streams = Streams::new(count);
         for number in 0..count {
-            let started = child::command("demo-panel")?
-                .arg("--name")
-                .arg(listener.name().to_string())
-                .arg("--spin")
-                .arg(spin::text(spinning))
-                .spawn();
-            let child =
-                started.map_err(|error| Failure::failed(format!("panel {number} could not be started: {error}")))?;
+            if interrupt.requested() {
+                return Ok(None);
+            }
+            let child = spawn(number, count, listener, spinning)
+                .map_err(|error| Failure::failed(not_started(number, &error)))?;
+            streams.pids.push(child.id());
             panels.children.push(child);
+            // Those that are there are let in meanwhile, so that none waits for the last one to start.
+            while let Some(stream) = listener.try_accept()? {
+                streams.add(stream);
+            }
         }
-        Ok(panels)
-    }
-
-    pub fn pids(&self) -> Vec<u32> {
-        self.children.iter().map(Child::id).collect()
-    }
-
-    /// Waits for every panel to connect and gives the streams in the panels' order; `None` when
-    /// the user interrupts.
-    pub fn connect(&mut self, listener: &Listener, interrupt: &Interrupt) -> Result<Option<Vec<Stream>>, Failure> {
-        let pids = self.pids();
-        let mut streams: Vec<Option<Stream>> = pids.iter().map(|_| None).collect();
-        let mut missing = pids.len();
         let mut deadline = Instant::now() + CONNECT;
-        while missing > 0 {
+        while streams.missing > 0 {
             if interrupt.requested() {
                 return Ok(None);
             }
             match listener.accept_timeout(LOOK_AGAIN) {
                 Ok(stream) => {
-                    let pid = stream.peer().pid;
-                    let place = pids.iter().position(|&own| Some(own) == pid);
-                    // Anybody else who has found the name is hung up on.
-                    if let Some(place) = place.and_then(|index| streams.get_mut(index)) {
-                        missing -= usize::from(place.replace(stream).is_none());
+                    if streams.add(stream) {
                         deadline = Instant::now() + CONNECT;
                     }
                 }
                 Err(Error::Timeout { .. }) => {
-                    self.check_missing(&streams)?;
+                    panels.check_missing(&streams.streams)?;
                     if Instant::now() >= deadline {
-                        return Err(not_connected(&streams, &pids, listener));
+                        return Err(not_connected(&streams.streams, &streams.pids, listener));
                     }
                 }
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(Some(streams.into_iter().flatten().collect()))
+        Ok(Some((panels, streams.streams.into_iter().flatten().collect())))
+    }
+
+    pub fn pids(&self) -> Vec<u32> {
+        self.children.iter().map(Child::id).collect()
     }
 
     /// Fails if a panel has exited without having connected.
@@ -115,12 +119,54 @@ impl Panels {
     }
 }
 
+impl Streams {
+    fn new(panels: usize) -> Streams {
+        Streams {
+            pids: Vec::with_capacity(panels),
+            streams: std::iter::repeat_with(|| None).take(panels).collect(),
+            missing: panels,
+        }
+    }
+
+    /// Whether it is the stream of a panel. Anybody else who has found the name is hung up on.
+    fn add(&mut self, stream: Stream) -> bool {
+        let pid = stream.peer().pid;
+        let Some(number) = self.pids.iter().position(|&own| Some(own) == pid) else {
+            return false;
+        };
+        self.missing -= usize::from(self.streams[number].replace(stream).is_none());
+        true
+    }
+}
+
 impl Drop for Panels {
     fn drop(&mut self) {
         for child in &mut self.children {
             end(child);
         }
     }
+}
+
+fn spawn(number: usize, count: usize, listener: &Listener, spinning: Spin) -> io::Result<Child> {
+    child::command("demo-panel")?
+        .arg("--name")
+        .arg(listener.name().to_string())
+        .arg("--spin")
+        .arg(spin::text(spinning))
+        .arg("--number")
+        .arg(number.to_string())
+        .arg("--panels")
+        .arg(count.to_string())
+        .spawn()
+}
+
+fn not_started(number: usize, error: &io::Error) -> String {
+    let cure = match error.kind() {
+        io::ErrorKind::WouldBlock => "; ask for fewer panels, or raise the limit of processes (ulimit -u)",
+        io::ErrorKind::OutOfMemory => "; ask for fewer panels, or for smaller rings (--capacity)",
+        _ => "",
+    };
+    format!("panel {number} could not be started: {error}{cure}")
 }
 
 fn is_running(child: &mut Child) -> bool {
@@ -148,6 +194,6 @@ fn not_connected(streams: &[Option<Stream>], pids: &[u32], listener: &Listener) 
     Failure::failed(format!(
         "panels not connected within {} s: {}{refusal}",
         CONNECT.as_secs(),
-        missing.join(", ")
+        text::some(&missing, 8)
     ))
 }

@@ -13,6 +13,8 @@ use crate::trial::clock::SECOND;
 
 const COUNTERS: usize = 8;
 const LATENCIES: usize = HEADER + 8 * COUNTERS;
+/// All panels together report at most so often in a second.
+const REPORTS: u64 = 100;
 /// Longer latencies count as this long.
 const LONGEST: u64 = 600 * SECOND;
 
@@ -29,10 +31,18 @@ pub struct Report {
     pub latency: Histogram<u64>,
 }
 
-/// An empty histogram as reports carry it: three significant digits, so that a report stays below
-/// `LARGEST` whatever is recorded.
+/// An empty histogram as reports carry it: exact to 1 %, so that a report stays below `LARGEST` whatever is recorded,
+/// and those of hundreds of panels can be added up while the engine publishes.
 pub fn latencies() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, LONGEST, 3).expect("the bounds are valid")
+    Histogram::new_with_bounds(1, LONGEST, 2).expect("the bounds are valid")
+}
+
+/// How long a panel waits between two reports, and how long before its first one, in nanoseconds: a second, or longer
+/// where that would be more than `REPORTS` a second; and each panel at a time of its own. All at once they would keep
+/// the CPUs from the messages.
+pub fn rhythm(panel: u64, panels: u64) -> (u64, u64) {
+    let each = SECOND.max(panels * SECOND / REPORTS);
+    (each, each * (panel + 1) / panels)
 }
 
 impl Report {
@@ -111,6 +121,15 @@ mod tests {
         assert_eq!(Report::read(&message), Some(report));
         assert_eq!(Report::read(&message[..message.len() - 1]), None);
         assert_eq!(Report::read(&message[..HEADER]), None);
+    }
+
+    #[test]
+    fn reports_come_one_after_the_other() {
+        assert_eq!(rhythm(0, 1), (SECOND, SECOND));
+        assert_eq!(rhythm(0, 4), (SECOND, SECOND / 4));
+        assert_eq!(rhythm(3, 4), (SECOND, SECOND));
+        assert_eq!(rhythm(0, 500), (5 * SECOND, SECOND / 100));
+        assert_eq!(rhythm(499, 500), (5 * SECOND, 5 * SECOND));
     }
 
     #[test]

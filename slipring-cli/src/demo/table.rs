@@ -5,11 +5,18 @@ use std::fmt::Write;
 use comfy_table::{CellAlignment, Table, presets};
 use hdrhistogram::Histogram;
 
-use super::outcome::{Outcome, PanelOutcome};
+use super::outcome::{Fairness, Outcome, PanelOutcome};
 use crate::trial::{
     clock::SECOND,
     text::{bytes, count, significant, time},
 };
+
+/// More panels than this are not listed one by one.
+const MOST_LINES: usize = 32;
+/// With fewer messages than this a panel's p99 rests on a handful of them.
+const ENOUGH: u64 = 1000;
+/// But so many of each kind are.
+const SOME: usize = 8;
 
 pub fn text(outcome: &Outcome) -> String {
     let mut table = Table::new();
@@ -28,8 +35,9 @@ pub fn text(outcome: &Outcome) -> String {
         "CPU",
         "end",
     ]);
-    for (number, panel) in outcome.panels.iter().enumerate() {
-        table.add_row(row(number, panel));
+    let shown = shown(outcome);
+    for &number in &shown {
+        table.add_row(row(number, &outcome.panels[number]));
     }
     table.add_row(totals(outcome));
     let last = table.column_count() - 1;
@@ -40,10 +48,35 @@ pub fn text(outcome: &Outcome) -> String {
     }
 
     let mut text = format!("{}\n\n", table.trim_fmt());
+    if shown.len() < outcome.panels.len() {
+        text.push_str(&format!(
+            "shown: the {} panels with the highest p99, and of those that went away at most {SOME}; --json has all {}\n",
+            SOME,
+            outcome.panels.len()
+        ));
+    }
     // Writing to a String cannot fail.
     let _ = write!(text, "{}", notes(outcome));
     text.push_str(&verdict(outcome));
     text
+}
+
+/// The panels that get a line: all, or if they are many, those to look at.
+fn shown(outcome: &Outcome) -> Vec<usize> {
+    let all = outcome.panels.len();
+    if all <= MOST_LINES {
+        return (0..all).collect();
+    }
+    let gone = (0..all).filter(|&number| outcome.panels[number].gone.is_some());
+    let mut shown: Vec<usize> = outcome
+        .slowest()
+        .into_iter()
+        .take(SOME)
+        .chain(gone.take(SOME))
+        .collect();
+    shown.sort_unstable();
+    shown.dedup();
+    shown
 }
 
 fn row(number: usize, panel: &PanelOutcome) -> Vec<String> {
@@ -113,7 +146,8 @@ fn seconds(nanoseconds: u64) -> String {
 fn notes(outcome: &Outcome) -> String {
     let published = outcome.sum(|panel| panel.published);
     let mut text = format!(
-        "published {} messages a second for {:.1} s (asked for: {} for {} s); CPU of the engine {}\n",
+        "started in {:.2} s; published {} messages a second for {:.1} s (asked for: {} for {} s); CPU of the engine {}\n",
+        outcome.start_up.as_secs_f64(),
         count((published as f64 / outcome.elapsed) as u64),
         outcome.elapsed,
         count(outcome.schedule.rate),
@@ -122,8 +156,11 @@ fn notes(outcome: &Outcome) -> String {
     );
     text.push_str(
         "p50 to max: time from the engine's stamp, just before writing, to the panel's, when it \
-         has the message\n",
+         has the message; exact to 1 %\n",
     );
+    if let Some(fairness) = outcome.fairness() {
+        text.push_str(&fairness_of(&fairness));
+    }
     let held_back = outcome.sum(|panel| panel.held_back);
     if held_back > 0 {
         text.push_str(&format!(
@@ -139,7 +176,12 @@ fn notes(outcome: &Outcome) -> String {
             significant(100.0 * unpublished as f64 / outcome.schedule.total() as f64)
         ));
     }
-    for (number, panel) in outcome.panels.iter().enumerate() {
+    let gone = outcome
+        .panels
+        .iter()
+        .enumerate()
+        .filter(|(_, panel)| panel.gone.is_some());
+    for (number, panel) in gone.take(MOST_LINES) {
         if let Some(reason) = &panel.gone {
             text.push_str(&format!(
                 "panel {number} (process {}) went away: {reason}; it had reported {} of {} \
@@ -150,6 +192,27 @@ fn notes(outcome: &Outcome) -> String {
             ));
         }
     }
+    if outcome.gone() > MOST_LINES {
+        text.push_str(&format!("and {} more went away\n", outcome.gone() - MOST_LINES));
+    }
+    text
+}
+
+fn fairness_of(fairness: &Fairness) -> String {
+    let mut text = format!(
+        "fairness: the worst panel's p99 is {} x the median panel's: {} (panel {}), {}",
+        significant(fairness.ratio()),
+        time(fairness.worst_p99),
+        fairness.worst_panel,
+        time(fairness.median_p99)
+    );
+    if fairness.median_messages < ENOUGH {
+        text += &format!(
+            "; with {} messages a panel, that is chance (--seconds, --rate)",
+            count(fairness.median_messages)
+        );
+    }
+    text.push('\n');
     text
 }
 

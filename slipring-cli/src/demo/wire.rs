@@ -12,7 +12,7 @@
 
 pub const HEADER: usize = 32;
 /// The largest message: a report whose histogram has filled up.
-pub const LARGEST: usize = 256 << 10;
+pub const LARGEST: usize = 64 << 10;
 /// The largest order-book update; the smallest ring that `--capacity` allows holds one.
 pub const LARGEST_UPDATE: usize = 4096;
 

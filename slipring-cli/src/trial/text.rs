@@ -53,6 +53,15 @@ pub fn significant(value: f64) -> String {
     format!("{value:.places$}")
 }
 
+/// The first few of a list, and how many more there are.
+pub fn some(items: &[String], most: usize) -> String {
+    let mut text = items[..items.len().min(most)].join(", ");
+    if items.len() > most {
+        text += &format!(" and {} more", items.len() - most);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +83,14 @@ mod tests {
         assert_eq!(bytes(1000), "0.98 KiB");
         assert_eq!(bytes(1536), "1.50 KiB");
         assert_eq!(bytes(300 << 20), "300 MiB");
+    }
+
+    #[test]
+    fn long_lists_are_cut() {
+        let items = ["a", "b", "c"].map(String::from);
+        assert_eq!(some(&items, 3), "a, b, c");
+        assert_eq!(some(&items, 2), "a, b and 1 more");
+        assert_eq!(some(&[], 2), "");
     }
 
     #[test]

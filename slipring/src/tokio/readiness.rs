@@ -94,8 +94,10 @@ impl Spin {
             return None;
         }
         let Cpus { own, both } = process::cpus(endpoint.peer.pid);
-        let permits = Permits::new(endpoint.birth.spinning(), own, both);
-        permits.any().then_some(Spin { longest, permits })
+        (both > 1).then(|| Spin {
+            longest,
+            permits: Permits::new(endpoint.birth.spinning(), own, both),
+        })
     }
 
     fn look<W: Waiting>(&self, half: &mut W) -> Option<io::Result<W::News>> {
