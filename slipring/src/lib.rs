@@ -30,6 +30,36 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
+//! The same on [tokio](https://docs.rs/tokio), with the feature `tokio`: hundreds of such streams live on one thread.
+//!
+#![cfg_attr(feature = "tokio", doc = "```")]
+#![cfg_attr(not(feature = "tokio"), doc = "```ignore")]
+//! use slipring::tokio::{Listener, Stream};
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//! # let name = format!("doc-crate-tokio-{}", std::process::id());
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! # runtime.block_on(async {
+//!
+//! // In one process:
+//! let listener = Listener::bind(&name)?;
+//! # let other = tokio::spawn({ let name = name.clone(); async move {
+//!
+//! // In another:
+//! let mut stream = Stream::connect(&name).await?;
+//! stream.write_all(b"ping").await?;
+//! # stream.read_exact(&mut [0; 4]).await }});
+//!
+//! // And in the first again:
+//! let mut stream = listener.accept().await?;
+//! let mut word = [0; 4];
+//! stream.read_exact(&mut word).await?;
+//! assert_eq!(&word, b"ping");
+//! stream.write_all(b"pong").await?;
+//! # other.await.unwrap()?;
+//! # Ok::<(), std::io::Error>(()) })?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
 //! # What it cannot do
 //!
 //! * It connects processes of one machine (and one memory): not machines, not a container with a file system of its
@@ -91,7 +121,8 @@
 //! # Waiting
 //!
 //! A blocked call looks, spins for a while if that has paid lately, then sleeps in the kernel until it is woken by
-//! the other side; it never polls. [`Spin`] chooses. An idle stream costs nothing.
+//! the other side; it never polls. [`Spin`] chooses, within a bound for the whole process. An idle stream costs
+//! nothing.
 //!
 //! An event loop waits by itself: [`tokio`](https://docs.rs/tokio) with the feature `tokio`, any other by
 //! [`Reader::arm`] and a descriptor to poll; see [`Readiness`].

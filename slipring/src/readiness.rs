@@ -42,6 +42,54 @@
 /// writing.join().unwrap()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+/// The traits of `futures_io` on a reactor, here that of `async-io`: this crate has no reactor of its own and so no such
+/// type, but it is a few lines. A writer is the same with `try_write` and an `arm` for room.
+///
+/// ```
+/// use async_io::Async;
+/// use futures_lite::{AsyncRead, AsyncReadExt, ready};
+/// use slipring::{Reader, Readiness, Stream};
+/// use std::io::{self, ErrorKind, Write};
+/// use std::os::fd::{AsFd, OwnedFd};
+/// use std::pin::Pin;
+/// use std::task::{Context, Poll};
+///
+/// struct AsyncReader {
+///     reader: Reader,
+///     polled: Async<OwnedFd>,
+/// }
+///
+/// impl AsyncReader {
+///     fn new(reader: Reader) -> io::Result<AsyncReader> {
+///         let polled = Async::new_nonblocking(reader.as_fd().try_clone_to_owned()?)?;
+///         Ok(AsyncReader { reader, polled })
+///     }
+/// }
+///
+/// impl AsyncRead for AsyncReader {
+///     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+///         loop {
+///             match self.reader.try_read(buf) {
+///                 Err(e) if e.kind() == ErrorKind::WouldBlock => {}
+///                 done => return Poll::Ready(done),
+///             }
+///             if self.reader.arm(1)? == Readiness::Pending {
+///                 ready!(self.polled.poll_readable(cx))?;
+///             }
+///         }
+///     }
+/// }
+///
+/// let (mut left, right) = Stream::pair()?;
+/// let (reader, _writer) = right.into_split();
+/// let mut reader = AsyncReader::new(reader)?;
+/// let writing = std::thread::spawn(move || left.write_all(b"tick, tock"));
+/// let mut text = String::new();
+/// async_io::block_on(reader.read_to_string(&mut text))?;
+/// assert_eq!(text, "tick, tock");
+/// writing.join().unwrap()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "`Pending` is when to poll, and `Ready` when not to"]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Readiness {
