@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use hdrhistogram::Histogram;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::{
@@ -21,24 +22,30 @@ const MOST_LINES: usize = 16;
 /// More panels than this are not announced with their process ids.
 const MOST_PIDS: usize = 32;
 
-pub enum Display {
+/// Panels whose latencies are added up at each update: those of hundreds at once would keep a CPU from the messages for
+/// milliseconds.
+const STEP: usize = 32;
+
+pub struct Display {
+    latencies: Latencies,
+    shape: Shape,
+}
+
+enum Shape {
     Live(Live),
     Lines { printed: u64 },
 }
 
-pub struct Live {
+struct Live {
     all: MultiProgress,
     totals: ProgressBar,
     panels: Vec<ProgressBar>,
-    latencies: String,
-    /// When to add up the latencies again: with hundreds of panels that is work.
-    next: Duration,
 }
 
 impl Display {
     pub fn new(schedule: Schedule, start_up: Duration, board: &Board) -> Self {
-        if io::stderr().is_terminal() {
-            Display::Live(Live::new(schedule))
+        let shape = if io::stderr().is_terminal() {
+            Shape::Live(Live::new(schedule))
         } else {
             let pids: Vec<String> = board.panels.iter().map(|panel| panel.pid.to_string()).collect();
             let (shown, others) = pids.split_at(pids.len().min(MOST_PIDS));
@@ -52,26 +59,31 @@ impl Display {
                 shown.join(" "),
                 start_up.as_secs_f64()
             );
-            Display::Lines { printed: 0 }
+            Shape::Lines { printed: 0 }
+        };
+        Display {
+            latencies: Latencies::default(),
+            shape,
         }
     }
 
     /// Shows the board as it is now.
     pub fn update(&mut self, board: &Board) {
         let elapsed = board.started.elapsed();
-        match self {
-            Display::Live(live) => live.update(board, elapsed),
-            Display::Lines { printed } if elapsed.as_secs() > *printed => {
+        self.latencies.step(board);
+        match &mut self.shape {
+            Shape::Live(live) => live.update(board, elapsed, &self.latencies.text),
+            Shape::Lines { printed } if elapsed.as_secs() > *printed => {
                 *printed = elapsed.as_secs();
-                eprintln!("{printed:>3} s: {}{}", totals(board), latencies(board));
+                eprintln!("{printed:>3} s: {}{}", totals(board), self.latencies.text);
             }
-            Display::Lines { .. } => {}
+            Shape::Lines { .. } => {}
         }
     }
 
     /// Leaves the terminal to the table.
     pub fn end(self) {
-        if let Display::Live(live) = self {
+        if let Shape::Live(live) = self.shape {
             // Fails only if the terminal is gone; the table will tell.
             let _ = live.all.clear();
         }
@@ -87,22 +99,12 @@ impl Live {
             .take_while(|_| schedule.panels <= MOST_LINES)
             .map(|_| all.add(ProgressBar::new(milliseconds).with_style(style("{msg}"))))
             .collect();
-        Live {
-            all,
-            totals,
-            panels,
-            latencies: String::new(),
-            next: Duration::ZERO,
-        }
+        Live { all, totals, panels }
     }
 
-    fn update(&mut self, board: &Board, elapsed: Duration) {
-        if elapsed >= self.next {
-            self.latencies = latencies(board);
-            self.next = elapsed + Duration::from_secs(1);
-        }
+    fn update(&self, board: &Board, elapsed: Duration, latencies: &str) {
         self.totals.set_position(elapsed.as_millis() as u64);
-        self.totals.set_message(totals(board) + &self.latencies);
+        self.totals.set_message(totals(board) + latencies);
         for (number, (bar, panel)) in self.panels.iter().zip(&board.panels).enumerate() {
             bar.set_message(line(number, panel));
             bar.tick();
@@ -139,30 +141,63 @@ fn totals(board: &Board) -> String {
     text
 }
 
-/// The latencies that the panels have reported so far.
-fn latencies(board: &Board) -> String {
-    let mut all = report::latencies();
-    let mut worst = (0, 0);
-    for (number, panel) in board.panels.iter().enumerate() {
-        if let Some(report) = &panel.received().report {
-            // Only a report from another version of this program could have other bounds.
-            let _ = all.add(&report.latency);
-            worst = worst.max((report.latency.value_at_quantile(0.99), number));
+/// The latencies that the panels have reported so far, a few panels at a time.
+struct Latencies {
+    all: Histogram<u64>,
+    /// The highest p99, and whose it is.
+    worst: (u64, usize),
+    /// The panels before this one have been added.
+    next: usize,
+    /// Of the last time that all panels had been.
+    text: String,
+}
+
+impl Default for Latencies {
+    fn default() -> Self {
+        Latencies {
+            all: report::latencies(),
+            worst: (0, 0),
+            next: 0,
+            text: String::new(),
         }
     }
-    if all.is_empty() {
-        return String::new();
+}
+
+impl Latencies {
+    fn step(&mut self, board: &Board) {
+        for (number, panel) in board.panels.iter().enumerate().skip(self.next).take(STEP) {
+            if let Some(report) = &panel.received().report {
+                // Only a report from another version of this program could have other bounds.
+                let _ = self.all.add(&report.latency);
+                self.worst = self.worst.max((report.latency.value_at_quantile(0.99), number));
+            }
+        }
+        self.next += STEP;
+        if self.next >= board.panels.len() {
+            let text = self.describe(board.panels.len());
+            *self = Latencies {
+                text,
+                ..Latencies::default()
+            };
+        }
     }
-    let mut text = format!(
-        "; latency p50 {}, p99 {}",
-        time(all.value_at_quantile(0.5)),
-        time(all.value_at_quantile(0.99))
-    );
-    if board.panels.len() > MOST_LINES {
-        // There is no line for each.
-        text += &format!(" (panel {}: {})", worst.1, time(worst.0));
+
+    fn describe(&self, panels: usize) -> String {
+        if self.all.is_empty() {
+            return String::new();
+        }
+        let mut text = format!(
+            "; latency p50 {}, p99 {}",
+            time(self.all.value_at_quantile(0.5)),
+            time(self.all.value_at_quantile(0.99))
+        );
+        if panels > MOST_LINES {
+            // There is no line for each.
+            let (worst, number) = self.worst;
+            text += &format!(", panel {number}'s {}", time(worst));
+        }
+        text
     }
-    text
 }
 
 fn line(number: usize, panel: &PanelBoard) -> String {
