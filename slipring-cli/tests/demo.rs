@@ -2,6 +2,8 @@
 
 mod trial;
 
+use std::process::Command;
+
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -55,6 +57,63 @@ fn the_table_ends_with_the_verdict() {
     let last = outcome.stdout.lines().last();
     let verdict = "nothing was lost, reordered or corrupted: 500 messages";
     assert!(last.is_some_and(|last| last.starts_with(verdict)), "{}", outcome.stdout);
+}
+
+/// Eighty processes: more than have a line each, in the table or on the way there.
+#[test]
+fn many_panels_are_served_and_summed_up() {
+    let args = ["demo", "--panels", "80", "--rate", "8000", "--seconds", "2"];
+    let outcome = run(&args);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("80 panels connected"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("and 48 more (in "), "{}", outcome.stderr);
+    let complete = outcome.stdout.lines().filter(|line| line.ends_with("complete"));
+    assert_eq!(complete.count(), 8, "{}", outcome.stdout);
+    for part in ["\nshown: the 8 panels", "\nfairness: the worst panel's p99 is "] {
+        assert!(outcome.stdout.contains(part), "{}", outcome.stdout);
+    }
+
+    let outcome = run(&[&args[..], &["--json"]].concat());
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    let document = document(&outcome.stdout);
+    assert_nothing_lost(&document);
+    assert_eq!(document["never_published"], 0);
+    assert_eq!(panels(&document).len(), 80);
+    for panel in panels(&document) {
+        assert_eq!(panel["received"], 200, "{panel:#}");
+    }
+    assert_fair(&document);
+}
+
+/// What is said of fairness is what the panels' numbers say.
+fn assert_fair(document: &Value) {
+    let p99 = |panel: &Value| panel["latency_ns"]["p99"].as_u64().expect("it was measured");
+    let mut all: Vec<u64> = panels(document).iter().map(p99).collect();
+    let fairness = &document["fairness"];
+    let worst = fairness["worst_panel"].as_u64().expect("a panel") as usize;
+    assert_eq!(fairness["worst_p99_ns"], all[worst], "{fairness:#}");
+    all.sort_unstable();
+    assert_eq!(fairness["worst_p99_ns"], all[all.len() - 1], "{fairness:#}");
+    assert!(all.contains(&fairness["median_p99_ns"].as_u64().expect("a time")));
+    assert!(fairness["ratio"].as_f64() >= Some(1.0), "{fairness:#}");
+}
+
+#[test]
+fn too_few_descriptors_are_explained() {
+    let command = format!(
+        "ulimit -n 400; exec {} demo --panels 100",
+        env!("CARGO_BIN_EXE_slipring")
+    );
+    let output = Command::new("sh")
+        .args(["-c", &command])
+        .output()
+        .expect("there is a shell");
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("but the limit is 400") && said.contains("ulimit -Hn"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -213,7 +272,19 @@ fn wrong_arguments_are_refused() {
 
 #[test]
 fn a_panel_cannot_be_started_by_hand() {
-    let outcome = run(&["demo-panel", "--parent", "1", "--name", "demo-1", "--spin", "never"]);
+    let outcome = run(&[
+        "demo-panel",
+        "--parent",
+        "1",
+        "--name",
+        "demo-1",
+        "--spin",
+        "never",
+        "--number",
+        "0",
+        "--panels",
+        "1",
+    ]);
     assert_eq!(outcome.code, 1);
     assert!(
         outcome.stderr.contains("started by the command itself"),

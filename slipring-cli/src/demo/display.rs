@@ -54,7 +54,7 @@ impl Display {
                 more => format!(" and {more} more"),
             };
             eprintln!(
-                "{} panels connected, processes {}{more}; in {:.2} s",
+                "{} panels connected, processes {}{more} (in {:.2} s)",
                 pids.len(),
                 shown.join(" "),
                 start_up.as_secs_f64()
