@@ -75,11 +75,12 @@ impl Outcome {
         interrupted: Option<u8>,
     ) -> Self {
         let due = if interrupted.is_some() { 0 } else { schedule.total() };
+        let dealt = schedule.deal(due);
         let panels = board
             .panels
             .iter()
             .enumerate()
-            .map(|(index, panel)| PanelOutcome::new(panel, schedule.share(due, index)))
+            .map(|(index, panel)| PanelOutcome::new(panel, dealt.share(index)))
             .collect();
         Outcome {
             engine,

@@ -1,5 +1,7 @@
 //! When which message is due: messages are numbered over all panels, evenly spaced in time, and
-//! dealt out to the panels in turn.
+//! dealt out to the panels in rounds. Each round begins with another panel; else the rounds would keep
+//! step with the ticks of the kernel, and whatever runs at a tick would meet the same panels' messages
+//! each time.
 
 use crate::trial::clock::SECOND;
 
@@ -28,9 +30,42 @@ impl Schedule {
         (u128::from(number) * u128::from(SECOND)).div_ceil(u128::from(self.rate)) as u64
     }
 
-    /// How many of the first `due` messages go to this panel.
-    pub fn share(&self, due: u64, panel: usize) -> u64 {
-        (due + (self.panels - 1 - panel) as u64) / self.panels as u64
+    /// How the first `due` messages are dealt out.
+    pub fn deal(&self, due: u64) -> Deal {
+        let panels = self.panels as u64;
+        let rounds = due / panels;
+        // By the golden section, so that a panel's places in successive rounds lie far apart.
+        let step = panels * 618 / 1000 | 1;
+        Deal {
+            panels,
+            rounds,
+            rest: due % panels,
+            moved: rounds % panels * step % panels,
+        }
+    }
+}
+
+/// Some messages dealt out: to each panel one in each whole round, and to some one more.
+#[derive(Clone, Copy, Debug)]
+pub struct Deal {
+    panels: u64,
+    rounds: u64,
+    /// Messages of the round that is not whole.
+    rest: u64,
+    /// By how many places the panels have moved on in it.
+    moved: u64,
+}
+
+impl Deal {
+    /// How many of them go to this panel.
+    pub fn share(&self, panel: usize) -> u64 {
+        let place = panel as u64 + self.moved;
+        let place = if place < self.panels {
+            place
+        } else {
+            place - self.panels
+        };
+        self.rounds + u64::from(place < self.rest)
     }
 }
 
@@ -57,16 +92,29 @@ mod tests {
 
     #[test]
     fn shares_add_up() {
+        let mut before = vec![0; 5];
         for due in 0..100 {
-            let shares: Vec<_> = (0..5).map(|panel| UNEVEN.share(due, panel)).collect();
+            let shares: Vec<_> = (0..5).map(|panel| UNEVEN.deal(due).share(panel)).collect();
             assert_eq!(shares.iter().sum::<u64>(), due);
-            assert!(
-                shares
-                    .iter()
-                    .max()
-                    .zip(shares.iter().min())
-                    .is_some_and(|(a, b)| a - b <= 1)
-            );
+            let (least, most) = (shares.iter().min(), shares.iter().max());
+            assert!(least.zip(most).is_some_and(|(least, most)| most - least <= 1));
+            // No message is taken away again.
+            assert!(shares.iter().zip(&before).all(|(now, before)| now >= before));
+            before = shares;
+        }
+    }
+
+    #[test]
+    fn every_panel_comes_at_every_place() {
+        for panels in [1, 2, 8, 200, 500] {
+            let schedule = Schedule { panels, ..UNEVEN };
+            let firsts = (0..panels as u64).map(|round| {
+                let deal = schedule.deal(round * panels as u64 + 1);
+                (0..panels).find(|&panel| deal.share(panel) > round)
+            });
+            let mut firsts: Vec<_> = firsts.collect();
+            firsts.sort_unstable();
+            assert!(firsts.into_iter().eq((0..panels).map(Some)), "{panels} panels");
         }
     }
 }

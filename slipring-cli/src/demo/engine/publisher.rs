@@ -39,9 +39,10 @@ pub fn publish(writers: Vec<Writer>, schedule: Schedule, pause: u64, board: &Boa
     while !board.is_stopped() {
         let now = clock::now();
         let due = schedule.due(now - start);
+        let dealt = schedule.deal(due);
         let mut turn = Turn::UpToDate;
         for (index, (outlet, panel)) in outlets.iter_mut().zip(&board.panels).enumerate() {
-            turn = turn.max(outlet.take_turn(schedule.share(due, index), panel));
+            turn = turn.max(outlet.take_turn(dealt.share(index), panel));
         }
         let next = match turn {
             Turn::MoreToWrite => continue,
