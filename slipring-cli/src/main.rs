@@ -57,6 +57,8 @@ enum Command {
     Bench(bench::Args),
     #[command(hide = true)]
     BenchPeer(bench::PeerArgs),
+    #[command(hide = true)]
+    BenchWorker(bench::WorkerArgs),
     /// Print a completion script for a shell
     #[command(after_help = COMPLETION_EXAMPLES)]
     Completions { shell: Shell },
@@ -78,6 +80,7 @@ fn main() -> ExitCode {
         Command::Ls(args) => ls::run(args),
         Command::Bench(args) => bench::run(args),
         Command::BenchPeer(args) => bench::run_peer(args),
+        Command::BenchWorker(args) => bench::run_worker(&args),
         Command::Completions { shell } => completions(shell),
     };
     result.unwrap_or_else(|failure| failure.report())

@@ -2,7 +2,7 @@
 
 use std::{fs, io, num::NonZero, thread};
 
-use rustix::thread::{CpuSet, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -49,6 +49,13 @@ fn cpu_model() -> Option<String> {
 fn load() -> Option<f64> {
     let text = fs::read_to_string("/proc/loadavg").ok()?;
     text.split_whitespace().next()?.parse().ok()
+}
+
+/// Two cores that this process may run on, if there are as many.
+pub fn two_cores() -> Option<(usize, usize)> {
+    let allowed = sched_getaffinity(None).ok()?;
+    let mut cores = (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu));
+    cores.next().zip(cores.next())
 }
 
 /// Runs this process, and the threads it starts from now on, on one core only.

@@ -1,5 +1,5 @@
 //! `slipring bench`: slipring compared with the kernel's streams and with the least that the
-//! hardware and the kernel need, between two processes.
+//! hardware and the kernel need, between two processes; and in `streams`, a server of many.
 
 mod case;
 mod channel;
@@ -15,8 +15,11 @@ mod results;
 mod round_trip;
 mod runner;
 mod stats;
+mod streams;
 mod throughput;
 mod transport;
+
+pub use self::streams::{WorkerArgs, run_worker};
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -49,6 +52,7 @@ Examples:
   slipring bench --only rtt-64/unix --only rtt-64/slipring
   slipring bench --spin 5us,20us      slipring with other spinnings
   slipring bench --quick --json | jq .goals
+  slipring bench --streams 1,16,128,512     one server with many streams, beside Unix sockets
 
 CPU columns are seconds of CPU time over all rounds. \"x bare\" compares with the bare exchange
 (spinning on shared memory) or, for what only sleeps, with the bare eventfd (the faster of two ways
@@ -72,7 +76,8 @@ pub struct Args {
     #[arg(long)]
     json: bool,
 
-    /// Pin the parent to core A and the peer process to core B; the same core twice is allowed
+    /// Pin the parent (or server) to core A and the peer process (or clients) to core B; the same
+    /// core twice is allowed
     #[arg(long, value_name = "A,B", value_parser = parse_cpus)]
     cpus: Option<(usize, usize)>,
 
@@ -85,7 +90,7 @@ pub struct Args {
     )]
     spin: Vec<Spin>,
 
-    /// Rounds of each measurement [default: 5, with --quick 3]
+    /// Rounds of each measurement [default: 5, with --quick 3; of streams 15, with --quick 5]
     #[arg(
         long,
         allow_negative_numbers = true,
@@ -96,6 +101,16 @@ pub struct Args {
     /// Measure only what has this in its name CASE/TRANSPORT; may be given several times
     #[arg(long, value_name = "PATTERN")]
     only: Vec<String>,
+
+    /// Measure a server with so many streams instead, beside the same over Unix sockets
+    #[arg(
+        long,
+        value_name = "N,N..",
+        value_delimiter = ',',
+        value_parser = streams::parse_count,
+        conflicts_with_all = ["spin", "only"]
+    )]
+    streams: Vec<usize>,
 }
 
 /// The hidden subcommand that the benchmark starts its peer processes with.
@@ -146,6 +161,15 @@ pub fn run_peer(args: PeerArgs) -> Result<ExitCode, Failure> {
 }
 
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
+    if !args.streams.is_empty() {
+        return streams::run(&streams::Plan {
+            counts: &args.streams,
+            quick: args.quick,
+            rounds: args.rounds,
+            json: args.json,
+            cpus: args.cpus,
+        });
+    }
     let interrupt = Interrupt::install()?;
     let machine = Machine::look();
     let cores = match args.cpus {

@@ -7,7 +7,6 @@ mod display;
 mod engine;
 mod inbound;
 mod json;
-mod limits;
 mod outcome;
 mod panel;
 mod panels;
@@ -39,12 +38,14 @@ use crate::{
     console,
     failure::Failure,
     options::{parse_capacity, parse_spin},
-    trial::{child, clock, interrupt::Interrupt},
+    trial::{child, clock, interrupt::Interrupt, limits},
 };
 
 const PROTOCOL: &str = "slipring-demo/1";
 /// How long a panel may take to read to the end when everything has been published.
 const READ_OUT: Duration = Duration::from_secs(5);
+/// What one panel's stream takes in the engine, with some to spare.
+const DESCRIPTORS: u64 = 10;
 const REFRESH: Duration = Duration::from_millis(50);
 
 const EXAMPLES: &str = "\
@@ -142,7 +143,7 @@ pub fn run_panel(args: PanelArgs) -> Result<ExitCode, Failure> {
 }
 
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
-    limits::make_room_for(args.panels.into())?;
+    limits::make_room_for(args.panels.into(), "panel", DESCRIPTORS)?;
     let interrupt = Interrupt::install()?;
     warn_of_too_much_spinning(&args);
     let listener = Options::new()

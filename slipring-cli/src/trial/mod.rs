@@ -3,5 +3,6 @@
 pub mod child;
 pub mod clock;
 pub mod interrupt;
+pub mod limits;
 pub mod spin;
 pub mod text;

@@ -1,0 +1,155 @@
+//! The results as text: a header, and a table for every number of streams.
+
+use std::fmt::Write;
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use super::{Measured, contender::Contender, entry::Entry, message::SIZE};
+use crate::{
+    bench::{machine::Machine, stats::Spread},
+    trial::text::{bytes, count, significant, time},
+};
+
+/// What the results depend on. Times are in nanoseconds.
+pub struct Setup {
+    pub command: String,
+    pub machine: Machine,
+    /// that the server is pinned to, and the clients
+    pub cpus: Option<(usize, usize)>,
+    /// any two cores that this process may run on
+    pub two_cores: Option<(usize, usize)>,
+    pub rounds: u32,
+    pub slice: u64,
+    /// how long nothing is sent
+    pub idle: u64,
+}
+
+impl Setup {
+    /// On how many cores the processes run.
+    pub fn cores(&self) -> usize {
+        match self.cpus {
+            Some((server, clients)) if server == clients => 1,
+            _ => self.machine.cores,
+        }
+    }
+
+    /// The cores of the server and of the clients; `None`: wherever the kernel places them.
+    pub fn placement(&self, contender: Contender) -> Option<(usize, usize)> {
+        self.cpus.or(self.two_cores.filter(|_| contender.needs_cores()))
+    }
+
+    pub fn idle_percent(&self, cpu: u64) -> f64 {
+        100.0 * cpu as f64 / self.idle as f64
+    }
+}
+
+pub fn header(setup: &Setup) -> String {
+    let machine = &setup.machine;
+    let mut text = format!(
+        "slipring {} on {}, {} core{}, {}\ncommand: {}\n",
+        env!("CARGO_PKG_VERSION"),
+        machine.cpu,
+        machine.cores,
+        if machine.cores == 1 { "" } else { "s" },
+        machine.kernel,
+        setup.command,
+    );
+    text += &format!(
+        "a server and up to {} client processes on tokio, one thread each; {} round{} of {} each in turn, then {} of \
+         nothing\n",
+        super::CLIENTS,
+        setup.rounds,
+        if setup.rounds == 1 { "" } else { "s" },
+        time(setup.slice),
+        time(setup.idle),
+    );
+    match setup.cpus {
+        Some((server, clients)) => text += &format!("pinned: server to core {server}, clients to core {clients}\n"),
+        None => text += "not pinned, but for what spins, which gets a core for each side (see --cpus)\n",
+    }
+    if let Some(load) = machine.load.filter(|&load| load >= 0.5) {
+        text += &format!("other work on this machine: load {load:.1} when started\n");
+    }
+    text += &format!(
+        "at each tick {SIZE} B to every client, and back, which together count as one message\n\
+         medians of the rounds, but for max; CPU of all processes; descriptors of the server and memory of both ends, a \
+         stream each, without what the kernel keeps for itself\n"
+    );
+    text
+}
+
+pub fn table(measured: &Measured) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header([
+        "",
+        "messages/s",
+        "min..max",
+        "x Unix",
+        "p50",
+        "p99",
+        "max",
+        "CPU/message",
+        "idle CPU",
+        "wake-ups",
+        "descriptors",
+        "memory",
+        "grown",
+    ]);
+    for entry in &measured.entries {
+        let mut row = vec![entry.contender.title().to_string()];
+        row.extend(cells(measured, entry));
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let mut text = format!(
+        "{} stream{}\n{}\n",
+        measured.streams,
+        if measured.streams == 1 { "" } else { "s" },
+        table.trim_fmt()
+    );
+    for entry in &measured.entries {
+        if let Some(failure) = &entry.failure {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "  {} failed: {failure}", entry.contender.title());
+        }
+    }
+    text
+}
+
+fn cells(measured: &Measured, entry: &Entry) -> Vec<String> {
+    let Some(rate) = entry.rate() else {
+        return Vec::new();
+    };
+    let unix = measured.unix().and_then(Entry::rate);
+    let median = |spread: Option<Spread>| spread.map_or_else(|| "-".into(), |spread| time(spread.median as u64));
+    let mut cells = vec![
+        count(rate.median as u64),
+        format!("{}..{}", count(rate.min as u64), count(rate.max as u64)),
+        unix.map_or_else(|| "-".into(), |unix| significant(rate.median / unix.median)),
+        median(entry.p50()),
+        median(entry.p99()),
+        entry.max().map_or_else(|| "-".into(), time),
+        median(entry.cpu()),
+    ];
+    match entry.idle {
+        Some(idle) => cells.extend([time(idle.cpu), idle.wakes.to_string()]),
+        None => cells.extend(["-".to_string(), "-".to_string()]),
+    }
+    cells.push(significant(entry.descriptors));
+    match entry.memory {
+        Some([warm, end]) => {
+            let streams = measured.streams as i64;
+            cells.push(signed(end / streams));
+            cells.push(signed((end - warm) / streams));
+        }
+        None => cells.extend(["-".to_string(), "-".to_string()]),
+    }
+    cells
+}
+
+fn signed(number: i64) -> String {
+    let sign = if number < 0 { "-" } else { "" };
+    format!("{sign}{}", bytes(number.unsigned_abs()))
+}
