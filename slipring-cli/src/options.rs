@@ -14,7 +14,7 @@ const PROTOCOL_LIMIT: usize = 64;
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// As much as `--capacity` offers on the other side; the library alone would stop a peer earlier.
-const PEER_CAPACITY: usize = 1 << 30;
+pub const PEER_CAPACITY: usize = 1 << 30;
 
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Stream options")]

@@ -60,6 +60,29 @@ fn every_transport_carries_every_case_unchanged() {
 }
 
 #[test]
+fn rings_of_several_capacities_are_compared() {
+    let args = [
+        "--spin",
+        "never",
+        "--capacity",
+        "16K,1M",
+        "--only",
+        "stream-64k/slipring",
+    ];
+    let outcome = run(&[&QUICK[..], &args].concat());
+    assert_eq!(outcome.code, 0, "{}\n{}", outcome.stderr, outcome.stdout);
+    let document: Value = serde_json::from_str(&outcome.stdout).expect("one JSON document");
+    let transports = transports(&document["cases"][0]);
+    let names: Vec<&Value> = transports.iter().map(|one| &one["transport"]).collect();
+    assert_eq!(names, ["slipring-never@16K", "slipring-never@1024K"]);
+    let titles: Vec<&Value> = transports.iter().map(|one| &one["title"]).collect();
+    assert_eq!(titles, ["slipring (sleeping, 16 KiB)", "slipring (sleeping, 1 MiB)"]);
+    for transport in transports {
+        assert!(transport["rounds"][0]["bytes"].as_u64() > Some(0), "{transport:#}");
+    }
+}
+
+#[test]
 fn on_one_core_spinning_is_left_out() {
     let core = first_core();
     let outcome = run(&[&QUICK[..], &["--cpus", &format!("{core},{core}"), "--only", "rtt-64"]].concat());
@@ -160,6 +183,7 @@ fn wrong_arguments_are_refused() {
         ["--cpus", "0,x"],
         ["--cpus", "0,100000"],
         ["--spin", "always,sometimes"],
+        ["--capacity", "64K,100K"],
         ["--only", "no such thing"],
     ] {
         let outcome = run(&["bench", "--quick", args[0], args[1]]);

@@ -53,6 +53,27 @@ fn idle_streams_wake_nobody() {
 }
 
 #[test]
+fn the_memory_follows_the_capacity() {
+    let args = [
+        "--streams",
+        "32",
+        "--capacity",
+        "64K",
+        "--quick",
+        "--rounds",
+        "1",
+        "--json",
+    ];
+    let outcome = run(&[&["bench"], &args[..]].concat());
+    assert_eq!(outcome.code, 0, "{}\n{}", outcome.stderr, outcome.stdout);
+    let document: Value = serde_json::from_str(&outcome.stdout).expect("one JSON document is on standard output");
+    assert_eq!(document["capacity_bytes"], 64 << 10);
+    let memory = transports(&document["streams"][0])[0]["memory_bytes_per_stream"].as_i64();
+    assert!(memory >= Some(2 * (64 << 10)), "both rings are there: {document:#}");
+    assert!(memory < Some(2 * (128 << 10)), "and are no larger: {document:#}");
+}
+
+#[test]
 fn the_table_has_a_line_for_each_transport_and_ends_with_the_goals() {
     let outcome = run(&["bench", "--streams", "2", "--quick", "--rounds", "1"]);
     assert_eq!(outcome.code, 0, "{}\n{}", outcome.stderr, outcome.stdout);
@@ -125,8 +146,10 @@ fn wrong_arguments_are_refused() {
             outcome.stderr
         );
     }
-    let outcome = run(&["bench", "--streams", "1", "--only", "unix"]);
-    assert_eq!(outcome.code, 2, "{}", outcome.stdout);
+    for args in [["--only", "unix"], ["--spin", "never"], ["--capacity", "64K,256K"]] {
+        let outcome = run(&["bench", "--streams", "1", args[0], args[1]]);
+        assert_eq!(outcome.code, 2, "{args:?} was accepted: {}", outcome.stdout);
+    }
 }
 
 #[test]

@@ -24,7 +24,11 @@ use super::{
         unix::Unix,
     },
 };
-use crate::{failure::Failure, options::parse_spin, trial::spin};
+use crate::{
+    failure::Failure,
+    options::{parse_capacity, parse_spin},
+    trial::{spin, text},
+};
 
 pub const UNIX: &str = "unix";
 pub const BARE_EXCHANGE: &str = "bare-exchange";
@@ -44,9 +48,15 @@ pub struct Contender {
     transport: Box<dyn AnyTransport>,
 }
 
-/// Everything that is compared, slipring with each of these spinnings.
-pub fn all(spins: &[Spin]) -> Vec<Contender> {
-    let mut all: Vec<Contender> = spins.iter().copied().map(slipring).collect();
+/// Everything that is compared, slipring with each of these spinnings and capacities.
+pub fn all(spins: &[Spin], capacities: &[usize]) -> Vec<Contender> {
+    let mut all: Vec<Contender> = match capacities {
+        [] => spins.iter().map(|&spin| slipring(spin, None)).collect(),
+        _ => spins
+            .iter()
+            .flat_map(|&spin| capacities.iter().map(move |&bytes| slipring(spin, Some(bytes))))
+            .collect(),
+    };
     all.extend(
         [UNIX, "pipe", "tcp", BARE_EXCHANGE, EVENTFD_READ, EVENTFD_EPOLL]
             .into_iter()
@@ -67,27 +77,39 @@ pub fn by_name(name: &str) -> Option<Contender> {
         },
         EVENTFD_READ => bare(name, "bare eventfd (read)", BareEventfd { wait: Wait::Read }),
         EVENTFD_EPOLL => bare(name, "bare eventfd (epoll)", BareEventfd { wait: Wait::Epoll }),
-        _ => slipring(parse_spin(name.strip_prefix("slipring-")?).ok()?),
+        _ => {
+            let how = name.strip_prefix("slipring-")?;
+            let (spin, capacity) = match how.split_once('@') {
+                Some((spin, capacity)) => (spin, Some(parse_capacity(capacity).ok()?)),
+                None => (how, None),
+            };
+            slipring(parse_spin(spin).ok()?, capacity)
+        }
     };
     Some(contender)
 }
 
-/// The name of slipring with this spinning.
+/// The name of slipring with this spinning and the default capacity.
 pub fn slipring_name(spin: Spin) -> String {
     format!("slipring-{}", spin::text(spin))
 }
 
-fn slipring(spin: Spin) -> Contender {
-    let title = match spin {
-        Spin::Always => "slipring (spinning)".into(),
-        Spin::Never => "slipring (sleeping)".into(),
-        Spin::Adaptive { .. } => "slipring (adaptive)".into(),
-        Spin::UpTo(time) => format!("slipring (up to {time:?})"),
+fn slipring(spin: Spin, capacity: Option<usize>) -> Contender {
+    let mut name = slipring_name(spin);
+    let mut how = match spin {
+        Spin::Always => "spinning".into(),
+        Spin::Never => "sleeping".into(),
+        Spin::Adaptive { .. } => "adaptive".into(),
+        Spin::UpTo(time) => format!("up to {time:?}"),
     };
+    if let Some(bytes) = capacity {
+        name += &format!("@{}K", bytes >> 10);
+        how += &format!(", {}", text::size(bytes));
+    }
     Contender {
         spins: spin == Spin::Always,
         may_spin: spin != Spin::Never,
-        ..stream(&slipring_name(spin), &title, Slipring { spin })
+        ..stream(&name, &format!("slipring ({how})"), Slipring { spin, capacity })
     }
 }
 

@@ -39,7 +39,7 @@ use self::{
 };
 use crate::{
     failure::Failure,
-    options::parse_spin,
+    options::{parse_capacity, parse_spin},
     trial::{child, clock::MILLISECOND, interrupt::Interrupt},
 };
 
@@ -51,6 +51,7 @@ Examples:
   slipring bench --only rtt-64        one case, all transports
   slipring bench --only rtt-64/unix --only rtt-64/slipring
   slipring bench --spin 5us,20us      slipring with other spinnings
+  slipring bench --spin adaptive --capacity 64K,256K,1M     slipring with other rings
   slipring bench --quick --json | jq .goals
   slipring bench --streams 1,16,128,512     one server with many streams, beside Unix sockets
 
@@ -64,7 +65,7 @@ after printing what was measured.";
 /// Compare slipring with sockets, pipes and the bare hardware
 ///
 /// Measures round trips and throughput between two processes, all transports in turn within each
-/// case, for several rounds; about 40 seconds in all. Run it on a machine that does nothing else.
+/// case, for several rounds; about 40 seconds in all (and about 10 for each number of streams). Run it on a machine that does nothing else.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -89,6 +90,11 @@ pub struct Args {
         value_parser = parse_spin
     )]
     spin: Vec<Spin>,
+
+    /// Measure slipring with rings of these capacities: powers of two from one page to 1G; with
+    /// --streams, one [default: 256K]
+    #[arg(long, value_name = "SIZE,SIZE..", value_delimiter = ',', value_parser = parse_capacity)]
+    capacity: Vec<usize>,
 
     /// Rounds of each measurement [default: 5, with --quick 3; of streams 15, with --quick 5]
     #[arg(
@@ -162,8 +168,17 @@ pub fn run_peer(args: PeerArgs) -> Result<ExitCode, Failure> {
 
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
     if !args.streams.is_empty() {
+        let capacity = match args.capacity[..] {
+            [] => streams::CAPACITY,
+            [bytes] => bytes,
+            _ => {
+                let why = "--streams is measured with one --capacity at a time";
+                return Err(Failure::new(crate::exit::Status::Usage, why));
+            }
+        };
         return streams::run(&streams::Plan {
             counts: &args.streams,
+            capacity,
             quick: args.quick,
             rounds: args.rounds,
             json: args.json,
@@ -182,7 +197,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         machine::pin_to(there)?;
         machine::pin_to(here)?;
     }
-    let contenders = contender::all(&args.spin);
+    let contenders = contender::all(&args.spin, &args.capacity);
     let (possible, left_out): (Vec<_>, Vec<_>) = contenders
         .iter()
         .partition(|contender| cores == Cores::Several || !contender.spins);

@@ -30,6 +30,15 @@ pub fn bytes(number: u64) -> String {
     format!("{} TiB", significant(value))
 }
 
+/// A power of two of at least 1 KiB as it is spoken: `64 KiB`, `4 MiB`.
+pub fn size(bytes: usize) -> String {
+    match bytes {
+        b if b >= 1 << 30 => format!("{} GiB", b >> 30),
+        b if b >= 1 << 20 => format!("{} MiB", b >> 20),
+        b => format!("{} KiB", b >> 10),
+    }
+}
+
 /// Nanoseconds with three significant digits and the fitting unit.
 pub fn time(nanoseconds: u64) -> String {
     let value = nanoseconds as f64;
@@ -83,6 +92,8 @@ mod tests {
         assert_eq!(bytes(1000), "0.98 KiB");
         assert_eq!(bytes(1536), "1.50 KiB");
         assert_eq!(bytes(300 << 20), "300 MiB");
+        assert_eq!(size(512 << 10), "512 KiB");
+        assert_eq!(size(4 << 20), "4 MiB");
     }
 
     #[test]

@@ -71,11 +71,11 @@ impl Contender {
     }
 
     /// In a server or client process, until the parent hangs up.
-    pub fn work(self, role: Role, channel: &Channel) -> Result<(), Failure> {
+    pub fn work(self, role: Role, capacity: usize, channel: &Channel) -> Result<(), Failure> {
         match self {
             Contender::Slipring { spins } => {
                 let spin = if spins { Spin::UpTo(SPIN) } else { Spin::Never };
-                work(role, channel, &Slipring { spin })
+                work(role, channel, &Slipring { spin, capacity })
             }
             Contender::Unix => work(role, channel, &Unix),
         }

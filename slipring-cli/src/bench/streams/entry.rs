@@ -60,10 +60,9 @@ impl Entry {
     }
 
     fn start(&mut self, setup: &Setup, streams: usize) -> Result<(), Failure> {
-        let (server_cpu, clients_cpu) = setup.placement(self.contender).unzip();
-        let server = Worker::start(self.contender, Role::Server, server_cpu)?;
+        let server = Worker::start(setup, self.contender, Role::Server)?;
         let clients: Result<Vec<_>, _> = (0..CLIENTS.min(streams))
-            .map(|_| Worker::start(self.contender, Role::Client, clients_cpu))
+            .map(|_| Worker::start(setup, self.contender, Role::Client))
             .collect();
         let mut processes = Processes {
             server,

@@ -5,7 +5,6 @@ use super::{
     contender::{SLEEPING, SPINNING},
     entry::Entry,
     report::Setup,
-    transport::CAPACITY,
 };
 use crate::bench::{
     goals::{Goal, Verdict},
@@ -22,14 +21,14 @@ const ENDPOINT: f64 = 32.0 * 1024.0;
 const HEAP: f64 = 256.0 * 1024.0;
 
 pub fn goals(setup: &Setup, all: &[Measured]) -> Vec<Goal> {
-    let mut goals: Vec<Goal> = all.iter().flat_map(of_count).collect();
+    let mut goals: Vec<Goal> = all.iter().flat_map(|measured| of_count(setup, measured)).collect();
     if let Some(most) = all.iter().max_by_key(|measured| measured.streams) {
         goals.push(idle(setup, most));
     }
     goals
 }
 
-fn of_count(measured: &Measured) -> Vec<Goal> {
+fn of_count(setup: &Setup, measured: &Measured) -> Vec<Goal> {
     let n = measured.streams;
     let named = match n {
         1 => "1 stream".to_string(),
@@ -70,7 +69,7 @@ fn of_count(measured: &Measured) -> Vec<Goal> {
         p99,
         |ratio| ratio <= 1.0 + NOISE,
     ));
-    goals.extend(memory(&named, n as f64, sleeping.and_then(|entry| entry.memory)));
+    goals.extend(memory(setup, measured, &named));
     goals
 }
 
@@ -85,8 +84,10 @@ fn goal(goal: String, compared: Option<(Spread, Spread)>, met: impl Fn(f64) -> b
     }
 }
 
-fn memory(named: &str, streams: f64, memory: Option<[i64; 2]>) -> [Goal; 2] {
-    let limit = streams * 2.0 * (CAPACITY as f64 + ENDPOINT) + HEAP;
+fn memory(setup: &Setup, measured: &Measured, named: &str) -> [Goal; 2] {
+    let streams = measured.streams as f64;
+    let memory = measured.entry(SLEEPING).and_then(|entry| entry.memory);
+    let limit = streams * 2.0 * (setup.capacity as f64 + ENDPOINT) + HEAP;
     let [warm, end] = [0, 1].map(|index| memory.map(|memory| memory[index] as f64));
     let ratio = end.map(|end| end / limit);
     let grown = warm.zip(end).map(|(warm, end)| end - warm);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Measured, entry::Entry, message::SIZE, report::Setup, transport::CAPACITY};
+use super::{Measured, entry::Entry, message::SIZE, report::Setup};
 use crate::{
     bench::{goals::Goal, stats::Spread},
     trial::clock::SECOND,
@@ -18,7 +18,7 @@ pub fn document(setup: &Setup, all: &[Measured], goals: &[Goal], interrupted: bo
         "slice_seconds": setup.slice as f64 / SECOND as f64,
         "idle_seconds": setup.idle as f64 / SECOND as f64,
         "message_bytes": SIZE,
-        "capacity_bytes": CAPACITY,
+        "capacity_bytes": setup.capacity,
         "interrupted": interrupted,
         "streams": all.iter().map(|measured| count(setup, measured)).collect::<Vec<_>>(),
         "goals": goals,

@@ -37,6 +37,9 @@ use crate::{
     },
 };
 
+/// Bytes of each ring unless told otherwise: the default, by number, since the memory is compared with it.
+pub const CAPACITY: usize = 256 << 10;
+
 /// Client processes, if there are as many streams.
 const CLIENTS: usize = 2;
 
@@ -74,6 +77,10 @@ pub struct WorkerArgs {
     #[arg(long)]
     contender: String,
 
+    /// Bytes of each ring
+    #[arg(long)]
+    capacity: usize,
+
     /// Core to run on
     #[arg(long)]
     cpu: Option<usize>,
@@ -87,7 +94,7 @@ pub fn run_worker(args: &WorkerArgs) -> Result<ExitCode, Failure> {
     let Some(contender) = Contender::by_name(&args.contender) else {
         return Err(Failure::new(Status::Usage, "no such transport"));
     };
-    contender.work(args.role, &Channel::from_stdin()?)?;
+    contender.work(args.role, args.capacity, &Channel::from_stdin()?)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -100,6 +107,8 @@ pub fn parse_count(argument: &str) -> Result<usize, String> {
 /// What `--streams` and its companions ask for.
 pub struct Plan<'a> {
     pub counts: &'a [usize],
+    /// of each ring, in bytes
+    pub capacity: usize,
     pub quick: bool,
     pub rounds: Option<u32>,
     pub json: bool,
@@ -114,6 +123,7 @@ pub fn run(plan: &Plan) -> Result<ExitCode, Failure> {
     let setup = Setup {
         command: std::env::args().collect::<Vec<_>>().join(" "),
         machine: Machine::look(),
+        capacity: plan.capacity,
         cpus: plan.cpus,
         two_cores: machine::two_cores(),
         rounds: plan.rounds.unwrap_or(if plan.quick { 5 } else { 15 }),

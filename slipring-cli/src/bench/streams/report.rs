@@ -4,16 +4,18 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::{Measured, contender::Contender, entry::Entry, message::SIZE};
+use super::{Measured, contender::Contender, entry::Entry, message::SIZE, order::Role};
 use crate::{
     bench::{machine::Machine, stats::Spread},
-    trial::text::{bytes, count, significant, time},
+    trial::text::{bytes, count, significant, size, time},
 };
 
 /// What the results depend on. Times are in nanoseconds.
 pub struct Setup {
     pub command: String,
     pub machine: Machine,
+    /// of each ring, in bytes
+    pub capacity: usize,
     /// that the server is pinned to, and the clients
     pub cpus: Option<(usize, usize)>,
     /// any two cores that this process may run on
@@ -33,9 +35,13 @@ impl Setup {
         }
     }
 
-    /// The cores of the server and of the clients; `None`: wherever the kernel places them.
-    pub fn placement(&self, contender: Contender) -> Option<(usize, usize)> {
-        self.cpus.or(self.two_cores.filter(|_| contender.needs_cores()))
+    /// The core of a process; `None`: wherever the kernel places it.
+    pub fn cpu(&self, contender: Contender, role: Role) -> Option<usize> {
+        let (server, clients) = self.cpus.or(self.two_cores.filter(|_| contender.needs_cores()))?;
+        Some(match role {
+            Role::Server => server,
+            Role::Client => clients,
+        })
     }
 
     pub fn idle_percent(&self, cpu: u64) -> f64 {
@@ -55,9 +61,10 @@ pub fn header(setup: &Setup) -> String {
         setup.command,
     );
     text += &format!(
-        "a server and up to {} client processes on tokio, one thread each; {} round{} of {} each in turn, then {} of \
-         nothing\n",
+        "a server and up to {} client processes on tokio, one thread each, rings of {}; {} round{} of {} each in \
+         turn, then {} of nothing\n",
         super::CLIENTS,
+        size(setup.capacity),
         setup.rounds,
         if setup.rounds == 1 { "" } else { "s" },
         time(setup.slice),

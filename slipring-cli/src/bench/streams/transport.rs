@@ -11,8 +11,7 @@ use tokio::{
     },
 };
 
-/// Bytes of each ring: the default, by name, since the memory is compared with it.
-pub const CAPACITY: usize = 256 << 10;
+use crate::options::PEER_CAPACITY;
 
 pub trait Transport: Clone + Send + 'static {
     type Reader: AsyncRead + Unpin + Send + 'static;
@@ -37,6 +36,8 @@ impl Transport for Unix {
 #[derive(Clone)]
 pub struct Slipring {
     pub spin: Spin,
+    /// of each ring, in bytes
+    pub capacity: usize,
 }
 
 impl Transport for Slipring {
@@ -46,7 +47,8 @@ impl Transport for Slipring {
     async fn open(&self, socket: UnixStream) -> io::Result<(Self::Reader, Self::Writer)> {
         let options = Options::new()
             .protocol("slipring-bench/1")
-            .capacity(CAPACITY)
+            .capacity(self.capacity)
+            .max_peer_capacity(PEER_CAPACITY)
             .spin(self.spin);
         let stream = ::slipring::tokio::Stream::upgrade_with(&options, socket).await?;
         Ok(stream.into_split())

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use super::{
     contender::Contender,
     order::{Join, Ready, Role},
+    report::Setup,
 };
 use crate::{bench::channel::Channel, failure::Failure, trial::child};
 
@@ -23,13 +24,14 @@ pub struct Worker {
 
 impl Worker {
     /// To be called by the main thread: the process dies with the thread that started it.
-    pub fn start(contender: Contender, role: Role, cpu: Option<usize>) -> Result<Worker, Failure> {
+    pub fn start(setup: &Setup, contender: Contender, role: Role) -> Result<Worker, Failure> {
         let (channel, there) = Channel::pair()?;
         let mut command = child::command("bench-worker")?;
         command
             .args(["--contender", contender.name(), "--role", role.name()])
+            .args(["--capacity", &setup.capacity.to_string()])
             .stdin(Stdio::from(there));
-        if let Some(cpu) = cpu {
+        if let Some(cpu) = setup.cpu(contender, role) {
             command.arg("--cpu").arg(cpu.to_string());
         }
         let child = command.spawn()?;

@@ -1,4 +1,4 @@
-//! A slipring stream with a given spinning at both ends.
+//! A slipring stream with a given spinning and capacity at both ends.
 
 use std::{
     os::{
@@ -14,16 +14,25 @@ use super::{Transport, duplex::Duplex, exactly, invite};
 use crate::{
     bench::{channel::Channel, gone::Gone},
     failure::Failure,
+    options::PEER_CAPACITY,
 };
 
 pub struct Slipring {
     pub spin: Spin,
+    /// of each ring, in bytes; `None`: the default
+    pub capacity: Option<usize>,
 }
 
 impl Slipring {
     /// A stream like any other, but made of a pair of sockets: a name for each would leave its lock file behind.
     fn upgrade(&self, socket: UnixStream) -> Result<Duplex<Reader, Writer>, Failure> {
-        let options = Options::new().protocol("slipring-bench/1").spin(self.spin);
+        let mut options = Options::new()
+            .protocol("slipring-bench/1")
+            .spin(self.spin)
+            .max_peer_capacity(PEER_CAPACITY);
+        if let Some(bytes) = self.capacity {
+            options = options.capacity(bytes);
+        }
         let stream: Stream = options.upgrade(socket)?;
         let (reader, writer) = stream.into_split();
         Ok(Duplex { reader, writer })
