@@ -125,7 +125,8 @@
 //! nothing.
 //!
 //! An event loop waits by itself: [`tokio`](https://docs.rs/tokio) with the feature `tokio`, any other by
-//! [`Reader::arm`] and a descriptor to poll; see [`Readiness`].
+//! [`Reader::arm`] and a descriptor to poll; see [`Readiness`]. `docs/choosing.md` in the repository helps to choose
+//! between them, and a capacity, with measurements.
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64", target_endian = "little")))]
 compile_error!("slipring needs 64-bit little-endian Linux");

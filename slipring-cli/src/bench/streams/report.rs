@@ -80,7 +80,7 @@ pub fn header(setup: &Setup) -> String {
     text += &format!(
         "at each tick {SIZE} B to every client, and back, which together count as one message\n\
          medians of the rounds, but for max; CPU of all processes; descriptors of the server and memory of both ends, a \
-         stream each, without what the kernel keeps for itself\n"
+         stream each; every page counted once (where top shows a ring twice at each end), the kernel's own not\n"
     );
     text
 }
