@@ -35,7 +35,7 @@ impl Schedule {
         let panels = self.panels as u64;
         let rounds = due / panels;
         // By the golden section, so that a panel's places in successive rounds lie far apart.
-        let step = panels * 618 / 1000 | 1;
+        let step = (panels * 618 / 1000) | 1;
         Deal {
             panels,
             rounds,
