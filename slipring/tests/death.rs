@@ -24,6 +24,7 @@ fn child_process() {
         ("writes", writes),
         ("reads", reads),
         ("starves", starves),
+        ("asks", asks),
         ("leaves", leaves),
         ("echoes", echoes),
     ]);
@@ -120,6 +121,27 @@ fn starves(arguments: &[&str]) {
     let mut stream = connect(arguments);
     process::say(&process::thread_id().to_string());
     stream.reader().fill_at_least(CAPACITY).unwrap();
+}
+
+/// Asks again and again for room that a starving reader does not make, and says how each stream ended.
+fn asks(arguments: &[&str]) {
+    loop {
+        let (_reader, mut writer) = connect(arguments).into_split();
+        writer.write_all(b"not enough").unwrap();
+        let mut said = false;
+        let error = loop {
+            match writer.try_reserve(CAPACITY) {
+                Err(e) if e.kind() == ErrorKind::Deadlock && !said => {
+                    process::say("starving");
+                    said = true;
+                }
+                Err(e) if matches!(e.kind(), ErrorKind::Deadlock | ErrorKind::WouldBlock) => {}
+                Err(e) => break e,
+                Ok(_) => panic!("nobody has read"),
+            }
+        };
+        process::say(&format!("{:?} {:?}", error.kind(), writer.end().unwrap().reason));
+    }
 }
 
 /// Writes a little, and leaves in one of the ways there are.
@@ -261,6 +283,32 @@ fn a_peer_that_died_starving_is_dead_and_no_deadlock() {
             eventually("the writer learns of the death", || {
                 kind(call(&mut writer)) == ErrorKind::BrokenPipe
             });
+        }
+    });
+}
+
+/// The writer is stopped anywhere between its looks at the reader's end, its wake word and the link, while that reader aborts and
+/// goes.
+#[test]
+fn a_reader_that_starves_aborts_and_leaves_has_not_died() {
+    guard(|| {
+        let place = Place::new();
+        let name = place.name("x");
+        let listener = options("never").bind(&name).unwrap();
+        let mut other = process::start(&place, "asks", &[name.to_str().unwrap(), "never"]);
+        for _ in 0..setting("SLIPRING_KILL_ROUNDS", 200) {
+            let mut stream = listener.accept().unwrap();
+            let mut byte = [0];
+            stream.reader().read_exact(&mut byte).unwrap();
+            stream.reader().set_nonblocking(true);
+            // It stays visible that more is waited for.
+            assert_eq!(kind(stream.reader().fill_at_least(CAPACITY)), ErrorKind::WouldBlock);
+            other.expect("starving");
+            other.signal(Signal::STOP);
+            stream.writer().abort(42);
+            drop(stream);
+            other.signal(Signal::CONT);
+            other.expect("ConnectionAborted Aborted { code: 42 }");
         }
     });
 }

@@ -140,8 +140,9 @@ impl WriteHalf {
         let gone = self.endpoint.is_gone();
         match self.ring.look(self.endpoint.headers(), want as u64, gone) {
             Ok(Look::Ready) => Some(Ok(Room::Enough)),
-            // A dead reader's wake word still says what it waited for.
-            Ok(Look::Starving) if self.endpoint.look_at_link() => Some(self.ended(Look::Gone)),
+            // A dead reader's wake word still says what it waited for. Whoever left in order has stored an end before it
+            // hung up, perhaps after the look that found none: so the next look, which knows of the hang-up, decides.
+            Ok(Look::Starving) if self.endpoint.look_at_link() => self.look(want),
             Ok(Look::Starving) => Some(Ok(Room::Starving)),
             Ok(Look::Pending) => None,
             Ok(look) => Some(self.ended(look)),

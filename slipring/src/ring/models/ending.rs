@@ -82,6 +82,29 @@ fn leave<A: Atomics>(flaw: Flaw) {
     leaving.join().unwrap();
 }
 
+/// A reader that has left its wake word set, since it waits for more than there is, leaves in order. A writer that takes
+/// it to starve and then finds the link hung up may not take it for dead.
+fn leave_starving<A: Atomics>(flaw: Flaw) {
+    let world = World::<A>::one_way(2, flaw);
+    let mut writer = Writing::new(&world, Who::Left);
+    let mut reader = Reading::new(&world, Who::Right);
+    writer.write(1);
+    reader.arm(2);
+    let leaving = thread::spawn({
+        let world = Arc::clone(&world);
+        move || {
+            reader.stop(ended::CLOSED);
+            world.hang_up(Who::Right);
+        }
+    });
+    let look = writer.look(2);
+    assert!(
+        matches!(look, Look::Starving | Look::Ended(ended::CLOSED)),
+        "the end: a writer is told of a death ({look:?})"
+    );
+    leaving.join().unwrap();
+}
+
 /// A process dies after it has published a byte, and nobody stores an end.
 fn die<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::both_ways(2, 1, flaw);
@@ -178,6 +201,7 @@ fn an_end_wakes_a_sleeper_and_comes_after_the_last_byte() {
 #[test]
 fn who_leaves_in_order_has_not_died() {
     holds("leave", leave::<Loom>);
+    holds("leave starving", leave_starving::<Loom>);
 }
 
 #[test]
@@ -216,6 +240,7 @@ fn fin_is_looked_at_before_tail() {
 fn a_hang_up_is_looked_at_before_fin_and_comes_after_it() {
     fails(leave::<Mutant>, Flaw::HangUpAfterFin, Why::WrongEnd);
     fails(leave::<Mutant>, Flaw::HangUpBeforeFin, Why::WrongEnd);
+    fails(leave_starving::<Mutant>, Flaw::HangUpAfterStop, Why::WrongEnd);
 }
 
 #[test]

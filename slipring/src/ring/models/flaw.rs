@@ -42,6 +42,8 @@ pub(super) enum Flaw {
     FinAcquire,
     /// The reader learns of the hang-up after it has loaded `fin`.
     HangUpAfterFin,
+    /// A writer whose reader seems to starve, and has hung up, does not look at `stop` again.
+    HangUpAfterStop,
     /// The process hangs up, then stores `fin`.
     HangUpBeforeFin,
     /// `fin` and `stop` ring by the formula for indexes, `old < wanted <= new`.

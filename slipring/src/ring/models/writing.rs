@@ -150,6 +150,11 @@ impl<A: Atomics> Half for Writing<A> {
             .expect("an honest reader")
         {
             Look::Starving if self.world.flaw == Flaw::NoStarvingRule => Look::Pending,
+            // As in `WriteHalf::look`: a dead reader's wake word still says what it waited for.
+            Look::Starving if self.world.peer(self.who).is_hung_up() => match self.world.flaw {
+                Flaw::HangUpAfterStop => Look::Gone,
+                _ => self.look(want),
+            },
             look => look,
         }
     }
