@@ -151,6 +151,29 @@ fn abort<A: Atomics>(flaw: Flaw) {
     aborting.join().unwrap();
 }
 
+/// The halves of one process are threads of their own. One learns that the peer has hung up and writes it down, and the
+/// other, which finds it written down, may not take for a death what was an end in order.
+fn leave_told_by_the_other_half<A: Atomics>(flaw: Flaw) {
+    let world = World::<A>::one_way(1, flaw);
+    let mut reader = Reading::new(&world, Who::Right);
+    let leaving = thread::spawn({
+        let world = Arc::clone(&world);
+        move || {
+            world.end_writing(Who::Left, ended::CLOSED);
+            world.hang_up(Who::Left);
+        }
+    });
+    let other_half = thread::spawn({
+        let world = Arc::clone(&world);
+        move || world.look_at_link(Who::Right)
+    });
+    let gone = world.is_gone(Who::Right);
+    let look = reader.look_knowing(1, gone);
+    assert_ne!(look, Look::Gone, "the end: a reader is told of a death");
+    leaving.join().unwrap();
+    other_half.join().unwrap();
+}
+
 /// Two threads of one process end it differently at the same time, while the peer's reader goes to sleep. One
 /// of them is first, and nobody ever sees the other.
 fn two_ends<A: Atomics>(flaw: Flaw) {
@@ -202,6 +225,7 @@ fn an_end_wakes_a_sleeper_and_comes_after_the_last_byte() {
 fn who_leaves_in_order_has_not_died() {
     holds("leave", leave::<Loom>);
     holds("leave starving", leave_starving::<Loom>);
+    holds("leave, told by the other half", leave_told_by_the_other_half::<Loom>);
 }
 
 #[test]
@@ -244,9 +268,16 @@ fn a_hang_up_is_looked_at_before_fin_and_comes_after_it() {
 }
 
 #[test]
+fn a_hang_up_that_is_written_down_needs_release_and_acquire() {
+    fails(leave_told_by_the_other_half::<Mutant>, Flaw::GoneRelease, Why::WrongEnd);
+    fails(leave_told_by_the_other_half::<Mutant>, Flaw::GoneAcquire, Why::WrongEnd);
+}
+
+#[test]
 fn a_code_is_published_by_its_end() {
     fails(abort::<Mutant>, Flaw::CodeAfterEnd, Why::WrongEnd);
     fails(abort::<Mutant>, Flaw::EndRelease, Why::WrongEnd);
+    fails(abort::<Mutant>, Flaw::StopAcquire, Why::WrongEnd);
 }
 
 #[test]

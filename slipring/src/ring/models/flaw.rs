@@ -28,6 +28,8 @@ pub(super) enum Flaw {
     HeadAcquire,
     /// `fin` and `stop` exchanged Relaxed.
     EndRelease,
+    /// `stop` loaded without an acquire.
+    StopAcquire,
 
     // Orders and rules, which the halves of the models break by hand.
     /// The writer stores `base` after the tail that needs it.
@@ -40,6 +42,10 @@ pub(super) enum Flaw {
     FinAfterTail,
     /// `fin` is loaded without an acquire.
     FinAcquire,
+    /// The half that learns of the hang-up tells the other half of its process Relaxed.
+    GoneRelease,
+    /// The other half asks for it Relaxed.
+    GoneAcquire,
     /// The reader learns of the hang-up after it has loaded `fin`.
     HangUpAfterFin,
     /// A writer whose reader seems to starve, and has hung up, does not look at `stop` again.
@@ -62,6 +68,10 @@ pub(super) enum Flaw {
     NoNudge,
     /// A writer does not make way for a reader that waits for more than there is.
     NoStarvingRule,
+    /// A reader that only asks withdraws when it gives up.
+    NoGiveUp,
+    /// A writer loads the wake word of a waiting reader without an acquire.
+    WakeAcquire,
     /// A writer that sees a waiting reader does not look once more at what that one has consumed.
     StarvingByOldHead,
 }
@@ -89,6 +99,10 @@ impl Flaw {
 
     pub(super) fn in_writer_refresh(self) -> Weakness {
         self.weakness(&[(Flaw::HeadAcquire, Weakness::Acquire)])
+    }
+
+    pub(super) fn in_writer_look(self) -> Weakness {
+        self.weakness(&[(Flaw::StopAcquire, Weakness::Acquire)])
     }
 
     pub(super) fn in_reader_refresh(self) -> Weakness {

@@ -85,6 +85,26 @@ impl<A: Atomics> Reading<A> {
         self.world.end_reading(self.who, how);
     }
 
+    /// Looks, with the hang-up as it was known before.
+    pub(super) fn look_knowing(&mut self, want: u64, gone: bool) -> Look {
+        let world = Arc::clone(&self.world);
+        match world.flaw {
+            Flaw::FinAfterTail | Flaw::FinAcquire => self.look_wrongly(want, gone),
+            _ => self
+                .ring
+                .look(world.headers(self.who), want, gone)
+                .expect("an honest writer"),
+        }
+    }
+
+    /// Gives up waiting for `want` bytes, as `ReadWait::give_up`: stays armed with something there, but too little.
+    pub(super) fn give_up(&mut self, want: u64) {
+        if self.ring.available() > 0 && self.world.flaw != Flaw::NoGiveUp {
+            self.arm(want);
+            self.nudge();
+        }
+    }
+
     /// [`Consumer::look`] with `fin` and `tail` looked at in another way than it does.
     fn look_wrongly(&mut self, want: u64, gone: bool) -> Look {
         let world = Arc::clone(&self.world);
@@ -135,14 +155,7 @@ impl<A: Atomics> Half for Reading<A> {
         let world = Arc::clone(&self.world);
         let peer = world.peer(self.who);
         let gone = world.flaw != Flaw::HangUpAfterFin && peer.is_hung_up();
-        let found = match world.flaw {
-            Flaw::FinAfterTail | Flaw::FinAcquire => self.look_wrongly(want, gone),
-            _ => self
-                .ring
-                .look(world.headers(self.who), want, gone)
-                .expect("an honest writer"),
-        };
-        match found {
+        match self.look_knowing(want, gone) {
             Look::Pending if world.flaw == Flaw::HangUpAfterFin && peer.is_hung_up() => Look::Gone,
             found => found,
         }

@@ -70,6 +70,21 @@ fn reserve<A: Atomics>(flaw: Flaw) {
     writing.join().unwrap();
 }
 
+/// A reader that only asks, once here, and for more than there is. It never sleeps, but the writer, which does, has to
+/// see that it waits.
+fn asks<A: Atomics>(flaw: Flaw) {
+    let world = World::<A>::one_way(4, flaw);
+    let mut writer = Writing::new(&world, Who::Left);
+    let mut reader = Reading::new(&world, Who::Right);
+    writer.write(3);
+    let asking = thread::spawn(move || {
+        assert_eq!(reader.look(4), Look::Pending);
+        reader.give_up(4);
+    });
+    assert_eq!(writer.wait(2), Look::Starving);
+    asking.join().unwrap();
+}
+
 /// A reader that takes all there is and then waits for one byte does not starve, whatever a writer waits for:
 /// that everything is consumed, here, or for a `reserve` of the whole ring.
 fn content<A: Atomics>(flaw: Flaw) {
@@ -97,6 +112,19 @@ fn a_starving_reader_is_fed() {
 }
 
 #[test]
+fn a_reader_that_only_asks_is_seen_to_starve() {
+    holds("asks", asks::<Loom>);
+    for flaw in [
+        Flaw::NoGiveUp,
+        Flaw::NoNudge,
+        Flaw::ReaderArmFence,
+        Flaw::WriterArmFence,
+    ] {
+        fails(asks::<Mutant>, flaw, Why::Deadlock);
+    }
+}
+
+#[test]
 fn a_writer_that_cannot_feed_it_is_told() {
     holds("reserve", reserve::<Loom>);
 }
@@ -109,6 +137,7 @@ fn a_reader_that_took_everything_does_not_starve() {
 #[test]
 fn a_waiting_reader_is_not_starving_before_a_second_look_at_its_head() {
     fails(content::<Mutant>, Flaw::StarvingByOldHead, Why::FalseAlarm);
+    fails(content::<Mutant>, Flaw::WakeAcquire, Why::FalseAlarm);
 }
 
 #[test]

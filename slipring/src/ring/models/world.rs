@@ -107,6 +107,8 @@ pub(super) struct Side<A: Atomics> {
     pub(super) writer: Bell,
     /// The kernel has hung up the link, since this process has let go of it.
     hung_up: AtomicBool,
+    /// What this process has written down of its peer: that it has hung up.
+    gone: AtomicBool,
 }
 
 impl<A: Atomics> Side<A> {
@@ -117,6 +119,7 @@ impl<A: Atomics> Side<A> {
             reader: Bell::new(flaw, polled),
             writer: Bell::new(flaw, polled),
             hung_up: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
         }
     }
 
@@ -251,5 +254,25 @@ impl<A: Atomics> World<A> {
         self.own(who).hung_up.store(true, Ordering::Release);
         self.peer(who).reader.ring();
         self.peer(who).writer.ring();
+    }
+
+    /// As `Endpoint::look_at_link` does.
+    pub(super) fn look_at_link(&self, who: Who) {
+        let order = match self.flaw {
+            Flaw::GoneRelease => Ordering::Relaxed,
+            _ => Ordering::Release,
+        };
+        if self.peer(who).is_hung_up() {
+            self.own(who).gone.store(true, order);
+        }
+    }
+
+    /// As `Endpoint::is_gone` does.
+    pub(super) fn is_gone(&self, who: Who) -> bool {
+        let order = match self.flaw {
+            Flaw::GoneAcquire => Ordering::Relaxed,
+            _ => Ordering::Acquire,
+        };
+        self.own(who).gone.load(order)
     }
 }

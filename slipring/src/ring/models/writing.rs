@@ -103,7 +103,14 @@ impl<A: Atomics> Writing<A> {
         if free >= want {
             Look::Ready
         } else if free > 0 && peer.wake_at_tail.0.load(Ordering::Relaxed) > published {
-            Look::Starving
+            if self.world.flaw == Flaw::WakeAcquire {
+                self.refresh();
+            }
+            if self.ring.free() >= want {
+                Look::Ready
+            } else {
+                Look::Starving
+            }
         } else {
             Look::Pending
         }
@@ -140,14 +147,15 @@ impl<A: Atomics> Half for Writing<A> {
     }
 
     fn look(&mut self, want: u64) -> Look {
-        if self.world.flaw == Flaw::StarvingByOldHead {
+        if matches!(self.world.flaw, Flaw::StarvingByOldHead | Flaw::WakeAcquire) {
             return self.look_once(want);
         }
-        let gone = self.world.peer(self.who).is_hung_up();
-        match self
-            .ring
-            .look(self.world.headers(self.who), want, gone)
-            .expect("an honest reader")
+        let world = Arc::clone(&self.world);
+        let gone = world.peer(self.who).is_hung_up();
+        match weakly(world.flaw.in_writer_look(), || {
+            self.ring.look(world.headers(self.who), want, gone)
+        })
+        .expect("an honest reader")
         {
             Look::Starving if self.world.flaw == Flaw::NoStarvingRule => Look::Pending,
             // As in `WriteHalf::look`: a dead reader's wake word still says what it waited for.
