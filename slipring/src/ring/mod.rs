@@ -27,6 +27,8 @@ mod against_vecdeque;
 mod exhaustive;
 #[cfg(test)]
 mod models;
+#[cfg(test)]
+mod stress;
 
 pub(crate) use atomics::{Atomics, Std, Word};
 pub(crate) use consumer::Consumer;
