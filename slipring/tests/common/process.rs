@@ -111,6 +111,11 @@ impl Other {
         writeln!(self.input.as_mut().unwrap(), "{word}").unwrap();
     }
 
+    /// Says something to it, if it is there to hear it.
+    pub fn tell_if_there(&mut self, word: &str) {
+        let _ = writeln!(self.input.as_mut().unwrap(), "{word}");
+    }
+
     /// Sends a signal; returns once it has stopped, if that is the signal.
     pub fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).unwrap();

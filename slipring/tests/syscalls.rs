@@ -1,0 +1,287 @@
+//! The system calls of each phase are those that `docs/syscalls.md` lists: with no other allowed everything works, and without any one
+//! of them it does not.
+#![cfg(target_arch = "x86_64")]
+
+mod common;
+
+use common::process::{self, Other, say, told};
+use common::{GENEROUS, Place, eventually, guard_for};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
+use slipring::{Listener, Options, Spin, Stream};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::ExitStatus;
+use std::sync::mpsc::channel;
+use std::thread;
+
+const DOCUMENT: &str = include_str!("../../docs/syscalls.md");
+
+const LISTENS: [&str; 10] = [
+    "the first time",
+    "bind a name",
+    "accept",
+    "shake hands",
+    "count the processors",
+    "look whether the peer is there",
+    "sleep",
+    "ring",
+    "drop a stream",
+    "drop a listener",
+];
+const CONNECTS: [&str; 8] = [
+    "the first time",
+    "connect",
+    "shake hands",
+    "count the processors",
+    "look whether the peer is there",
+    "sleep",
+    "ring",
+    "drop a stream",
+];
+const STANDS: [&str; 5] = [
+    "read and write",
+    "look whether the peer is there",
+    "sleep",
+    "ring",
+    "drop a stream",
+];
+
+/// What depends on the machine and on what the process did before: how the processors are counted (cgroups), whether a tick comes in
+/// between.
+const DEPENDS: [&str; 3] = [
+    "the first time",
+    "count the processors",
+    "look whether the peer is there",
+];
+
+/// The words in backticks.
+fn quoted(text: &str) -> BTreeSet<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+/// The table of the document.
+fn phases() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
+    let rows = DOCUMENT.lines().filter_map(|line| {
+        let (phase, calls) = line.strip_prefix("| ")?.split_once(" |")?;
+        Some((phase, quoted(calls)))
+    });
+    rows.collect()
+}
+
+/// What the last paragraph allows besides.
+fn runtime() -> BTreeSet<&'static str> {
+    let (_, calls) = DOCUMENT.rsplit_once("no Rust program does without: ").unwrap();
+    quoted(calls)
+}
+
+fn calls_of(names: &[&str]) -> BTreeSet<&'static str> {
+    let phases = phases();
+    names.iter().flat_map(|name| phases[name].iter().copied()).collect()
+}
+
+/// The names that the document may use.
+const NUMBERS: [(&str, i64); 53] = [
+    ("accept4", libc::SYS_accept4),
+    ("bind", libc::SYS_bind),
+    ("brk", libc::SYS_brk),
+    ("close", libc::SYS_close),
+    ("connect", libc::SYS_connect),
+    ("epoll_create1", libc::SYS_epoll_create1),
+    ("epoll_ctl", libc::SYS_epoll_ctl),
+    ("epoll_pwait", libc::SYS_epoll_pwait),
+    ("eventfd2", libc::SYS_eventfd2),
+    ("exit_group", libc::SYS_exit_group),
+    ("fallocate", libc::SYS_fallocate),
+    ("fchmod", libc::SYS_fchmod),
+    ("fchmodat", libc::SYS_fchmodat),
+    ("fcntl", libc::SYS_fcntl),
+    ("flock", libc::SYS_flock),
+    ("fstat", libc::SYS_fstat),
+    ("fstatfs", libc::SYS_fstatfs),
+    ("ftruncate", libc::SYS_ftruncate),
+    ("futex", libc::SYS_futex),
+    ("getegid", libc::SYS_getegid),
+    ("geteuid", libc::SYS_geteuid),
+    ("getpid", libc::SYS_getpid),
+    ("getrandom", libc::SYS_getrandom),
+    ("getsockopt", libc::SYS_getsockopt),
+    ("listen", libc::SYS_listen),
+    ("lseek", libc::SYS_lseek),
+    ("madvise", libc::SYS_madvise),
+    ("memfd_create", libc::SYS_memfd_create),
+    ("mkdirat", libc::SYS_mkdirat),
+    ("mmap", libc::SYS_mmap),
+    ("mremap", libc::SYS_mremap),
+    ("munmap", libc::SYS_munmap),
+    ("newfstatat", libc::SYS_newfstatat),
+    ("open", libc::SYS_open),
+    ("openat", libc::SYS_openat),
+    ("ppoll", libc::SYS_ppoll),
+    ("prctl", libc::SYS_prctl),
+    ("pread64", libc::SYS_pread64),
+    ("pwrite64", libc::SYS_pwrite64),
+    ("read", libc::SYS_read),
+    ("readlinkat", libc::SYS_readlinkat),
+    ("recvmsg", libc::SYS_recvmsg),
+    ("sched_getaffinity", libc::SYS_sched_getaffinity),
+    ("sendmsg", libc::SYS_sendmsg),
+    ("setsockopt", libc::SYS_setsockopt),
+    ("shutdown", libc::SYS_shutdown),
+    ("sigaltstack", libc::SYS_sigaltstack),
+    ("socket", libc::SYS_socket),
+    ("statx", libc::SYS_statx),
+    ("timerfd_create", libc::SYS_timerfd_create),
+    ("timerfd_settime", libc::SYS_timerfd_settime),
+    ("unlinkat", libc::SYS_unlinkat),
+    ("write", libc::SYS_write),
+];
+
+fn number(name: &str) -> i64 {
+    let known = NUMBERS.iter().find(|(known, _)| *known == name);
+    known
+        .unwrap_or_else(|| panic!("the document lists `{name}`, which this test does not know"))
+        .1
+}
+
+/// From now on this thread makes no other system calls than those of these phases, without one of them perhaps. What does kills the
+/// process.
+fn confine(phases: &[&str], without: &str) {
+    let mut allowed = calls_of(phases);
+    allowed.extend(runtime());
+    allowed.remove(without);
+    let filter = SeccompFilter::new(
+        allowed.into_iter().map(|name| (number(name), vec![])).collect(),
+        SeccompAction::KillProcess,
+        SeccompAction::Allow,
+        std::env::consts::ARCH.try_into().unwrap(),
+    )
+    .unwrap();
+    let program: BpfProgram = filter.try_into().unwrap();
+    apply_filter(&program).unwrap();
+}
+
+fn options() -> Options {
+    Options::new().capacity(4096).spin(Spin::Never)
+}
+
+#[test]
+fn child_process() {
+    process::play(&[("listens", listens), ("connects", connects), ("stands", stands)]);
+}
+
+fn listens(arguments: &[&str]) {
+    say(&process::thread_id().to_string());
+    confine(&LISTENS, arguments[1]);
+    let listener = options().bind(arguments[0]).unwrap();
+    say("bound");
+    sleeps_and_rings(listener.accept().unwrap());
+    drop(listener);
+    std::process::exit(0);
+}
+
+fn connects(arguments: &[&str]) {
+    say(&process::thread_id().to_string());
+    confine(&CONNECTS, arguments[1]);
+    sleeps_and_rings(options().connect(arguments[0]).unwrap());
+    std::process::exit(0);
+}
+
+fn stands(arguments: &[&str]) {
+    say(&process::thread_id().to_string());
+    let stream = options().connect(arguments[0]).unwrap();
+    confine(&STANDS, arguments[1]);
+    sleeps_and_rings(stream);
+    std::process::exit(0);
+}
+
+/// In the process that is confined: sleeps for a word, then rings the other side awake.
+fn sleeps_and_rings(mut stream: Stream) {
+    say("sleeps");
+    stream.read_exact(&mut [0; 5]).unwrap();
+    told();
+    stream.write_all(b"hello").unwrap();
+}
+
+/// The other side of that. A process that is killed on the way says nothing more.
+fn wakes_and_sleeps(other: &mut Other, thread: u32, mut stream: Stream) {
+    if other.try_hear().as_deref() != Some("sleeps") {
+        return;
+    }
+    eventually("it sleeps, or is dead", || process::sleeps(thread) || gone(thread));
+    let _ = stream.write_all(b"hello");
+    let (say, hear) = channel();
+    let woken = thread::spawn(move || {
+        say.send(process::thread_id()).unwrap();
+        let _ = stream.read(&mut [0; 5]);
+    });
+    let here = hear.recv().unwrap();
+    eventually("this side sleeps, or is told of a death", || {
+        process::sleeps(here) || woken.is_finished()
+    });
+    other.tell_if_there("go");
+    woken.join().unwrap();
+}
+
+/// Whether a thread of another process is no more.
+fn gone(thread: u32) -> bool {
+    !Path::new(&format!("/proc/{thread}")).exists()
+}
+
+fn accept(listener: &Listener, thread: u32) -> Option<Stream> {
+    let mut accepted = None;
+    eventually("it comes, or is dead", || {
+        accepted = listener.try_accept().unwrap();
+        accepted.is_some() || gone(thread)
+    });
+    accepted
+}
+
+/// Plays both sides, one of them confined to what its phases need, without one call perhaps.
+fn act(role: &str, without: &str) -> ExitStatus {
+    let place = Place::new();
+    let name = place.name("x");
+    let listener = (role != "listens").then(|| options().bind(&name).unwrap());
+    let mut other = process::start(&place, role, &[name.to_str().unwrap(), without]);
+    let thread = other.hear().parse().unwrap();
+    let stream = match &listener {
+        Some(listener) => accept(listener, thread),
+        None => match other.try_hear().as_deref() {
+            Some("bound") => options().connect(&name).ok(),
+            _ => None,
+        },
+    };
+    if let Some(stream) = stream {
+        wakes_and_sleeps(&mut other, thread, stream);
+    }
+    other.wait()
+}
+
+/// With the list all goes well; without any one of its calls the process is killed.
+fn needs_just(role: &'static str, phases: &'static [&str]) {
+    guard_for(4 * GENEROUS, move || {
+        let status = act(role, "nothing");
+        assert!(status.success(), "{role}: more than the document lists: {status}");
+        let varies: BTreeSet<_> = calls_of(&DEPENDS).union(&runtime()).copied().collect();
+        let superfluous: Vec<_> = calls_of(phases)
+            .into_iter()
+            .filter(|call| !varies.contains(call) && act(role, call).success())
+            .collect();
+        assert!(superfluous.is_empty(), "{role}: listed and not needed: {superfluous:?}");
+    });
+}
+
+#[test]
+fn a_listener_needs_just_what_is_listed() {
+    needs_just("listens", &LISTENS);
+}
+
+#[test]
+fn a_client_needs_just_what_is_listed() {
+    needs_just("connects", &CONNECTS);
+}
+
+#[test]
+fn a_stream_that_stands_needs_just_what_is_listed() {
+    needs_just("stands", &STANDS);
+}
