@@ -1,0 +1,45 @@
+//! What the documents say of the sources holds.
+
+use std::path::Path;
+
+const CRASHES: &str = include_str!("../../docs/crash-behaviour.md");
+
+/// Whether a file of tests has a test of that name.
+fn exists(file: &str, name: &str) -> bool {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests")
+        .join(file)
+        .with_extension("rs");
+    let Ok(source) = std::fs::read_to_string(path) else {
+        return false;
+    };
+    let lines: Vec<&str> = source.lines().map(str::trim).collect();
+    lines
+        .windows(2)
+        .any(|pair| pair[0] == "#[test]" && pair[1].starts_with(&format!("fn {name}(")))
+}
+
+#[test]
+fn each_crash_is_shown_by_a_test() {
+    let rows: Vec<&str> = CRASHES.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() > 20, "no table");
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').collect();
+        let [_, _, _, shown] = cells[..] else {
+            panic!("not four cells: {row}");
+        };
+        let tests: Vec<&str> = shown.split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty(), "nothing shows it: {row}");
+        for test in tests {
+            let (file, name) = test.split_once("::").expect("file::test");
+            assert!(exists(file, name), "there is no test {test}: {row}");
+        }
+    }
+}
+
+#[test]
+fn a_test_that_is_not_there_is_missed() {
+    assert!(exists("death", "a_stopped_process_is_not_dead"));
+    assert!(!exists("death", "no_such_test"));
+    assert!(!exists("no_such_file", "a_stopped_process_is_not_dead"));
+}
