@@ -2,7 +2,7 @@
  * One direction of a stream: a writer, a reader, how they wait for each other, and how it ends.
  *
  * Follows ring/{producer,consumer}.rs, wait/sleep.rs and half/{read,write}.rs in slipring/src. The other direction is the mirror
- * image and shares nothing with this one but the link. Checked by ci/promela.sh, in a few seconds.
+ * image and shares nothing with this one but the link. Checked by ci/promela.sh.
  *
  * What is shown, for every interleaving of streams of up to N bytes through a ring of CAP:
  *
@@ -14,7 +14,8 @@
  * Each half wants any number of bytes up to CAP, time and again; waits in any of the ways that the library has (it sleeps, or polls
  * in an event loop, or asks again and again); may give up waiting; may leave; may be killed at any point.
  *
- * Each process has a store buffer, as on x86 (TSO), so that a missing fence shows. With -DX, for each X that stands in an #ifdef
+ * Each process has a store buffer, as on x86 (TSO), so that a missing fence shows. Steps between which nobody else could notice
+ * anything are one (atomic): a load of the other side's begins each. With -DX, for each X that stands in an #ifdef
  * below, something is left out, and a check fails.
  */
 
@@ -53,7 +54,7 @@ chan readers = [STORES] of { byte, byte };
 bit bell_w, bell_r, link_w, link_r;
 bit hung_w, hung_r;
 
-/* What the checks know, and no process looks at. */
+/* What the checks know, and no process looks at, but for the writer that has finished itself. */
 byte published;
 bit finished, stopped;
 byte deaths = DEATHS, timeouts = TIMEOUTS;

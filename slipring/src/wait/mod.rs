@@ -33,6 +33,8 @@
 //! *A death.* The kernel hangs up the link, which every sleeper watches, each with an epoll set of its own, so that
 //! each gets the edge. An edge is told once; so whoever sees it writes it down (`Endpoint::gone`) for both halves and
 //! for ever. A set that is made after the hang-up still reports it: adding a descriptor to a set checks its state.
+//! Whoever leaves in order stores its end before it hangs up; so a hang-up is looked for before an end, and a half that
+//! finds one later, as a writer does that takes its reader to starve, looks for the end once more.
 //!
 //! *A bell is never drained.* Sleepers watch it edge-triggered: every ring is a new edge, reading it would cost a
 //! system call a wake-up and could take away a ring meant for the next sleep. What is left over from a ring that
