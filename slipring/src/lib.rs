@@ -141,6 +141,7 @@ mod grant;
 mod half;
 mod link;
 mod listener;
+pub mod mmf;
 mod name;
 mod options;
 mod reader;

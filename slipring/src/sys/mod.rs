@@ -8,5 +8,8 @@ pub(crate) mod bell;
 pub(crate) mod clock;
 pub(crate) mod memory;
 pub(crate) mod process;
+pub(crate) mod range_lock;
+pub(crate) mod shared_file;
+pub(crate) mod sigbus;
 pub(crate) mod socket;
 pub(crate) mod watch;

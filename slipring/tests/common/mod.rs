@@ -4,6 +4,7 @@
 
 pub mod bulk;
 pub mod bytes;
+pub mod mmf;
 pub mod process;
 pub mod raw;
 pub mod wrong;

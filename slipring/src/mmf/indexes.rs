@@ -1,0 +1,80 @@
+//! Head and tail: what may be believed of them, and where bytes lie. No files and no memory in here.
+
+/// Bytes of the two indexes, before the data.
+pub(super) const HEADER: u64 = 16;
+
+/// What `head` and `tail` say of a ring of `capacity` bytes: how many bytes are in it, or why they cannot be true.
+#[inline]
+pub(super) fn filled(head: u64, tail: u64, capacity: u64) -> Result<u64, &'static str> {
+    match tail.checked_sub(head) {
+        None => Err("tail is behind head"),
+        // Programs in C# count in `long`; and adding to it cannot overflow.
+        Some(_) if tail > i64::MAX as u64 => Err("nobody has ever written so much"),
+        Some(filled) if filled > capacity => Err("more is said to be there than it can hold"),
+        Some(filled) => Ok(filled),
+    }
+}
+
+/// A part of the file: where it begins, and how long it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Piece {
+    pub(super) offset: usize,
+    pub(super) len: usize,
+}
+
+/// Where in the file the `len` bytes from `position` on lie: up to the end of the data, and from its start. `len` is
+/// at most `capacity`.
+#[inline]
+pub(super) fn pieces(position: u64, len: usize, capacity: u64) -> [Piece; 2] {
+    let at = position % capacity;
+    // No more than `capacity`, which is less than the size of a mapping.
+    let first = len.min((capacity - at) as usize);
+    [
+        Piece {
+            offset: (HEADER + at) as usize,
+            len: first,
+        },
+        Piece {
+            offset: HEADER as usize,
+            len: len - first,
+        },
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_can_be_true() {
+        assert_eq!(filled(0, 0, 1), Ok(0));
+        assert_eq!(filled(5, 12, 7), Ok(7));
+        assert_eq!(filled(i64::MAX as u64, i64::MAX as u64, 7), Ok(0));
+        assert!(filled(u64::MAX, u64::MAX, 7).is_err());
+        assert!(filled(5, 13, 7).is_err());
+        assert!(filled(1, 0, 7).is_err());
+        assert!(filled(u64::MAX, 0, 7).is_err());
+        assert!(filled(0, u64::MAX, 7).is_err());
+    }
+
+    proptest! {
+        /// Byte by byte, as section and page of the layout say it: index modulo capacity, after the header.
+        #[test]
+        fn every_byte_lies_where_the_layout_says(
+            position in prop_oneof![0..50_u64, any::<u64>().prop_map(|p| p >> 1)],
+            capacity in 1..40_u64,
+            len in 0..40_usize,
+        ) {
+            let len = len.min(capacity as usize);
+            let found: Vec<usize> = pieces(position, len, capacity)
+                .iter()
+                .flat_map(|piece| piece.offset..piece.offset + piece.len)
+                .collect();
+            let expected: Vec<usize> = (0..len as u64)
+                .map(|i| (16 + (position + i) % capacity) as usize)
+                .collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+}

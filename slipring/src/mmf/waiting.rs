@@ -1,0 +1,212 @@
+//! How an end waits for the other one, which cannot wake it: look, spin, yield, then sleep and look, again and again.
+//!
+//! A sleep is a quarter of what has been waited so far, up to a bound. So waiting makes nothing later by more than a
+//! quarter of the time that it took anyway, or by the bound, whichever is less; and an idle end wakes once in
+//! that bound, for a few microseconds.
+
+use super::ring::Ring;
+use crate::sys::process;
+use crate::wait::{Spin, Spinner};
+use std::hint;
+use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Looks between two readings of the clock while spinning.
+const LOOKS: u32 = 32;
+
+/// How often a spinner looks at the size of the file: about once in so many readings of the clock, each after
+/// [`LOOKS`] looks.
+const FILE_EVERY: u32 = 256;
+
+/// How often the CPU is offered to others before the first sleep.
+const YIELDS: u32 = 8;
+
+/// The shortest sleep. The kernel makes it about 50 µs longer (prctl(2), `PR_SET_TIMERSLACK`).
+const SHORTEST: Duration = Duration::from_micros(10);
+
+/// What a sleep is of the time waited so far.
+const QUARTER: u32 = 4;
+
+/// The longest sleep, unless told otherwise.
+const LONGEST: Duration = Duration::from_millis(2);
+
+#[derive(Debug)]
+pub(super) struct Waiting {
+    spinner: Spinner,
+    longest_sleep: Duration,
+    timeout: Option<Duration>,
+    nonblocking: bool,
+}
+
+impl Waiting {
+    pub(super) fn new() -> Waiting {
+        Waiting {
+            spinner: spinner(Spin::default()),
+            longest_sleep: LONGEST,
+            timeout: None,
+            nonblocking: false,
+        }
+    }
+
+    pub(super) fn set_spin(&mut self, spin: Spin) {
+        self.spinner = spinner(spin);
+    }
+
+    pub(super) fn set_longest_sleep(&mut self, longest: Duration) {
+        self.longest_sleep = longest.max(SHORTEST);
+    }
+
+    pub(super) fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        if timeout == Some(Duration::ZERO) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a timeout of zero; use `None` for no timeout, or the non-blocking mode",
+            ));
+        }
+        self.timeout = timeout;
+        Ok(())
+    }
+
+    pub(super) fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    pub(super) fn set_nonblocking(&mut self, yes: bool) {
+        self.nonblocking = yes;
+    }
+
+    /// Waits until `ring` is as wished, or the timeout.
+    #[inline]
+    pub(super) fn wait(&mut self, ring: &mut Ring, wish: impl Fn(&Ring) -> bool) -> io::Result<()> {
+        ring.glance()?;
+        if wish(ring) || look(ring, &wish)? {
+            Ok(())
+        } else if self.nonblocking {
+            Err(io::ErrorKind::WouldBlock.into())
+        } else {
+            self.wait_longer(ring, wish)
+        }
+    }
+
+    fn wait_longer(&mut self, ring: &mut Ring, wish: impl Fn(&Ring) -> bool) -> io::Result<()> {
+        let start = Instant::now();
+        let deadline = self.timeout.and_then(|timeout| start.checked_add(timeout));
+        let budget = self.spinner.budget();
+        let spins = budget != Some(Duration::ZERO);
+        let outcome = match spin(ring, &wish, start, budget, deadline) {
+            Ok(None) => self.sleep(ring, &wish, start, deadline),
+            Ok(Some(())) => Ok(()),
+            Err(e) => Err(e),
+        };
+        if spins && self.spinner.learns() {
+            self.spinner.learn(start.elapsed());
+        }
+        outcome
+    }
+
+    fn sleep(
+        &self,
+        ring: &mut Ring,
+        wish: &impl Fn(&Ring) -> bool,
+        start: Instant,
+        deadline: Option<Instant>,
+    ) -> io::Result<()> {
+        for _ in 0..YIELDS {
+            thread::yield_now();
+            if look(ring, wish)? {
+                return Ok(());
+            }
+        }
+        loop {
+            let now = Instant::now();
+            let mut pause = pause(now - start, self.longest_sleep);
+            if let Some(deadline) = deadline {
+                if now >= deadline {
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+                pause = pause.min(deadline - now);
+            }
+            thread::sleep(pause);
+            // Before the memory is touched: what shrank while this slept is found out here, and not by a signal.
+            ring.look_at_file()?;
+            if look(ring, wish)? {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// How long to sleep after having waited for so long.
+fn pause(waited: Duration, longest: Duration) -> Duration {
+    (waited / QUARTER).clamp(SHORTEST, longest)
+}
+
+fn spinner(spin: Spin) -> Spinner {
+    // Who the other process is, and where it may run, nobody says.
+    Spinner::new(spin, process::cpus_of_both(None))
+}
+
+#[inline]
+fn look(ring: &mut Ring, wish: &impl Fn(&Ring) -> bool) -> io::Result<bool> {
+    ring.refresh()?;
+    Ok(wish(ring))
+}
+
+/// Looks again and again, for as long as `budget` says; `None`: it is time to sleep.
+fn spin(
+    ring: &mut Ring,
+    wish: &impl Fn(&Ring) -> bool,
+    start: Instant,
+    budget: Option<Duration>,
+    deadline: Option<Instant>,
+) -> io::Result<Option<()>> {
+    if budget == Some(Duration::ZERO) {
+        return Ok(None);
+    }
+    let mut rounds = 0_u32;
+    loop {
+        for _ in 0..LOOKS {
+            if look(ring, wish)? {
+                return Ok(Some(()));
+            }
+            hint::spin_loop();
+        }
+        let now = Instant::now();
+        if deadline.is_some_and(|deadline| now >= deadline) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        if budget.is_some_and(|budget| now - start >= budget) {
+            return Ok(None);
+        }
+        rounds += 1;
+        if rounds.is_multiple_of(FILE_EVERY) {
+            ring.look_at_file()?;
+            rounds = 0;
+            // Endless spinning on a CPU that both share would keep the other side from answering.
+            thread::yield_now();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sleeps_add_a_quarter_at_most_and_are_bounded() {
+        let (mut waited, mut sleeps) = (Duration::ZERO, 0);
+        while pause(waited, LONGEST) < LONGEST {
+            let pause = pause(waited, LONGEST);
+            assert!(pause == SHORTEST || pause <= waited / QUARTER);
+            waited += pause;
+            sleeps += 1;
+        }
+        // A wait of `LONGEST` times four is when it has become as slow as it gets.
+        assert!(
+            waited >= QUARTER * LONGEST && sleeps < 50,
+            "{sleeps} sleeps in {waited:?}"
+        );
+        assert_eq!(pause(Duration::from_secs(3600), LONGEST), LONGEST);
+    }
+}
