@@ -4,6 +4,7 @@
 
 pub mod bulk;
 pub mod bytes;
+pub mod csharp;
 pub mod mmf;
 pub mod process;
 pub mod raw;
