@@ -1,9 +1,11 @@
 //! The addresses that `forward` joins: `slip:NAME`, `tcp:HOST:PORT`, `unix:PATH`, and each with
-//! `-listen` for the side that waits.
+//! `-listen` for the side that waits; rings in files, `mmf:PATH`; and `-`, this process's own input and output.
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
 use slipring::Name;
+
+use crate::units::parse_size;
 
 /// Where one side of a connection is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +13,26 @@ pub enum Place {
     Slip(String),
     Tcp { host: String, port: u16 },
     Unix(PathBuf),
+    Mmf(Rings),
+    Standard,
+}
+
+/// The rings of C# programs, one each way or only one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rings {
+    pub files: Files,
+    /// The size of each file, in bytes: one that is not there is made.
+    pub size: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Files {
+    /// Read from if it is where bytes come from, written into if it is where they go to.
+    One(PathBuf),
+    Both {
+        incoming: PathBuf,
+        outgoing: PathBuf,
+    },
 }
 
 /// A place, and whether to connect to it or to wait there.
@@ -20,12 +42,22 @@ pub struct Address {
     pub listen: bool,
 }
 
-const KINDS: &str = "slip:NAME, slip-listen:NAME, tcp:HOST:PORT, tcp-listen:HOST:PORT, unix:PATH or unix-listen:PATH";
+const KINDS: &str = "slip:NAME, slip-listen:NAME, tcp:HOST:PORT, tcp-listen:HOST:PORT, unix:PATH, unix-listen:PATH, \
+                     mmf:PATH, mmf:IN,OUT or -";
+
+/// The smallest file that has room for a ring.
+const SMALLEST_RING: usize = 17;
 
 impl FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if text == "-" {
+            return Ok(Self {
+                place: Place::Standard,
+                listen: false,
+            });
+        }
         let (kind, rest) = text
             .split_once(':')
             .ok_or_else(|| format!("no kind of address; write {KINDS}"))?;
@@ -34,6 +66,8 @@ impl FromStr for Address {
             "slip" => slip(rest)?,
             "tcp" => tcp(rest, listen)?,
             "unix" => unix(rest)?,
+            "mmf" if listen => return Err("a file has nobody to listen; write mmf:PATH or mmf:IN,OUT".to_owned()),
+            "mmf" => mmf(rest)?,
             _ => return Err(format!("`{kind}` is not a kind of address; write {KINDS}")),
         };
         Ok(Self { place, listen })
@@ -83,6 +117,48 @@ fn unix(path: &str) -> Result<Place, String> {
     Ok(Place::Unix(path.into()))
 }
 
+fn mmf(text: &str) -> Result<Place, String> {
+    let (paths, size) = match text.split_once('?') {
+        None => (text, None),
+        Some((paths, setting)) => {
+            let size = setting
+                .strip_prefix("size=")
+                .ok_or("only a size can follow the question mark; write mmf:PATH?size=4096")?;
+            let bytes = parse_size(size)?;
+            if bytes < SMALLEST_RING {
+                return Err(format!(
+                    "a file of {bytes} bytes has no room for a ring; write a size of 17 or more"
+                ));
+            }
+            (paths, Some(bytes as u64))
+        }
+    };
+    let files = match paths.split_once(',') {
+        None => Files::One(paths.into()),
+        Some((incoming, outgoing)) => Files::Both {
+            incoming: incoming.into(),
+            outgoing: outgoing.into(),
+        },
+    };
+    let wrong = match &files {
+        Files::One(path) => path.as_os_str().is_empty(),
+        Files::Both { incoming, outgoing } => {
+            incoming.as_os_str().is_empty()
+                || outgoing.as_os_str().is_empty()
+                || outgoing.to_string_lossy().contains(',')
+                || incoming == outgoing
+        }
+    };
+    if wrong {
+        return Err(
+            "write one file, as in mmf:/dev/shm/quotes, or two different ones: the one to read and the one to \
+                    write, as in mmf:/dev/shm/orders,/dev/shm/quotes"
+                .to_owned(),
+        );
+    }
+    Ok(Place::Mmf(Rings { files, size }))
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -90,6 +166,17 @@ impl fmt::Display for Place {
             Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
             Self::Tcp { host, port } => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "{}", path.display()),
+            Self::Mmf(rings) => {
+                match &rings.files {
+                    Files::One(path) => write!(f, "{}", path.display())?,
+                    Files::Both { incoming, outgoing } => write!(f, "{},{}", incoming.display(), outgoing.display())?,
+                }
+                match rings.size {
+                    Some(size) => write!(f, "?size={size}"),
+                    None => Ok(()),
+                }
+            }
+            Self::Standard => f.write_str("-"),
         }
     }
 }
@@ -100,6 +187,8 @@ impl fmt::Display for Address {
             Place::Slip(_) => "slip",
             Place::Tcp { .. } => "tcp",
             Place::Unix(_) => "unix",
+            Place::Mmf(_) => "mmf",
+            Place::Standard => return f.write_str("-"),
         };
         let listen = if self.listen { "-listen" } else { "" };
         write!(f, "{kind}{listen}:{}", self.place)
@@ -176,8 +265,39 @@ mod tests {
     }
 
     #[test]
+    fn rings() {
+        let mmf = |files, size| Address {
+            place: Place::Mmf(Rings { files, size }),
+            listen: false,
+        };
+        let one = |path: &str| Files::One(path.into());
+        assert_eq!(parse("mmf:/dev/shm/a:b"), mmf(one("/dev/shm/a:b"), None));
+        assert_eq!(parse("mmf:a?size=64K"), mmf(one("a"), Some(65536)));
+        let both = Files::Both {
+            incoming: "in".into(),
+            outgoing: "out".into(),
+        };
+        assert_eq!(parse("mmf:in,out?size=17"), mmf(both, Some(17)));
+        assert!(error("mmf-listen:a").contains("mmf:IN,OUT"));
+        assert!(error("mmf:a?size=16").contains("17 or more"));
+        assert!(error("mmf:a?size=").contains("256K"));
+        assert!(error("mmf:a?mode=600").contains("size=4096"));
+        for text in ["mmf:", "mmf:?size=64", "mmf:a,", "mmf:,a", "mmf:a,b,c", "mmf:a,a"] {
+            assert!(error(text).contains("mmf:/dev/shm/quotes"), "{text}: {}", error(text));
+        }
+    }
+
+    #[test]
     fn shown_as_written() {
-        for text in ["tcp:localhost:80", "tcp-listen:[::1]:0", "unix:/run/x", "unix-listen:x"] {
+        for text in [
+            "tcp:localhost:80",
+            "tcp-listen:[::1]:0",
+            "unix:/run/x",
+            "unix-listen:x",
+            "mmf:a?size=17",
+            "mmf:a,b",
+            "-",
+        ] {
             assert_eq!(parse(text).to_string(), text);
         }
     }

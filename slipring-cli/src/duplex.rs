@@ -5,6 +5,8 @@
 //! lend room and reads right into it. So bytes are copied once between a stream and a descriptor.
 
 mod descriptor;
+mod mmf;
+mod nothing;
 mod slip;
 
 use std::io;

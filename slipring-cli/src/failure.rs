@@ -125,6 +125,12 @@ impl From<slipring::Error> for Failure {
     }
 }
 
+impl From<slipring::mmf::Error> for Failure {
+    fn from(error: slipring::mmf::Error) -> Self {
+        Self::unreachable(error.to_string())
+    }
+}
+
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::from_io_ref(&error).unwrap_or_else(|| Self::failed(error.to_string()))

@@ -2,6 +2,7 @@
 
 mod cleanup;
 mod endpoint;
+mod rings;
 mod unix_listener;
 
 use std::{
@@ -10,15 +11,17 @@ use std::{
     time::Instant,
 };
 
-use endpoint::Endpoint;
+use endpoint::{Endpoint, Side};
 
 use crate::{
     address::Address,
     backoff::Backoff,
     console,
     duplex::{Duplex, Fault, abort_code},
+    exit::Status,
     failure::Failure,
     handover,
+    link::Link,
     options::StreamArgs,
     relay::{self, Ending, Outcome, Traffic},
 };
@@ -31,6 +34,10 @@ Addresses:
   tcp-listen:HOST:PORT listen for TCP connections; port 0 lets the system choose one
   unix:PATH            connect to a Unix stream socket
   unix-listen:PATH     listen at one; the path is removed at the end
+  mmf:IN,OUT[?size=N]  the rings of a C# program in two mapped files: the one to read from and the one to write into;
+                       of N bytes (K, M or G for powers of 1024), and made if they are not there
+  mmf:PATH[?size=N]    one of them: read if it is FROM, written if it is TO
+  -                    standard input and output
 
 A listening FROM serves any number of connections at once, each joined to a new one at TO. A connecting FROM \
 serves one, and its outcome is the exit code. Each listening address is announced on standard error as \
@@ -40,11 +47,16 @@ Either side may end its direction while the other one goes on. If one side is lo
 abortively: TCP with a reset, a slipring stream with abort code 1 (or the code that the lost side gave); if TO cannot \
 be reached, with abort code 2; if something fails here, with 3.
 
+Such a ring has no end: what a C# program has written is passed on as long as this runs, and it is not told when \
+the other side has finished. One connection at a time can have it.
+
 Examples:
   slipring forward tcp-listen:127.0.0.1:8080 slip:web        # let TCP clients use a slipring server
   slipring forward slip-listen:db tcp:db.example.org:5432    # and the reverse
   slipring forward unix-listen:/run/app.sock slip:app
   slipring forward -v slip-listen:front slip:back --capacity 1M
+  slipring forward slip-listen:panel mmf:/dev/shm/quotes,/dev/shm/orders   # a C# program behind a name
+  slipring forward mmf:/dev/shm/quotes -                                   # what it writes, shown
 
 Exit code: 0 after a clean end, 3 if a side was lost, 4 if one could not be reached or bound; see `slipring --help`.";
 
@@ -67,8 +79,14 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
     let (options, timeout) = (args.stream.options(), args.stream.timeout());
-    let from = Endpoint::open(&args.from, &options, timeout)?;
-    let to = Endpoint::open(&args.to, &options, timeout)?;
+    let from = Endpoint::open(&args.from, Side::From, &options, timeout)?;
+    let to = Endpoint::open(&args.to, Side::To, &options, timeout)?;
+    if to.is_standard() && (from.is_standard() || from.is_listening()) {
+        return Err(Failure::new(
+            Status::Usage,
+            "standard input and output are one connection: write `-` once, and with an address that does not listen",
+        ));
+    }
     cleanup::on_signal([&from, &to].into_iter().filter_map(Endpoint::socket_file).collect())?;
     from.announce();
     to.announce();
@@ -139,7 +157,18 @@ impl Forward {
             ));
         }
         let traffic = Arc::new(Traffic::default());
-        let outcome = relay::run(from, to, &traffic, |_, _| {}, |_, _| {}).map_err(Failure::doing("start copying"))?;
+        // Like a tool that is ended by SIGPIPE: once nobody reads our output, nothing is left to do.
+        let unless_output_closed = |side: &Endpoint| {
+            let standard = side.is_standard();
+            move |ending: &Ending, link: &Link| {
+                if standard && matches!(ending, Ending::NotWanted { .. }) {
+                    link.close();
+                }
+            }
+        };
+        let (after_forth, after_back) = (unless_output_closed(&self.to), unless_output_closed(&self.from));
+        let outcome =
+            relay::run(from, to, &traffic, after_forth, after_back).map_err(Failure::doing("start copying"))?;
         let result = self.judge(&outcome);
         if self.verbose {
             console::log(format_args!(

@@ -74,7 +74,14 @@ impl StreamArgs {
 
 /// A slipring name. Checked while the command line is parsed, so that a malformed one is a usage error.
 pub fn name_parser() -> impl TypedValueParser<Value = OsString> {
-    OsStringValueParser::new().try_map(|text| Name::parse(&text).map(|_| text))
+    OsStringValueParser::new().try_map(|text| match Name::parse(&text) {
+        Ok(_) => Ok(text),
+        Err(_) if text.to_string_lossy().starts_with("mmf:") => Err(format!(
+            "a ring in a file is no name; join it to standard input and output with: slipring forward {} -",
+            text.to_string_lossy()
+        )),
+        Err(error) => Err(error.to_string()),
+    })
 }
 
 fn parse_protocol(text: &str) -> Result<String, String> {

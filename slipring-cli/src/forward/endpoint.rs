@@ -9,13 +9,23 @@ use std::{
 
 use slipring::Options;
 
-use super::unix_listener::{PathListener, SocketFile};
+use super::{
+    rings,
+    unix_listener::{PathListener, SocketFile},
+};
 use crate::{
     address::{Address, Place},
     console,
     duplex::Duplex,
     failure::Failure,
 };
+
+/// Which side of `forward` it is. A single ring goes one way only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    From,
+    To,
+}
 
 /// Gives connections, each a new one: made by connecting, or by waiting for someone to connect.
 pub struct Endpoint {
@@ -27,6 +37,7 @@ pub struct Endpoint {
 enum Source {
     Connect {
         place: Place,
+        side: Side,
         options: Options,
         timeout: Duration,
     },
@@ -37,10 +48,11 @@ enum Source {
 
 impl Endpoint {
     /// Binds a listening address; does nothing yet for a connecting one.
-    pub fn open(address: &Address, options: &Options, timeout: Duration) -> Result<Self, Failure> {
+    pub fn open(address: &Address, side: Side, options: &Options, timeout: Duration) -> Result<Self, Failure> {
         if !address.listen {
             let source = Source::Connect {
                 place: address.place.clone(),
+                side,
                 options: options.clone(),
                 timeout,
             };
@@ -63,6 +75,9 @@ impl Endpoint {
                 (Source::TcpListener(listener), format!("tcp-listen:{actual}"))
             }
             Place::Unix(path) => (Source::UnixListener(PathListener::bind(path)?), address.to_string()),
+            Place::Mmf(_) | Place::Standard => {
+                return Err(Failure::unreachable(format!("nobody can listen at {address}")));
+            }
         };
         Ok(Self {
             address: actual,
@@ -81,6 +96,17 @@ impl Endpoint {
         !matches!(self.source, Source::Connect { .. })
     }
 
+    /// Standard input and output: there is only one of each, and whoever reads the output may stop doing so.
+    pub fn is_standard(&self) -> bool {
+        matches!(
+            self.source,
+            Source::Connect {
+                place: Place::Standard,
+                ..
+            }
+        )
+    }
+
     /// The file to remove when the process ends.
     pub fn socket_file(&self) -> Option<SocketFile> {
         match &self.source {
@@ -95,9 +121,10 @@ impl Endpoint {
         match &self.source {
             Source::Connect {
                 place,
+                side,
                 options,
                 timeout,
-            } => connect(place, options, *timeout)
+            } => connect(place, *side, options, *timeout)
                 .map_err(|failure| failure.context(format_args!("cannot connect to {}", self.address))),
             Source::SlipListener(listener) => Ok(Duplex::slip(listener.accept()?)),
             Source::TcpListener(listener) => {
@@ -116,7 +143,7 @@ impl Endpoint {
     }
 }
 
-fn connect(place: &Place, options: &Options, timeout: Duration) -> Result<Duplex, Failure> {
+fn connect(place: &Place, side: Side, options: &Options, timeout: Duration) -> Result<Duplex, Failure> {
     let peer = place.to_string();
     let unreachable = |error: io::Error| Failure::unreachable(format!("{error}; does a server run there?"));
     match place {
@@ -129,6 +156,8 @@ fn connect(place: &Place, options: &Options, timeout: Duration) -> Result<Duplex
             let stream = UnixStream::connect(path).map_err(unreachable)?;
             Duplex::unix(stream, peer).map_err(unreachable)
         }
+        Place::Mmf(rings) => Ok(rings::open(rings, side)?),
+        Place::Standard => Duplex::standard().map_err(Failure::doing("use standard input and output")),
     }
 }
 
