@@ -145,7 +145,7 @@ fn one_ring_goes_one_way() {
     let sandbox = Sandbox::new();
     let mut quotes = Writer::create(file(&sandbox, "quotes"), 100).unwrap();
     let forward = sandbox.start(["forward", "mmf:quotes", ANY]);
-    let mut client = connect(&forward.listening_on());
+    let mut client = connect(forward.listening_on());
     // Nobody is there to read this, and it does no harm.
     client.write_all(b"hello?").unwrap();
     quotes.write_all(b"EURUSD").unwrap();

@@ -398,7 +398,7 @@ fn one_reader_and_one_writer() {
     assert_eq!(kind::<()>(Err(error.into())), ErrorKind::ResourceBusy);
     // A file may also be locked as .NET does it.
     let file = fs::File::open(&path).unwrap();
-    file.try_lock_shared().unwrap();
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockShared).unwrap();
     drop(writer);
     Writer::open(&path).unwrap();
     drop(reader);

@@ -39,6 +39,7 @@
 //! | only the newest counts | [`Receiver::latest`] lets go of the others |
 //! | to be kept | [`Receiver::recv_into`]; with the feature `bytes` `recv_owned`, from a pool |
 //! | a struct | with the feature `zerocopy` `send_pod` and `recv_pod`; every message begins at a multiple of 8 |
+//! | other than a stream | [`plain`]: the same messages over any `Read` and `Write` |
 //! | tokio | `frame::tokio`, feature `tokio`; with `bytes` a `futures_core::Stream` as well |
 //!
 //! # The format
@@ -60,6 +61,7 @@ mod encode;
 mod error;
 mod header;
 mod message;
+pub mod plain;
 #[cfg(feature = "zerocopy")]
 mod pod;
 #[cfg(feature = "bytes")]

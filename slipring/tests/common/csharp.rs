@@ -79,7 +79,7 @@ fn program() -> &'static Path {
         let program = directory.join("ring.exe");
         // One at a time: each test may be a process of its own.
         let lock = File::create(directory.join("ring.lock")).unwrap();
-        lock.lock().unwrap();
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
         let changed = |path: &Path| path.metadata().and_then(|metadata| metadata.modified());
         let newest = ["Bytes.cs", "Program.cs", "Ring.cs"].map(|file| changed(&source.join(file)).unwrap());
         if changed(&program).is_ok_and(|compiled| newest.iter().all(|source| compiled > *source)) {

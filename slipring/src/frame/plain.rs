@@ -1,0 +1,364 @@
+//! The same messages over anything that reads and writes bytes: the ring of a C# program, a pipe, a TCP connection.
+//!
+//! The format is the one of the [module above](super), so that a [`Sender`](super::Sender) at one end of a stream and a
+//! [`Receiver`] here understand each other, whatever lies between. Nothing is lent in place: a message is copied into
+//! memory of the receiver.
+//!
+//! ```
+//! use slipring::{frame::plain, mmf};
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("ring");
+//!
+//! let mut sender = plain::Sender::new(mmf::Writer::create_or_open(&path, 65536)?);
+//! let mut receiver = plain::Receiver::new(mmf::Reader::create_or_open(&path, 65536)?);
+//! sender.send(b"EURUSD 1.0842")?;
+//! assert_eq!(receiver.recv()?, Some(&b"EURUSD 1.0842"[..]));
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+use super::DEFAULT_MAX;
+use super::error::Error;
+use super::header::{Bounds, HEADER, Header};
+use crate::end::EndReason;
+use std::io::{self, ErrorKind, Read, Write};
+
+/// The most payload of a part: with its header it fits into the smallest ring that a stream can have.
+const PART: usize = 4096 - HEADER;
+
+/// So much goes to the writer at once.
+const BATCH: usize = 64 << 10;
+
+/// What pads a payload.
+const ZEROS: [u8; HEADER] = [0; HEADER];
+
+/// Sends messages over a writer, which carries nothing else from then on.
+#[derive(Debug)]
+pub struct Sender<W> {
+    writer: W,
+    batch: Vec<u8>,
+    torn: bool,
+}
+
+impl<W: Write> Sender<W> {
+    /// Sends over this writer.
+    pub fn new(writer: W) -> Sender<W> {
+        Sender {
+            writer,
+            batch: Vec::new(),
+            torn: false,
+        }
+    }
+
+    /// The writer, after what has been sent.
+    pub fn into_inner(self) -> W {
+        self.writer
+    }
+
+    /// Sends a message of any length, and flushes.
+    ///
+    /// # Errors
+    ///
+    /// Those of the writer. One that comes in the middle of a message (after a timeout of the writer, say) leaves it
+    /// torn: each further message is `BrokenPipe`. If nothing of the message was written, it can be sent again.
+    pub fn send(&mut self, message: &[u8]) -> io::Result<()> {
+        if self.torn {
+            return Err(io::Error::new(
+                ErrorKind::BrokenPipe,
+                "an earlier message was torn by an error",
+            ));
+        }
+        self.batch.clear();
+        let mut parts = message.chunks(PART).peekable();
+        if message.is_empty() {
+            self.batch.extend(Header::last(0).to_bytes());
+        }
+        while let Some(part) = parts.next() {
+            let header = match parts.peek() {
+                Some(_) => Header::more(part.len()),
+                None => Header::last(part.len()),
+            };
+            self.batch.extend(header.to_bytes());
+            self.batch.extend(part);
+            self.batch
+                .extend(&ZEROS[..part.len().next_multiple_of(HEADER) - part.len()]);
+            if self.batch.len() >= BATCH {
+                self.pass_on()?;
+                // From here on an error tears the message.
+                self.torn = true;
+            }
+        }
+        self.pass_on()?;
+        self.torn = false;
+        self.writer.flush()
+    }
+
+    /// Writes the batch.
+    fn pass_on(&mut self) -> io::Result<()> {
+        let mut rest = &self.batch[..];
+        while !rest.is_empty() {
+            match self.writer.write(rest) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    rest = &rest[n..];
+                    self.torn |= !rest.is_empty();
+                }
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        self.batch.clear();
+        Ok(())
+    }
+}
+
+/// Receives messages over a reader, which carries nothing else from then on.
+///
+/// An error of the reader that passes, such as `WouldBlock` after its timeout, loses nothing: the next call goes on
+/// where this one has stopped. What cannot be a message is an [`Error`], for good.
+#[derive(Debug)]
+pub struct Receiver<R> {
+    reader: R,
+    max: usize,
+    /// Bytes of frames that are done with.
+    position: u64,
+    header: [u8; HEADER],
+    /// Bytes of the present frame that have come.
+    arrived: usize,
+    /// Its header, once it has been checked.
+    frame: Option<Header>,
+    /// The payload of the message, as far as it has come.
+    message: Vec<u8>,
+    /// The message was handed out.
+    delivered: bool,
+    fault: Option<Error>,
+}
+
+impl<R: Read> Receiver<R> {
+    /// Receives messages of up to [`DEFAULT_MAX`] bytes.
+    pub fn new(reader: R) -> Receiver<R> {
+        Receiver::with_max(reader, DEFAULT_MAX)
+    }
+
+    /// Receives messages of up to `max` bytes.
+    pub fn with_max(reader: R, max: usize) -> Receiver<R> {
+        Receiver {
+            reader,
+            max,
+            position: 0,
+            header: [0; HEADER],
+            arrived: 0,
+            frame: None,
+            message: Vec::new(),
+            delivered: false,
+            fault: None,
+        }
+    }
+
+    /// The reader, after what has been read.
+    pub fn into_inner(self) -> R {
+        self.reader
+    }
+
+    /// The next message; `None` at the end. Blocks as the reader does.
+    ///
+    /// # Errors
+    ///
+    /// Those of the reader; an [`Error`] for what cannot be a message, or is larger than the maximum, or is torn by the
+    /// end.
+    pub fn recv(&mut self) -> io::Result<Option<&[u8]>> {
+        if std::mem::take(&mut self.delivered) {
+            self.message.clear();
+        }
+        loop {
+            if let Some(fault) = self.fault {
+                return Err(fault.into());
+            }
+            let Some(frame) = self.frame else {
+                if !self.read_header()? {
+                    return Ok(None);
+                }
+                continue;
+            };
+            if !self.read_payload(frame)? {
+                continue;
+            }
+            self.position += frame.frame_len() as u64;
+            self.frame = None;
+            self.arrived = 0;
+            if frame.gives_up() {
+                self.message.clear();
+            } else if !frame.has_more() {
+                self.delivered = true;
+                return Ok(Some(&self.message));
+            }
+        }
+    }
+
+    /// Reads some of a header; `false` at the end, if that is in order.
+    fn read_header(&mut self) -> io::Result<bool> {
+        match self.reader.read(&mut self.header[self.arrived..]) {
+            Ok(0) if self.arrived == 0 && self.message.is_empty() => return Ok(false),
+            Ok(0) => self.fault = Some(self.torn()),
+            Ok(n) => self.arrived += n,
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+        if self.arrived == HEADER {
+            let bounds = Bounds {
+                position: self.position,
+                arrived: self.message.len(),
+                // Parts are as long as the sender likes.
+                ring: usize::MAX,
+                max: self.max,
+            };
+            match Header::check(self.header, bounds) {
+                Ok(frame) => self.frame = Some(frame),
+                Err(error) => self.fault = Some(error),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Reads some of a payload and of its padding; `true` when all of it is there. Memory is taken for what comes, not
+    /// for what is announced.
+    fn read_payload(&mut self, frame: Header) -> io::Result<bool> {
+        let payload_left = (HEADER + frame.len()).saturating_sub(self.arrived);
+        let read = if payload_left > 0 {
+            let (old, more) = (self.message.len(), payload_left.min(BATCH));
+            self.message.resize(old + more, 0);
+            let read = self.reader.read(&mut self.message[old..]);
+            self.message.truncate(old + *read.as_ref().unwrap_or(&0));
+            read
+        } else if self.arrived < frame.frame_len() {
+            let mut padding = ZEROS;
+            self.reader.read(&mut padding[..frame.frame_len() - self.arrived])
+        } else {
+            return Ok(true);
+        };
+        match read {
+            Ok(0) => self.fault = Some(self.torn()),
+            Ok(n) => self.arrived += n,
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+        Ok(self.arrived == frame.frame_len())
+    }
+
+    fn torn(&self) -> Error {
+        Error::Torn {
+            arrived: self.message.len() as u64,
+            reason: EndReason::Finished,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Stream, frame, mmf};
+    use std::thread;
+
+    fn messages() -> Vec<Vec<u8>> {
+        [0, 1, 7, 8, 9, 4087, 4088, 4089, 70_000, 300_000, 0]
+            .into_iter()
+            .map(|len| (0..len).map(|i| (i * 31 % 251) as u8).collect())
+            .collect()
+    }
+
+    #[test]
+    fn through_rings_of_any_size() {
+        for size in [17, 30, 4096, 65537] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("ring");
+            let mut sender = Sender::new(mmf::Writer::create(&path, size).unwrap());
+            let mut receiver = Receiver::new(mmf::Reader::open(&path).unwrap());
+            let sending = thread::spawn(move || messages().iter().for_each(|message| sender.send(message).unwrap()));
+            for message in messages() {
+                assert!(receiver.recv().unwrap() == Some(&message[..]));
+            }
+            sending.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn whoever_lends_in_place_understands_it_and_is_understood() {
+        let (left, right) = Stream::pair().unwrap();
+        let (mut plain_receiver, plain_writer) = {
+            let (reader, writer) = left.into_split();
+            (Receiver::new(reader), writer)
+        };
+        let (mut sender, mut receiver) = frame::split(right).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                let mut plain = Sender::new(plain_writer);
+                messages().iter().for_each(|message| plain.send(message).unwrap());
+            });
+            scope.spawn(move || messages().iter().for_each(|message| sender.send(message).unwrap()));
+            for message in messages() {
+                assert!(*receiver.recv().unwrap().unwrap() == message[..]);
+                assert!(plain_receiver.recv().unwrap() == Some(&message[..]));
+            }
+            assert!(receiver.recv().unwrap().is_none());
+            assert_eq!(plain_receiver.recv().unwrap(), None);
+        });
+    }
+
+    #[test]
+    fn the_bytes_are_those_of_the_format() {
+        let mut sender = Sender::new(Vec::new());
+        sender.send(b"hi").unwrap();
+        sender.send(b"").unwrap();
+        let expected = [[2, 0, 0, 0, 0, 0, 0, 0], *b"hi\0\0\0\0\0\0", [0; 8]].concat();
+        assert_eq!(sender.into_inner(), expected);
+    }
+
+    #[test]
+    fn a_message_that_was_given_up_is_not_delivered() {
+        let bytes = [Header::more(8).to_bytes(), *b"12345678", Header::GIVE_UP.to_bytes()].concat();
+        let bytes = [&bytes[..], &Header::last(1).to_bytes(), b"x\0\0\0\0\0\0\0"].concat();
+        let mut receiver = Receiver::new(&bytes[..]);
+        assert_eq!(receiver.recv().unwrap(), Some(&b"x"[..]));
+        assert_eq!(receiver.recv().unwrap(), None);
+    }
+
+    #[test]
+    fn nonsense_and_ends_inside_are_errors_for_good() {
+        let whole = [Header::last(3).to_bytes(), *b"abc\0\0\0\0\0"].concat();
+        for len in 1..whole.len() {
+            let mut receiver = Receiver::new(&whole[..len]);
+            for _ in 0..2 {
+                let error = receiver.recv().unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::UnexpectedEof, "{len}");
+            }
+        }
+        let mut receiver = Receiver::new(&[0xff; 16][..]);
+        for _ in 0..2 {
+            let error = receiver.recv().unwrap_err();
+            assert!(matches!(Error::of(&error), Some(Error::UnknownFlags { .. })));
+        }
+        let mut receiver = Receiver::with_max(&whole[..], 2);
+        let error = receiver.recv().unwrap_err();
+        assert_eq!(Error::of(&error), Some(&Error::TooLarge { len: 3, max: 2 }));
+    }
+
+    #[test]
+    fn what_passes_loses_nothing_and_what_tears_a_message_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ring");
+        // Room for 20 bytes: one short message, and a part of the next.
+        let mut writer = mmf::Writer::create(&path, 36).unwrap();
+        writer.set_nonblocking(true);
+        let mut reader = mmf::Reader::open(&path).unwrap();
+        reader.set_nonblocking(true);
+        let (mut sender, mut receiver) = (Sender::new(writer), Receiver::new(reader));
+        assert_eq!(receiver.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+        sender.send(b"first").unwrap();
+        assert_eq!(sender.send(b"second").unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(receiver.recv().unwrap(), Some(&b"first"[..]));
+        sender.send(b"second").unwrap();
+        assert_eq!(receiver.recv().unwrap(), Some(&b"second"[..]));
+        assert_eq!(receiver.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(sender.send(&[7; 50]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(sender.send(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
+    }
+}
