@@ -127,6 +127,11 @@
 //! An event loop waits by itself: [`tokio`](https://docs.rs/tokio) with the feature `tokio`, any other by
 //! [`Reader::arm`] and a descriptor to poll; see [`Readiness`]. `docs/choosing.md` in the repository helps to choose
 //! between them, and a capacity, with measurements.
+//!
+//! # Coming from C#
+//!
+//! [`mmf`] talks to programs that are built on `MemoryMappedFile`, through the ring that they use. Everything above is
+//! about streams; that ring has none of it.
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64", target_endian = "little")))]
 compile_error!("slipring needs 64-bit little-endian Linux");
@@ -172,3 +177,8 @@ pub use writer::Writer;
 #[cfg(all(doctest, feature = "tokio"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// And so is that for those who come from C#.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/from-csharp.md")]
+struct FromCSharp;

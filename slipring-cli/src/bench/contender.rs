@@ -18,6 +18,7 @@ use super::{
         Join, Transport,
         bare_eventfd::{BareEventfd, Wait},
         bare_exchange::BareExchange,
+        mmf::Mmf,
         pipe::Pipe,
         slipring::Slipring,
         tcp::Tcp,
@@ -48,7 +49,8 @@ pub struct Contender {
     transport: Box<dyn AnyTransport>,
 }
 
-/// Everything that is compared, slipring with each of these spinnings and capacities.
+/// Everything that is compared, slipring with each of these spinnings and capacities, and the ring of C# programs with the
+/// spinnings.
 pub fn all(spins: &[Spin], capacities: &[usize]) -> Vec<Contender> {
     let mut all: Vec<Contender> = match capacities {
         [] => spins.iter().map(|&spin| slipring(spin, None)).collect(),
@@ -57,6 +59,7 @@ pub fn all(spins: &[Spin], capacities: &[usize]) -> Vec<Contender> {
             .flat_map(|&spin| capacities.iter().map(move |&bytes| slipring(spin, Some(bytes))))
             .collect(),
     };
+    all.extend(spins.iter().copied().map(mmf));
     all.extend(
         [UNIX, "pipe", "tcp", BARE_EXCHANGE, EVENTFD_READ, EVENTFD_EPOLL]
             .into_iter()
@@ -77,14 +80,17 @@ pub fn by_name(name: &str) -> Option<Contender> {
         },
         EVENTFD_READ => bare(name, "bare eventfd (read)", BareEventfd { wait: Wait::Read }),
         EVENTFD_EPOLL => bare(name, "bare eventfd (epoll)", BareEventfd { wait: Wait::Epoll }),
-        _ => {
-            let how = name.strip_prefix("slipring-")?;
-            let (spin, capacity) = match how.split_once('@') {
-                Some((spin, capacity)) => (spin, Some(parse_capacity(capacity).ok()?)),
-                None => (how, None),
-            };
-            slipring(parse_spin(spin).ok()?, capacity)
-        }
+        _ => match name.split_once('-')? {
+            ("slipring", how) => {
+                let (spin, capacity) = match how.split_once('@') {
+                    Some((spin, capacity)) => (spin, Some(parse_capacity(capacity).ok()?)),
+                    None => (how, None),
+                };
+                slipring(parse_spin(spin).ok()?, capacity)
+            }
+            ("mmf", spin) => mmf(parse_spin(spin).ok()?),
+            _ => return None,
+        },
     };
     Some(contender)
 }
@@ -96,20 +102,34 @@ pub fn slipring_name(spin: Spin) -> String {
 
 fn slipring(spin: Spin, capacity: Option<usize>) -> Contender {
     let mut name = slipring_name(spin);
-    let mut how = match spin {
-        Spin::Always => "spinning".into(),
-        Spin::Never => "sleeping".into(),
-        Spin::Adaptive { .. } => "adaptive".into(),
-        Spin::UpTo(time) => format!("up to {time:?}"),
-    };
+    let mut how = way(spin);
     if let Some(bytes) = capacity {
         name += &format!("@{}K", bytes >> 10);
         how += &format!(", {}", text::size(bytes));
     }
+    let title = format!("slipring ({how})");
+    spinning(spin, stream(&name, &title, Slipring { spin, capacity }))
+}
+
+fn mmf(spin: Spin) -> Contender {
+    let title = format!("C# ring ({})", way(spin));
+    spinning(spin, stream(&format!("mmf-{}", spin::text(spin)), &title, Mmf { spin }))
+}
+
+fn way(spin: Spin) -> String {
+    match spin {
+        Spin::Always => "spinning".into(),
+        Spin::Never => "sleeping".into(),
+        Spin::Adaptive { .. } => "adaptive".into(),
+        Spin::UpTo(time) => format!("up to {time:?}"),
+    }
+}
+
+fn spinning(spin: Spin, contender: Contender) -> Contender {
     Contender {
         spins: spin == Spin::Always,
         may_spin: spin != Spin::Never,
-        ..stream(&name, &format!("slipring ({how})"), Slipring { spin, capacity })
+        ..contender
     }
 }
 

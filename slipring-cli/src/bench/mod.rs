@@ -52,6 +52,7 @@ Examples:
   slipring bench --only rtt-64/unix --only rtt-64/slipring
   slipring bench --spin 5us,20us      slipring with other spinnings
   slipring bench --spin adaptive --capacity 64K,256K,1M     slipring with other rings
+  slipring bench --only mmf- --only slipring-    the ring of C# programs beside the stream
   slipring bench --quick --json | jq .goals
   slipring bench --streams 1,16,128,512     one server with many streams, beside Unix sockets
 
@@ -65,11 +66,12 @@ after printing what was measured.";
 /// Compare slipring with sockets, pipes and the bare hardware
 ///
 /// Measures round trips and throughput between two processes, all transports in turn within each
-/// case, for several rounds; about 40 seconds in all (and about 10 for each number of streams). Run it on a machine that does nothing else.
+/// case, for several rounds; about a minute in all (and about 10 seconds for each number of streams). Run it on a
+/// machine that does nothing else.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Short rounds: about 6 seconds in all, and less exact
+    /// Short rounds: about 8 seconds in all, and less exact
     #[arg(long)]
     quick: bool,
 
@@ -82,7 +84,7 @@ pub struct Args {
     #[arg(long, value_name = "A,B", value_parser = parse_cpus)]
     cpus: Option<(usize, usize)>,
 
-    /// Measure slipring with these spinnings: never, always, adaptive, or a time such as 20us
+    /// Measure slipring, and the ring of C# programs, with these spinnings: never, always, adaptive, or a time such as 20us
     #[arg(
         long,
         value_delimiter = ',',

@@ -136,14 +136,9 @@ pub struct Receiver<R> {
 impl<R: Read> Receiver<R> {
     /// Receives messages of up to [`DEFAULT_MAX`] bytes.
     pub fn new(reader: R) -> Receiver<R> {
-        Receiver::with_max(reader, DEFAULT_MAX)
-    }
-
-    /// Receives messages of up to `max` bytes.
-    pub fn with_max(reader: R, max: usize) -> Receiver<R> {
         Receiver {
             reader,
-            max,
+            max: DEFAULT_MAX,
             position: 0,
             header: [0; HEADER],
             arrived: 0,
@@ -152,6 +147,12 @@ impl<R: Read> Receiver<R> {
             delivered: false,
             fault: None,
         }
+    }
+
+    /// Receives messages of up to so many bytes.
+    pub fn with_max(mut self, bytes: usize) -> Receiver<R> {
+        self.max = bytes;
+        self
     }
 
     /// The reader, after what has been read.
@@ -336,7 +337,7 @@ mod tests {
             let error = receiver.recv().unwrap_err();
             assert!(matches!(Error::of(&error), Some(Error::UnknownFlags { .. })));
         }
-        let mut receiver = Receiver::with_max(&whole[..], 2);
+        let mut receiver = Receiver::new(&whole[..]).with_max(2);
         let error = receiver.recv().unwrap_err();
         assert_eq!(Error::of(&error), Some(&Error::TooLarge { len: 3, max: 2 }));
     }

@@ -119,6 +119,11 @@ impl Spinner {
         }
     }
 
+    /// Whether nothing ends the spinning but news.
+    pub(crate) fn is_endless(&self) -> bool {
+        self.spin == Spin::Always
+    }
+
     /// Whether a wait has to be timed for [`learn`](Self::learn).
     pub(crate) fn learns(&self) -> bool {
         matches!(self.spin, Spin::Adaptive { .. })

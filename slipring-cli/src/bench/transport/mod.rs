@@ -7,6 +7,7 @@ pub mod bare_eventfd;
 pub mod bare_exchange;
 pub mod duplex;
 pub mod mailbox;
+pub mod mmf;
 pub mod pipe;
 pub mod slipring;
 pub mod tcp;
