@@ -15,8 +15,7 @@ use std::time::{Duration, Instant};
 /// Looks between two readings of the clock while spinning.
 const LOOKS: u32 = 32;
 
-/// How often a spinner looks at the size of the file: about once in so many readings of the clock, each after
-/// [`LOOKS`] looks.
+/// How often a spinner looks at the size of the file: once in so many readings of the clock.
 const FILE_EVERY: u32 = 256;
 
 /// How often the CPU is offered to others before the first sleep.
@@ -35,6 +34,8 @@ const LONGEST: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(super) struct Waiting {
     spinner: Spinner,
+    /// `Spin::Always` on a single CPU: the other side needs it too.
+    yields: bool,
     longest_sleep: Duration,
     timeout: Option<Duration>,
     /// When the first of the waits began that have all timed out since: the next one goes on with them, or an end that
@@ -45,8 +46,10 @@ pub(super) struct Waiting {
 
 impl Waiting {
     pub(super) fn new() -> Waiting {
+        let cpus = cpus();
         Waiting {
-            spinner: spinner(Spin::default()),
+            spinner: Spinner::new(Spin::default(), cpus),
+            yields: cpus < 2,
             longest_sleep: LONGEST,
             since: None,
             timeout: None,
@@ -55,7 +58,7 @@ impl Waiting {
     }
 
     pub(super) fn set_spin(&mut self, spin: Spin) {
-        self.spinner = spinner(spin);
+        self.spinner = Spinner::new(spin, cpus());
     }
 
     pub(super) fn set_longest_sleep(&mut self, longest: Duration) {
@@ -117,7 +120,7 @@ impl Waiting {
         deadline: Option<Instant>,
     ) -> io::Result<()> {
         let budget = self.spinner.budget();
-        let outcome = match spin(ring, wish, start, budget, deadline) {
+        let outcome = match self.spin(ring, wish, start, budget, deadline) {
             Ok(None) => self.sleep(ring, wish, start, deadline),
             Ok(Some(())) => Ok(()),
             Err(e) => Err(e),
@@ -126,6 +129,43 @@ impl Waiting {
             self.spinner.learn(start.elapsed());
         }
         outcome
+    }
+
+    /// Looks again and again, for as long as `budget` says; `None`: it is time to sleep.
+    fn spin(
+        &self,
+        ring: &mut Ring,
+        wish: &impl Fn(&Ring) -> bool,
+        start: Instant,
+        budget: Option<Duration>,
+        deadline: Option<Instant>,
+    ) -> io::Result<Option<()>> {
+        if budget == Some(Duration::ZERO) {
+            return Ok(None);
+        }
+        let mut round = 0_u32;
+        loop {
+            for _ in 0..LOOKS {
+                if look(ring, wish)? {
+                    return Ok(Some(()));
+                }
+                hint::spin_loop();
+            }
+            let now = Instant::now();
+            if deadline.is_some_and(|deadline| now >= deadline) {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            if budget.is_some_and(|budget| now - start >= budget) {
+                return Ok(None);
+            }
+            round = round.wrapping_add(1);
+            if round.is_multiple_of(FILE_EVERY) {
+                ring.look_at_file()?;
+            }
+            if self.yields {
+                thread::yield_now();
+            }
+        }
     }
 
     fn sleep(
@@ -165,51 +205,16 @@ fn pause(waited: Duration, longest: Duration) -> Duration {
     (waited / QUARTER).clamp(SHORTEST, longest)
 }
 
-fn spinner(spin: Spin) -> Spinner {
-    // Who the other process is, and where it may run, nobody says.
-    Spinner::new(spin, process::cpus_of_both(None))
+/// How many CPUs there are for both sides. Who the other one is nobody says; a fair guess is that it may run wherever the
+/// first process of this machine, or container, may.
+fn cpus() -> usize {
+    process::cpus_of_both(Some(1))
 }
 
 #[inline]
 fn look(ring: &mut Ring, wish: &impl Fn(&Ring) -> bool) -> io::Result<bool> {
     ring.refresh()?;
     Ok(wish(ring))
-}
-
-/// Looks again and again, for as long as `budget` says; `None`: it is time to sleep.
-fn spin(
-    ring: &mut Ring,
-    wish: &impl Fn(&Ring) -> bool,
-    start: Instant,
-    budget: Option<Duration>,
-    deadline: Option<Instant>,
-) -> io::Result<Option<()>> {
-    if budget == Some(Duration::ZERO) {
-        return Ok(None);
-    }
-    let mut rounds = 0_u32;
-    loop {
-        for _ in 0..LOOKS {
-            if look(ring, wish)? {
-                return Ok(Some(()));
-            }
-            hint::spin_loop();
-        }
-        let now = Instant::now();
-        if deadline.is_some_and(|deadline| now >= deadline) {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        if budget.is_some_and(|budget| now - start >= budget) {
-            return Ok(None);
-        }
-        rounds += 1;
-        if rounds.is_multiple_of(FILE_EVERY) {
-            ring.look_at_file()?;
-            rounds = 0;
-            // Endless spinning on a CPU that both share would keep the other side from answering.
-            thread::yield_now();
-        }
-    }
 }
 
 #[cfg(test)]
