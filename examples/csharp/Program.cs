@@ -3,6 +3,7 @@
 //   ring.exe write PATH SIZE            copies standard input into the ring
 //   ring.exe read PATH SIZE             copies what comes out of the ring to standard output, for ever
 //   ring.exe echo IN OUT SIZE           copies from one ring to another, for ever
+//   ring.exe answer IN OUT SIZE         receives messages, and sends each back with its bytes reversed, for ever
 //   ring.exe send PATH SIZE BYTES SEED  writes that many bytes of a sequence that `expect` knows
 //   ring.exe expect PATH SIZE BYTES SEED  reads them and checks each
 //
@@ -22,10 +23,11 @@ static class Program
                 case "write": Write(args[1], long.Parse(args[2])); return 0;
                 case "read": Read(args[1], long.Parse(args[2])); return 0;
                 case "echo": Echo(args[1], args[2], long.Parse(args[3])); return 0;
+                case "answer": Answer(args[1], args[2], long.Parse(args[3])); return 0;
                 case "send": Send(args[1], long.Parse(args[2]), long.Parse(args[3]), ulong.Parse(args[4])); return 0;
                 case "expect": Expect(args[1], long.Parse(args[2]), long.Parse(args[3]), ulong.Parse(args[4])); return 0;
                 default:
-                    Console.Error.WriteLine("usage: ring.exe write|read|echo|send|expect ... (see Program.cs)");
+                    Console.Error.WriteLine("usage: ring.exe write|read|echo|answer|send|expect ... (see Program.cs)");
                     return 2;
             }
         }
@@ -65,6 +67,22 @@ static class Program
         using (var writer = new RingWriter(to, size))
             for (;;)
                 writer.Write(buffer, 0, reader.Read(buffer, 0, buffer.Length));
+    }
+
+    static void Answer(string from, string to, long size)
+    {
+        using (var reader = new RingReader(from, size))
+        using (var writer = new RingWriter(to, size))
+        {
+            var questions = new FrameReader(reader);
+            var answers = new FrameWriter(writer);
+            for (;;)
+            {
+                byte[] message = questions.Receive();
+                Array.Reverse(message);
+                answers.Send(message);
+            }
+        }
     }
 
     static void Send(string path, long size, long bytes, ulong seed)

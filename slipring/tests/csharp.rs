@@ -5,11 +5,12 @@
 
 mod common;
 
-use common::bytes::{Sink, Source};
+use common::bytes::{Sink, Source, made};
 use common::csharp;
 use common::mmf::Raw;
 use common::process::{self, say};
 use common::{Place, Random, eventually, guard_for, setting};
+use slipring::frame::plain;
 use slipring::mmf::{Duplex, Reader, Writer, wait_for_file};
 use std::path::Path;
 use std::thread;
@@ -143,6 +144,24 @@ fn what_was_written_waits_for_whoever_reads() {
         let mut reader = Reader::open(&file).unwrap();
         assert_eq!((reader.position(), reader.available().unwrap()), (4000, 4000));
         expect(&mut reader, 8, 4000);
+    });
+}
+
+#[test]
+#[ignore = "needs Mono: examples/csharp/setup.sh, then --ignored"]
+fn messages_of_every_length() {
+    guard_for(LONG, || {
+        let place = Place::new();
+        let (to, from) = (path(&place, "to"), path(&place, "from"));
+        let (reader, writer) = Duplex::create(&from, &to, 5015).unwrap().into_split();
+        let (mut questions, mut answers) = (plain::Sender::new(writer), plain::Receiver::new(reader));
+        let _answering = csharp::start(&["answer", &to, &from, "5015"]);
+        for len in (0..50).chain([4080, 4088, 4089, 4999, 5000, 100_000, 1_000_000]) {
+            let mut message = made(11, len, len as usize);
+            questions.send(&message).unwrap();
+            message.reverse();
+            assert!(answers.recv().unwrap() == Some(&message[..]), "{len}");
+        }
     });
 }
 

@@ -81,7 +81,8 @@ fn program() -> &'static Path {
         let lock = File::create(directory.join("ring.lock")).unwrap();
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
         let changed = |path: &Path| path.metadata().and_then(|metadata| metadata.modified());
-        let newest = ["Bytes.cs", "Program.cs", "Ring.cs"].map(|file| changed(&source.join(file)).unwrap());
+        let newest =
+            ["Bytes.cs", "Frames.cs", "Program.cs", "Ring.cs"].map(|file| changed(&source.join(file)).unwrap());
         if changed(&program).is_ok_and(|compiled| newest.iter().all(|source| compiled > *source)) {
             return program;
         }
