@@ -79,9 +79,10 @@ impl Reader {
     }
 
     pub(super) fn new(path: &Path, way: Way) -> Result<Reader> {
+        let ring = Ring::open(path, way, Role::Reader)?;
         Ok(Reader {
-            ring: Ring::open(path, way, Role::Reader)?,
-            waiting: Waiting::new(),
+            waiting: Waiting::new(ring.birth()),
+            ring,
         })
     }
 

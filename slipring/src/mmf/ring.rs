@@ -110,6 +110,11 @@ impl Ring {
         self.capacity
     }
 
+    /// The process that opened it.
+    pub(super) fn birth(&self) -> Birth {
+        self.birth
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }

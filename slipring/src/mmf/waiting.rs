@@ -5,8 +5,8 @@
 //! that bound, for a few microseconds.
 
 use super::ring::Ring;
-use crate::sys::process;
-use crate::wait::{Spin, Spinner};
+use crate::sys::process::{self, Birth, Cpus};
+use crate::wait::{Permits, Spin, Spinner};
 use std::hint;
 use std::io;
 use std::thread;
@@ -34,6 +34,9 @@ const LONGEST: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(super) struct Waiting {
     spinner: Spinner,
+    permits: Permits,
+    /// How many CPUs there are for both sides.
+    cpus: usize,
     /// `Spin::Always` on a single CPU: the other side needs it too.
     yields: bool,
     longest_sleep: Duration,
@@ -45,11 +48,16 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    pub(super) fn new() -> Waiting {
-        let cpus = cpus();
+    /// For an end that was opened by the process of this birth.
+    pub(super) fn new(birth: Birth) -> Waiting {
+        // Who the other one is nobody says; a fair guess is that it may run wherever the first process of this
+        // machine, or container, may.
+        let Cpus { own, both } = process::cpus(Some(1));
         Waiting {
-            spinner: Spinner::new(Spin::default(), cpus),
-            yields: cpus < 2,
+            spinner: Spinner::new(Spin::default(), both),
+            permits: Permits::new(birth.spinning(), own, both),
+            cpus: both,
+            yields: both < 2,
             longest_sleep: LONGEST,
             since: None,
             timeout: None,
@@ -58,7 +66,7 @@ impl Waiting {
     }
 
     pub(super) fn set_spin(&mut self, spin: Spin) {
-        self.spinner = Spinner::new(spin, cpus());
+        self.spinner = Spinner::new(spin, self.cpus);
     }
 
     pub(super) fn set_longest_sleep(&mut self, longest: Duration) {
@@ -119,13 +127,23 @@ impl Waiting {
         start: Instant,
         deadline: Option<Instant>,
     ) -> io::Result<()> {
-        let budget = self.spinner.budget();
-        let outcome = match self.spin(ring, wish, start, budget, deadline) {
+        let permit = match self.spinner.budget() {
+            Some(Duration::ZERO) => None,
+            Some(budget) => self.permits.take().map(|permit| (permit, Some(budget))),
+            // A core for each blocked call was asked for by name.
+            None => Some((self.permits.insist(), None)),
+        };
+        let Some((permit, budget)) = permit else {
+            return self.sleep(ring, wish, start, deadline);
+        };
+        let spun = self.spin(ring, wish, start, budget, deadline);
+        drop(permit);
+        let outcome = match spun {
             Ok(None) => self.sleep(ring, wish, start, deadline),
             Ok(Some(())) => Ok(()),
             Err(e) => Err(e),
         };
-        if budget != Some(Duration::ZERO) && self.spinner.learns() {
+        if self.spinner.learns() {
             self.spinner.learn(start.elapsed());
         }
         outcome
@@ -140,9 +158,6 @@ impl Waiting {
         budget: Option<Duration>,
         deadline: Option<Instant>,
     ) -> io::Result<Option<()>> {
-        if budget == Some(Duration::ZERO) {
-            return Ok(None);
-        }
         let mut round = 0_u32;
         loop {
             for _ in 0..LOOKS {
@@ -203,12 +218,6 @@ impl Waiting {
 /// How long to sleep after having waited for so long.
 fn pause(waited: Duration, longest: Duration) -> Duration {
     (waited / QUARTER).clamp(SHORTEST, longest)
-}
-
-/// How many CPUs there are for both sides. Who the other one is nobody says; a fair guess is that it may run wherever the
-/// first process of this machine, or container, may.
-fn cpus() -> usize {
-    process::cpus_of_both(Some(1))
 }
 
 #[inline]

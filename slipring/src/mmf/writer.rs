@@ -76,9 +76,10 @@ impl Writer {
     }
 
     pub(super) fn new(path: &Path, way: Way) -> Result<Writer> {
+        let ring = Ring::open(path, way, Role::Writer)?;
         Ok(Writer {
-            ring: Ring::open(path, way, Role::Writer)?,
-            waiting: Waiting::new(),
+            waiting: Waiting::new(ring.birth()),
+            ring,
         })
     }
 
