@@ -258,24 +258,6 @@ fn files_are_made_once_and_for_this_user() {
 }
 
 #[test]
-fn a_relative_path_will_do() {
-    let place = Place::new();
-    let status = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "in_the_current_directory", "--ignored"])
-        .current_dir(place.path())
-        .status()
-        .unwrap();
-    assert!(status.success());
-    assert_eq!(Raw::open(&place.name("ring")).indexes(), (0, 1));
-}
-
-#[test]
-#[ignore = "run by a_relative_path_will_do, in a directory of its own"]
-fn in_the_current_directory() {
-    Writer::create("ring", 17).unwrap().write_all(b"x").unwrap();
-}
-
-#[test]
 fn sizes_that_no_ring_can_have() {
     let place = Place::new();
     let path = place.name("ring");

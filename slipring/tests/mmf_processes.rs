@@ -24,6 +24,7 @@ fn child_process() {
         ("streams through a cut", streams_through_a_cut),
         ("is hit by a foreign fault", is_hit_by_a_foreign_fault),
         ("forks", forks),
+        ("makes a ring here", makes_a_ring_here),
     ]);
 }
 
@@ -399,5 +400,21 @@ fn a_forked_child_cannot_write() {
         other.expect("done");
         other.succeed();
         assert_eq!(Reader::open(&path).unwrap().available().unwrap(), 12);
+    });
+}
+
+/// PATH: relative to the current directory.
+fn makes_a_ring_here(arguments: &[&str]) {
+    Writer::create(arguments[0], 17).unwrap().write_all(b"x").unwrap();
+}
+
+#[test]
+fn a_relative_path_will_do() {
+    guard(|| {
+        let place = Place::new();
+        let mut command = process::command(&place, "makes a ring here", &["ring"]);
+        command.current_dir(place.path());
+        process::start_as(command, "makes a ring here").succeed();
+        assert_eq!(Raw::open(&place.name("ring")).indexes(), (0, 1));
     });
 }
