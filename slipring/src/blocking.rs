@@ -60,19 +60,28 @@ impl Blocking {
     }
 
     /// Waits until `half` has news, or the timeout.
-    #[inline]
+    ///
+    /// One piece of code with the looks and with the caller: what lies between the byte that arrives and whoever asked
+    /// for it is the round trip's.
+    #[inline(always)]
     pub(crate) fn wait<W: Waiting>(&mut self, half: &mut W) -> io::Result<W::News> {
-        match half.look() {
-            Some(outcome) => outcome,
-            None if self.nonblocking => {
-                half.look_around();
-                half.look().unwrap_or_else(|| {
-                    half.give_up();
-                    Err(io::ErrorKind::WouldBlock.into())
-                })
-            }
-            None => self.wait_longer(half),
+        if let Some(outcome) = half.look() {
+            return outcome;
         }
+        if self.nonblocking {
+            return Self::give_up_at_once(half);
+        }
+        let budget = self.spinner.budget();
+        if budget == Some(Duration::ZERO) {
+            return self.sleep_at_once(half);
+        }
+        // The first looks come without reading the clock, which would cost as much as several of them.
+        if let Some(outcome) = look_for_a_while(half) {
+            self.spinner.learn_later();
+            half.count_spin();
+            return outcome;
+        }
+        self.spin_or_sleep(half, budget)
     }
 
     /// Prepares `half` for somebody who polls its set.
@@ -91,20 +100,20 @@ impl Blocking {
         Ok(Readiness::Pending)
     }
 
-    fn wait_longer<W: Waiting>(&mut self, half: &mut W) -> io::Result<W::News> {
-        let budget = self.spinner.budget();
-        if budget == Some(Duration::ZERO) {
-            let deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-            // A sleeper has been seen to wait while it slept.
-            return self.sleep(half, deadline);
-        }
-        // The first looks come without reading the clock, which would cost as much as several of them.
-        if let Some(outcome) = look_for_a_while(half) {
-            self.spinner.learn(Duration::ZERO);
-            half.count_spin();
-            return outcome;
-        }
-        self.spin_or_sleep(half, budget)
+    #[cold]
+    fn give_up_at_once<W: Waiting>(half: &mut W) -> io::Result<W::News> {
+        half.look_around();
+        half.look().unwrap_or_else(|| {
+            half.give_up();
+            Err(io::ErrorKind::WouldBlock.into())
+        })
+    }
+
+    #[inline(never)]
+    fn sleep_at_once<W: Waiting>(&self, half: &mut W) -> io::Result<W::News> {
+        let deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        // A sleeper has been seen to wait while it slept.
+        self.sleep(half, deadline)
     }
 
     /// Spins for as long as `budget` says, if there is a permit for it; then sleeps. Apart from the first looks, so that

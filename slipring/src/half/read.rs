@@ -372,6 +372,7 @@ impl Waiting for ReadWait<'_> {
         count(&self.half.endpoint.headers().own.reading.0.sleeps);
     }
 
+    #[inline]
     fn count_spin(&self) {
         count(&self.half.endpoint.headers().own.reading.0.spins);
     }

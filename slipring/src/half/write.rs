@@ -238,6 +238,15 @@ impl WriteHalf {
     /// Copies `bytes`, for which there is room, and publishes them in parts.
     #[inline]
     pub(crate) fn put(&mut self, bytes: &[u8]) {
+        if bytes.len() > PART {
+            return self.put_parts(bytes);
+        }
+        self.copy_in(bytes);
+        self.publish();
+    }
+
+    #[inline(never)]
+    fn put_parts(&mut self, bytes: &[u8]) {
         for part in bytes.chunks(PART) {
             self.copy_in(part);
             self.publish();
@@ -494,6 +503,7 @@ impl Waiting for WriteWait<'_> {
         count(&self.half.endpoint.headers().own.writing.0.sleeps);
     }
 
+    #[inline]
     fn count_spin(&self) {
         count(&self.half.endpoint.headers().own.writing.0.spins);
     }

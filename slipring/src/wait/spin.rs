@@ -6,6 +6,7 @@
 //! longer than it would spin, and tries again now and then, ever more rarely while that does not pay.
 
 use std::hash::{BuildHasher, RandomState};
+use std::mem;
 use std::time::Duration;
 
 /// How a blocked call looks for news before it sleeps.
@@ -63,6 +64,8 @@ pub(crate) struct Spinner {
     spin: Spin,
     /// The last eight waits, the newest in the lowest bit: 1 = was short enough for spinning to pay.
     history: u8,
+    /// The last wait ended within the first looks, and has not been learnt from.
+    was_short: bool,
     /// Waits to go until the next trial.
     until_trial: u32,
     /// How many waits lie between trials now.
@@ -84,6 +87,7 @@ impl Spinner {
         Spinner {
             spin,
             history: 0xff,
+            was_short: false,
             until_trial: TRIAL_EVERY.0,
             trial_every: TRIAL_EVERY.0,
             trial_left: 0,
@@ -92,7 +96,11 @@ impl Spinner {
     }
 
     /// How long the wait that begins now may spin. `None`: for ever.
+    #[inline]
     pub(crate) fn budget(&mut self) -> Option<Duration> {
+        if mem::take(&mut self.was_short) {
+            self.learn(Duration::ZERO);
+        }
         match self.spin {
             Spin::Never => Some(Duration::ZERO),
             Spin::Always => None,
@@ -101,22 +109,28 @@ impl Spinner {
                 if self.history.count_ones() >= 4 {
                     return Some(max);
                 }
-                if self.trial_left == 0 && self.until_trial == 0 {
-                    self.trial_left = TRIAL;
-                    self.trial_every = (self.trial_every * 2).min(TRIAL_EVERY.1);
-                    // xorshift64 (Marsaglia, "Xorshift RNGs", 2003): between one and two times that distance.
-                    self.random ^= self.random << 13;
-                    self.random ^= self.random >> 7;
-                    self.random ^= self.random << 17;
-                    self.until_trial = self.trial_every + self.random as u32 % self.trial_every;
-                }
-                if self.trial_left > 0 {
-                    return Some(max * TRIAL_PATIENCE);
-                }
-                self.until_trial -= 1;
-                Some(Duration::ZERO)
+                self.trial(max)
             }
         }
+    }
+
+    /// After long waits: nothing, but for a trial now and then.
+    #[inline(never)]
+    fn trial(&mut self, max: Duration) -> Option<Duration> {
+        if self.trial_left == 0 && self.until_trial == 0 {
+            self.trial_left = TRIAL;
+            self.trial_every = (self.trial_every * 2).min(TRIAL_EVERY.1);
+            // xorshift64 (Marsaglia, "Xorshift RNGs", 2003): between one and two times that distance.
+            self.random ^= self.random << 13;
+            self.random ^= self.random >> 7;
+            self.random ^= self.random << 17;
+            self.until_trial = self.trial_every + self.random as u32 % self.trial_every;
+        }
+        if self.trial_left > 0 {
+            return Some(max * TRIAL_PATIENCE);
+        }
+        self.until_trial -= 1;
+        Some(Duration::ZERO)
     }
 
     /// Whether nothing ends the spinning but news.
@@ -127,6 +141,13 @@ impl Spinner {
     /// Whether a wait has to be timed for [`learn`](Self::learn).
     pub(crate) fn learns(&self) -> bool {
         matches!(self.spin, Spin::Adaptive { .. })
+    }
+
+    /// [`learn`](Self::learn) that a wait took no time to speak of, but not before the next wait begins: now somebody
+    /// waits for what has just come.
+    #[inline]
+    pub(crate) fn learn_later(&mut self) {
+        self.was_short = true;
     }
 
     /// Takes in how long a wait took that began by spinning. One that slept at once says nothing: it ends soon on a
