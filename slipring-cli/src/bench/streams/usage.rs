@@ -3,7 +3,10 @@
 use std::{
     fs, io,
     ops::{AddAssign, Sub},
+    path::Path,
 };
+
+use rustix::io::Errno;
 
 /// What a process has done so far.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,8 +41,9 @@ pub fn activity(pid: u32) -> io::Result<Activity> {
     let mut all = Activity::default();
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {
         let task = task?.path();
-        let time = fs::read_to_string(task.join("schedstat"))?;
-        let status = fs::read_to_string(task.join("status"))?;
+        let (Some(time), Some(status)) = (of_thread(&task, "schedstat")?, of_thread(&task, "status")?) else {
+            continue;
+        };
         all += Activity {
             cpu: number(&time, "").ok_or_else(unreadable)?,
             wakes: number(&status, "voluntary_ctxt_switches:").ok_or_else(unreadable)?,
@@ -51,7 +55,9 @@ pub fn activity(pid: u32) -> io::Result<Activity> {
 /// Whether all threads sleep.
 pub fn sleeps(pid: u32) -> io::Result<bool> {
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {
-        let stat = fs::read_to_string(task?.path().join("stat"))?;
+        let Some(stat) = of_thread(&task?.path(), "stat")? else {
+            continue;
+        };
         // After the name, which may have anything in it.
         let state = stat.rsplit(") ").next().ok_or_else(unreadable)?;
         if !state.starts_with('S') {
@@ -59,6 +65,16 @@ pub fn sleeps(pid: u32) -> io::Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// What the kernel says of a thread; `None` if it has ended since it was listed.
+fn of_thread(task: &Path, file: &str) -> io::Result<Option<String>> {
+    match fs::read_to_string(task.join(file)) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Bytes of memory, without the program itself; what several processes share is divided among them.
