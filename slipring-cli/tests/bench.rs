@@ -83,6 +83,17 @@ fn rings_of_several_capacities_are_compared() {
 }
 
 #[test]
+fn the_ring_of_csharp_programs_is_measured_beside_the_stream() {
+    let document = quick(&["rtt-64/mmf-never", "rtt-64/slipring-never", "stream-64k/mmf-never"]);
+    let names = |case: usize| -> Vec<Value> {
+        let case = &document["cases"][case];
+        transports(case).iter().map(|one| one["transport"].clone()).collect()
+    };
+    assert_eq!(names(0), ["slipring-never", "mmf-never"]);
+    assert_eq!(names(1), ["mmf-never"]);
+}
+
+#[test]
 fn on_one_core_spinning_is_left_out() {
     let core = first_core();
     let outcome = run(&[&QUICK[..], &["--cpus", &format!("{core},{core}"), "--only", "rtt-64"]].concat());
@@ -91,7 +102,7 @@ fn on_one_core_spinning_is_left_out() {
     assert_eq!(document["cpus"], serde_json::json!([core, core]));
     assert_eq!(
         document["left_out"],
-        serde_json::json!(["slipring (spinning)", "bare exchange (spin)"])
+        serde_json::json!(["slipring (spinning)", "C# ring (spinning)", "bare exchange (spin)"])
     );
     let measured = document["goals"].as_array().map_or(0, |goals| {
         goals.iter().filter(|goal| goal["verdict"] != "not_measured").count()
