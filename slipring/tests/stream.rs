@@ -83,6 +83,7 @@ alike! {
     writing_after_shutdown_is_a_broken_pipe
     shutting_the_reading_down_breaks_the_pipe_of_the_peer
     shutting_both_down_ends_both
+    shutting_down_after_the_peer_has_gone_is_no_error
     a_read_that_takes_too_long_would_block
     a_write_that_takes_too_long_would_block
     a_timeout_of_zero_is_invalid
@@ -198,6 +199,14 @@ mod bodies {
         assert_eq!(written_until_it_fails(&mut right), ErrorKind::BrokenPipe);
         assert_eq!(right.read(&mut [0; 8]).unwrap(), 1);
         assert_eq!(right.read(&mut [0; 8]).unwrap(), 0);
+    }
+
+    pub fn shutting_down_after_the_peer_has_gone_is_no_error<S: Socket>() {
+        let (mut left, right) = S::pair();
+        drop(right);
+        assert_eq!(written_until_it_fails(&mut left), ErrorKind::BrokenPipe);
+        left.shut(Shutdown::Write).unwrap();
+        left.shut(Shutdown::Both).unwrap();
     }
 
     pub fn a_read_that_takes_too_long_would_block<S: Socket>() {

@@ -54,6 +54,20 @@ fn bytes(from: u64, len: usize) -> Vec<u8> {
 }
 
 #[test]
+fn shutting_down_after_the_peer_has_gone_is_no_error() {
+    on_both(|| async {
+        let (mut left, right) = Stream::pair().unwrap();
+        drop(right);
+        while left.write(b"x").await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        left.shutdown().await.unwrap();
+        // `finish` says more.
+        assert_eq!(left.writer().finish().await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+    });
+}
+
+#[test]
 fn reads_what_was_written_then_the_end() {
     on_both(|| async {
         let (mut left, mut right) = Stream::pair().unwrap();

@@ -239,7 +239,9 @@ impl AsyncWrite for Writer {
         Poll::Ready(Ok(()))
     }
 
+    /// Ends the direction. As with a socket it is no error that it had ended before; [`finish`](Writer::finish) tells.
     fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.half.finish_checked())
+        self.half.finish();
+        Poll::Ready(Ok(()))
     }
 }
