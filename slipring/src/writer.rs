@@ -79,6 +79,14 @@ impl Writer {
         Ok(self.half.free().min(len))
     }
 
+    /// Writes what there is room for, once there is some.
+    #[inline(never)]
+    fn write_some(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let n = self.make_room(buf.len())?;
+        self.half.put(&buf[..n]);
+        Ok(n)
+    }
+
     /// Writes what fits, without blocking.
     ///
     /// # Errors
@@ -315,9 +323,10 @@ impl Write for Writer {
         if buf.is_empty() {
             return Ok(0);
         }
-        let n = self.make_room(buf.len())?;
-        self.half.put(&buf[..n]);
-        Ok(n)
+        if self.half.put_at_once(buf) {
+            return Ok(buf.len());
+        }
+        self.write_some(buf)
     }
 
     /// Gathers all of `bufs` that fit and publishes once.

@@ -71,6 +71,15 @@ impl<A: Atomics> Producer<A> {
         (self.tail.wrapping_sub(self.base) & (self.capacity - 1)) as usize
     }
 
+    /// Whether `n` bytes, at least one, are known to be free, with no rewind to be considered before and nothing
+    /// unpublished.
+    #[inline(always)]
+    pub(crate) fn is_clear(&self, n: u64) -> bool {
+        n <= self.free()
+            && self.published == self.tail
+            && (self.tail < self.rewind_from || self.capacity <= REWIND_WINDOW)
+    }
+
     /// Takes `n` bytes that have been written at [`offset`](Self::offset). `n <= free()`.
     #[inline]
     pub(crate) fn advance(&mut self, n: u64) {
@@ -135,6 +144,19 @@ impl<A: Atomics> Producer<A> {
         if self.published == self.tail {
             return false;
         }
+        self.publish_tail(headers)
+    }
+
+    /// [`advance`](Self::advance) and [`publish`](Self::publish) in one, after [`is_clear`](Self::is_clear).
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn advance_and_publish(&mut self, headers: Headers<'_, A>, n: u64) -> bool {
+        self.advance(n);
+        self.publish_tail(headers)
+    }
+
+    #[inline(always)]
+    fn publish_tail(&mut self, headers: Headers<'_, A>) -> bool {
         let old = self.published;
         // Release: the bytes, and `base`, are visible to whoever sees this tail.
         headers.own.published.0.tail.store(self.tail, Ordering::Release);
