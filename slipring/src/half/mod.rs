@@ -54,7 +54,7 @@ pub(crate) trait Waiting {
 const LOOKS: u32 = 32;
 
 /// A microsecond of looks or so. With the look itself one piece of code: the way from the byte that arrives to the
-/// caller is the round trip's (162 ns before, 151 ns so, of which the bare exchange takes 118).
+/// caller is the round trip's (docs/performance.md).
 #[inline(always)]
 pub(crate) fn look_for_a_while<W: Waiting>(half: &mut W) -> Option<io::Result<W::News>> {
     for _ in 0..LOOKS {
