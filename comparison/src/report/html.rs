@@ -1,0 +1,156 @@
+//! The report: one page that needs nothing else.
+
+use std::fmt::Write;
+
+use super::{
+    chart::{self, Series},
+    rate, text, time,
+};
+use crate::{
+    Setup,
+    case::Kind,
+    results::{CaseResult, Figures},
+};
+
+const STYLE: &str = "
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #222; background: #fff }
+table { border-collapse: collapse; font-size: 13px; margin: 1em 0 }
+td, th { padding: 3px 9px; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap }
+td:first-child, th:first-child, td:last-child, th:last-child { text-align: left }
+td:last-child { white-space: normal; color: #666 }
+tr.slipring td:first-child { font-weight: 600; color: #0b6e4f }
+svg { width: 100%; max-width: 860px; font-size: 12px } svg .grid { stroke: #e4e4e4 }
+.wide { overflow-x: auto } code { background: #f3f3f3; padding: 0 3px }
+";
+
+const HOW_TO_READ: &str = "
+<h2>How to read it</h2>
+<ul>
+<li>Two processes on one machine, but for what says that it uses threads. All contenders of a case run in turn, round by round: compare within a
+case of one run, never between runs or machines. The value is the median of the rounds, with the least and the greatest beside it; when these lie far apart, the
+machine is noisy, and small differences mean nothing.</li>
+<li>Everybody copies the message in and copies it out. Before a contender is measured, every byte of some thousand messages is compared.</li>
+<li>Round trip: one message there and back, one at a time. p99, p99.9 and max are of all rounds together. &ldquo;to bare&rdquo;: divided by two processes
+that spin on a flag in shared memory with the message beside it, the least that two cores need. &ldquo;to Unix&rdquo;: divided by the Unix socket.</li>
+<li>Throughput: from the first message's sending to the last one's arrival. Higher is better here, and in its &ldquo;to Unix&rdquo;.</li>
+<li>At a fixed rate, latency is one-way, from the time when a message was <em>due</em>: whoever is late once pays for all messages that had to wait
+(no coordinated omission). The sender keeps time by spinning, so only the share of time inside its <code>send</code> is told; and the CPU time of the receiving process, 100 % being a core.</li>
+<li>CPU s: seconds of CPU time of the sender and of the receiver, over all rounds.</li>
+<li>The caveat says what a contender does differently. Who polls is fast at the price of a core for every waiting reader, and has nobody to miss when its peer dies.</li>
+</ul>
+";
+
+pub fn page(setup: &Setup, results: &[CaseResult]) -> String {
+    // Writing to a String cannot fail.
+    let mut page = format!(
+        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\n\
+         <title>slipring compared</title>\n<style>{STYLE}</style>\n<h1>slipring compared</h1>\n<p>{}</p>\n",
+        escape(&text::header(setup))
+    );
+    page += HOW_TO_READ;
+    let figures: Vec<(&CaseResult, Vec<Figures>)> = results.iter().map(|result| (result, result.figures())).collect();
+
+    let round_trips: Vec<_> = figures
+        .iter()
+        .filter(|one| one.0.case.kind == Kind::RoundTrip)
+        .collect();
+    if !round_trips.is_empty() {
+        page += "<h2>Round trip by size</h2>\n";
+        let labels: Vec<_> = round_trips.iter().map(|one| size(one.0.case.size)).collect();
+        let points = |name: &str| {
+            let values = round_trips
+                .iter()
+                .map(|(_, rows)| Some(find(rows, name)?.value?.median));
+            values.collect()
+        };
+        page += &chart::lines(&labels, &series(&round_trips, points), time);
+    }
+    let timed = figures
+        .iter()
+        .filter(|one| one.0.case.size == 64 && one.0.case.kind != Kind::Throughput);
+    for one in timed {
+        let _ = writeln!(page, "<h2>Percentiles: {}</h2>", one.0.case.title);
+        let labels = ["p50", "p99", "p99.9", "max"].map(String::from);
+        let points = |name: &str| match find(&one.1, name).and_then(|row| row.latency) {
+            Some(latency) => latency.map(|value| Some(value as f64)).to_vec(),
+            None => vec![None; 4],
+        };
+        page += &chart::lines(&labels, &series(&[one], points), time);
+    }
+    for (result, rows) in figures.iter().filter(|one| one.0.case.kind == Kind::Throughput) {
+        let _ = writeln!(page, "<h2>{} (logarithmic)</h2>", capitalised(result.case.title));
+        let bars: Vec<_> = rows
+            .iter()
+            .filter_map(|row| Some((row.title, row.value?.median)))
+            .collect();
+        page += &chart::bars(&bars, rate);
+    }
+
+    page += "<h2>All figures</h2>\n";
+    for (result, rows) in &figures {
+        page += &table(result, rows);
+    }
+    page + "</html>\n"
+}
+
+fn series(cases: &[&(&CaseResult, Vec<Figures>)], points: impl Fn(&str) -> Vec<Option<f64>>) -> Vec<Series> {
+    let rows = cases.first().map(|one| &one.1).into_iter().flatten();
+    rows.map(|row| Series {
+        name: row.title,
+        points: points(row.name),
+    })
+    .collect()
+}
+
+fn find<'r>(rows: &'r [Figures], name: &str) -> Option<&'r Figures> {
+    rows.iter().find(|row| row.name == name)
+}
+
+fn table(result: &CaseResult, rows: &[Figures]) -> String {
+    let mut html = format!(
+        "<h3>{}</h3>\n<div class=\"wide\"><table><tr>",
+        capitalised(result.case.title)
+    );
+    for column in text::columns(result.case.kind) {
+        let _ = write!(html, "<th>{column}</th>");
+    }
+    for row in rows {
+        let class = if row.name.starts_with("slipring") {
+            "slipring"
+        } else {
+            "other"
+        };
+        let _ = write!(html, "</tr>\n<tr class=\"{class}\">");
+        for cell in text::cells(result, row) {
+            let _ = write!(html, "<td>{}</td>", escape(&cell));
+        }
+        if let Some(failure) = &row.failure {
+            let _ = write!(html, "<td>failed: {}</td>", escape(failure));
+        }
+    }
+    html += "</tr></table></div>\n";
+    if let Some(note) = text::disturbance(result) {
+        let _ = writeln!(html, "<p>{note}</p>");
+    }
+    html
+}
+
+fn size(bytes: usize) -> String {
+    match bytes {
+        b if b >= 1 << 20 => format!("{} MiB", b >> 20),
+        b if b >= 1 << 10 => format!("{} KiB", b >> 10),
+        b => format!("{b} B"),
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut characters = text.chars();
+    characters
+        .next()
+        .map(|first| first.to_uppercase().chain(characters).collect())
+        .unwrap_or_default()
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}

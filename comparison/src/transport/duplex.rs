@@ -1,0 +1,24 @@
+//! A link made of anything that reads and anything that writes.
+
+use std::io::{self, Read, Write};
+
+use super::Link;
+
+pub struct Duplex<R, W> {
+    pub reader: R,
+    pub writer: W,
+}
+
+impl<R: Read, W: Write> Link for Duplex<R, W> {
+    fn send(&mut self, message: &[u8]) -> io::Result<()> {
+        self.writer.write_all(message)
+    }
+
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<()> {
+        self.reader.read_exact(buffer)
+    }
+
+    fn receive_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.reader.read(buffer)
+    }
+}

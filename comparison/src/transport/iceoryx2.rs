@@ -1,0 +1,103 @@
+//! iceoryx2: publish and subscribe of slices of bytes, a service for each direction, polled.
+
+use std::{fmt::Display, hint::spin_loop, io};
+
+use ::iceoryx2::{
+    port::{publisher::Publisher, subscriber::Subscriber},
+    prelude::*,
+};
+
+use super::{Link, Place, Transport};
+
+/// Messages under way at most; the publisher waits beyond them.
+const BUFFER: usize = 64;
+
+pub struct Iceoryx2;
+
+pub struct Ports {
+    publisher: Publisher<ipc::Service, [u8], ()>,
+    subscriber: Subscriber<ipc::Service, [u8], ()>,
+    _node: Node<ipc::Service>,
+}
+
+fn failed(error: impl Display) -> io::Error {
+    io::Error::other(error.to_string())
+}
+
+/// Both ends in one order would each have the other's direction first.
+fn open(place: &Place, host: bool) -> io::Result<Ports> {
+    let node = NodeBuilder::new().create::<ipc::Service>().map_err(failed)?;
+    let unique = place
+        .directory
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let service = |direction: &str| {
+        let name = format!("{unique}/{direction}");
+        node.service_builder(&name.as_str().try_into().map_err(failed)?)
+            .publish_subscribe::<[u8]>()
+            .enable_safe_overflow(false)
+            .subscriber_max_buffer_size(BUFFER)
+            .history_size(0)
+            .open_or_create()
+            .map_err(failed)
+    };
+    let (outbox, inbox) = if host { ("there", "back") } else { ("back", "there") };
+    let publisher = service(outbox)?
+        .publisher_builder()
+        .initial_max_slice_len(place.size)
+        .create()
+        .map_err(failed)?;
+    let subscriber = service(inbox)?
+        .subscriber_builder()
+        .buffer_size(BUFFER)
+        .create()
+        .map_err(failed)?;
+    Ok(Ports {
+        publisher,
+        subscriber,
+        _node: node,
+    })
+}
+
+impl Transport for Iceoryx2 {
+    type Link = Ports;
+
+    fn host(&self, place: &Place, announce: impl FnOnce(&str) -> io::Result<()>) -> io::Result<Ports> {
+        let ports = open(place, true)?;
+        announce("")?;
+        Ok(ports)
+    }
+
+    fn connect(&self, place: &Place, _address: &str) -> io::Result<Ports> {
+        open(place, false)
+    }
+}
+
+impl Link for Ports {
+    fn send(&mut self, message: &[u8]) -> io::Result<()> {
+        let sample = self.publisher.loan_slice_uninit(message.len()).map_err(failed)?;
+        sample.write_from_slice(message).send().map_err(failed)?;
+        Ok(())
+    }
+
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<()> {
+        match self.receive_some(buffer)? {
+            length if length == buffer.len() => Ok(()),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+
+    fn receive_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if let Some(sample) = self.subscriber.receive().map_err(failed)? {
+                let message = sample.payload();
+                let place = buffer.get_mut(..message.len()).ok_or(io::ErrorKind::InvalidData)?;
+                place.copy_from_slice(message);
+                return Ok(message.len());
+            }
+            spin_loop();
+        }
+    }
+}

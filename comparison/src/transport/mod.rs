@@ -1,0 +1,57 @@
+//! What is compared, each in a file of its own.
+//!
+//! A new peer implements `Transport` and is listed in `contender.rs`.
+
+pub mod bare;
+#[cfg(feature = "cloudtoid")]
+pub mod cloudtoid;
+pub mod duplex;
+#[cfg(feature = "iceoryx2")]
+pub mod iceoryx2;
+#[cfg(feature = "ipc-channel")]
+pub mod ipc_channel;
+pub mod pipe;
+pub mod plain_ring;
+#[cfg(feature = "ringfire")]
+pub mod ringfire;
+#[cfg(feature = "rtrb")]
+pub mod rtrb;
+pub mod shared_file;
+pub mod slipring;
+pub mod tcp;
+pub mod unix;
+
+use std::{io, path::PathBuf};
+
+/// One end of a connection.
+pub trait Link {
+    /// Sends a whole message: copies it in.
+    fn send(&mut self, message: &[u8]) -> io::Result<()>;
+
+    /// Receives exactly as much as the buffer holds: copies it out.
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<()>;
+
+    /// Receives what there is, up to the buffer's size, or one message.
+    fn receive_some(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
+}
+
+/// Where a connection is made, and for what.
+pub struct Place {
+    /// of this measurement alone, in memory, removed afterwards
+    pub directory: PathBuf,
+    /// bytes of a message
+    pub size: usize,
+}
+
+pub trait Transport: Send + Sync {
+    type Link: Link;
+
+    /// The two ends are two threads of one process. `connect` comes after `host` then.
+    const THREADS: bool = false;
+
+    /// Makes one end. Announces, once it can be found, where; the other process is started then.
+    fn host(&self, place: &Place, announce: impl FnOnce(&str) -> io::Result<()>) -> io::Result<Self::Link>;
+
+    /// Makes the other end, in the other process.
+    fn connect(&self, place: &Place, address: &str) -> io::Result<Self::Link>;
+}

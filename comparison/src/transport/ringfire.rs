@@ -1,0 +1,115 @@
+//! ringfire: a ring of slots of one type for each direction, told not to overwrite what is unread.
+
+use std::{io, thread, time::Duration};
+
+use ::ringfire::{BusySpin, FlowControl, FutexWait, RingConsumer, RingProducer, RingProducerBuilder, WaitStrategy};
+
+use super::{Link, Place, Transport};
+use crate::{
+    case::Case,
+    worker::{Args, Work},
+};
+
+/// As much as a slipring stream has by default, and at least some slots.
+const CAPACITY: usize = 256 << 10;
+const SLOTS: usize = 8;
+
+#[derive(Clone, Copy)]
+pub enum Ringfire {
+    Spin,
+    Futex,
+}
+
+/// The size of its messages is a matter of types.
+impl Work for Ringfire {
+    fn work(&self, args: &Args, case: &'static Case) -> io::Result<()> {
+        match case.size {
+            8 => self.sized::<8>(args, case),
+            64 => self.sized::<64>(args, case),
+            1024 => self.sized::<1024>(args, case),
+            16384 => self.sized::<16384>(args, case),
+            65536 => self.sized::<65536>(args, case),
+            1048576 => self.sized::<1048576>(args, case),
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+}
+
+impl Ringfire {
+    fn sized<const N: usize>(self, args: &Args, case: &'static Case) -> io::Result<()> {
+        match self {
+            Ringfire::Spin => Slots::<N, BusySpin>(BusySpin::new).work(args, case),
+            Ringfire::Futex => Slots::<N, FutexWait>(FutexWait::default).work(args, case),
+        }
+    }
+}
+
+/// How to wait, and for messages of how many bytes.
+struct Slots<const N: usize, W>(fn() -> W);
+
+struct Rings<const N: usize, W> {
+    producer: RingProducer<[u8; N]>,
+    consumer: RingConsumer<[u8; N]>,
+    wait: W,
+}
+
+impl<const N: usize, W: WaitStrategy> Slots<N, W> {
+    fn produce(place: &Place, name: &str) -> io::Result<RingProducer<[u8; N]>> {
+        RingProducerBuilder::new((CAPACITY / N).max(SLOTS) as u64)
+            .flow_control(FlowControl::LosslessBackpressure)
+            .build(place.directory.join(name))
+            .map_err(io::Error::other)
+    }
+
+    fn consume(place: &Place, name: &str) -> io::Result<RingConsumer<[u8; N]>> {
+        let ring = RingConsumer::builder().start_from_oldest();
+        ring.attach(place.directory.join(name)).map_err(io::Error::other)
+    }
+}
+
+impl<const N: usize, W: WaitStrategy> Transport for Slots<N, W> {
+    type Link = Rings<N, W>;
+
+    fn host(&self, place: &Place, announce: impl FnOnce(&str) -> io::Result<()>) -> io::Result<Self::Link> {
+        let producer = Self::produce(place, "there")?;
+        announce("")?;
+        // The other process makes its ring, and then says so by a file. It is killed, as this one
+        // is, if that takes too long.
+        while !place.directory.join("made").exists() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(Rings {
+            producer,
+            consumer: Self::consume(place, "back")?,
+            wait: (self.0)(),
+        })
+    }
+
+    fn connect(&self, place: &Place, _address: &str) -> io::Result<Self::Link> {
+        let producer = Self::produce(place, "back")?;
+        std::fs::write(place.directory.join("made"), "")?;
+        Ok(Rings {
+            producer,
+            consumer: Self::consume(place, "there")?,
+            wait: (self.0)(),
+        })
+    }
+}
+
+impl<const N: usize, W: WaitStrategy> Link for Rings<N, W> {
+    fn send(&mut self, message: &[u8]) -> io::Result<()> {
+        let message: &[u8; N] = message.try_into().map_err(io::Error::other)?;
+        self.producer.push(message);
+        Ok(())
+    }
+
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<()> {
+        buffer.copy_from_slice(&self.consumer.recv_blocking(&mut self.wait));
+        Ok(())
+    }
+
+    fn receive_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.receive(&mut buffer[..N])?;
+        Ok(N)
+    }
+}
