@@ -4,7 +4,14 @@ use slipring::Spin;
 
 use crate::{
     case::{Case, Kind},
-    transport::{bare::Bare, pipe::Pipe, plain_ring::PlainRing, slipring::Slipring, tcp::Tcp, unix::Unix},
+    transport::{
+        bare::{self, Bare},
+        pipe::Pipe,
+        plain_ring::PlainRing,
+        slipring::Slipring,
+        tcp::Tcp,
+        unix::Unix,
+    },
     worker::Work,
 };
 
@@ -17,8 +24,8 @@ pub struct Contender {
     pub title: &'static str,
     /// what it does differently
     pub caveat: &'static str,
-    /// It carries one message at a time.
-    pub one_at_a_time: bool,
+    /// It carries one message at a time, of at most so many bytes.
+    pub longest: Option<usize>,
     pub transport: Box<dyn Work>,
 }
 
@@ -63,7 +70,7 @@ pub fn all() -> Vec<Contender> {
     all.push(contender(
         "ipc-channel",
         "ipc-channel",
-        "messages in fresh memory; no shared ring",
+        "messages over Unix sockets; recv allocates",
         crate::transport::ipc_channel::IpcChannel,
     ));
     #[cfg(feature = "ringfire")]
@@ -88,7 +95,7 @@ pub fn all() -> Vec<Contender> {
         all.push(contender(
             "cloudtoid-poll",
             "cloudtoid, polling",
-            "try_recv_into in a loop; whole messages; writer may poll, too",
+            "try_recv_into in a loop; a full queue is polled, too",
             Cloudtoid { polls: true },
         ));
         all.push(contender(
@@ -106,12 +113,21 @@ pub fn all() -> Vec<Contender> {
         crate::transport::iceoryx2::Iceoryx2,
     ));
     all.push(Contender {
-        one_at_a_time: true,
+        longest: Some(usize::MAX),
         ..contender(
             BARE,
             "bare exchange",
             "not a transport: a spinning flag and the message beside it",
-            Bare,
+            Bare::Beside,
+        )
+    });
+    all.push(Contender {
+        longest: Some(bare::INSIDE),
+        ..contender(
+            "bare-inside",
+            "bare exchange, one line",
+            "not a transport: the message in the flag's own cache line",
+            Bare::Inside,
         )
     });
     all
@@ -127,7 +143,7 @@ fn contender(
         name,
         title,
         caveat,
-        one_at_a_time: false,
+        longest: None,
         transport: Box::new(transport),
     }
 }
@@ -138,6 +154,7 @@ pub fn by_name(name: &str) -> Option<Contender> {
 
 impl Contender {
     pub fn takes_part_in(&self, case: &Case) -> bool {
-        !self.one_at_a_time || case.kind == Kind::RoundTrip
+        self.longest
+            .is_none_or(|longest| case.kind == Kind::RoundTrip && case.size <= longest)
     }
 }

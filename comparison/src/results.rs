@@ -47,9 +47,9 @@ pub struct Figures {
     pub value: Option<Spread>,
     /// nanoseconds: p50, p99, p99.9, max of all rounds together
     pub latency: Option<[u64; 4]>,
-    /// value divided by the bare exchange's
+    /// value divided by the bare exchange's of the same round, median
     pub to_bare: Option<f64>,
-    /// value divided by the Unix socket's
+    /// value divided by the Unix socket's of the same round, median
     pub to_unix: Option<f64>,
     pub seconds: f64,
     pub cpu_seconds: [f64; 2],
@@ -94,14 +94,15 @@ impl<'c> Row<'c> {
 
 impl CaseResult<'_> {
     pub fn figures(&self) -> Vec<Figures> {
-        let median = |name| {
-            let row = self.rows.iter().find(|row| row.contender.name == name)?;
-            Some(row.value()?.median)
-        };
-        let (bare, unix) = (median(BARE), median(UNIX));
+        let find = |name| self.rows.iter().find(|row| row.contender.name == name);
+        let (bare, unix) = (find(BARE), find(UNIX));
         let figures = |row: &Row| {
             let value = row.value();
-            let ratio = |other: Option<f64>| Some(value?.median / other?);
+            // Round by round: what slows the machine down for a while slows both down.
+            let ratio = |other: Option<&Row>| {
+                let pairs = row.rounds.iter().zip(&other?.rounds);
+                Some(Spread::of(pairs.map(|(this, other)| this / other))?.median)
+            };
             let latency = &row.latency;
             Figures {
                 name: row.contender.name,

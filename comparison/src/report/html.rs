@@ -31,7 +31,7 @@ case of one run, never between runs or machines. The value is the median of the 
 machine is noisy, and small differences mean nothing.</li>
 <li>Everybody copies the message in and copies it out. Before a contender is measured, every byte of some thousand messages is compared.</li>
 <li>Round trip: one message there and back, one at a time. p99, p99.9 and max are of all rounds together. &ldquo;to bare&rdquo;: divided by two processes
-that spin on a flag in shared memory with the message beside it, the least that two cores need. &ldquo;to Unix&rdquo;: divided by the Unix socket.</li>
+that spin on a flag in shared memory with the message beside it. &ldquo;to Unix&rdquo;: divided by the Unix socket. Both divide the values of a round, and are the median of that.</li>
 <li>Throughput: from the first message's sending to the last one's arrival. Higher is better here, and in its &ldquo;to Unix&rdquo;.</li>
 <li>At a fixed rate, latency is one-way, from the time when a message was <em>due</em>: whoever is late once pays for all messages that had to wait
 (no coordinated omission). The sender keeps time by spinning, so only the share of time inside its <code>send</code> is told; and the CPU time of the receiving process, 100 % being a core.</li>

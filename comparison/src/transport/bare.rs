@@ -10,12 +10,33 @@ use super::{Link, Place, Transport, shared_file::SharedFile};
 /// Two cache lines: the processor may fetch them as a pair.
 const LINE: usize = 128;
 
-pub struct Bare;
+/// Bytes that a cache line has beside the counter.
+pub const INSIDE: usize = 56;
+
+/// Where the message lies.
+#[derive(Clone, Copy)]
+pub enum Bare {
+    /// in lines of its own
+    Beside,
+    /// in the counter's line
+    Inside,
+}
+
+impl Bare {
+    /// From the counter to the message.
+    fn distance(self) -> usize {
+        match self {
+            Bare::Beside => LINE,
+            Bare::Inside => 8,
+        }
+    }
+}
 
 pub struct Exchange {
     file: SharedFile,
     outbox: usize,
     inbox: usize,
+    distance: usize,
     sent: u64,
     received: u64,
 }
@@ -27,22 +48,23 @@ impl Transport for Bare {
         let slot = LINE + place.size.next_multiple_of(LINE);
         let file = SharedFile::create(&place.directory.join("exchange"), 2 * slot)?;
         announce("")?;
-        Ok(Exchange::new(file, 0, slot))
+        Ok(Exchange::new(file, 0, slot, self.distance()))
     }
 
     fn connect(&self, place: &Place, _address: &str) -> io::Result<Exchange> {
         let file = SharedFile::open(&place.directory.join("exchange"))?;
         let slot = file.len() / 2;
-        Ok(Exchange::new(file, slot, 0))
+        Ok(Exchange::new(file, slot, 0, self.distance()))
     }
 }
 
 impl Exchange {
-    fn new(file: SharedFile, outbox: usize, inbox: usize) -> Self {
+    fn new(file: SharedFile, outbox: usize, inbox: usize, distance: usize) -> Self {
         Exchange {
             file,
             outbox,
             inbox,
+            distance,
             sent: 0,
             received: 0,
         }
@@ -51,7 +73,7 @@ impl Exchange {
 
 impl Link for Exchange {
     fn send(&mut self, message: &[u8]) -> io::Result<()> {
-        self.file.copy_in(self.outbox + LINE, message);
+        self.file.copy_in(self.outbox + self.distance, message);
         self.sent += 1;
         self.file.store(self.outbox, self.sent);
         Ok(())
@@ -62,7 +84,7 @@ impl Link for Exchange {
             spin_loop();
         }
         self.received += 1;
-        self.file.copy_out(self.inbox + LINE, buffer);
+        self.file.copy_out(self.inbox + self.distance, buffer);
         Ok(())
     }
 

@@ -24,9 +24,13 @@ fn failed(error: impl Display) -> io::Error {
     io::Error::other(error.to_string())
 }
 
-/// Both ends in one order would each have the other's direction first.
 fn open(place: &Place, host: bool) -> io::Result<Ports> {
-    let node = NodeBuilder::new().create::<ipc::Service>().map_err(failed)?;
+    // The defaults, whatever a configuration file says.
+    set_log_level(LogLevel::Error);
+    let node = NodeBuilder::new()
+        .config(&Config::default())
+        .create::<ipc::Service>()
+        .map_err(failed)?;
     let unique = place
         .directory
         .file_name()
