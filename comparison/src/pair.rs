@@ -19,6 +19,8 @@ use crate::{
 
 /// No answer takes longer, or something hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Messages of a slice at a fixed rate, at least.
+const FOR_PERCENTILES: u64 = 250;
 /// To tidy up and end.
 const LEAVE: Duration = Duration::from_secs(1);
 
@@ -104,7 +106,7 @@ impl Pair {
     /// How many messages fit a slice.
     pub fn calibrate(&mut self, case: &Case, slice: u64) -> io::Result<u64> {
         if let Kind::FixedRate { per_second } = case.kind {
-            return Ok((slice * per_second / SECOND).max(1));
+            return Ok((slice * per_second / SECOND).max(FOR_PERCENTILES));
         }
         let mut messages = 16;
         loop {

@@ -43,7 +43,7 @@ pub fn case(result: &CaseResult) -> String {
     text
 }
 
-/// All cases side by side: p50, throughput, or p99 and the receiver's CPU.
+/// All cases side by side: p50, throughput, or p50, p99 and the receiver's CPU.
 pub fn summary(results: &[CaseResult]) -> String {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);
@@ -66,7 +66,7 @@ pub fn summary(results: &[CaseResult]) -> String {
                 Kind::FixedRate { .. } => {
                     let [_, p99, ..] = row.latency?;
                     let share = 100.0 * row.cpu_seconds[1] / row.seconds;
-                    format!("{}, {share:.0} %", time(p99 as f64))
+                    format!("{} / {}, {share:.0} %", time(value), time(p99 as f64))
                 }
             })
         };
@@ -76,7 +76,7 @@ pub fn summary(results: &[CaseResult]) -> String {
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    format!("### All medians (at a fixed rate: p99, and the receiver's CPU)\n\n{table}\n")
+    format!("### All medians (at a fixed rate: p50 / p99, and the receiver's CPU)\n\n{table}\n")
 }
 
 /// What else the machine did.

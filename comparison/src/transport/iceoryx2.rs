@@ -9,8 +9,10 @@ use ::iceoryx2::{
 
 use super::{Link, Place, Transport};
 
-/// Messages under way at most; the publisher waits beyond them.
-const BUFFER: usize = 64;
+/// Of messages under way, beyond which the publisher waits: as much as a slipring stream has by
+/// default, and at least some messages.
+const CAPACITY: usize = 256 << 10;
+const MESSAGES: usize = 8;
 
 pub struct Iceoryx2;
 
@@ -31,6 +33,7 @@ fn open(place: &Place, host: bool) -> io::Result<Ports> {
         .config(&Config::default())
         .create::<ipc::Service>()
         .map_err(failed)?;
+    let buffer = (CAPACITY / place.size).max(MESSAGES);
     let unique = place
         .directory
         .file_name()
@@ -42,7 +45,7 @@ fn open(place: &Place, host: bool) -> io::Result<Ports> {
         node.service_builder(&name.as_str().try_into().map_err(failed)?)
             .publish_subscribe::<[u8]>()
             .enable_safe_overflow(false)
-            .subscriber_max_buffer_size(BUFFER)
+            .subscriber_max_buffer_size(buffer)
             .history_size(0)
             .open_or_create()
             .map_err(failed)
@@ -55,7 +58,7 @@ fn open(place: &Place, host: bool) -> io::Result<Ports> {
         .map_err(failed)?;
     let subscriber = service(inbox)?
         .subscriber_builder()
-        .buffer_size(BUFFER)
+        .buffer_size(buffer)
         .create()
         .map_err(failed)?;
     Ok(Ports {
