@@ -1,6 +1,7 @@
 //! How a half blocks: try, spin, sleep on its own epoll set.
 
 use crate::endpoint::Endpoint;
+use crate::fail_points::{Point, point};
 use crate::half::{Waiting, look_for_a_while};
 use crate::readiness::Readiness;
 use crate::sys::process::{self, Cpus};
@@ -233,7 +234,10 @@ impl<W: Waiting> Sleeper for Asleep<'_, W> {
 
     fn block(&mut self) -> Result<Slept, Self::Outcome> {
         self.half.count_sleep();
-        match self.watch.wait(self.deadline) {
+        point(Point::Sleeping);
+        let event = self.watch.wait(self.deadline);
+        point(Point::Woken);
+        match event {
             Ok(Event::Rung) => Ok(Slept::Woken),
             Ok(Event::Link) => {
                 self.half.look_at_link();

@@ -1,5 +1,6 @@
 //! One process's side of a stream: what its two halves share.
 
+use crate::fail_points::{Point, point};
 use crate::link::Binding;
 use crate::name::Name;
 use crate::options::Peer;
@@ -127,6 +128,7 @@ impl Endpoint {
     pub(crate) fn end_writing(&self, how: u32) {
         let headers = self.headers();
         let (_, ring) = wait::end::<Std>(&headers.own.published.0.fin, how, &headers.peer.wake_at_tail.0);
+        point(Point::WritingEnded);
         if ring {
             self.peer_bells.reader.ring();
         }
@@ -136,6 +138,7 @@ impl Endpoint {
     pub(crate) fn end_reading(&self, how: u32) {
         let headers = self.headers();
         let (_, ring) = wait::end::<Std>(&headers.own.consumed.0.stop, how, &headers.peer.wake_at_head.0);
+        point(Point::ReadingEnded);
         if ring {
             self.peer_bells.writer.ring();
         }
@@ -178,7 +181,9 @@ impl Drop for Endpoint {
         // A forked child that still holds the link would keep it open, so closing it is not enough; and the child
         // itself must not end its parent's stream.
         if self.birth.is_here() {
+            point(Point::HangingUp);
             let _ = rustix::net::shutdown(&self.link, rustix::net::Shutdown::Both);
+            point(Point::HungUp);
         }
     }
 }

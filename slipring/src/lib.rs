@@ -141,6 +141,10 @@ mod closer;
 mod end;
 mod endpoint;
 mod error;
+#[cfg(not(feature = "fail-points"))]
+mod fail_points;
+#[cfg(feature = "fail-points")]
+pub mod fail_points;
 pub mod frame;
 mod grant;
 mod half;

@@ -4,6 +4,7 @@ use super::bounce::Bounce;
 use super::{Waiting, forked};
 use crate::end::{End, EndReason, read_result};
 use crate::endpoint::{Endpoint, local};
+use crate::fail_points::{Point, point};
 use crate::ring::{Consumer, Look, Std, count, ended, load_peer};
 use crate::sys::clock;
 use crate::wait;
@@ -233,6 +234,7 @@ impl ReadHalf {
         debug_assert!(skip + to.len() <= self.available());
         let offset = (self.ring.offset() + skip) & (self.capacity() - 1);
         self.endpoint.inbox.read(offset, to);
+        point(Point::Read);
     }
 
     /// Lends all that is available, or with a bounce at least `want` bytes of it, which must be available.
@@ -272,7 +274,9 @@ impl ReadHalf {
         if let Some(bounce) = &mut self.bounce {
             bounce.consume(n);
         }
-        if self.ring.consume(self.endpoint.headers(), n as u64) {
+        let ring = self.ring.consume(self.endpoint.headers(), n as u64);
+        point(Point::Consumed);
+        if ring {
             self.ring_peer();
         }
     }
@@ -332,11 +336,13 @@ impl Waiting for ReadWait<'_> {
     fn arm(&mut self) {
         let at = self.half.ring.wake_at(self.want as u64);
         wait::arm::<Std>(&self.half.endpoint.headers().own.wake_at_tail.0, at);
+        point(Point::ReaderArmed);
     }
 
     fn disarm(&mut self) {
         self.half.waits_on = false;
         wait::disarm::<Std>(&self.half.endpoint.headers().own.wake_at_tail.0);
+        point(Point::ReaderDisarmed);
     }
 
     fn nudge(&mut self) {

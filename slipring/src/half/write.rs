@@ -3,6 +3,7 @@
 use super::{Waiting, forked};
 use crate::end::{End, EndReason, write_error};
 use crate::endpoint::{Endpoint, local};
+use crate::fail_points::{Point, point};
 use crate::ring::{Look, Producer, Std, count, ended, load_peer};
 use crate::sys::clock;
 use crate::wait;
@@ -113,6 +114,7 @@ impl WriteHalf {
         if let Err(corrupt) = self.ring.rewind(self.endpoint.headers()) {
             return self.poisoned(corrupt);
         }
+        point(Point::WriteBegun);
         Ok(())
     }
 
@@ -353,6 +355,7 @@ impl WriteHalf {
         // SAFETY: this half is the one writer of the outbox, and slices of it (`grant`) borrow this half.
         unsafe { self.endpoint.outbox.write(self.ring.offset(), bytes) };
         self.ring.advance(bytes.len() as u64);
+        point(Point::Copied);
     }
 
     /// The next `len` free bytes, to be written in place and then taken by [`advance`](Self::advance).
@@ -375,6 +378,7 @@ impl WriteHalf {
     #[inline]
     pub(crate) fn advance(&mut self, n: usize) {
         self.ring.advance(n as u64);
+        point(Point::Committed);
     }
 
     /// Makes everything written visible, and wakes a reader that waits for it.
@@ -384,7 +388,9 @@ impl WriteHalf {
             return;
         }
         self.wait_no_more();
-        if self.ring.publish(self.endpoint.headers()) {
+        let ring = self.ring.publish(self.endpoint.headers());
+        point(Point::Published);
+        if ring {
             self.ring_peer();
         }
         self.look_around();
@@ -498,11 +504,13 @@ impl Waiting for WriteWait<'_> {
         let want = if self.drained { self.half.capacity() } else { self.want };
         let at = self.half.ring.wake_at(want as u64);
         wait::arm::<Std>(&self.half.endpoint.headers().own.wake_at_head.0, at);
+        point(Point::WriterArmed);
     }
 
     fn disarm(&mut self) {
         self.half.waits_on = false;
         wait::disarm::<Std>(&self.half.endpoint.headers().own.wake_at_head.0);
+        point(Point::WriterDisarmed);
     }
 
     fn nudge(&mut self) {

@@ -9,6 +9,7 @@ use super::handshake::{First, Handshake, Progress, Waits};
 use super::message::{Message, Refusal, Verdict};
 use crate::endpoint::Connected;
 use crate::error::{Error, Result};
+use crate::fail_points::{Point, point};
 use crate::name::{Name, Scope};
 use crate::options::{Options, Peers};
 use crate::sys::process::Birth;
@@ -249,6 +250,7 @@ impl Acceptor {
             Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => return Ok(None),
             Err(e) => return Err(Error::os("accepting a connection")(e)),
         };
+        point(Point::Taken);
         let uid = socket::made_by(link.as_fd()).map_err(Error::os("asking who connected (SO_PEERCRED)"))?;
         if !self.options.trusts(uid) {
             let verdict = Message::Verdict(Verdict::Refused(Refusal::User, vec![])).encode();

@@ -16,6 +16,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, 
 use super::directory::{Places, kind_of};
 use super::lock::{Lock, same_file};
 use crate::error::{Error, Result};
+use crate::fail_points::{Point, point};
 use crate::name::Name;
 
 /// A name that this process is bound to, until it is dropped.
@@ -49,6 +50,7 @@ impl Binding {
     pub(crate) fn new_in(places: &Places, name: &Name, mode: u32, backlog: i32) -> Result<(Binding, OwnedFd)> {
         let spot = places.spot_for_binding(name)?;
         let lock = Lock::acquire(&spot.lock, name, places.uid)?;
+        point(Point::Locked);
         // From here on, an early return drops this, and that tidies up.
         let mut binding = Binding {
             path: spot.socket,
@@ -72,12 +74,14 @@ impl Binding {
             Err(Errno::ADDRINUSE) => return Err(in_use()),
             Err(errno) => return Err(Error::os_at("binding", path)(errno)),
         }
+        point(Point::Bound);
         let stat = lstat(path).map_err(Error::os_at("looking at the socket", path))?;
         binding.socket = Some(stat);
         // Before listening: nobody can have connected under the mode that the umask left.
         let path = binding.path.as_path();
         chmod(path, Mode::from_raw_mode(mode)).map_err(Error::os_at("setting the mode of the socket", path))?;
         listen(&socket, backlog).map_err(Error::os_at("listening", path))?;
+        point(Point::Listening);
         Ok((binding, socket))
     }
 
@@ -107,6 +111,7 @@ impl Binding {
         {
             // If it cannot be removed, it is stale, and the next who binds the name replaces it.
             let _ = unlink(&self.path);
+            point(Point::SocketRemoved);
         }
     }
 }

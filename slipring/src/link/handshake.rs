@@ -4,6 +4,7 @@ use super::message::{Hello, LEN, Message, Refusal, VERSIONS, Verdict, printable}
 use super::verify::{self, DESCRIPTORS, Refused, Verified};
 use crate::endpoint::{Connected, Endpoint};
 use crate::error::{Error, Result};
+use crate::fail_points::{Point, point};
 use crate::name::Name;
 use crate::options::{Options, Peers};
 use crate::ring::Std;
@@ -92,6 +93,7 @@ impl Handshake {
         first: First,
         waits: Waits,
     ) -> Result<Handshake> {
+        point(Point::Begun);
         socket::ask_for_credentials(link.as_fd()).map_err(|e| match e {
             Errno::OPNOTSUPP | Errno::NOPROTOOPT => Error::BadPeer {
                 what: "the socket is not a Unix socket".into(),
@@ -141,6 +143,7 @@ impl Handshake {
     /// Makes what is mine, and says hello.
     fn introduce(&mut self) -> Result<()> {
         let (outbox, memory) = Outbox::create(self.options.capacity)?;
+        point(Point::MemoryMade);
         let bells = Bells {
             reader: Bell::new(self.bell_kind)?,
             writer: Bell::new(self.bell_kind)?,
@@ -151,6 +154,7 @@ impl Handshake {
             Waits::Polled => None,
         };
         self.mine = Some(Mine { outbox, bells, watches });
+        point(Point::AllMade);
         let hello = Message::Hello(Hello {
             versions: VERSIONS,
             capacity: self.options.capacity as u64,
@@ -189,6 +193,7 @@ impl Handshake {
     /// Sends what is waiting to be sent, as far as the socket takes it.
     fn flush(&mut self) -> Result<()> {
         while let Some(next) = self.outgoing.front_mut() {
+            point(Point::Sending);
             let sent = match (&next.memory, &self.mine) {
                 (Some(memory), Some(mine)) => {
                     let fds: [BorrowedFd<'_>; DESCRIPTORS] =
@@ -199,6 +204,7 @@ impl Handshake {
             };
             match sent {
                 Ok(n) => {
+                    point(Point::Sent);
                     // Descriptors travel with the first byte.
                     next.memory = None;
                     next.bytes.drain(..n);
@@ -243,6 +249,7 @@ impl Handshake {
             }
         }
         self.arrived = 0;
+        point(Point::Received);
         match Message::decode(&self.incoming) {
             Ok(message) => Ok(Some(message)),
             Err(_) => Err(Error::NotSlipring),
@@ -255,6 +262,7 @@ impl Handshake {
                 let fds = std::mem::take(&mut self.fds);
                 let verified = verify::verify(&hello, fds, self.truncated, self.sender, &self.options);
                 self.theirs = Some(verified.map_err(|refused| self.refuse(refused))?);
+                point(Point::Verified);
                 if self.mine.is_none() {
                     self.introduce().map_err(|e| self.refuse(Refused::resources(e)))?;
                 }
@@ -266,6 +274,7 @@ impl Handshake {
             Message::Verdict(Verdict::Refused(why, detail)) => Err(self.refused(why, &detail)),
             Message::Verdict(Verdict::Accepted) if self.theirs.is_some() && self.fds.is_empty() => {
                 self.accepted = true;
+                point(Point::Accepted);
                 if self.first == First::Peer {
                     // The last word: nothing can go wrong here any more, and the caller gets the stream.
                     self.accept();
@@ -337,6 +346,7 @@ impl Handshake {
                 what: "the handshake is not complete".into(),
             });
         };
+        point(Point::Connected);
         let endpoint = Arc::new(Endpoint::new(
             mine.outbox,
             theirs.inbox,

@@ -2,6 +2,7 @@
 //! drained.
 
 use crate::error::{Error, Result};
+use crate::fail_points::{Point, point};
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, ReadWriteFlags, preadv2, write};
@@ -88,11 +89,13 @@ impl Bell {
 
     /// Wakes whoever sleeps on it, or ends their next sleep. One system call.
     pub(crate) fn ring(&self) {
+        point(Point::Ringing);
         // What can fail here is the peer's doing and its own loss: a saturated or emptied counter (EAGAIN).
         let _ = match self.kind {
             Kind::Plain => write(&self.fd, &1u64.to_ne_bytes()).map(|_| ()),
             Kind::Inverted => self.take_one(),
         };
+        point(Point::Rung);
     }
 
     fn take_one(&self) -> rustix::io::Result<()> {

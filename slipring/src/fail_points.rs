@@ -1,0 +1,86 @@
+//! For tests: places where a process can be made to die, with the feature `fail-points`. Without it they are nothing.
+//!
+//! A process that has `SLIPRING_FAIL_POINT=NAME:N` in its environment kills itself (SIGKILL) when it comes to the point
+//! `NAME` for the `N`th time. The names are in [`ALL`].
+
+macro_rules! points {
+    ($($point:ident $name:literal $what:literal;)*) => {
+        /// A step after which a process can die.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Point {
+            $(#[doc = $what] $point,)*
+        }
+
+        /// The name of each point, and what has just been done there.
+        #[cfg(feature = "fail-points")]
+        pub const ALL: &[(&str, &str)] = &[$(($name, $what)),*];
+    };
+}
+
+// In the order of a stream's life.
+points! {
+    Locked "locked" "the lock of a name was taken; there is no socket";
+    Bound "bound" "the socket was bound; nobody listens";
+    Listening "listening" "somebody listens, and is not known to the caller yet";
+    Taken "taken" "a connection was taken from the backlog";
+    Begun "begun" "a handshake has begun; nothing was made or said";
+    MemoryMade "memory-made" "this side's memory was made; there are no bells";
+    AllMade "all-made" "everything was made; nothing was said";
+    Sending "sending" "a message of the handshake is about to be sent";
+    Sent "sent" "a message of the handshake was sent";
+    Received "received" "a message of the handshake was received";
+    Verified "verified" "the peer's memory and bells were verified and mapped";
+    Accepted "accepted" "the peer has accepted this side";
+    Connected "connected" "the handshake is done, and its caller does not know";
+    WriteBegun "write-begun" "a write has begun; the ring may have been rewound";
+    Copied "copied" "bytes were copied into the ring, and not published";
+    Committed "committed" "bytes were written in place, and not published";
+    Published "published" "bytes were published; nobody was rung";
+    Read "read" "bytes were copied out of the ring, and not given back";
+    Consumed "consumed" "bytes were given back; nobody was rung";
+    ReaderArmed "reader-armed" "a reader asked to be rung; it has not looked again";
+    ReaderDisarmed "reader-disarmed" "a reader took that back";
+    WriterArmed "writer-armed" "a writer asked to be rung; it has not looked again";
+    WriterDisarmed "writer-disarmed" "a writer took that back";
+    Sleeping "sleeping" "a half is about to sleep";
+    Woken "woken" "a half was woken; it has not looked yet";
+    Ringing "ringing" "a bell is about to be rung";
+    Rung "rung" "a bell was rung";
+    WritingEnded "writing-ended" "the end of writing was stored; nobody was rung";
+    ReadingEnded "reading-ended" "the end of reading was stored; nobody was rung";
+    HangingUp "hanging-up" "the link is about to be shut down";
+    HungUp "hung-up" "the link was shut down; everything is still mapped";
+    SocketRemoved "socket-removed" "the socket of a name was removed; its lock is held";
+}
+
+/// Dies here, if that is asked for.
+#[cfg(feature = "fail-points")]
+pub(crate) fn point(here: Point) {
+    use rustix::process::{Signal, getpid, kill_process};
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    static PLAN: OnceLock<Option<(usize, AtomicU32)>> = OnceLock::new();
+    let plan = PLAN.get_or_init(|| {
+        let text = std::env::var("SLIPRING_FAIL_POINT").ok()?;
+        let parsed = text.split_once(':').and_then(|(name, count)| {
+            let index = ALL.iter().position(|(known, _)| *known == name)?;
+            Some((index, AtomicU32::new(count.parse().ok().filter(|n| *n > 0)?)))
+        });
+        Some(parsed.unwrap_or_else(|| panic!("SLIPRING_FAIL_POINT={text}: not the NAME:N of a fail point")))
+    });
+    // Relaxed: only the count itself matters. It wraps after the last, by when nobody is left.
+    if let Some((index, left)) = plan
+        && *index == here as usize
+        && left.fetch_sub(1, Ordering::Relaxed) == 1
+    {
+        let _ = kill_process(getpid(), Signal::KILL);
+        // Not reached: the signal comes before that call returns.
+        std::process::abort();
+    }
+}
+
+/// Nothing.
+#[cfg(not(feature = "fail-points"))]
+#[inline(always)]
+pub(crate) fn point(_: Point) {}
