@@ -20,6 +20,9 @@ use std::time::{Duration, Instant};
 /// A deadline that is reached only by what hangs: no test depends on how fast anything is.
 pub const GENEROUS: Duration = Duration::from_secs(60);
 
+/// The setting after how many seconds a child process is taken to hang.
+pub const CHILD_SECONDS: &str = "SLIPRING_TEST_CHILD_SECONDS";
+
 /// Runs the body of a test; one that hangs is named after a while, and fails, instead of stopping everything for ever.
 pub fn guard(body: impl FnOnce() + Send + 'static) {
     guard_for(2 * GENEROUS, body);
@@ -49,8 +52,10 @@ pub fn guard_for(limit: Duration, body: impl FnOnce() + Send + 'static) {
 
 /// As [`guard`] for a process that exists for one body alone: what hangs there ends the process.
 pub fn guard_process(body: impl FnOnce()) {
-    thread::spawn(|| {
-        thread::sleep(2 * GENEROUS);
+    // What is to run for minutes says so.
+    let limit = Duration::from_secs(setting(CHILD_SECONDS, 2 * GENEROUS.as_secs()));
+    thread::spawn(move || {
+        thread::sleep(limit);
         eprintln!("a child process hangs: {:?}", std::env::args());
         exit(99);
     });
