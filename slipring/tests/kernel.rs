@@ -20,6 +20,7 @@ fn child_process() {
         ("connects", connects),
         ("listens", listens),
         ("serves", serves),
+        ("binds", binds),
     ]);
 }
 
@@ -141,6 +142,39 @@ const FAULTS: [Fault; 19] = [
     },
 ];
 
+/// A runtime directory that takes nothing more.
+const DIRECTORIES: [Fault; 6] = [
+    directory("read-only", libc::EROFS, "Read-only file system"),
+    directory("full", libc::ENOSPC, "No space left on device"),
+    directory("over quota", libc::EDQUOT, "Disk quota exceeded"),
+    fault(
+        "full for the socket",
+        &[libc::SYS_bind],
+        libc::ENOSPC,
+        "No space left on device",
+    ),
+    fault(
+        "read-only for the socket",
+        &[libc::SYS_bind],
+        libc::EROFS,
+        "Read-only file system",
+    ),
+    fault(
+        "full for what is written",
+        &[libc::SYS_pwrite64],
+        libc::ENOSPC,
+        "No space left on device",
+    ),
+];
+
+/// Only files that would be made. (By rustix, which calls open(2) here; the standard library calls openat(2).)
+const fn directory(what: &'static str, error: i32, expected: &'static str) -> Fault {
+    Fault {
+        only: Some((1, libc::O_CREAT as u64)),
+        ..fault(what, &[libc::SYS_open], error, expected)
+    }
+}
+
 fn impose(fault: &Fault) {
     let rules = |conditions: Option<(u8, u64)>| match conditions {
         None => vec![],
@@ -162,7 +196,11 @@ fn impose(fault: &Fault) {
 }
 
 fn named(what: &str) -> &'static Fault {
-    FAULTS.iter().find(|fault| fault.what == what).unwrap()
+    FAULTS
+        .iter()
+        .chain(&DIRECTORIES)
+        .find(|fault| fault.what == what)
+        .unwrap()
 }
 
 fn options() -> Options {
@@ -235,6 +273,18 @@ fn listens(arguments: &[&str]) {
     });
 }
 
+/// Binds a name where that cannot be; streams that are there already go on.
+fn binds(arguments: &[&str]) {
+    let fault = named(arguments[1]);
+    let (mut left, mut right) = options().pair().unwrap();
+    let before = descriptors();
+    impose(fault);
+    judge(fault, options().bind(arguments[0]));
+    assert_eq!(descriptors(), before, "{}", fault.what);
+    left.write_all(b"hello").unwrap();
+    right.read_exact(&mut [0; 5]).unwrap();
+}
+
 /// A listener without a fault.
 fn serves(arguments: &[&str]) {
     let listener = Listener::bind(arguments[0]).unwrap();
@@ -305,6 +355,20 @@ fn a_listener_cannot_accept() {
             assert_eq!(server.try_hear().as_deref(), Some("done"), "{}", fault.what);
             server.tell("leave");
             server.succeed();
+        }
+    });
+}
+
+#[test]
+fn a_name_cannot_be_bound_in_a_directory_that_takes_nothing() {
+    guard(|| {
+        for fault in &DIRECTORIES {
+            let place = Place::new();
+            let name = place.name("x");
+            start(&place, "binds", &[name.to_str().unwrap(), fault.what]).succeed();
+            // Nothing in the way of the next one; and nothing at all once that one has left.
+            drop(Listener::bind(&name).unwrap());
+            assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0, "{}", fault.what);
         }
     });
 }
