@@ -133,7 +133,7 @@ fn a_process_with_no_mappings_left_says_so_and_goes_on() {
 
 /// One page. Neighbours of different rights stay mappings of their own.
 fn map_a_page(number: usize) -> Option<usize> {
-    let rights = if number % 2 == 0 {
+    let rights = if number.is_multiple_of(2) {
         ProtFlags::READ
     } else {
         ProtFlags::empty()
