@@ -1,0 +1,55 @@
+//! The handshake of a listener, which speaks second.
+
+use crate::connect::{join, options, use_it};
+use crate::{holdings, script};
+use slipring::{Listener, Stream};
+use std::cell::OnceCell;
+use std::os::unix::net::UnixStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Only what hangs takes as long.
+const LONG: Duration = Duration::from_secs(20);
+
+thread_local! {
+    // Binding takes longer than a handshake; and one listener that meets them all is what a real one is.
+    static LISTENER: OnceCell<(tempfile::TempDir, Listener)> = const { OnceCell::new() };
+}
+
+/// A script is played to a listener, which has served somebody by then or refused it.
+pub fn accept(data: &[u8]) {
+    LISTENER.with(|listener| {
+        let (_, listener) = listener.get_or_init(|| {
+            let place = tempfile::tempdir().unwrap();
+            let listener = options().bind(place.path().join("x")).unwrap();
+            (place, listener)
+        });
+        let (before, refused) = (holdings(), listener.refused());
+        let link = UnixStream::connect(listener.path()).unwrap();
+        thread::scope(|scope| {
+            let mut playing = Some(scope.spawn(|| script::play(data, link)));
+            let _listening = if script::is_concurrent(data) {
+                None
+            } else {
+                playing.take().map(join)
+            };
+            let accepted = meet(listener, refused);
+            drop(playing.map(join));
+            accepted.map(use_it);
+        });
+        assert!(listener.refused() <= refused + 1);
+        assert_eq!(holdings(), before, "descriptors and mappings");
+    });
+}
+
+/// The stream of whoever has come, if it was not refused.
+fn meet(listener: &Listener, refused: u64) -> Option<Stream> {
+    let started = Instant::now();
+    while listener.refused() == refused {
+        if let Some(stream) = listener.try_accept().unwrap() {
+            return Some(stream);
+        }
+        assert!(started.elapsed() < LONG, "neither accepted nor refused");
+    }
+    None
+}

@@ -1,0 +1,40 @@
+//! What a hostile peer or user may hand to slipring, as functions of any bytes: each plays one scene that its bytes decide,
+//! and panics if anything but the documented comes of it.
+//!
+//! `fuzz_targets` hand them to libFuzzer; `tests/replay.rs` plays the corpora on any toolchain.
+
+mod accept;
+mod address;
+mod connect;
+mod frames;
+mod header;
+mod input;
+mod name;
+mod script;
+
+/// The peer written by hand that the library's own tests use.
+#[allow(dead_code, reason = "the tests use more of it")]
+#[path = "../../slipring/tests/common/raw.rs"]
+mod raw;
+
+/// The model of the message format that the library's own tests use.
+#[path = "../../slipring/tests/common/frames.rs"]
+mod format;
+
+/// The command is no library, but this module of it needs nothing else.
+#[path = "../../slipring-cli/src/address.rs"]
+mod command_address;
+
+pub use accept::accept;
+pub use address::address;
+pub use connect::connect;
+pub use frames::frames;
+pub use header::header;
+pub use name::name;
+
+/// What the kernel keeps for this process: its descriptors, and its mappings of memfds.
+fn holdings() -> (usize, usize) {
+    let descriptors = std::fs::read_dir("/proc/self/fd").expect("/proc").count();
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("/proc");
+    (descriptors, maps.lines().filter(|line| line.contains("memfd:")).count())
+}

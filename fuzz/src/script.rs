@@ -1,0 +1,133 @@
+//! A peer's side of a handshake, as the input has it: messages that are right or nearly so, or any bytes; whole or cut; and
+//! with them descriptors of every kind.
+
+use crate::input::Input;
+use crate::raw::{self, LEN, PAGE, Side, bell, memory, preamble, seals, send_as, sparse, verdict};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fs::{FallocateFlags, Mode, OFlags, SealFlags, fallocate, fcntl_add_seals, open};
+use std::fs::File;
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+
+/// The size of the rings.
+pub const CAPACITY: usize = 4096;
+
+/// More messages than these prove nothing more, and the socket's buffer has room for them.
+const MOST: usize = 12;
+
+/// Whether the script is played while the other side is at work, and not before.
+pub fn is_concurrent(data: &[u8]) -> bool {
+    data.first().is_some_and(|how| how & 2 != 0)
+}
+
+/// Plays a script to its end, and hangs up. What is returned only listens any more, or not even that.
+pub fn play(data: &[u8], link: UnixStream) -> UnixStream {
+    let mut input = Input::new(data);
+    let side = Side::new(CAPACITY);
+    let how = input.byte();
+    for _ in 0..MOST {
+        if input.is_empty() || !message(&mut input, &link, &side) {
+            break;
+        }
+    }
+    // Closing would not do: the socket may be on its way through itself.
+    let hang_up = if how & 1 == 0 { Shutdown::Both } else { Shutdown::Write };
+    // The other side may have gone before.
+    let _ = link.shutdown(hang_up);
+    link
+}
+
+/// Sends one message. Whether there is still somebody to send to.
+fn message(input: &mut Input<'_>, link: &UnixStream, side: &Side) -> bool {
+    let what = input.byte();
+    let mut bytes = match what % 4 {
+        0 | 1 => side.hello.encode().to_vec(),
+        2 => verdict(0, b"").to_vec(),
+        _ => {
+            let len = input.below(2 * LEN);
+            let bytes = input.take(len);
+            // Nothing can be sent only by sending something.
+            if bytes.is_empty() { vec![0] } else { bytes.to_vec() }
+        }
+    };
+    for _ in 0..what >> 2 & 3 {
+        let (at, byte) = (input.below(bytes.len()), input.byte());
+        bytes[at] = byte;
+    }
+    if what & 0x10 != 0 {
+        bytes.truncate(1 + input.below(bytes.len()));
+    }
+    let chosen: Vec<OwnedFd>;
+    let fds: Vec<BorrowedFd<'_>> = match what % 4 {
+        // All that belongs to a hello.
+        0 => side.fds().to_vec(),
+        _ => {
+            let n = input.byte() as usize;
+            // Mostly few; the kernel takes 253 at most.
+            let n = if n > 250 { 253 } else { n % 6 };
+            chosen = (0..n).map(|_| descriptor(input, link, side)).collect();
+            chosen.iter().map(AsFd::as_fd).collect()
+        }
+    };
+    send_as(link, &bytes, &fds, what & 0x20 == 0).is_ok()
+}
+
+/// A descriptor of one of all kinds.
+fn descriptor(input: &mut Input<'_>, link: &UnixStream, side: &Side) -> OwnedFd {
+    let whole = PAGE + CAPACITY;
+    let announced = |memory: OwnedFd| {
+        let words = raw::Words::map(memory.as_fd(), PAGE, true).unwrap();
+        preamble(&words, PAGE as u32, CAPACITY as u64);
+        drop(words);
+        memory
+    };
+    let sealed = |memory: OwnedFd| {
+        fcntl_add_seals(&memory, seals()).unwrap();
+        memory
+    };
+    let copy = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().unwrap();
+    let again = |flags| {
+        open(
+            format!("/proc/self/fd/{}", side.memory.as_raw_fd()),
+            flags,
+            Mode::empty(),
+        )
+        .unwrap()
+    };
+    match input.byte() % 17 {
+        0 => copy(side.bells[0].as_fd()),
+        1 => bell(),
+        2 => announced(memory(whole)),
+        3 => sealed(memory(1 + input.below(4) * PAGE)),
+        4 => sealed(announced(sparse(whole))),
+        5 => {
+            let memory = announced(memory(whole));
+            let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+            fallocate(&memory, punch, (input.below(2) * PAGE) as u64, PAGE as u64).unwrap();
+            sealed(memory)
+        }
+        6 => {
+            let memory = announced(memory(whole));
+            let some = SealFlags::from_bits_truncate(u32::from(input.byte()));
+            fcntl_add_seals(&memory, some & seals()).unwrap();
+            memory
+        }
+        // One word of the preamble is a lie.
+        7 => {
+            let memory = announced(memory(whole));
+            let words = raw::Words::map(memory.as_fd(), PAGE, true).unwrap();
+            words.store(input.below(4) * 8, input.word());
+            drop(words);
+            sealed(memory)
+        }
+        8 => again(OFlags::RDONLY | OFlags::CLOEXEC),
+        9 => again(OFlags::PATH | OFlags::CLOEXEC),
+        10 => rustix::pipe::pipe().unwrap().0,
+        11 => copy(link.as_fd()),
+        12 => File::open("/dev/null").unwrap().into(),
+        13 => tempfile::tempfile().unwrap().into(),
+        14 => rustix::event::epoll::create(rustix::event::epoll::CreateFlags::CLOEXEC).unwrap(),
+        15 => File::open("/").unwrap().into(),
+        _ => copy(side.memory.as_fd()),
+    }
+}
