@@ -91,6 +91,9 @@ fn tcp(text: &str, listen: bool) -> Result<Place, String> {
     if host.contains(':') && !text.starts_with('[') {
         return Err("an IPv6 address needs brackets; write it as in tcp:[::1]:80".to_owned());
     }
+    if host.contains(['[', ']']) {
+        return Err("brackets are for one IPv6 address; write it as in tcp:[::1]:80".to_owned());
+    }
     if host.is_empty() {
         return Err(
             "no host; write tcp:HOST:PORT, with 127.0.0.1 for this machine only and 0.0.0.0 or [::] \
@@ -324,6 +327,9 @@ mod tests {
         assert!(error("tcp-listen::80").contains("0.0.0.0"));
         assert!(error("tcp:[::1]").contains("tcp:[::1]:80"));
         assert!(error("tcp:::1:80").contains("brackets"));
+        for text in ["tcp:[[x]:80", "tcp:x]:80", "tcp:a[b]:80"] {
+            assert!(error(text).contains("brackets"), "{text}: {}", error(text));
+        }
         for text in ["tcp:h:", "tcp:h:http", "tcp:h:65536", "tcp:h:-1", "tcp:h:0"] {
             assert!(error(text).contains("from 1 to 65535"), "{text}: {}", error(text));
         }
