@@ -1,0 +1,231 @@
+//! Two users: what one may do to the other by default, which is nothing, and what when it is asked for. They need root, which can
+//! be both.
+
+mod common;
+
+use common::process::{self, Other, say, told};
+use common::raw::{PAGE, Peer, Side, at, receive};
+use common::{Place, guard};
+use slipring::{Error, Listener, Options, Peers, Spin};
+use std::fs::{self, Permissions};
+use std::io::{BufRead, ErrorKind, Read, Write};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+const STRANGER: u32 = 12345;
+const CAPACITY: usize = 4096;
+
+#[test]
+fn child_process() {
+    process::play(&[
+        ("connects", connects),
+        ("binds", binds),
+        ("changes its mind", changes_its_mind),
+        ("brings plain bells", brings_plain_bells),
+    ]);
+}
+
+fn options() -> Options {
+    Options::new().capacity(CAPACITY).spin(Spin::Never)
+}
+
+fn allowing(uid: u32) -> Options {
+    options().allow(Peers::Users(vec![uid]))
+}
+
+/// A place that others are let into, with a copy of this program: the stranger may not be let into where it is.
+fn open_place() -> Option<Place> {
+    if !rustix::process::geteuid().is_root() {
+        println!("not root: this test is left out");
+        return None;
+    }
+    let place = Place::new();
+    fs::set_permissions(place.path(), Permissions::from_mode(0o755)).unwrap();
+    fs::copy(std::env::current_exe().unwrap(), place.name("program")).unwrap();
+    Some(place)
+}
+
+/// A process of another user.
+fn stranger(place: &Place, role: &str, arguments: &[&str]) -> Other {
+    let usual = process::command(place, role, arguments);
+    let mut command = Command::new(place.name("program"));
+    command.args(usual.get_args());
+    command.envs(usual.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.current_dir("/").uid(STRANGER).gid(STRANGER);
+    command
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped());
+    process::start_as(command, role)
+}
+
+fn mode(listener: &Listener) -> u32 {
+    fs::metadata(listener.path()).unwrap().permissions().mode() & 0o777
+}
+
+fn name(place: &Place) -> String {
+    place.name("x").to_str().unwrap().to_owned()
+}
+
+/// Connects, and says what came of it.
+fn connects(arguments: &[&str]) {
+    match options().connect(arguments[0]) {
+        Ok(mut stream) => {
+            stream.write_all(b"hello").unwrap();
+            say(&format!("connected to {}", stream.peer().uid));
+            told();
+        }
+        Err(error) => {
+            let text = error.to_string();
+            say(&format!("{:?}: {text}", std::io::Error::from(error).kind()));
+        }
+    }
+}
+
+#[test]
+fn by_default_the_socket_keeps_others_out() {
+    guard(|| {
+        let Some(place) = open_place() else { return };
+        let listener = options().bind(name(&place)).unwrap();
+        assert_eq!(mode(&listener), 0o600);
+        let mut other = stranger(&place, "connects", &[&name(&place)]);
+        let said = other.hear();
+        assert!(said.starts_with("PermissionDenied"), "{said}");
+        assert!(listener.try_accept().unwrap().is_none());
+        assert_eq!(listener.refused(), 0);
+        // Whoever opens the socket to all has not opened the listener.
+        fs::set_permissions(listener.path(), Permissions::from_mode(0o666)).unwrap();
+        refused(&place, &listener);
+    });
+}
+
+#[test]
+fn who_is_not_among_those_allowed_is_refused() {
+    guard(|| {
+        let Some(place) = open_place() else { return };
+        let listener = allowing(STRANGER + 1).bind(name(&place)).unwrap();
+        assert_eq!(mode(&listener), 0o666);
+        refused(&place, &listener);
+    });
+}
+
+/// A stranger who connects is told, and so is the listener.
+fn refused(place: &Place, listener: &Listener) {
+    let mut other = stranger(place, "connects", &[&name(place)]);
+    common::eventually("it is refused", || {
+        assert!(listener.try_accept().unwrap().is_none());
+        listener.refused() == 1
+    });
+    let said = other.hear();
+    assert!(said.contains(&format!("does not allow user {STRANGER}")), "{said}");
+    assert!(listener.last_refusal().unwrap().contains(&STRANGER.to_string()));
+}
+
+#[test]
+fn who_is_allowed_gets_a_stream() {
+    guard(|| {
+        let Some(place) = open_place() else { return };
+        let listener = allowing(STRANGER).bind(name(&place)).unwrap();
+        let mut other = stranger(&place, "connects", &[&name(&place)]);
+        let mut stream = listener.accept().unwrap();
+        assert_eq!(stream.peer().uid, STRANGER);
+        let mut buf = [0; 5];
+        stream.read_exact(&mut buf).unwrap();
+        assert_eq!(&buf, b"hello");
+        other.expect("connected to 0");
+        other.kill();
+        assert_eq!(common::kind(stream.read(&mut [0])), ErrorKind::ConnectionReset);
+    });
+}
+
+/// Shakes hands as a client should that is of another user.
+fn introduce(name: &str) -> Peer {
+    let mut side = Side::new(CAPACITY);
+    side.hello.bells = 1;
+    Peer::shake_hands(UnixStream::connect(name).unwrap(), side)
+}
+
+/// Writes something else where it has published already.
+fn changes_its_mind(arguments: &[&str]) {
+    let peer = introduce(arguments[0]);
+    peer.mine.words.put(PAGE, b"before");
+    peer.mine.words.store(at::TAIL, 6);
+    told();
+    peer.mine.words.put(PAGE, b"behind");
+    say("changed");
+    told();
+}
+
+#[test]
+fn what_is_lent_of_a_stranger_does_not_change() {
+    guard(|| {
+        let Some(place) = open_place() else { return };
+        let listener = allowing(STRANGER).bind(name(&place)).unwrap();
+        let mut other = stranger(&place, "changes its mind", &[&name(&place)]);
+        let mut stream = listener.accept().unwrap();
+        stream.set_read_timeout(Some(common::GENEROUS)).unwrap();
+        // It publishes without ringing: a look is made at the latest when the time is up, so look until it is there.
+        common::eventually("it has published", || stream.reader().available().unwrap() == 6);
+        let lent = stream.fill_buf().unwrap();
+        assert_eq!(lent, b"before");
+        other.tell("now");
+        other.expect("changed");
+        assert_eq!(lent, b"before");
+    });
+}
+
+/// Comes with bells that it could make blocking.
+fn brings_plain_bells(arguments: &[&str]) {
+    let link = UnixStream::connect(arguments[0]).unwrap();
+    let side = Side::new(CAPACITY);
+    side.greet(&link);
+    let (verdict, _) = receive(&link).unwrap();
+    say(&String::from_utf8_lossy(&verdict[32..32 + verdict[29] as usize]));
+}
+
+#[test]
+fn a_stranger_may_not_bring_a_bell_that_could_block() {
+    guard(|| {
+        let Some(place) = open_place() else { return };
+        let listener = allowing(STRANGER).bind(name(&place)).unwrap();
+        let mut other = stranger(&place, "brings plain bells", &[&name(&place)]);
+        common::eventually("it is refused", || {
+            assert!(listener.try_accept().unwrap().is_none());
+            listener.refused() == 1
+        });
+        other.expect("a bell that another user could block");
+    });
+}
+
+/// Binds a name, and serves one client.
+fn binds(arguments: &[&str]) {
+    let listener = allowing(0).bind(arguments[0]).unwrap();
+    say("bound");
+    let mut stream = listener.accept().unwrap();
+    stream.write_all(b"hello").unwrap();
+    told();
+}
+
+#[test]
+fn a_name_that_a_stranger_has_bound_is_not_connected_to() {
+    guard(|| {
+        let Some(place) = open_place() else { return };
+        let squatted = place.name("theirs");
+        fs::create_dir(&squatted).unwrap();
+        chown(&squatted, Some(STRANGER), Some(STRANGER)).unwrap();
+        let name = squatted.join("x");
+        let name: &Path = &name;
+        let mut other = stranger(&place, "binds", &[name.to_str().unwrap()]);
+        other.expect("bound");
+        let error = options().connect(name).unwrap_err();
+        assert!(matches!(error, Error::UntrustedPeer { uid: STRANGER, .. }), "{error}");
+        // Unless it is asked for.
+        let mut stream = allowing(STRANGER).connect(name).unwrap();
+        assert_eq!(stream.peer().uid, STRANGER);
+        stream.read_exact(&mut [0; 5]).unwrap();
+        other.tell("leave");
+        other.succeed();
+    });
+}
