@@ -3,9 +3,12 @@
 
 mod common;
 
-use common::process::asleep;
-use common::raw::{PAGE, Peer, Side, at};
-use common::{Random, guard, kind};
+use common::process::{alone, asleep, play};
+use common::raw::{PAGE, Peer, Side, Words, at, bell, receive, send, verdict};
+use common::{Random, descriptors, guard, kind};
+use rustix::fd::{AsFd, AsRawFd};
+use rustix::fs::{FallocateFlags, Mode, OFlags, SealFlags, fallocate, fcntl_add_seals, ftruncate, open};
+use rustix::io::Errno;
 use slipring::{EndReason, Options, Peers, Spin, Stream};
 use std::io::{BufRead, ErrorKind, Read, Write};
 use std::net::Shutdown;
@@ -13,6 +16,11 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
+
+#[test]
+fn child_process() {
+    play(&[("descriptors without end", descriptors_without_end)]);
+}
 
 const CAPACITY: usize = 4096;
 
@@ -361,4 +369,86 @@ fn indexes_that_change_all_the_time_are_loaded_once() {
             assert_eq!(kind(last), ErrorKind::InvalidData);
         }
     });
+}
+
+/// Both outboxes stay as they were verified, whatever a peer tries with the descriptors: shrinking, growing, holes, a mapping that
+/// can be written, or more seals.
+#[test]
+fn nobody_changes_an_outbox_but_its_owner_through_its_mapping() {
+    guard(|| {
+        let (ours, link) = UnixStream::pair().unwrap();
+        let peer = thread::spawn(move || {
+            let mine = Side::new(CAPACITY);
+            mine.greet(&link);
+            let (_, mut fds) = receive(&link).unwrap();
+            send(&link, &verdict(0, b""), &[]).unwrap();
+            receive(&link).unwrap();
+            (link, mine, fds.remove(0))
+        });
+        let mut stream = options().upgrade(ours).unwrap();
+        let (_link, mine, theirs) = peer.join().unwrap();
+        stream.write_all(b"as it was").unwrap();
+        let len = (PAGE + CAPACITY) as u64;
+        for memory in [&mine.memory, &theirs] {
+            // The description is opened anew for writing where that can be had, as root can.
+            let again = open(
+                format!("/proc/self/fd/{}", memory.as_raw_fd()),
+                OFlags::RDWR,
+                Mode::empty(),
+            );
+            let again = again.unwrap();
+            let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+            for fd in [memory, &again] {
+                for other in [0, 1, len - 1, len + 1, 2 * len] {
+                    assert_eq!(ftruncate(fd, other).unwrap_err(), Errno::PERM, "{other}");
+                }
+                assert_eq!(fallocate(fd, punch, 0, len).unwrap_err(), Errno::PERM);
+                assert_eq!(
+                    fallocate(fd, FallocateFlags::empty(), len, len).unwrap_err(),
+                    Errno::PERM
+                );
+                assert_eq!(rustix::io::pwrite(fd, b"x", 0).unwrap_err(), Errno::PERM);
+                assert!(Words::map(fd.as_fd(), PAGE, true).is_err());
+                assert_eq!(fcntl_add_seals(fd, SealFlags::WRITE).unwrap_err(), Errno::PERM);
+            }
+        }
+        let words = Words::map(theirs.as_fd(), PAGE + CAPACITY, false).unwrap();
+        assert_eq!(words.load(PAGE).to_ne_bytes(), *b"as it wa");
+        mine.words.put(PAGE, b"all the same");
+        mine.words.store(at::TAIL, 12);
+        let mut buf = [0; 12];
+        stream.read_exact(&mut buf).unwrap();
+        assert_eq!(&buf, b"all the same");
+    });
+}
+
+/// Whoever sends descriptors without end over the link of a stream that is up has them sent to nobody: none of them is received.
+#[test]
+fn descriptors_after_the_handshake_are_nobodys() {
+    guard(|| alone("descriptors without end"));
+}
+
+fn descriptors_without_end(_: &[&str]) {
+    let before = descriptors();
+    let (mut stream, peer) = stream();
+    let up = descriptors();
+    let bell = bell();
+    peer.link.set_nonblocking(true).unwrap();
+    // Until the kernel takes no more.
+    let mut sent = 0;
+    while sent < 10_000 && send(&peer.link, b"x", &[bell.as_fd(); 100]).is_ok() {
+        sent += 1;
+    }
+    assert!(sent > 0);
+    for n in 1..=100 {
+        stream.write_all(b"x").unwrap();
+        peer.mine.words.store(at::HEAD, n);
+        peer.mine.words.store(at::TAIL, n);
+        stream.read_exact(&mut [0]).unwrap();
+    }
+    assert_eq!(descriptors(), up + 1);
+    drop((peer, bell));
+    assert_eq!(kind(stream.read(&mut [0])), ErrorKind::ConnectionReset);
+    drop(stream);
+    assert_eq!(descriptors(), before);
 }
