@@ -23,6 +23,7 @@ pub fn address(data: &[u8]) {
                 }
                 Place::Slip(name) => assert!(slipring::Name::parse(name).is_ok()),
                 Place::Unix(path) => assert!(!path.as_os_str().is_empty()),
+                Place::Mmf(_) | Place::Standard => {}
             }
         }
         Err(why) => assert!(!why.is_empty()),

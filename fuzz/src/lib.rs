@@ -21,9 +21,12 @@ mod raw;
 #[path = "../../slipring/tests/common/frames.rs"]
 mod format;
 
-/// The command is no library, but this module of it needs nothing else.
+/// The command is no library, but these two modules of it need nothing else.
 #[path = "../../slipring-cli/src/address.rs"]
 mod command_address;
+#[allow(dead_code, reason = "addresses need a part of it")]
+#[path = "../../slipring-cli/src/units.rs"]
+mod units;
 
 pub use accept::accept;
 pub use address::address;
