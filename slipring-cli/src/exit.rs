@@ -29,7 +29,7 @@ impl From<Status> for ExitCode {
 /// Shown at the end of `slipring --help`.
 pub const HELP: &str = "\
 Exit codes:
-    0  success: everything was passed on, and both sides ended cleanly
+    0  success: the peer has taken everything, and both sides ended cleanly
     1  failed: something was lost, or reading, writing or starting a command failed
     2  the command line is wrong
     3  the peer was lost: it died, aborted or vanished before its clean end

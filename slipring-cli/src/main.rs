@@ -49,7 +49,7 @@ enum Command {
     Listen(listen::Args),
     /// Connect to a name and join it to standard input and output, or to a command
     Connect(connect::Args),
-    /// Join streams, TCP connections and Unix sockets to each other
+    /// Join two of: streams, TCP, Unix sockets, rings of C# programs, standard input and output
     Forward(forward::Args),
     /// List the bound names
     Ls(ls::Args),

@@ -165,3 +165,16 @@ fn an_unreadable_input_fails_on_both_sides() {
     connect.wait().expect(1).says("cannot read standard input");
     listen.wait().expect(3).says("aborted with code 3");
 }
+
+#[test]
+fn results_that_cannot_be_written_say_so() {
+    let sandbox = Sandbox::new();
+    for args in [
+        &["demo", "--panels", "1", "--seconds", "1", "--json"][..],
+        &["bench", "--quick", "--rounds", "1", "--only", "rtt-64/unix", "--json"],
+    ] {
+        let mut command = sandbox.command(args);
+        let process = Process::start(command.stdout(File::create("/dev/full").unwrap()));
+        process.wait().expect(1).says("cannot write to standard output");
+    }
+}

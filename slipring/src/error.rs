@@ -74,7 +74,7 @@ pub enum Error {
     },
 
     /// Nobody is bound to the name, or only a stale socket is left of whoever was.
-    #[error("nobody is bound to the name {name}{}. Start the listener first, or wait for it", not_bound(tried, passed_over, *waited))]
+    #[error("nobody is bound to the name {name}{}", not_bound(tried, passed_over, *waited))]
     NotBound {
         /// The name.
         name: String,
@@ -290,6 +290,10 @@ fn not_bound(tried: &[PathBuf], passed_over: &[(PathBuf, String)], waited: Durat
     }
     if !passed_over.is_empty() {
         let _ = write!(text, "; passed over {}", reasons(passed_over));
+    }
+    text.push_str(". Start the listener first");
+    if waited.is_zero() {
+        text.push_str(", or wait for it");
     }
     text
 }

@@ -124,7 +124,7 @@
 //! the other side; it never polls. [`Spin`] chooses, within a bound for the whole process. An idle stream costs
 //! nothing.
 //!
-//! An event loop waits by itself: [`tokio`](https://docs.rs/tokio) with the feature `tokio`, any other by
+//! An event loop waits by itself: `slipring::tokio` with the feature `tokio`, any other by
 //! [`Reader::arm`] and a descriptor to poll; see [`Readiness`]. `docs/choosing.md` in the repository helps to choose
 //! between them, and a capacity, with measurements.
 //!

@@ -22,7 +22,7 @@ mod transport;
 pub use self::streams::{WorkerArgs, run_worker};
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     process::ExitCode,
 };
 
@@ -38,6 +38,7 @@ use self::{
     runner::Rounds,
 };
 use crate::{
+    console,
     failure::Failure,
     options::{parse_capacity, parse_spin},
     trial::{child, clock::MILLISECOND, interrupt::Interrupt},
@@ -305,21 +306,17 @@ impl Output {
         self.progress.tick();
     }
 
-    fn print(&mut self, text: &str) -> io::Result<()> {
+    fn print(&mut self, text: &str) -> Result<(), Failure> {
         if self.json {
             return Ok(());
         }
-        self.progress.suspend(|| {
-            let mut stdout = io::stdout().lock();
-            stdout.write_all(text.as_bytes())?;
-            stdout.flush()
-        })
+        self.progress.suspend(|| console::print(text))
     }
 
-    fn document(&mut self, document: impl FnOnce() -> serde_json::Value) -> io::Result<()> {
+    fn document(&mut self, document: impl FnOnce() -> serde_json::Value) -> Result<(), Failure> {
         self.progress.finish_and_clear();
         if self.json {
-            writeln!(io::stdout().lock(), "{:#}", document())?;
+            console::print(format!("{:#}\n", document()))?;
         }
         Ok(())
     }

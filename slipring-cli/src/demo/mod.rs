@@ -17,7 +17,6 @@ mod table;
 mod wire;
 
 use std::{
-    io::{self, Write},
     num::NonZero,
     process::ExitCode,
     thread,
@@ -161,7 +160,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     } else {
         table::text(&outcome)
     };
-    io::stdout().lock().write_all(text.as_bytes())?;
+    console::print(text)?;
     Ok(ExitCode::from(outcome.exit_code()))
 }
 
