@@ -1,6 +1,5 @@
 //! `slipring forward`: joins connections of one kind to connections of another.
 
-mod cleanup;
 mod endpoint;
 mod rings;
 mod unix_listener;
@@ -16,7 +15,7 @@ use endpoint::{Endpoint, Side};
 use crate::{
     address::Address,
     backoff::Backoff,
-    console,
+    cleanup, console,
     duplex::{Duplex, Fault, abort_code},
     exit::Status,
     failure::Failure,
@@ -87,7 +86,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
             "standard input and output are one connection: write `-` once, and with an address that does not listen",
         ));
     }
-    cleanup::on_signal([&from, &to].into_iter().filter_map(Endpoint::socket_file).collect())?;
+    let _watch = cleanup::on_signal([&from, &to].into_iter().filter_map(Endpoint::socket_file).collect())?;
     from.announce();
     to.announce();
     let forward = Forward {

@@ -7,6 +7,7 @@ use slipring::{Listener, Stream};
 use crate::{
     attach::{AttachArgs, Attached},
     backoff::Backoff,
+    cleanup::{self, SocketFile},
     console,
     duplex::abort_code,
     failure::Failure,
@@ -46,6 +47,7 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
     let listener = args.stream.options().bind(&args.name)?;
+    let watch = cleanup::on_signal(SocketFile::at(listener.path()).into_iter().collect())?;
     if args.attach.verbose {
         console::say(format_args!("listening on slip-listen:{}", listener.name()));
     }
@@ -55,6 +57,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     let stream = listener.accept()?;
     // One connection was asked for: the next one to come shall find nobody, rather than wait.
     drop(listener);
+    drop(watch);
     greet(&args.attach, &stream);
     args.attach.run(stream, true).map(Attached::exit_code)
 }

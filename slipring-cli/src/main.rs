@@ -4,6 +4,7 @@ mod address;
 mod attach;
 mod backoff;
 mod bench;
+mod cleanup;
 mod connect;
 mod console;
 mod demo;

@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::{fs::File, io};
+use std::{fs::File, io, os::unix::process::ExitStatusExt};
 
 use common::{Process, Sandbox};
 use rustix::process::Signal;
@@ -54,6 +54,27 @@ fn a_listener_that_ends_in_order_leaves_no_name() {
     sandbox.start(["connect", common::WAIT, "n"]).wait().expect(0);
     listen.wait().expect(0);
     assert!(sandbox.names().is_empty(), "{:?}", sandbox.names());
+}
+
+#[test]
+fn a_listener_that_a_signal_ends_leaves_no_name() {
+    let sandbox = Sandbox::new();
+    let other = sandbox.path().join("s");
+    let other = format!("unix:{}", other.display());
+    for args in [
+        &["listen", "-v", "n"][..],
+        &["listen", "-v", "-k", "n"],
+        &["forward", "slip-listen:n", &other],
+    ] {
+        for signal in [Signal::INT, Signal::TERM] {
+            let process = sandbox.start(args.iter().copied());
+            process.listening_on();
+            process.signal(signal);
+            let ended = process.wait();
+            assert_eq!(ended.status.signal(), Some(signal.as_raw()), "{args:?}");
+            assert!(sandbox.names().is_empty(), "{args:?}: {:?}", sandbox.names());
+        }
+    }
 }
 
 #[test]

@@ -9,12 +9,10 @@ use std::{
 
 use slipring::Options;
 
-use super::{
-    rings,
-    unix_listener::{PathListener, SocketFile},
-};
+use super::{rings, unix_listener::PathListener};
 use crate::{
     address::{Address, Place},
+    cleanup::SocketFile,
     console,
     duplex::Duplex,
     failure::Failure,
@@ -111,6 +109,8 @@ impl Endpoint {
     pub fn socket_file(&self) -> Option<SocketFile> {
         match &self.source {
             Source::UnixListener(listener) => Some(listener.file().clone()),
+            // Without it a signal would leave a stale name behind.
+            Source::SlipListener(listener) => SocketFile::at(listener.path()).ok(),
             _ => None,
         }
     }

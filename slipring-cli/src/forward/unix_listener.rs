@@ -3,26 +3,18 @@
 use std::{
     fs, io,
     os::unix::{
-        fs::{FileTypeExt, MetadataExt},
+        fs::FileTypeExt,
         net::{UnixListener, UnixStream},
     },
-    path::{Path, PathBuf},
+    path::Path,
 };
 
-use crate::failure::Failure;
+use crate::{cleanup::SocketFile, failure::Failure};
 
 #[derive(Debug)]
 pub struct PathListener {
     listener: UnixListener,
     file: SocketFile,
-}
-
-/// The file that `bind` made. Told apart by inode, because someone may have replaced it meanwhile.
-#[derive(Debug, Clone)]
-pub struct SocketFile {
-    path: PathBuf,
-    device: u64,
-    inode: u64,
 }
 
 impl PathListener {
@@ -52,26 +44,6 @@ impl PathListener {
 impl Drop for PathListener {
     fn drop(&mut self) {
         self.file.remove();
-    }
-}
-
-impl SocketFile {
-    fn at(path: &Path) -> io::Result<Self> {
-        let metadata = fs::symlink_metadata(path)?;
-        // Absolute, so that it can be removed whatever the current directory is by then.
-        Ok(Self {
-            path: std::path::absolute(path)?,
-            device: metadata.dev(),
-            inode: metadata.ino(),
-        })
-    }
-
-    pub fn remove(&self) {
-        if fs::symlink_metadata(&self.path)
-            .is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == (self.device, self.inode))
-        {
-            let _ = fs::remove_file(&self.path);
-        }
     }
 }
 
