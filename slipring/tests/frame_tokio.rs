@@ -1,7 +1,11 @@
 //! Messages on tokio: sequences, cancellation at any poll, fairness, and a codec on the plain stream.
 #![cfg(all(feature = "tokio", feature = "bytes"))]
 
+#[path = "common/runtimes.rs"]
+mod runtimes;
+
 use futures_util::{SinkExt, StreamExt};
+use runtimes::*;
 use slipring::frame::Error;
 use slipring::frame::tokio::{Receiver, Sender, split};
 use slipring::tokio::Stream;
@@ -10,36 +14,12 @@ use std::future::{Future, poll_fn};
 use std::io::ErrorKind;
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
 /// The size of the rings.
 const RING: usize = 4096;
-
-/// No test takes this long unless it hangs.
-const LONG: Duration = Duration::from_secs(60);
-
-fn current_thread() -> Runtime {
-    Builder::new_current_thread().enable_all().build().expect("a runtime")
-}
-
-fn multi_thread() -> Runtime {
-    Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime")
-}
-
-/// Runs a test on both kinds of runtime, and ends it if it hangs.
-fn on_both<F: Future<Output = ()>>(test: impl Fn() -> F) {
-    for runtime in [current_thread(), multi_thread()] {
-        runtime.block_on(async { timeout(LONG, test()).await.expect("the test hangs") });
-    }
-}
 
 /// One direction, and what keeps the other one open.
 fn channel() -> (Sender, Receiver, (Sender, Receiver)) {

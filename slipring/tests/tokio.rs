@@ -1,6 +1,10 @@
 //! The stream on tokio: drop-in behaviour, both kinds of runtime, cancellation, fairness.
 #![cfg(feature = "tokio")]
 
+#[path = "common/runtimes.rs"]
+mod runtimes;
+
+use runtimes::*;
 use slipring::tokio::{Listener, Stream};
 use slipring::{EndReason, Options, Spin};
 use std::future::Future;
@@ -12,30 +16,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
-use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
-
-/// No test takes this long unless it hangs.
-const LONG: Duration = Duration::from_secs(60);
-
-fn current_thread() -> Runtime {
-    Builder::new_current_thread().enable_all().build().expect("a runtime")
-}
-
-fn multi_thread() -> Runtime {
-    Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime")
-}
-
-/// Runs a test on both kinds of runtime, and ends it if it hangs.
-fn on_both<F: Future<Output = ()>>(test: impl Fn() -> F) {
-    for runtime in [current_thread(), multi_thread()] {
-        runtime.block_on(async { timeout(LONG, test()).await.expect("the test hangs") });
-    }
-}
 
 /// A name of this test's own, for as long as the directory lives.
 fn name() -> (TempDir, PathBuf) {
