@@ -113,3 +113,25 @@ impl Duplex {
         self.reader.abort();
     }
 }
+
+/// The most that is taken from a source at once.
+const CHUNK: usize = 64 << 10;
+
+/// [`WriteHalf::write_with`] for whoever has no room of its own to lend: by way of `buffer`.
+fn write_through(
+    writer: &mut dyn WriteHalf,
+    buffer: &mut Vec<u8>,
+    fill: &mut dyn FnMut(&mut [u8]) -> Result<Filled, Fault>,
+    link: &Link,
+) -> Result<Filled, StepError> {
+    buffer.resize(CHUNK, 0);
+    let filled = fill(buffer).map_err(StepError::Source)?;
+    if let Filled::Bytes(count) = filled {
+        let mut rest = &buffer[..count];
+        while !rest.is_empty() {
+            let written = writer.write(rest, link).map_err(StepError::Sink)?;
+            rest = &rest[written..];
+        }
+    }
+    Ok(filled)
+}

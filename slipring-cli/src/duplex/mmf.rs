@@ -7,11 +7,8 @@ use std::{
 
 use slipring::mmf::{Reader, Writer};
 
-use super::{Duplex, Fault, Filled, ReadHalf, StepError, WriteHalf, nothing::Nothing};
+use super::{Duplex, Fault, Filled, ReadHalf, StepError, WriteHalf, nothing::Nothing, write_through};
 use crate::link::Link;
-
-/// The most that is read from a descriptor at once.
-const CHUNK: usize = 64 << 10;
 
 /// How often a wait sees whether it is to stop, and whether its sink is still there: nobody could wake it.
 const LOOK_UP: Duration = Duration::from_millis(100);
@@ -114,17 +111,9 @@ impl WriteHalf for MmfWriter {
         link: &Link,
     ) -> Result<Filled, StepError> {
         let mut buffer = std::mem::take(&mut self.buffer);
-        buffer.resize(CHUNK, 0);
-        let filled = fill(&mut buffer).map_err(StepError::Source)?;
-        if let Filled::Bytes(count) = filled {
-            let mut rest = &buffer[..count];
-            while !rest.is_empty() {
-                let written = self.write(rest, link).map_err(StepError::Sink)?;
-                rest = &rest[written..];
-            }
-        }
+        let filled = write_through(self, &mut buffer, fill, link);
         self.buffer = buffer;
-        Ok(filled)
+        filled
     }
 
     fn check(&mut self) -> Result<(), Fault> {

@@ -8,9 +8,9 @@ use rustix::{
     net::{Shutdown, shutdown, sockopt},
 };
 
-use super::{CHUNK, Descriptor, Kind};
+use super::{Descriptor, Kind};
 use crate::{
-    duplex::{Fault, Filled, StepError, WriteHalf},
+    duplex::{Fault, Filled, StepError, WriteHalf, write_through},
     link::Link,
 };
 
@@ -52,17 +52,9 @@ impl WriteHalf for DescriptorWriter {
         link: &Link,
     ) -> Result<Filled, StepError> {
         let mut buffer = std::mem::take(&mut self.buffer);
-        buffer.resize(CHUNK, 0);
-        let filled = fill(&mut buffer).map_err(StepError::Source)?;
-        if let Filled::Bytes(count) = filled {
-            let mut rest = &buffer[..count];
-            while !rest.is_empty() {
-                let written = self.write(rest, link).map_err(StepError::Sink)?;
-                rest = &rest[written..];
-            }
-        }
+        let filled = write_through(self, &mut buffer, fill, link);
         self.buffer = buffer;
-        Ok(filled)
+        filled
     }
 
     fn check(&mut self) -> Result<(), Fault> {
