@@ -54,11 +54,15 @@ pub fn guard_for(limit: Duration, body: impl FnOnce() + Send + 'static) {
 pub fn guard_process(body: impl FnOnce()) {
     // What is to run for minutes says so.
     let limit = Duration::from_secs(setting(CHILD_SECONDS, 2 * GENEROUS.as_secs()));
+    // A thread that has begun maps nothing more; the body may count mappings.
+    let (running, begun) = channel();
     thread::spawn(move || {
+        running.send(()).unwrap();
         thread::sleep(limit);
         eprintln!("a child process hangs: {:?}", std::env::args());
         exit(99);
     });
+    begun.recv().unwrap();
     body();
 }
 
