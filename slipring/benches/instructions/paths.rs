@@ -123,11 +123,14 @@ fn full() -> io::Result<(Stream, Stream)> {
 }
 
 /// One call has to move all of it, or something else is counted than it says.
+#[inline(always)]
 fn whole(moved: usize, size: usize) -> io::Result<()> {
-    if moved == size {
-        return Ok(());
-    }
-    Err(io::Error::other(format!("{moved} bytes went at once, not {size}")))
+    if moved == size { Ok(()) } else { Err(part(moved, size)) }
+}
+
+#[cold]
+fn part(moved: usize, size: usize) -> io::Error {
+    io::Error::other(format!("{moved} bytes went at once, not {size}"))
 }
 
 fn write_read<const SIZE: usize>(count: usize) -> io::Result<()> {
