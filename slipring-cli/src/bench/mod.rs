@@ -49,7 +49,7 @@ Examples:
   slipring bench
   slipring bench --cpus 0,1           one core for each process
   slipring bench --cpus 0,0           both on one core: the price of sleeping alone
-  slipring bench --only rtt-64        one case, all transports
+  slipring bench --only rtt-64/       one case, all transports
   slipring bench --only rtt-64/unix --only rtt-64/slipring
   slipring bench --spin 5us,20us      slipring with other spinnings
   slipring bench --spin adaptive --capacity 64K,256K,1M     slipring with other rings
@@ -72,7 +72,7 @@ after printing what was measured.";
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Short rounds: about 8 seconds in all, and less exact
+    /// Short rounds: about 12 seconds in all, and less exact
     #[arg(long)]
     quick: bool,
 
@@ -211,7 +211,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         cpus: args.cpus,
         cores,
         rounds: args.rounds.unwrap_or(if args.quick { 3 } else { 5 }),
-        slice: if args.quick { 25 } else { 140 } * MILLISECOND,
+        slice: if args.quick { 25 } else { 100 } * MILLISECOND,
         left_out: left_out.iter().map(|contender| contender.title.clone()).collect(),
     };
 

@@ -1,7 +1,7 @@
 //! Round trips: both halves.
 //!
 //! The parent sends a message and waits for its echo. The first byte of a message tells whether
-//! the peer is to go on; bytes 8 to 16 number the messages, which the parent compares with the
+//! the peer is to go on; the next seven number the messages, which the parent compares with the
 //! echo. In the verification pass the whole message is compared.
 
 use std::io;
@@ -63,11 +63,11 @@ impl<L: Link> RoundTrip<L> {
     #[inline]
     fn round_trip(&mut self, first: u8) -> io::Result<()> {
         self.number += 1;
-        self.message[0] = first;
-        self.message[8..16].copy_from_slice(&self.number.to_le_bytes());
+        let head = self.number << 8 | u64::from(first);
+        self.message[..8].copy_from_slice(&head.to_le_bytes());
         self.link.send(&self.message)?;
         self.link.receive(&mut self.echo)?;
-        if self.echo[8..16] != self.message[8..16] {
+        if self.echo[..8] != self.message[..8] {
             return Err(io::Error::other("the echo is not the message sent"));
         }
         Ok(())
