@@ -35,6 +35,15 @@ impl Machine {
     }
 }
 
+/// What was asked for, as it was typed but for the quotes.
+pub fn command_line() -> String {
+    let arguments = std::env::args_os();
+    let text: Vec<String> = arguments
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
+    text.join(" ")
+}
+
 fn cpu_model() -> Option<String> {
     let text = fs::read_to_string("/proc/cpuinfo").ok()?;
     // x86 has "model name"; others have "Hardware" or "cpu model", or nothing.

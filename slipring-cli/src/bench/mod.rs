@@ -9,6 +9,8 @@ mod gone;
 mod json;
 mod machine;
 mod measurement;
+mod output;
+mod page;
 mod peer;
 mod report;
 mod results;
@@ -21,12 +23,8 @@ mod transport;
 
 pub use self::streams::{WorkerArgs, run_worker};
 
-use std::{
-    io::{self, IsTerminal},
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use slipring::Spin;
 
 use self::{
@@ -34,11 +32,12 @@ use self::{
     contender::Contender,
     goals::Cores,
     machine::Machine,
+    output::Output,
+    page::ReportFile,
     results::Results,
     runner::Rounds,
 };
 use crate::{
-    console,
     failure::Failure,
     options::{parse_capacity, parse_spin},
     trial::{child, clock::MILLISECOND, interrupt::Interrupt},
@@ -49,6 +48,7 @@ Examples:
   slipring bench
   slipring bench --cpus 0,1           one core for each process
   slipring bench --cpus 0,0           both on one core: the price of sleeping alone
+  slipring bench --report report.html the same as a page with charts, too
   slipring bench --only rtt-64/       one case, all transports
   slipring bench --only rtt-64/unix --only rtt-64/slipring
   slipring bench --spin 5us,20us      slipring with other spinnings
@@ -62,7 +62,7 @@ CPU columns are seconds of CPU time over all rounds. \"x bare\" compares with th
 of waiting for it).
 
 Exit code: 0 measured; 1 something could not be measured; 2 wrong arguments; 130 ended by Ctrl-C,
-after printing what was measured.";
+after printing what was measured, and writing the report of it.";
 
 /// Compare slipring with sockets, pipes and the bare hardware
 ///
@@ -79,6 +79,10 @@ pub struct Args {
     /// Print one JSON document with everything instead of tables
     #[arg(long)]
     json: bool,
+
+    /// Also write everything to FILE: one HTML page with charts, which needs nothing else
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
 
     /// Pin the parent (or server) to core A and the peer process (or clients) to core B; the same
     /// core twice is allowed
@@ -185,6 +189,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
             quick: args.quick,
             rounds: args.rounds,
             json: args.json,
+            report: args.report.as_deref(),
             cpus: args.cpus,
         });
     }
@@ -206,7 +211,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         .partition(|contender| cores == Cores::Several || !contender.spins);
     let plan = plan(&possible, &args.only)?;
     let setup = Setup {
-        command: std::env::args().collect::<Vec<_>>().join(" "),
+        command: machine::command_line(),
         machine,
         cpus: args.cpus,
         cores,
@@ -215,30 +220,53 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         left_out: left_out.iter().map(|contender| contender.title.clone()).collect(),
     };
 
+    let file = args.report.as_deref().map(ReportFile::open).transpose()?;
+
     let mut output = Output::new(args.json);
-    output.print(&report::header(&setup))?;
     let rounds = Rounds {
         rounds: setup.rounds,
         slice: setup.slice,
         peer_cpu: args.cpus.map(|(_, there)| there),
         interrupt: &interrupt,
     };
+    let planned = plan.len();
     let mut results = Results::default();
+    let mut printed = measure(&setup, &rounds, plan, &mut output, &mut results);
+    let interrupted = interrupt.requested();
+    let goals = goals::goals(&results, cores);
+    if printed.is_ok() {
+        printed = output.end(&goals, interrupted, || {
+            json::document(&setup, &results, &goals, interrupted)
+        });
+    }
+    // Whether or not standard output has taken everything: what was measured is not lost.
+    if let Some(file) = file {
+        let cut_short = interrupted || results.cases.len() < planned;
+        file.write(&page::cases::page(&setup, &results, &goals, cut_short))?;
+    }
+    printed?;
+    Ok(exit_code(&results, &interrupt))
+}
+
+/// Case by case, until it is interrupted, or nobody takes the results.
+fn measure<'c>(
+    setup: &Setup,
+    rounds: &Rounds,
+    plan: Vec<(&'static Case, Vec<&'c Contender>)>,
+    output: &mut Output,
+    results: &mut Results<'c>,
+) -> Result<(), Failure> {
+    output.print(&report::header(setup))?;
     for (case, contenders) in plan {
-        if interrupt.requested() {
+        if rounds.interrupt.requested() {
             break;
         }
         let result = rounds.run(case, &contenders, |step| output.step(step));
-        output.print(&format!("\n{}", report::case(&setup, &result)))?;
+        let table = report::case(setup, &result);
         results.cases.push(result);
+        output.print(&format!("\n{table}"))?;
     }
-    if interrupt.requested() {
-        output.print("\ninterrupted: this is what was measured until then\n")?;
-    }
-    let goals = goals::goals(&results, cores);
-    output.print(&format!("\n{}", report::goals(&goals)))?;
-    output.document(|| json::document(&setup, &results, &goals, interrupt.requested()))?;
-    Ok(exit_code(&results, &interrupt))
+    Ok(())
 }
 
 /// What to measure: every case with the transports that take part in it.
@@ -277,48 +305,6 @@ fn exit_code(results: &Results, interrupt: &Interrupt) -> ExitCode {
         Some(code) => ExitCode::from(code),
         None if rows.any(|row| row.failure.is_some()) => ExitCode::FAILURE,
         None => ExitCode::SUCCESS,
-    }
-}
-
-/// Where the results go: tables as they come or one document at the end, and on a terminal what
-/// is being measured.
-struct Output {
-    json: bool,
-    progress: ProgressBar,
-}
-
-impl Output {
-    fn new(json: bool) -> Self {
-        let progress = if io::stderr().is_terminal() {
-            ProgressBar::new_spinner()
-        } else {
-            ProgressBar::hidden()
-        };
-        let style = ProgressStyle::with_template("{msg}").expect("the template is valid");
-        Output {
-            json,
-            progress: progress.with_style(style),
-        }
-    }
-
-    fn step(&self, step: &str) {
-        self.progress.set_message(step.to_string());
-        self.progress.tick();
-    }
-
-    fn print(&mut self, text: &str) -> Result<(), Failure> {
-        if self.json {
-            return Ok(());
-        }
-        self.progress.suspend(|| console::print(text))
-    }
-
-    fn document(&mut self, document: impl FnOnce() -> serde_json::Value) -> Result<(), Failure> {
-        self.progress.finish_and_clear();
-        if self.json {
-            console::print(format!("{:#}\n", document()))?;
-        }
-        Ok(())
     }
 }
 

@@ -54,46 +54,59 @@ pub fn header(setup: &Setup) -> String {
 /// One case's table.
 pub fn case(setup: &Setup, result: &CaseResult) -> String {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    let caption = match result.case.kind {
-        Kind::RoundTrip => {
-            table.set_header([
-                "", "p50", "min..max", "p99", "p99.9", "max", "x Unix", "x bare", "CPU here", "CPU peer",
-            ]);
-            "p50: median of the rounds; x: p50 divided by the other's, lower is better"
-        }
-        Kind::Throughput => {
-            table.set_header([
-                "",
-                "per second",
-                "min..max",
-                "messages/s",
-                "x Unix",
-                "CPU here",
-                "CPU peer",
-            ]);
-            "median of the rounds; x: divided by the other's, higher is better"
-        }
-    };
+    table.load_style(presets::NOTHING).set_header(columns(result.case.kind));
     for row in &result.rows {
-        let mut cells = vec![row.contender.title.clone()];
-        cells.extend(match result.case.kind {
-            Kind::RoundTrip => round_trip_cells(setup, result, row),
-            Kind::Throughput => throughput_cells(result, row),
-        });
-        table.add_row(cells);
+        table.add_row(cells(setup, result, row));
     }
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
+    let caption = caption(result.case.kind);
     let mut text = format!("{}  ({caption})\n{}\n", result.case.title, table.trim_fmt());
-    for row in &result.rows {
-        if let Some(failure) = &row.failure {
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, "  {} failed: {failure}", row.contender.title);
-        }
+    for failure in failures(result) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {failure}");
     }
     text
+}
+
+pub fn caption(kind: Kind) -> &'static str {
+    match kind {
+        Kind::RoundTrip => "p50: median of the rounds; x: p50 divided by the other's, lower is better",
+        Kind::Throughput => "median of the rounds; x: divided by the other's, higher is better",
+    }
+}
+
+pub fn columns(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::RoundTrip => &[
+            "", "p50", "min..max", "p99", "p99.9", "max", "x Unix", "x bare", "CPU here", "CPU peer",
+        ],
+        Kind::Throughput => &[
+            "",
+            "per second",
+            "min..max",
+            "messages/s",
+            "x Unix",
+            "CPU here",
+            "CPU peer",
+        ],
+    }
+}
+
+/// The title, and the figures if there are any.
+pub fn cells(setup: &Setup, result: &CaseResult, row: &Row) -> Vec<String> {
+    let mut cells = vec![row.contender.title.clone()];
+    cells.extend(match result.case.kind {
+        Kind::RoundTrip => round_trip_cells(setup, result, row),
+        Kind::Throughput => throughput_cells(result, row),
+    });
+    cells
+}
+
+pub fn failures(result: &CaseResult) -> Vec<String> {
+    let failed = |row: &Row| Some(format!("{} failed: {}", row.contender.title, row.failure.as_ref()?));
+    result.rows.iter().filter_map(failed).collect()
 }
 
 fn round_trip_cells(setup: &Setup, result: &CaseResult, row: &Row) -> Vec<String> {
@@ -155,25 +168,29 @@ fn per_second(messages: f64) -> String {
 
 pub fn goals(goals: &[Goal]) -> String {
     let mut text = String::from("goals\n");
-    for goal in goals {
-        let verdict = match goal.verdict {
-            Verdict::Met => "met",
-            Verdict::NotMet => "not met",
-            Verdict::NotMeasured => "not measured in this run",
-        };
-        let mut line = format!("  {}: {verdict}", goal.goal);
-        if let Some(ratio) = goal.ratio {
-            line += &format!(" ({} x", significant(ratio));
-            if let Some(name) = &goal.compared_with {
-                line += &format!(" {name}, the faster one");
-            }
-            line.push(')');
-        }
-        if goal.disturbed {
-            line += "; not reliable: the rounds differ by a factor of more than 2";
-        }
-        text.push_str(&line);
-        text.push('\n');
+    for one in goals {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {}", goal(one));
     }
     text
+}
+
+pub fn goal(goal: &Goal) -> String {
+    let verdict = match goal.verdict {
+        Verdict::Met => "met",
+        Verdict::NotMet => "not met",
+        Verdict::NotMeasured => "not measured in this run",
+    };
+    let mut line = format!("{}: {verdict}", goal.goal);
+    if let Some(ratio) = goal.ratio {
+        line += &format!(" ({} x", significant(ratio));
+        if let Some(name) = &goal.compared_with {
+            line += &format!(" {name}, the faster one");
+        }
+        line.push(')');
+    }
+    if goal.disturbed {
+        line += "; not reliable: the rounds differ by a factor of more than 2";
+    }
+    line
 }

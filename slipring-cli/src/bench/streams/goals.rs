@@ -4,7 +4,7 @@ use super::{
     Measured,
     contender::{SLEEPING, SPINNING},
     entry::Entry,
-    report::Setup,
+    report::{self, Setup},
 };
 use crate::bench::{
     goals::{Goal, Verdict},
@@ -30,10 +30,7 @@ pub fn goals(setup: &Setup, all: &[Measured]) -> Vec<Goal> {
 
 fn of_count(setup: &Setup, measured: &Measured) -> Vec<Goal> {
     let n = measured.streams;
-    let named = match n {
-        1 => "1 stream".to_string(),
-        n => format!("{n} streams"),
-    };
+    let named = report::title(measured);
     let mut goals = Vec::new();
     let mut rate = |text: String, name: &str, limit: f64| {
         let compared = measured

@@ -11,20 +11,22 @@ mod goals;
 mod json;
 mod message;
 mod order;
+mod page;
 mod report;
 mod server;
 mod transport;
 mod usage;
 mod worker;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use self::{contender::Contender, entry::Entry, order::Role, report::Setup};
 use super::{
-    Output,
     channel::Channel,
     contender::UNIX,
     machine::{self, Machine},
+    output::Output,
+    page::ReportFile,
 };
 use crate::{
     exit::Status,
@@ -112,6 +114,8 @@ pub struct Plan<'a> {
     pub quick: bool,
     pub rounds: Option<u32>,
     pub json: bool,
+    /// where to
+    pub report: Option<&'a Path>,
     /// of the server, and of the clients
     pub cpus: Option<(usize, usize)>,
 }
@@ -121,7 +125,7 @@ pub fn run(plan: &Plan) -> Result<ExitCode, Failure> {
     limits::make_room_for(largest, "stream", DESCRIPTORS)?;
     let interrupt = Interrupt::install()?;
     let setup = Setup {
-        command: std::env::args().collect::<Vec<_>>().join(" "),
+        command: machine::command_line(),
         machine: Machine::look(),
         capacity: plan.capacity,
         cpus: plan.cpus,
@@ -137,29 +141,51 @@ pub fn run(plan: &Plan) -> Result<ExitCode, Failure> {
         machine::pin_to(server)?;
         machine::pin_to(clients)?;
     }
+    let file = plan.report.map(ReportFile::open).transpose()?;
+
     let mut output = Output::new(plan.json);
-    output.print(&report::header(&setup))?;
     let mut all = Vec::new();
-    for &streams in plan.counts {
-        if interrupt.requested() {
-            break;
-        }
-        let measured = measure(&setup, streams, &interrupt, |step| output.step(step));
-        output.print(&format!("\n{}", report::table(&measured)))?;
-        all.push(measured);
-    }
-    if interrupt.requested() {
-        output.print("\ninterrupted: this is what was measured until then\n")?;
-    }
+    let mut printed = measure_all(&setup, plan.counts, &interrupt, &mut output, &mut all);
+    let interrupted = interrupt.requested();
     let goals = goals::goals(&setup, &all);
-    output.print(&format!("\n{}", super::report::goals(&goals)))?;
-    output.document(|| json::document(&setup, &all, &goals, interrupt.requested()))?;
+    if printed.is_ok() {
+        printed = output.end(&goals, interrupted, || {
+            json::document(&setup, &all, &goals, interrupted)
+        });
+    }
+    // Whether or not standard output has taken everything: what was measured is not lost.
+    if let Some(file) = file {
+        let cut_short = interrupted || all.len() < plan.counts.len();
+        file.write(&page::page(&setup, &all, &goals, cut_short))?;
+    }
+    printed?;
     let failed = all.iter().flat_map(|one| &one.entries).any(|one| one.failure.is_some());
     Ok(match interrupt.exit_code() {
         Some(code) => ExitCode::from(code),
         None if failed => ExitCode::FAILURE,
         None => ExitCode::SUCCESS,
     })
+}
+
+/// One number of streams after the other, until it is interrupted, or nobody takes the results.
+fn measure_all(
+    setup: &Setup,
+    counts: &[usize],
+    interrupt: &Interrupt,
+    output: &mut Output,
+    all: &mut Vec<Measured>,
+) -> Result<(), Failure> {
+    output.print(&report::header(setup))?;
+    for &streams in counts {
+        if interrupt.requested() {
+            break;
+        }
+        let measured = measure(setup, streams, interrupt, |step| output.step(step));
+        let table = report::table(&measured);
+        all.push(measured);
+        output.print(&format!("\n{table}"))?;
+    }
+    Ok(())
 }
 
 /// Everything about one number of streams.

@@ -85,53 +85,66 @@ pub fn header(setup: &Setup) -> String {
     text
 }
 
+pub const COLUMNS: [&str; 13] = [
+    "",
+    "messages/s",
+    "min..max",
+    "x Unix",
+    "p50",
+    "p99",
+    "max",
+    "CPU/message",
+    "idle CPU",
+    "wake-ups",
+    "descriptors",
+    "memory",
+    "grown",
+];
+
 pub fn table(measured: &Measured) -> String {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header([
-        "",
-        "messages/s",
-        "min..max",
-        "x Unix",
-        "p50",
-        "p99",
-        "max",
-        "CPU/message",
-        "idle CPU",
-        "wake-ups",
-        "descriptors",
-        "memory",
-        "grown",
-    ]);
+    table.load_style(presets::NOTHING).set_header(COLUMNS);
     for entry in &measured.entries {
-        let mut row = vec![entry.contender.title().to_string()];
-        row.extend(cells(measured, entry));
-        table.add_row(row);
+        table.add_row(cells(measured, entry));
     }
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    let mut text = format!(
-        "{} stream{}\n{}\n",
-        measured.streams,
-        if measured.streams == 1 { "" } else { "s" },
-        table.trim_fmt()
-    );
-    for entry in &measured.entries {
-        if let Some(failure) = &entry.failure {
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, "  {} failed: {failure}", entry.contender.title());
-        }
+    let mut text = format!("{}\n{}\n", title(measured), table.trim_fmt());
+    for failure in failures(measured) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {failure}");
     }
     text
 }
 
-fn cells(measured: &Measured, entry: &Entry) -> Vec<String> {
+pub fn title(measured: &Measured) -> String {
+    match measured.streams {
+        1 => "1 stream".into(),
+        n => format!("{n} streams"),
+    }
+}
+
+pub fn failures(measured: &Measured) -> Vec<String> {
+    let failed = |entry: &Entry| {
+        Some(format!(
+            "{} failed: {}",
+            entry.contender.title(),
+            entry.failure.as_ref()?
+        ))
+    };
+    measured.entries.iter().filter_map(failed).collect()
+}
+
+/// The title, and the figures if there are any.
+pub fn cells(measured: &Measured, entry: &Entry) -> Vec<String> {
+    let mut cells = vec![entry.contender.title().to_string()];
     let Some(rate) = entry.rate() else {
-        return Vec::new();
+        return cells;
     };
     let unix = measured.unix().and_then(Entry::rate);
     let median = |spread: Option<Spread>| spread.map_or_else(|| "-".into(), |spread| time(spread.median as u64));
-    let mut cells = vec![
+    cells.extend([
         count(rate.median as u64),
         format!("{}..{}", count(rate.min as u64), count(rate.max as u64)),
         unix.map_or_else(|| "-".into(), |unix| significant(rate.median / unix.median)),
@@ -139,7 +152,7 @@ fn cells(measured: &Measured, entry: &Entry) -> Vec<String> {
         median(entry.p99()),
         entry.max().map_or_else(|| "-".into(), time),
         median(entry.cpu()),
-    ];
+    ]);
     match entry.idle {
         Some(idle) => cells.extend([time(idle.cpu), idle.wakes.to_string()]),
         None => cells.extend(["-".to_string(), "-".to_string()]),
