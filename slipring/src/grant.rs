@@ -29,6 +29,7 @@ impl<'a> Grant<'a> {
     /// # Panics
     ///
     /// If `n` is more than was reserved.
+    #[inline]
     pub fn commit(self, n: usize) {
         assert!(n <= self.len, "commit of {n} bytes out of a grant of {}", self.len);
         self.half.advance(n);
@@ -41,12 +42,14 @@ impl<'a> Grant<'a> {
 impl Deref for Grant<'_> {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         self.half.granted(self.len)
     }
 }
 
 impl DerefMut for Grant<'_> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
         self.half.grant(self.len)
     }
@@ -68,6 +71,7 @@ impl<'a> Batch<'a> {
     /// # Errors
     ///
     /// As `Writer::reserve`.
+    #[inline]
     pub fn reserve(&mut self, n: usize) -> io::Result<Grant<'_>> {
         self.writer.reserve_room(n, true)?;
         Ok(Grant::new(&mut self.writer.half, n, false))

@@ -88,6 +88,20 @@ impl Reader {
         })
     }
 
+    #[inline(never)]
+    fn wait_for_some(&mut self) -> io::Result<Readable> {
+        self.wait(1)
+    }
+
+    /// Reads what is there, once something is. The wait and what comes after it are one piece of code.
+    #[inline(never)]
+    fn read_some(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self.wait(1)? {
+            Readable::Enough => Ok(self.half.take(buf)),
+            Readable::End => Ok(0),
+        }
+    }
+
     /// Reads what is there, without blocking.
     ///
     /// # Errors
@@ -250,10 +264,10 @@ impl Read for Reader {
         if buf.is_empty() {
             return Ok(0);
         }
-        match self.wait(1)? {
-            Readable::Enough => Ok(self.half.take(buf)),
-            Readable::End => Ok(0),
+        if self.half.take_at_once(buf) {
+            return Ok(buf.len());
         }
+        self.read_some(buf)
     }
 
     /// Fills all of `bufs` that it can and consumes once.
@@ -272,10 +286,10 @@ impl BufRead for Reader {
     /// Lends what is there, without a copy; blocks while nothing is.
     #[inline]
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        match self.wait(1)? {
-            Readable::Enough => Ok(self.half.view(1)),
-            Readable::End => Ok(&[]),
+        if !self.half.has(1) && self.wait_for_some()? == Readable::End {
+            return Ok(&[]);
         }
+        Ok(self.half.view(1))
     }
 
     /// Gives `n` bytes back to the writer.

@@ -79,9 +79,17 @@ impl Writer {
         Ok(self.half.free().min(len))
     }
 
+    #[inline(never)]
+    fn wait_for_room(&mut self, n: usize) -> io::Result<()> {
+        self.wait(n, false)?.enough_for(n)
+    }
+
     /// Writes what there is room for, once there is some.
     #[inline(never)]
     fn write_some(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
         let n = self.make_room(buf.len())?;
         self.half.put(&buf[..n]);
         Ok(n)
@@ -136,6 +144,7 @@ impl Writer {
     /// assert_eq!(&buf, b"hello");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[inline]
     pub fn reserve(&mut self, n: usize) -> io::Result<Grant<'_>> {
         self.reserve_room(n, true)?;
         Ok(Grant::new(&mut self.half, n, true))
@@ -146,15 +155,17 @@ impl Writer {
     /// # Errors
     ///
     /// As `reserve`; `WouldBlock` if fewer than `n` bytes are free.
+    #[inline]
     pub fn try_reserve(&mut self, n: usize) -> io::Result<Grant<'_>> {
         self.reserve_room(n, false)?;
         Ok(Grant::new(&mut self.half, n, true))
     }
 
+    #[inline]
     pub(crate) fn reserve_room(&mut self, n: usize, block: bool) -> io::Result<()> {
         match self.half.room_for(n)? {
             Some(room) => room.enough_for(n),
-            None if block => self.wait(n, false)?.enough_for(n),
+            None if block => self.wait_for_room(n),
             None => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
@@ -320,9 +331,6 @@ impl AsFd for Writer {
 impl Write for Writer {
     #[inline]
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        if buf.is_empty() {
-            return Ok(0);
-        }
         if self.half.put_at_once(buf) {
             return Ok(buf.len());
         }

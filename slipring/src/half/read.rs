@@ -6,7 +6,7 @@ use crate::end::{End, EndReason, read_result};
 use crate::endpoint::{Endpoint, local};
 use crate::fail_points::{Point, point};
 use crate::ring::{Consumer, Look, Std, count, ended, load_peer};
-use crate::sys::clock;
+use crate::sys::clock::Tick;
 use crate::wait;
 use std::io::{self, IoSliceMut};
 use std::sync::Arc;
@@ -26,8 +26,8 @@ pub(crate) struct ReadHalf {
     ring: Consumer<Std>,
     bounce: Option<Bounce>,
     end: Option<End>,
-    /// When this half last looked at the link, in milliseconds of the coarse clock.
-    looked: u64,
+    /// When this half last looked at the link.
+    looked: Tick,
     /// Nobody sleeps here, but the wake word says what for: a wait for more than was there was given up, or somebody
     /// polls.
     waits_on: bool,
@@ -40,7 +40,7 @@ impl ReadHalf {
             bounce: endpoint.copy_reads.then(Bounce::default),
             endpoint,
             end: None,
-            looked: clock::coarse_millis(),
+            looked: Tick::now(),
             waits_on: false,
         }
     }
@@ -175,7 +175,7 @@ impl ReadHalf {
 
     /// Whoever only tries never sleeps, and so is never told of a hang-up.
     pub(crate) fn look_around(&mut self) {
-        let now = clock::coarse_millis();
+        let now = Tick::now();
         if now != self.looked {
             self.looked = now;
             self.endpoint.look_at_link();
@@ -196,14 +196,39 @@ impl ReadHalf {
     pub(crate) fn take(&mut self, buf: &mut [u8]) -> usize {
         if self.available() < buf.len() {
             self.refresh();
+            if self.available() < buf.len() {
+                return self.take_available(buf);
+            }
         }
-        if self.available() < buf.len() {
-            return self.take_available(buf);
+        self.take_known(buf);
+        buf.len()
+    }
+
+    /// Fills `buf`, which is not empty, if it is known that this can be done and nothing speaks against it. Or does
+    /// nothing, and says so.
+    #[inline(always)]
+    pub(crate) fn take_at_once(&mut self, buf: &mut [u8]) -> bool {
+        let known = self.has(buf.len());
+        if known {
+            self.take_known(buf);
         }
+        known
+    }
+
+    /// Fills `buf`, which is not empty: as many bytes are there, and this is the process that may read.
+    #[inline(always)]
+    fn take_known(&mut self, buf: &mut [u8]) {
         // Nothing here depends on how much is there, only that it is enough: see `Consumer::refresh`.
         self.copy_out(0, buf);
-        self.consume(buf.len());
-        buf.len()
+        self.wait_no_more();
+        if let Some(bounce) = &mut self.bounce {
+            bounce.consume(buf.len());
+        }
+        let ring = self.ring.consume_known(self.endpoint.headers(), buf.len() as u64);
+        point(Point::Consumed);
+        if ring {
+            self.ring_peer();
+        }
     }
 
     /// Moves all that is there into `buf`, which is longer.
@@ -232,8 +257,7 @@ impl ReadHalf {
     #[inline(always)]
     pub(crate) fn copy_out(&self, skip: usize, to: &mut [u8]) {
         debug_assert!(skip + to.len() <= self.available());
-        let offset = (self.ring.offset() + skip) & (self.capacity() - 1);
-        self.endpoint.inbox.read(offset, to);
+        self.endpoint.inbox.read(self.ring.offset() + skip, to);
         point(Point::Read);
     }
 

@@ -9,7 +9,7 @@ use crate::end::{End, EndReason, write_error};
 use crate::endpoint::{Endpoint, local};
 use crate::fail_points::{Point, point};
 use crate::ring::{Look, Producer, Std, count, ended, load_peer};
-use crate::sys::clock;
+use crate::sys::clock::Tick;
 use crate::wait;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
@@ -28,6 +28,7 @@ pub(crate) enum Room {
 
 impl Room {
     /// Nothing less than `n` bytes of room will do.
+    #[inline]
     pub(crate) fn enough_for(self, n: usize) -> io::Result<()> {
         self.or_deadlock(|| format!("{n} bytes of room"))
     }
@@ -37,6 +38,7 @@ impl Room {
         self.or_deadlock(|| "everything to be consumed".into())
     }
 
+    #[inline]
     fn or_deadlock(self, what: impl FnOnce() -> String) -> io::Result<()> {
         match self {
             Room::Enough => Ok(()),
@@ -57,8 +59,8 @@ pub(crate) struct WriteHalf {
     endpoint: Arc<Endpoint>,
     ring: Producer<Std>,
     end: Option<End>,
-    /// When this half last looked at the link, in milliseconds of the coarse clock.
-    looked: u64,
+    /// When this half last looked at the link.
+    looked: Tick,
     /// Nobody sleeps here, but the wake word says what for: somebody polls.
     waits_on: bool,
 }
@@ -69,7 +71,7 @@ impl WriteHalf {
             ring: Producer::new(endpoint.outbox.capacity() as u64),
             endpoint,
             end: None,
-            looked: clock::coarse_millis(),
+            looked: Tick::now(),
             waits_on: false,
         }
     }
@@ -126,7 +128,7 @@ impl WriteHalf {
     /// After it has published, where the time for it costs no latency; what it finds is the next write's to report.
     #[inline]
     fn look_around(&mut self) {
-        let now = clock::coarse_millis();
+        let now = Tick::now();
         if now != self.looked {
             self.looked = now;
             self.endpoint.look_at_link();
@@ -219,18 +221,25 @@ impl WriteHalf {
     }
 
     /// Whether `n` bytes could ever be free at once.
+    #[inline]
     pub(crate) fn can_hold(&self, n: usize) -> io::Result<()> {
         if n <= self.capacity() {
             return Ok(());
         }
+        Err(self.too_much(n))
+    }
+
+    #[cold]
+    fn too_much(&self, n: usize) -> io::Error {
         let text = format!(
             "{n} bytes can never be free at once: this ring has a capacity of {}",
             self.capacity()
         );
-        Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+        io::Error::new(io::ErrorKind::InvalidInput, text)
     }
 
     /// Room for `n` bytes at once; `None` if it has to be waited for.
+    #[inline]
     pub(crate) fn room_for(&mut self, n: usize) -> io::Result<Option<Room>> {
         self.can_hold(n)?;
         self.begin()?;
@@ -241,14 +250,15 @@ impl WriteHalf {
         self.look(n).transpose()
     }
 
-    /// The usual write, for which all is known to be well: copies and publishes `bytes`. Or does nothing, and says so.
+    /// The usual write, of some bytes and not too many, for which all is known to be well: copies and publishes them. Or does
+    /// nothing, and says so.
     ///
     /// It is what [`room`](Self::room) and [`put`](Self::put) would do, in fewer steps: those before the tail is stored
     /// are part of every round trip.
     #[inline(always)]
     pub(crate) fn put_at_once(&mut self, bytes: &[u8]) -> bool {
         let n = bytes.len();
-        if n > PART || !self.ring.is_clear(n as u64) || self.waits_on || self.end.is_some() {
+        if n.wrapping_sub(1) >= PART || !self.ring.is_clear(n as u64) || self.waits_on || self.end.is_some() {
             return false;
         }
         if self.endpoint.local() != local::OPEN || !self.endpoint.birth.is_here() {
@@ -287,6 +297,9 @@ impl WriteHalf {
 
     /// Writes what fits, or fails with `WouldBlock`.
     pub(crate) fn try_put(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if self.put_at_once(buf) {
+            return Ok(buf.len());
+        }
         if buf.is_empty() {
             return Ok(0);
         }
@@ -376,6 +389,7 @@ impl WriteHalf {
     }
 
     /// What [`grant`](Self::grant) would lend, to be looked at.
+    #[inline]
     pub(crate) fn granted(&self, len: usize) -> &[u8] {
         assert!(len <= self.free(), "more granted than was free");
         // SAFETY: as in `grant`; while this borrow of the half lasts nobody writes.

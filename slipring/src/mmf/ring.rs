@@ -3,7 +3,7 @@
 use super::error::{Error, Result};
 use super::file::{self, Way, os};
 use super::indexes::{HEADER, filled, pieces};
-use crate::sys::clock;
+use crate::sys::clock::Tick;
 use crate::sys::process::Birth;
 use crate::sys::range_lock;
 use crate::sys::shared_file::SharedFile;
@@ -61,7 +61,7 @@ pub(super) struct Ring {
     other: u64,
     damage: Option<Damage>,
     /// The tick of the coarse clock at which the size of the file was looked at.
-    looked: u64,
+    looked: Tick,
     birth: Birth,
     path: PathBuf,
     /// Keeps the lock.
@@ -84,7 +84,7 @@ impl Ring {
             own: 0,
             other: 0,
             damage: None,
-            looked: 0,
+            looked: Tick::now(),
             birth: Birth::here().map_err(os("preparing to use", path))?,
             path: path.to_owned(),
             file,
@@ -234,7 +234,7 @@ impl Ring {
         if self.damage.is_some() {
             return self.look_at_memory();
         }
-        let now = clock::coarse_millis();
+        let now = Tick::now();
         if now != self.looked {
             self.looked = now;
             return self.look_at_file();

@@ -110,18 +110,24 @@ impl<A: Atomics> Consumer<A> {
     #[must_use]
     pub(crate) fn consume(&mut self, headers: Headers<'_, A>, n: u64) -> bool {
         assert!(n <= self.available(), "more consumed than was available");
-        if n == 0 {
-            return false;
-        }
+        n > 0 && self.consume_known(headers, n)
+    }
+
+    /// [`consume`](Self::consume) of at least one byte, by a caller who has just seen that `n` are available.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn consume_known(&mut self, headers: Headers<'_, A>, n: u64) -> bool {
+        debug_assert!(0 < n && n <= self.available());
         let old = self.head;
-        self.head += n;
+        let head = old + n;
+        self.head = head;
         // Release: my loads of the bytes come before the writer may write over them.
-        headers.own.consumed.0.head.store(self.head, Ordering::Release);
+        headers.own.consumed.0.head.store(head, Ordering::Release);
         // SeqCst: between my head and the load of the writer's wake word, as in `Producer::publish`.
         A::fence(Ordering::SeqCst);
         // Relaxed: ordered by the fence.
         let wake = headers.peer.wake_at_head.0.load(Ordering::Relaxed);
-        old < wake && wake <= self.head
+        old < wake && wake <= head
     }
 
     /// Lets go of what is available, without giving it back.

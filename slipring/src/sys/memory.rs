@@ -39,7 +39,10 @@ pub(crate) fn header_len() -> usize {
 #[derive(Debug)]
 struct Mapping {
     base: NonNull<u8>,
+    /// Where the ring begins, `header_len` behind `base`.
+    ring: NonNull<u8>,
     header_len: usize,
+    /// A power of two.
     capacity: usize,
 }
 
@@ -61,9 +64,12 @@ impl Mapping {
                 MapFlags::PRIVATE | MapFlags::NORESERVE,
             )
         }?;
+        // The kernel never places a mapping at 0 unless asked to.
+        let start = NonNull::new(base.cast::<u8>()).ok_or(Errno::NOMEM)?;
         let mapping = Mapping {
-            // The kernel never places a mapping at 0 unless asked to.
-            base: NonNull::new(base.cast::<u8>()).ok_or(Errno::NOMEM)?,
+            base: start,
+            // SAFETY: `header_len` lies within the reservation.
+            ring: unsafe { start.byte_add(header_len) },
             header_len,
             capacity,
         };
@@ -93,15 +99,14 @@ impl Mapping {
         unsafe { self.base.cast::<Header<Std>>().as_ref() }
     }
 
-    /// The address of `offset` in the ring. `offset < capacity` and `len <= capacity`: then the whole span is mapped.
+    /// The address of `offset` in the ring, which may have gone round it any number of times. `len <= capacity`: then
+    /// the whole span is mapped.
     #[inline]
     fn span(&self, offset: usize, len: usize) -> *mut u8 {
-        assert!(
-            offset < self.capacity && len <= self.capacity,
-            "a span outside the ring"
-        );
-        // SAFETY: header_len + offset + len <= header_len + 2 * capacity, the length of the mapping.
-        unsafe { self.base.as_ptr().add(self.header_len + offset) }
+        assert!(len <= self.capacity, "a span longer than the ring");
+        // SAFETY: header_len + offset + len <= header_len + 2 * capacity, the length of the mapping, as the masked offset
+        // is less than the capacity.
+        unsafe { self.ring.as_ptr().add(offset & (self.capacity - 1)) }
     }
 }
 
@@ -289,10 +294,22 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "a span outside the ring")]
-    fn a_span_outside_the_ring_is_refused() {
+    #[should_panic(expected = "a span longer than the ring")]
+    fn a_span_longer_than_the_ring_is_refused() {
         let (outbox, _fd) = Outbox::create(min_capacity()).unwrap();
         // SAFETY: this test is the one writer and holds no slice.
-        unsafe { outbox.write(min_capacity(), b"x") };
+        unsafe { outbox.write(0, &vec![0; min_capacity() + 1]) };
+    }
+
+    #[test]
+    fn an_offset_beyond_the_ring_goes_round_it() {
+        let capacity = min_capacity();
+        let (outbox, fd) = Outbox::create(capacity).unwrap();
+        let inbox = Inbox::map(fd.as_fd(), header_len(), capacity).unwrap();
+        // SAFETY: this test is the one writer and holds no slice.
+        unsafe { outbox.write(5 * capacity + 7, b"x") };
+        let mut got = [0];
+        inbox.read(7, &mut got);
+        assert_eq!(&got, b"x");
     }
 }
