@@ -81,12 +81,10 @@ impl<'a> Batch<'a> {
 impl Write for Batch<'_> {
     #[inline]
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        if buf.is_empty() {
-            return Ok(0);
+        if self.writer.half.keep_at_once(buf) {
+            return Ok(buf.len());
         }
-        let n = self.writer.make_room(buf.len())?;
-        self.writer.half.keep(&buf[..n]);
-        Ok(n)
+        self.writer.keep_some(buf)
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {

@@ -95,6 +95,17 @@ impl Writer {
         Ok(n)
     }
 
+    /// Like [`write_some`](Self::write_some), of a batch.
+    #[inline(never)]
+    pub(crate) fn keep_some(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        let n = self.make_room(buf.len())?;
+        self.half.keep(&buf[..n]);
+        Ok(n)
+    }
+
     /// Writes what fits, without blocking.
     ///
     /// # Errors

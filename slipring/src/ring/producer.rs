@@ -71,13 +71,10 @@ impl<A: Atomics> Producer<A> {
         (self.tail.wrapping_sub(self.base) & (self.capacity - 1)) as usize
     }
 
-    /// Whether `n` bytes, at least one, are known to be free, with no rewind to be considered before and nothing
-    /// unpublished.
+    /// Whether `n` bytes are known to be free, with no rewind to be considered before.
     #[inline(always)]
     pub(crate) fn is_clear(&self, n: u64) -> bool {
-        n <= self.free()
-            && self.published == self.tail
-            && (self.tail < self.rewind_from || self.capacity <= REWIND_WINDOW)
+        n <= self.free() && (self.tail < self.rewind_from || self.capacity <= REWIND_WINDOW)
     }
 
     /// Takes `n` bytes that have been written at [`offset`](Self::offset). `n <= free()`.
@@ -147,13 +144,19 @@ impl<A: Atomics> Producer<A> {
         self.publish_tail(headers)
     }
 
-    /// [`advance`](Self::advance) and [`publish`](Self::publish) in one, after [`is_clear`](Self::is_clear).
+    /// [`advance`](Self::advance) by a caller to whom [`is_clear`](Self::is_clear) has just said that `n` bytes are free: to
+    /// ask again costs as much as all the rest between the copy and the publication.
+    #[inline(always)]
+    pub(crate) fn advance_known(&mut self, n: u64) {
+        debug_assert!(n <= self.free());
+        self.tail += n;
+    }
+
+    /// [`advance_known`](Self::advance_known) and [`publish`](Self::publish) in one, of at least one byte.
     #[inline(always)]
     #[must_use]
     pub(crate) fn advance_and_publish(&mut self, headers: Headers<'_, A>, n: u64) -> bool {
-        // `is_clear` has said so; to ask again costs as much as all the rest before the tail is stored.
-        debug_assert!(self.is_clear(n));
-        self.tail += n;
+        self.advance_known(n);
         self.publish_tail(headers)
     }
 
