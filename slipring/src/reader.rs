@@ -19,6 +19,12 @@ use std::time::Duration;
 /// It is `Send` and can move to a thread of its own ([`Stream::into_split`](crate::Stream::into_split)). Dropping it
 /// tells the peer, whose writer then gets `BrokenPipe`; bytes that were not read are lost.
 ///
+/// # Room
+///
+/// What is read makes room for the peer's writer. Small reads do not pay for telling it each time: up to 1 KiB, or an
+/// eighth of a smaller ring, may be kept while more bytes are known to be there. It is told at once if it is seen to wait,
+/// and otherwise when so much has been read, with the last byte that is known of, or before this half waits.
+///
 /// # Ends
 ///
 /// Every byte that the peer published comes first, whatever happened. Then: `Ok(0)` if the peer finished or dropped
@@ -88,9 +94,13 @@ impl Reader {
         })
     }
 
+    /// Lends what is there, once something is.
     #[inline(never)]
-    fn wait_for_some(&mut self) -> io::Result<Readable> {
-        self.wait(1)
+    fn lend_some(&mut self) -> io::Result<&[u8]> {
+        match self.wait(1)? {
+            Readable::Enough => Ok(self.half.view(1)),
+            Readable::End => Ok(&[]),
+        }
     }
 
     /// Reads what is there, once something is. The wait and what comes after it are one piece of code.
@@ -286,10 +296,10 @@ impl BufRead for Reader {
     /// Lends what is there, without a copy; blocks while nothing is.
     #[inline]
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if !self.half.has(1) && self.wait_for_some()? == Readable::End {
-            return Ok(&[]);
+        if self.half.is_usual() {
+            return Ok(self.half.view_usual());
         }
-        Ok(self.half.view(1))
+        self.lend_some()
     }
 
     /// Gives `n` bytes back to the writer.

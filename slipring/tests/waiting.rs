@@ -4,7 +4,7 @@ mod common;
 
 use common::process::asleep;
 use common::{Random, bytes, guard, kind};
-use slipring::{Closer, Options, Reader, Spin, Stream, Writer};
+use slipring::{Closer, Options, Reader, Readiness, Spin, Stream, Writer};
 use std::io::{BufRead, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::thread;
@@ -241,6 +241,70 @@ fn everything_consumed_is_waited_for() {
             drop(reader);
             writer.wait_consumed().unwrap();
             assert_eq!(kind(writer.write(b"x")), ErrorKind::BrokenPipe);
+        }
+    });
+}
+
+#[test]
+fn what_small_reads_keep_is_given_back() {
+    guard(|| {
+        let (mut writer, mut reader, _unused) = one_way(Spin::Never, Spin::Never);
+        let read_one = |reader: &mut Reader, by_view: bool| {
+            if by_view {
+                reader.fill_buf().unwrap();
+                reader.consume(1);
+            } else {
+                reader.read_exact(&mut [0]).unwrap();
+            }
+        };
+        for by_view in [false, true] {
+            writer.write_all(&[1; CAPACITY]).unwrap();
+            for _ in 0..100 {
+                read_one(&mut reader, by_view);
+            }
+            assert!(writer.space().unwrap() < 100, "nothing was kept");
+            // Who waits keeps nothing.
+            assert_eq!(reader.arm(CAPACITY).unwrap(), Readiness::Pending);
+            assert_eq!(writer.space().unwrap(), 100);
+            reader.disarm();
+            // A writer that waits is served at once.
+            assert_eq!(writer.arm(102).unwrap(), Readiness::Pending);
+            read_one(&mut reader, by_view);
+            read_one(&mut reader, by_view);
+            assert_eq!(writer.arm(102).unwrap(), Readiness::Ready);
+            for _ in 102..CAPACITY {
+                read_one(&mut reader, by_view);
+                assert!(writer.space().unwrap() + CAPACITY / 8 > reader.position() as usize % CAPACITY);
+            }
+            // With the last byte all is given back.
+            assert_eq!(writer.space().unwrap(), CAPACITY);
+        }
+    });
+}
+
+#[test]
+fn a_byte_at_a_time_against_a_writer_that_waits() {
+    guard(|| {
+        for spin in SPINS {
+            let (mut writer, mut reader, _unused) = one_way(spin, spin);
+            let all = bytes::made(7, 0, 50_000);
+            let written = all.clone();
+            let writing = thread::spawn(move || {
+                writer.write_all(&written).unwrap();
+                writer.wait_consumed().unwrap();
+                writer
+            });
+            let mut got = Vec::new();
+            while got.len() < all.len() {
+                let mut byte = [0];
+                reader.read_exact(&mut byte).unwrap();
+                got.extend(byte);
+                let known = reader.fill_buf().unwrap()[..1.min(all.len() - got.len())].to_vec();
+                reader.consume(known.len());
+                got.extend(known);
+            }
+            assert!(got == all, "other bytes than were written");
+            writing.join().unwrap();
         }
     });
 }

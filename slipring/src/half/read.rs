@@ -35,8 +35,13 @@ pub(crate) struct ReadHalf {
 
 impl ReadHalf {
     pub(crate) fn new(endpoint: Arc<Endpoint>) -> ReadHalf {
+        let mut ring = Consumer::new(endpoint.inbox.capacity() as u64);
+        if endpoint.copy_reads {
+            // A bounce has to follow every step.
+            ring.keep_nothing();
+        }
         ReadHalf {
-            ring: Consumer::new(endpoint.inbox.capacity() as u64),
+            ring,
             bounce: endpoint.copy_reads.then(Bounce::default),
             endpoint,
             end: None,
@@ -73,6 +78,12 @@ impl ReadHalf {
         self.available() >= want && self.endpoint.local() == local::OPEN && self.endpoint.birth.is_here()
     }
 
+    /// Whether this half has just read a little of what it knows to be there, and nothing speaks against going on.
+    #[inline(always)]
+    pub(crate) fn is_usual(&self) -> bool {
+        self.ring.keeps() && self.endpoint.local() == local::OPEN && self.endpoint.birth.is_here()
+    }
+
     /// Looks for `want` bytes, at least one.
     #[inline(always)]
     pub(crate) fn look(&mut self, want: usize) -> Option<io::Result<Readable>> {
@@ -82,6 +93,7 @@ impl ReadHalf {
         if !self.endpoint.birth.is_here() {
             return Some(Err(forked()));
         }
+        self.settle();
         // An end stays, even if a closer on the other side ended the stream beside a write that was still under way.
         if self.end.is_some() || self.endpoint.local() != local::OPEN {
             return Some(self.ended(Look::Pending));
@@ -96,6 +108,14 @@ impl ReadHalf {
                 self.endpoint.poison();
                 Some(self.ended(Look::Pending))
             }
+        }
+    }
+
+    /// Gives back what has been kept.
+    #[inline(always)]
+    fn settle(&mut self) {
+        if self.ring.settle(self.endpoint.headers()) {
+            self.ring_peer();
         }
     }
 
@@ -208,11 +228,34 @@ impl ReadHalf {
     /// nothing, and says so.
     #[inline(always)]
     pub(crate) fn take_at_once(&mut self, buf: &mut [u8]) -> bool {
+        if self.is_usual() && self.ring.keep(self.endpoint.headers(), buf.len() as u64) {
+            self.copy_kept(buf);
+            return true;
+        }
         let known = self.has(buf.len());
         if known {
             self.take_known(buf);
         }
         known
+    }
+
+    /// Copies the bytes that have just been consumed, and kept.
+    #[inline(always)]
+    fn copy_kept(&self, buf: &mut [u8]) {
+        let offset = self.ring.offset().wrapping_sub(buf.len());
+        match buf {
+            // A copy of a length that is not known costs as much as all the rest.
+            [byte] => self.endpoint.inbox.read(offset, std::slice::from_mut(byte)),
+            _ => self.endpoint.inbox.read(offset, buf),
+        }
+        point(Point::Read);
+    }
+
+    /// Lends all that is known to be there, after [`is_usual`](Self::is_usual).
+    #[inline(always)]
+    pub(crate) fn view_usual(&self) -> &[u8] {
+        // SAFETY: as in `view`; whoever keeps what is consumed has no bounce.
+        unsafe { self.endpoint.inbox.slice(self.ring.offset(), self.available()) }
     }
 
     /// Fills `buf`, which is not empty: as many bytes are there, and this is the process that may read.
@@ -291,6 +334,13 @@ impl ReadHalf {
     /// Gives `n` available bytes back to the writer.
     #[inline(always)]
     pub(crate) fn consume(&mut self, n: usize) {
+        if !self.ring.keep(self.endpoint.headers(), n as u64) {
+            self.consume_now(n);
+        }
+    }
+
+    #[inline(never)]
+    fn consume_now(&mut self, n: usize) {
         if !self.endpoint.birth.is_here() {
             return;
         }
@@ -358,6 +408,8 @@ impl Waiting for ReadWait<'_> {
     }
 
     fn arm(&mut self) {
+        // Before the wake word: a writer that sees this reader wait takes what it sees of `head` for all there is.
+        self.half.settle();
         let at = self.half.ring.wake_at(self.want as u64);
         wait::arm::<Std>(&self.half.endpoint.headers().own.wake_at_tail.0, at);
         point(Point::ReaderArmed);
@@ -395,6 +447,8 @@ impl Waiting for ReadWait<'_> {
     }
 
     fn stay_armed(&mut self) {
+        // The next byte that is consumed ends the wait, and has to be seen to.
+        self.half.ring.stop_keeping();
         self.half.waits_on = true;
     }
 

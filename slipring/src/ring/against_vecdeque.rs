@@ -8,6 +8,9 @@ use std::sync::atomic::Ordering::Relaxed;
 
 const CAPACITY: u64 = 4096;
 
+/// What the reader keeps at most of what it has consumed.
+const KEPT: u64 = 64;
+
 /// A step of an honest stream.
 #[derive(Debug, Clone)]
 enum Step {
@@ -19,6 +22,8 @@ enum Step {
     ReaderRefreshes,
     /// Reads up to so many bytes.
     Read(u64),
+    /// Gives back what has been kept.
+    Settle,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -30,6 +35,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::WriterRefreshes),
         3 => Just(Step::ReaderRefreshes),
         3 => size().prop_map(Step::Read),
+        1 => Just(Step::Settle),
     ]
 }
 
@@ -92,6 +98,7 @@ proptest! {
         let writer = Headers { own: &left, peer: &right };
         let reader = Headers { own: &right, peer: &left };
         let (mut producer, mut consumer) = (Producer::new(CAPACITY), Consumer::new(CAPACITY));
+        consumer.keep_up_to(KEPT);
         let mut memory = vec![0; CAPACITY as usize];
         let at = |offset: usize, i: u64| (offset + i as usize) % CAPACITY as usize;
         // Written and not yet read.
@@ -113,7 +120,7 @@ proptest! {
                 Step::Rewind => prop_assert_eq!(producer.rewind_now(writer), Ok(())),
                 Step::WriterRefreshes => {
                     prop_assert_eq!(producer.refresh(writer), Ok(()));
-                    prop_assert_eq!(producer.free(), CAPACITY - (written - read));
+                    prop_assert_eq!(producer.free(), CAPACITY - (written - read) - consumer.kept());
                 }
                 Step::ReaderRefreshes => {
                     prop_assert_eq!(consumer.refresh(reader), Ok(()));
@@ -124,8 +131,18 @@ proptest! {
                     for i in 0..n {
                         prop_assert_eq!(Some(memory[at(consumer.offset(), i)]), queue.pop_front());
                     }
-                    prop_assert!(!consumer.consume(reader, n));
+                    if consumer.keep(reader, n) {
+                        prop_assert!(consumer.available() > 0);
+                        prop_assert!(0 < consumer.kept() && consumer.kept() < KEPT || n == 0);
+                    } else {
+                        prop_assert!(!consumer.consume(reader, n));
+                        prop_assert!(n == 0 || consumer.kept() == 0);
+                    }
                     read += n;
+                }
+                Step::Settle => {
+                    prop_assert!(!consumer.settle(reader));
+                    prop_assert_eq!(consumer.kept(), 0);
                 }
             }
             prop_assert_eq!(producer.position(), written);
@@ -185,6 +202,7 @@ proptest! {
                     }
                 }
                 Hostile::ReaderLooks(want) => {
+                    let _ = consumer.settle(headers);
                     let found = consumer.look(headers, want, false);
                     let available = consumer.available();
                     match (peer.published.0.fin.load(Relaxed), found) {
@@ -202,7 +220,10 @@ proptest! {
                         }
                     }
                 }
-                Hostile::Consume(n) => drop(consumer.consume(headers, n.min(consumer.available()))),
+                Hostile::Consume(n) => {
+                    let n = n.min(consumer.available());
+                    let _ = consumer.keep(headers, n) || consumer.consume(headers, n);
+                }
             }
             prop_assert!(producer.free() <= CAPACITY);
             prop_assert!(consumer.available() <= CAPACITY);

@@ -4,12 +4,28 @@ use super::{Atomics, Corrupt, Headers, Look, Word, ended, load_peer};
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 
+/// How many consumed bytes are at most kept back, to be given back with later ones; and what part of a small ring.
+///
+/// A publication costs a fence and more, which is much for whoever reads a byte at a time.
+const MOST_KEPT: (u64, u64) = (1024, 8);
+
 /// Reads from the ring of the peer's outbox: private indexes, and what it has seen of the peer's.
+///
+/// What has been consumed is not always given back at once: a little of it may be kept as long as more bytes are known to
+/// be there, and no writer is seen to wait. To the writer that is a reader who consumes the same bytes later, all at once.
+/// Nobody waits in vain for what is kept: a reader gives it back before it asks to be rung, before it looks for news
+/// ([`settle`](Self::settle)), and with the last byte that it knows of. A writer that began to wait just then is rung at one of these,
+/// and has readable bytes in front of it until then.
 #[derive(Debug)]
 pub(crate) struct Consumer<A: Atomics> {
     capacity: u64,
-    /// End of what has been consumed. The header has a copy, never read back.
+    /// End of what has been consumed.
     head: u64,
+    /// What `head` in the header says: the end of what has been given back. Never read back from there.
+    given_back: u64,
+    /// As long as `head` stays below, what is consumed is kept. `head <= keep_below <= tail`.
+    keep_below: u64,
+    most_kept: u64,
     /// The peer's `tail` as last seen.
     tail: u64,
     /// The peer's `base` that belongs to `tail`.
@@ -24,10 +40,20 @@ impl<A: Atomics> Consumer<A> {
         Consumer {
             capacity,
             head: 0,
+            given_back: 0,
+            keep_below: 0,
+            most_kept: MOST_KEPT.0.min(capacity / MOST_KEPT.1),
             tail: 0,
             base: 0,
             _atomics: PhantomData,
         }
+    }
+
+    /// Gives back all at once.
+    pub(crate) fn keep_nothing(&mut self) {
+        debug_assert_eq!(self.head, self.given_back);
+        self.most_kept = 0;
+        self.keep_below = self.head;
     }
 
     #[inline]
@@ -62,8 +88,8 @@ impl<A: Atomics> Consumer<A> {
         if tail == self.tail {
             return Ok(());
         }
-        // An honest writer goes forward, and never overtakes the reader by more than the ring holds.
-        if tail < self.tail || tail - self.head > self.capacity {
+        // An honest writer goes forward, and no further from what has been given back to it than the ring holds.
+        if tail < self.tail || tail - self.given_back > self.capacity {
             return Err(Corrupt);
         }
         self.tail = tail;
@@ -118,9 +144,59 @@ impl<A: Atomics> Consumer<A> {
     #[must_use]
     pub(crate) fn consume_known(&mut self, headers: Headers<'_, A>, n: u64) -> bool {
         debug_assert!(0 < n && n <= self.available());
-        let old = self.head;
-        let head = old + n;
-        self.head = head;
+        self.head += n;
+        self.give_back(headers)
+    }
+
+    /// Consumes `n` bytes without giving them back, or does nothing and says so.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn keep(&mut self, headers: Headers<'_, A>, n: u64) -> bool {
+        // Relaxed: a hint. Most writers that wait are seen here, and served at once.
+        let may = n < self.keep_below - self.head && headers.peer.wake_at_head.0.load(Ordering::Relaxed) == 0;
+        if may {
+            self.head += n;
+        }
+        may
+    }
+
+    /// Keeps up to `n` bytes, also in the small rings of the models.
+    #[cfg(test)]
+    pub(crate) fn keep_up_to(&mut self, n: u64) {
+        self.most_kept = n;
+        self.keep_below = (self.head + n).min(self.tail);
+    }
+
+    /// Bytes that have been consumed and not given back.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> u64 {
+        self.head - self.given_back
+    }
+
+    /// Whether the next byte can be read with no more ado: it is there, and so is one after it.
+    #[inline(always)]
+    pub(crate) fn keeps(&self) -> bool {
+        self.head < self.keep_below
+    }
+
+    /// Keeps nothing any more until the next time that something is given back.
+    pub(crate) fn stop_keeping(&mut self) {
+        self.keep_below = self.head;
+    }
+
+    /// Gives back what has been kept: to be called before any look for news. Says whether the peer's writer has to be
+    /// rung.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn settle(&mut self, headers: Headers<'_, A>) -> bool {
+        self.given_back != self.head && self.give_back(headers)
+    }
+
+    #[inline(always)]
+    fn give_back(&mut self, headers: Headers<'_, A>) -> bool {
+        let (old, head) = (self.given_back, self.head);
+        self.given_back = head;
+        self.keep_below = head.saturating_add(self.most_kept).min(self.tail);
         // Release: my loads of the bytes come before the writer may write over them.
         headers.own.consumed.0.head.store(head, Ordering::Release);
         // SeqCst: between my head and the load of the writer's wake word, as in `Producer::publish`.
@@ -133,6 +209,7 @@ impl<A: Atomics> Consumer<A> {
     /// Lets go of what is available, without giving it back.
     pub(crate) fn forget(&mut self) {
         self.tail = self.head;
+        self.keep_below = self.head;
     }
 
     /// After arming: whether the peer's writer sleeps for room that I am not going to make. It has to be rung, so

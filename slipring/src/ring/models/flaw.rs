@@ -70,6 +70,8 @@ pub(super) enum Flaw {
     NoStarvingRule,
     /// A reader that only asks withdraws when it gives up.
     NoGiveUp,
+    /// A reader asks to be rung, then gives back what it has kept.
+    GiveBackAfterArming,
     /// A writer loads the wake word of a waiting reader without an acquire.
     WakeAcquire,
     /// A writer that sees a waiting reader does not look once more at what that one has consumed.

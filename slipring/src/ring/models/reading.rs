@@ -63,7 +63,17 @@ impl<A: Atomics> Reading<A> {
 
     pub(super) fn consume(&mut self, n: u64) {
         let headers = self.world.headers(self.who);
+        if self.ring.keep(headers, n) {
+            return;
+        }
         if weakly(self.world.flaw.in_consume(), || self.ring.consume(headers, n)) {
+            self.world.peer(self.who).writer.ring();
+        }
+    }
+
+    /// Gives back what has been kept, as `ReadHalf::settle`.
+    fn settle(&mut self) {
+        if self.ring.settle(self.world.headers(self.who)) {
             self.world.peer(self.who).writer.ring();
         }
     }
@@ -141,6 +151,9 @@ impl<A: Atomics> Half for Reading<A> {
     }
 
     fn arm(&mut self, want: u64) {
+        if self.world.flaw != Flaw::GiveBackAfterArming {
+            self.settle();
+        }
         let wake = &self.world.own(self.who).header.wake_at_tail.0;
         weakly(self.world.flaw.in_reader_arm(), || {
             wait::arm::<A>(wake, self.ring.wake_at(want))
@@ -152,6 +165,9 @@ impl<A: Atomics> Half for Reading<A> {
     }
 
     fn look(&mut self, want: u64) -> Look {
+        if self.ring.available() < want {
+            self.settle();
+        }
         let world = Arc::clone(&self.world);
         let peer = world.peer(self.who);
         let gone = world.flaw != Flaw::HangUpAfterFin && peer.is_hung_up();
