@@ -7,6 +7,10 @@ pub enum Kind {
     RoundTrip,
     /// Messages in one direction, as fast as they go.
     Throughput,
+    /// Like that, but the sender writes every byte and the receiver reads every byte: in place, who can.
+    Filled,
+    /// Messages in one direction, so many of them published at once.
+    Batched { batch: usize },
     /// Messages in one direction, so many a second, however long each takes.
     FixedRate { per_second: u64 },
 }
@@ -20,16 +24,29 @@ pub struct Case {
     pub size: usize,
 }
 
-pub static CASES: [Case; 12] = [
+pub static CASES: [Case; 20] = [
     case("rtt-8", "round trip, 8 B", Kind::RoundTrip, 8),
     case("rtt-64", "round trip, 64 B", Kind::RoundTrip, 64),
     case("rtt-1k", "round trip, 1 KiB", Kind::RoundTrip, 1 << 10),
     case("rtt-16k", "round trip, 16 KiB", Kind::RoundTrip, 16 << 10),
     case("rtt-64k", "round trip, 64 KiB", Kind::RoundTrip, 64 << 10),
+    case("stream-8", "throughput, 8 B", Kind::Throughput, 8),
     case("stream-64", "throughput, 64 B", Kind::Throughput, 64),
     case("stream-1k", "throughput, 1 KiB", Kind::Throughput, 1 << 10),
     case("stream-16k", "throughput, 16 KiB", Kind::Throughput, 16 << 10),
+    case("stream-64k", "throughput, 64 KiB", Kind::Throughput, 64 << 10),
+    case("stream-256k", "throughput, 256 KiB", Kind::Throughput, 256 << 10),
     case("stream-1m", "throughput, 1 MiB", Kind::Throughput, 1 << 20),
+    case("stream-4m", "throughput, 4 MiB", Kind::Throughput, 4 << 20),
+    case("filled-1k", "filled and read, 1 KiB", Kind::Filled, 1 << 10),
+    case("filled-16k", "filled and read, 16 KiB", Kind::Filled, 16 << 10),
+    case("filled-64k", "filled and read, 64 KiB", Kind::Filled, 64 << 10),
+    case(
+        "batch-64",
+        "throughput, 64 B, 64 at a time",
+        Kind::Batched { batch: 64 },
+        64,
+    ),
     case(
         "rate-1k",
         "64 B, 1,000 a second",

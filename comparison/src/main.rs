@@ -7,6 +7,7 @@ mod half;
 mod machine;
 mod order;
 mod pair;
+mod pattern;
 mod report;
 mod results;
 mod runner;
@@ -138,7 +139,7 @@ fn run(args: &Args) -> io::Result<ExitCode> {
 fn plan<'c>(contenders: &'c [Contender], only: &[String]) -> io::Result<Vec<(&'static Case, Vec<&'c Contender>)>> {
     let wanted = |case: &Case, contender: &Contender| {
         let name = format!("{}/{}", case.name, contender.name);
-        contender.takes_part_in(case) && (only.is_empty() || only.iter().any(|part| name.contains(part)))
+        (contender.part)(case) && (only.is_empty() || only.iter().any(|part| name.contains(part)))
     };
     let plan: Vec<_> = CASES
         .iter()

@@ -93,10 +93,10 @@ impl Pair {
     /// Checks every byte of some messages.
     pub fn verify(&mut self, case: &Case) -> io::Result<()> {
         // A stream goes around every ring more than once.
-        let fitting = |bytes: u64| (bytes / case.size as u64).max(32);
+        let fitting = |bytes: u64| (bytes / case.size as u64).max(8);
         let messages = match case.kind {
             Kind::RoundTrip => fitting(4 << 20).min(1000),
-            Kind::Throughput => fitting(4 << 20),
+            Kind::Throughput | Kind::Filled | Kind::Batched { .. } => fitting(4 << 20),
             Kind::FixedRate { per_second } => per_second / 10,
         };
         self.carry_out(Order { messages, verify: true })?;

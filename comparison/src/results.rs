@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::{
     case::{Case, Kind},
     clock::SECOND,
-    contender::{BARE, Contender, UNIX},
+    contender::{self, Contender, UNIX},
     order::Report,
     pair::wall,
     stats::{self, Spread},
@@ -47,8 +47,8 @@ pub struct Figures {
     pub value: Option<Spread>,
     /// nanoseconds: p50, p99, p99.9, max of all rounds together
     pub latency: Option<[u64; 4]>,
-    /// value divided by the bare exchange's of the same round, median
-    pub to_bare: Option<f64>,
+    /// value divided by the limit's of the same round, median
+    pub to_limit: Option<f64>,
     /// value divided by the Unix socket's of the same round, median
     pub to_unix: Option<f64>,
     pub seconds: f64,
@@ -76,7 +76,9 @@ impl<'c> Row<'c> {
             stats::add(&mut latency, &report.latency);
         }
         self.rounds.push(match case.kind {
-            Kind::Throughput => (messages * case.size as u64) as f64 * SECOND as f64 / wall as f64,
+            Kind::Throughput | Kind::Filled | Kind::Batched { .. } => {
+                (messages * case.size as u64) as f64 * SECOND as f64 / wall as f64
+            }
             Kind::RoundTrip | Kind::FixedRate { .. } => stats::median(&latency),
         });
         self.latency += latency;
@@ -95,7 +97,8 @@ impl<'c> Row<'c> {
 impl CaseResult<'_> {
     pub fn figures(&self) -> Vec<Figures> {
         let find = |name| self.rows.iter().find(|row| row.contender.name == name);
-        let (bare, unix) = (find(BARE), find(UNIX));
+        let limit = contender::limit(self.case).and_then(find);
+        let unix = find(UNIX);
         let figures = |row: &Row| {
             let value = row.value();
             // Round by round: what slows the machine down for a while slows both down.
@@ -114,7 +117,7 @@ impl CaseResult<'_> {
                     let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|quantile| latency.value_at_quantile(quantile));
                     [p50, p99, p999, latency.max()]
                 }),
-                to_bare: ratio(bare),
+                to_limit: ratio(limit),
                 to_unix: ratio(unix),
                 seconds: row.seconds,
                 cpu_seconds: row.cpu,

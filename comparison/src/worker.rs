@@ -128,7 +128,7 @@ fn threads<T: Transport>(transport: &T, place: &Place, args: &Args, case: &'stat
 }
 
 /// Carries out orders until there are no more.
-fn orders(mut carry_out: impl FnMut(Order) -> io::Result<Vec<Report>>) -> io::Result<()> {
+pub fn orders(mut carry_out: impl FnMut(Order) -> io::Result<Vec<Report>>) -> io::Result<()> {
     for line in io::stdin().lock().lines() {
         for report in carry_out(serde_json::from_str(&line?)?)? {
             say(&Answer::Done(report))?;
@@ -137,7 +137,7 @@ fn orders(mut carry_out: impl FnMut(Order) -> io::Result<Vec<Report>>) -> io::Re
     Ok(())
 }
 
-fn say(answer: &Answer) -> io::Result<()> {
+pub fn say(answer: &Answer) -> io::Result<()> {
     let mut line = serde_json::to_vec(answer)?;
     line.push(b'\n');
     let mut stdout = io::stdout().lock();

@@ -29,10 +29,12 @@ const HOW_TO_READ: &str = "
 <li>Two processes on one machine, but for what says that it uses threads. All contenders of a case run in turn, round by round: compare within a
 case of one run, never between runs or machines. The value is the median of the rounds, with the least and the greatest beside it; when these lie far apart, the
 machine is noisy, and small differences mean nothing.</li>
-<li>Everybody copies the message in and copies it out. Before a contender is measured, every byte of some thousand messages is compared.</li>
+<li>Everybody copies the message in and copies it out, but where it says &ldquo;in place&rdquo;. Before a contender is measured, every byte of some thousand messages is compared.</li>
 <li>Round trip: one message there and back, one at a time. p99, p99.9 and max are of all rounds together. &ldquo;to bare&rdquo;: divided by two processes
-that spin on a flag in shared memory with the message beside it. &ldquo;to Unix&rdquo;: divided by the Unix socket. Both divide the values of a round, and are the median of that.</li>
-<li>Throughput: from the first message's sending to the last one's arrival. Higher is better here, and in its &ldquo;to Unix&rdquo;.</li>
+that spin on a flag in shared memory with the message beside it. &ldquo;to Unix&rdquo;: divided by the Unix socket. &ldquo;to region&rdquo;: divided by one core that
+writes and one that reads a shared region in slots of 64 KiB. All divide the values of a round, and are the median of that.</li>
+<li>Throughput: from the first message's sending to the last one's arrival. Higher is better here, and in its ratios. Filled and read: every byte is written by
+the sender and read by the receiver, in place or in memory of their own. 64 at a time: sent one by one, published once.</li>
 <li>At a fixed rate, latency is one-way, from the time when a message was <em>due</em>: whoever is late once pays for all messages that had to wait
 (no coordinated omission). The sender keeps time by spinning, so only the share of time inside its <code>send</code> is told; and the CPU time of the receiving process, 100 % being a core.</li>
 <li>CPU s: seconds of CPU time of the sender and of the receiver, over all rounds.</li>
@@ -111,7 +113,7 @@ fn table(result: &CaseResult, rows: &[Figures]) -> String {
         "<h3>{}</h3>\n<div class=\"wide\"><table><tr>",
         capitalised(result.case.title)
     );
-    for column in text::columns(result.case.kind) {
+    for column in text::columns(result.case) {
         let _ = write!(html, "<th>{column}</th>");
     }
     for row in rows {

@@ -48,6 +48,14 @@ fn rate(bytes: f64) -> String {
     }
 }
 
+/// Thousands or millions.
+fn count(number: f64) -> String {
+    match number {
+        n if n < 999.5e3 => format!("{} k", significant(n / 1e3)),
+        n => format!("{} M", significant(n / 1e6)),
+    }
+}
+
 fn ratio(value: Option<f64>) -> String {
     value
         .map(|value| format!("{} ×", significant(value)))

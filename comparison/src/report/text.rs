@@ -4,11 +4,12 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::{rate, ratio, significant, time};
+use super::{count, rate, ratio, significant, time};
 use crate::{
     Setup,
-    case::Kind,
+    case::{Case, Kind},
     clock::MILLISECOND,
+    contender,
     results::{CaseResult, Figures},
 };
 
@@ -62,7 +63,7 @@ pub fn summary(results: &[CaseResult]) -> String {
             let value = row.value?.median;
             Some(match result.case.kind {
                 Kind::RoundTrip => time(value),
-                Kind::Throughput => rate(value),
+                Kind::Throughput | Kind::Filled | Kind::Batched { .. } => rate(value),
                 Kind::FixedRate { .. } => {
                     let [_, p99, ..] = row.latency?;
                     let share = 100.0 * row.cpu_seconds[1] / row.seconds;
@@ -95,27 +96,20 @@ pub fn disturbance(result: &CaseResult) -> Option<String> {
     ))
 }
 
-pub fn columns(kind: Kind) -> Vec<&'static str> {
-    let mut columns = vec![""];
-    columns.extend(match kind {
-        Kind::RoundTrip => [
-            "p50", "min..max", "p99", "p99.9", "max", "to bare", "to Unix", "CPU s", "caveat",
-        ]
-        .as_slice(),
-        Kind::Throughput => &["a second", "min..max", "messages/s", "to Unix", "CPU s", "caveat"],
-        Kind::FixedRate { .. } => &[
-            "p50",
-            "min..max",
-            "p99",
-            "p99.9",
-            "max",
-            "to Unix",
-            "receiver's CPU",
-            "sending",
-            "caveat",
-        ],
-    });
-    columns
+pub fn columns(case: &Case) -> Vec<String> {
+    let limit = contender::limit(case).map(|limit| format!("to {limit}"));
+    let latency = ["p50", "min..max", "p99", "p99.9", "max"].as_slice();
+    let (value, cost) = match case.kind {
+        Kind::RoundTrip => (latency, ["CPU s"].as_slice()),
+        Kind::Throughput | Kind::Filled | Kind::Batched { .. } => {
+            (["a second", "min..max", "messages/s"].as_slice(), ["CPU s"].as_slice())
+        }
+        Kind::FixedRate { .. } => (latency, ["receiver's CPU", "sending"].as_slice()),
+    };
+    let owned = |columns: &[&str]| columns.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let ratios = limit.into_iter().chain(["to Unix".to_string()]);
+    let all = owned(&[""]).into_iter().chain(owned(value)).chain(ratios);
+    all.chain(owned(cost)).chain(owned(&["caveat"])).collect()
 }
 
 /// The cells of a row, the first one its title.
@@ -126,34 +120,30 @@ pub fn cells(result: &CaseResult, row: &Figures) -> Vec<String> {
     };
     let [here, there] = row.cpu_seconds;
     let cpu = format!("{here:.2} + {there:.2}");
-    let latency = |cells: &mut Vec<String>| {
-        cells.push(time(value.median));
-        cells.push(format!("{}..{}", time(value.min), time(value.max)));
-        let [_, rest @ ..] = row.latency.unwrap_or_default();
-        cells.extend(rest.map(|nanoseconds| time(nanoseconds as f64)));
-    };
     let percent = |seconds: f64| format!("{} %", significant(100.0 * seconds / row.seconds));
-    match result.case.kind {
-        Kind::RoundTrip => {
-            latency(&mut cells);
-            cells.extend([ratio(row.to_bare), ratio(row.to_unix), cpu]);
+    let latency = || {
+        let [_, rest @ ..] = row.latency.unwrap_or_default();
+        let spread = [time(value.median), format!("{}..{}", time(value.min), time(value.max))];
+        spread
+            .into_iter()
+            .chain(rest.map(|nanoseconds| time(nanoseconds as f64)))
+            .collect()
+    };
+    let (of_value, cost): (Vec<String>, Vec<String>) = match result.case.kind {
+        Kind::RoundTrip => (latency(), vec![cpu]),
+        Kind::Throughput | Kind::Filled | Kind::Batched { .. } => {
+            let spread = format!("{}..{}", rate(value.min), rate(value.max));
+            let messages = count(value.median / result.case.size as f64);
+            (vec![rate(value.median), spread, messages], vec![cpu])
         }
-        Kind::Throughput => {
-            cells.push(rate(value.median));
-            cells.push(format!("{}..{}", rate(value.min), rate(value.max)));
-            let messages = value.median / result.case.size as f64;
-            cells.push(if messages < 1e6 {
-                format!("{} k", significant(messages / 1e3))
-            } else {
-                format!("{} M", significant(messages / 1e6))
-            });
-            cells.extend([ratio(row.to_unix), cpu]);
-        }
-        Kind::FixedRate { .. } => {
-            latency(&mut cells);
-            cells.extend([ratio(row.to_unix), percent(there), percent(row.sending_seconds)]);
-        }
+        Kind::FixedRate { .. } => (latency(), vec![percent(there), percent(row.sending_seconds)]),
+    };
+    cells.extend(of_value);
+    if contender::limit(result.case).is_some() {
+        cells.push(ratio(row.to_limit));
     }
+    cells.push(ratio(row.to_unix));
+    cells.extend(cost);
     cells.push(row.caveat.into());
     cells
 }
@@ -161,7 +151,7 @@ pub fn cells(result: &CaseResult, row: &Figures) -> Vec<String> {
 fn table(result: &CaseResult) -> Table {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);
-    let columns = columns(result.case.kind);
+    let columns = columns(result.case);
     let last = columns.len() - 1;
     table.set_header(columns);
     for row in result.figures() {

@@ -1,5 +1,5 @@
-//! The bare exchange: both processes spin on a counter in shared memory, the message lies beside it.
-//! Nothing that moves messages between two cores, and copies them in and out, can do with less.
+//! The bare exchange: a counter in shared memory, and the message beside it. Nothing that moves messages between two
+//! processes, and copies them in and out, can do with less, whether it spins or is woken.
 //!
 //! One message at a time: the next may be sent when the answer has come.
 
@@ -13,17 +13,51 @@ const LINE: usize = 128;
 /// Bytes that a cache line has beside the counter.
 pub const INSIDE: usize = 56;
 
-/// Where the message lies.
+/// Spins on the counter.
 #[derive(Clone, Copy)]
 pub enum Bare {
-    /// in lines of its own
+    /// The message lies in lines of its own.
     Beside,
-    /// in the counter's line
+    /// The message lies in the counter's line.
     Inside,
 }
 
+/// How one side learns that the other's counter has moved.
+pub trait Wake {
+    /// The counter at `offset` has moved.
+    fn wake(&self, file: &SharedFile, offset: usize) -> io::Result<()>;
+
+    /// Waits until the counter at `offset` is no longer `seen`.
+    fn wait(&self, file: &SharedFile, offset: usize, seen: u64) -> io::Result<()>;
+}
+
+pub struct Spinning;
+
+impl Wake for Spinning {
+    fn wake(&self, _file: &SharedFile, _offset: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn wait(&self, file: &SharedFile, offset: usize, seen: u64) -> io::Result<()> {
+        while file.load(offset) == seen {
+            spin_loop();
+        }
+        Ok(())
+    }
+}
+
+pub struct Exchange<W> {
+    file: SharedFile,
+    outbox: usize,
+    inbox: usize,
+    /// from the counter to the message
+    distance: usize,
+    sent: u64,
+    received: u64,
+    wake: W,
+}
+
 impl Bare {
-    /// From the counter to the message.
     fn distance(self) -> usize {
         match self {
             Bare::Beside => LINE,
@@ -32,57 +66,66 @@ impl Bare {
     }
 }
 
-pub struct Exchange {
-    file: SharedFile,
-    outbox: usize,
-    inbox: usize,
-    distance: usize,
-    sent: u64,
-    received: u64,
-}
-
 impl Transport for Bare {
-    type Link = Exchange;
+    type Link = Exchange<Spinning>;
 
-    fn host(&self, place: &Place, announce: impl FnOnce(&str) -> io::Result<()>) -> io::Result<Exchange> {
-        let slot = LINE + place.size.next_multiple_of(LINE);
-        let file = SharedFile::create(&place.directory.join("exchange"), 2 * slot)?;
+    fn host(&self, place: &Place, announce: impl FnOnce(&str) -> io::Result<()>) -> io::Result<Self::Link> {
+        let file = Exchange::<Spinning>::create(place)?;
         announce("")?;
-        Ok(Exchange::new(file, 0, slot, self.distance()))
+        Ok(Exchange {
+            distance: self.distance(),
+            ..Exchange::host(file, Spinning)
+        })
     }
 
-    fn connect(&self, place: &Place, _address: &str) -> io::Result<Exchange> {
+    fn connect(&self, place: &Place, _address: &str) -> io::Result<Self::Link> {
+        Ok(Exchange {
+            distance: self.distance(),
+            ..Exchange::connect(place, Spinning)?
+        })
+    }
+}
+
+impl<W> Exchange<W> {
+    pub fn create(place: &Place) -> io::Result<SharedFile> {
+        let slot = LINE + place.size.next_multiple_of(LINE);
+        SharedFile::create(&place.directory.join("exchange"), 2 * slot)
+    }
+
+    pub fn host(file: SharedFile, wake: W) -> Self {
+        let slot = file.len() / 2;
+        Exchange::new(file, 0, slot, wake)
+    }
+
+    pub fn connect(place: &Place, wake: W) -> io::Result<Self> {
         let file = SharedFile::open(&place.directory.join("exchange"))?;
         let slot = file.len() / 2;
-        Ok(Exchange::new(file, slot, 0, self.distance()))
+        Ok(Exchange::new(file, slot, 0, wake))
     }
-}
 
-impl Exchange {
-    fn new(file: SharedFile, outbox: usize, inbox: usize, distance: usize) -> Self {
+    fn new(file: SharedFile, outbox: usize, inbox: usize, wake: W) -> Self {
         Exchange {
             file,
             outbox,
             inbox,
-            distance,
+            distance: LINE,
             sent: 0,
             received: 0,
+            wake,
         }
     }
 }
 
-impl Link for Exchange {
+impl<W: Wake> Link for Exchange<W> {
     fn send(&mut self, message: &[u8]) -> io::Result<()> {
         self.file.copy_in(self.outbox + self.distance, message);
         self.sent += 1;
         self.file.store(self.outbox, self.sent);
-        Ok(())
+        self.wake.wake(&self.file, self.outbox)
     }
 
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<()> {
-        while self.file.load(self.inbox) == self.received {
-            spin_loop();
-        }
+        self.wake.wait(&self.file, self.inbox, self.received)?;
         self.received += 1;
         self.file.copy_out(self.inbox + self.distance, buffer);
         Ok(())

@@ -1,6 +1,6 @@
 //! A link made of anything that reads and anything that writes.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 
 use super::Link;
 
@@ -20,5 +20,14 @@ impl<R: Read, W: Write> Link for Duplex<R, W> {
 
     fn receive_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.reader.read(buffer)
+    }
+
+    /// Gathers them, and writes once.
+    fn send_batch(&mut self, messages: &[u8], size: usize) -> io::Result<()> {
+        let mut gathered = BufWriter::with_capacity(messages.len(), &mut self.writer);
+        for message in messages.chunks_exact(size) {
+            gathered.write_all(message)?;
+        }
+        gathered.flush()
     }
 }

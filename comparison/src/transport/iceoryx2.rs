@@ -1,13 +1,14 @@
 //! iceoryx2: publish and subscribe of slices of bytes, a service for each direction, polled.
 
-use std::{fmt::Display, hint::spin_loop, io};
+use std::{fmt::Display, hint::spin_loop, io, slice};
 
 use ::iceoryx2::{
     port::{publisher::Publisher, subscriber::Subscriber},
     prelude::*,
+    sample::Sample,
 };
 
-use super::{Link, Place, Transport};
+use super::{Link, Place, Transport, in_place::Lend};
 
 /// Of messages under way, beyond which the publisher waits: as much as a slipring stream has by
 /// default, and at least some messages.
@@ -68,6 +69,17 @@ fn open(place: &Place, host: bool) -> io::Result<Ports> {
     })
 }
 
+impl Ports {
+    fn next(&self) -> io::Result<Sample<ipc::Service, [u8], ()>> {
+        loop {
+            if let Some(sample) = self.subscriber.receive().map_err(failed)? {
+                return Ok(sample);
+            }
+            spin_loop();
+        }
+    }
+}
+
 impl Transport for Iceoryx2 {
     type Link = Ports;
 
@@ -97,14 +109,30 @@ impl Link for Ports {
     }
 
     fn receive_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            if let Some(sample) = self.subscriber.receive().map_err(failed)? {
-                let message = sample.payload();
-                let place = buffer.get_mut(..message.len()).ok_or(io::ErrorKind::InvalidData)?;
-                place.copy_from_slice(message);
-                return Ok(message.len());
-            }
-            spin_loop();
-        }
+        let sample = self.next()?;
+        let message = sample.payload();
+        let place = buffer.get_mut(..message.len()).ok_or(io::ErrorKind::InvalidData)?;
+        place.copy_from_slice(message);
+        Ok(message.len())
+    }
+}
+
+impl Lend for Ports {
+    fn send_in_place(&mut self, size: usize, write: impl FnOnce(&mut [u8])) -> io::Result<()> {
+        let mut sample = self.publisher.loan_slice_uninit(size).map_err(failed)?;
+        let place = sample.payload_mut();
+        let (start, length) = (place.as_mut_ptr().cast(), place.len());
+        // SAFETY: the memory of `place`, which is not used otherwise meanwhile: shared memory, which the kernel has
+        // filled with zeros.
+        write(unsafe { slice::from_raw_parts_mut(start, length) });
+        // SAFETY: initialised, as above.
+        let sample = unsafe { sample.assume_init() };
+        sample.send().map_err(failed)?;
+        Ok(())
+    }
+
+    fn receive_in_place(&mut self, _size: usize, read: impl FnOnce(&[u8])) -> io::Result<()> {
+        read(self.next()?.payload());
+        Ok(())
     }
 }

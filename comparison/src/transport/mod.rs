@@ -8,10 +8,13 @@ pub mod cloudtoid;
 pub mod duplex;
 #[cfg(feature = "iceoryx2")]
 pub mod iceoryx2;
+pub mod in_place;
 #[cfg(feature = "ipc-channel")]
 pub mod ipc_channel;
+pub mod memcpy;
 pub mod pipe;
 pub mod plain_ring;
+pub mod region;
 #[cfg(feature = "ringfire")]
 pub mod ringfire;
 #[cfg(feature = "rtrb")]
@@ -28,11 +31,35 @@ pub trait Link {
     /// Sends a whole message: copies it in.
     fn send(&mut self, message: &[u8]) -> io::Result<()>;
 
+    /// Lets all that was sent be received, if `send` does not.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Receives exactly as much as the buffer holds: copies it out.
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<()>;
 
     /// Receives what there is, up to the buffer's size, or one message.
     fn receive_some(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Sends messages of `size` bytes that lie one after the other: one by one, but published together.
+    fn send_batch(&mut self, messages: &[u8], size: usize) -> io::Result<()> {
+        let _ = (messages, size);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Lets a message be written, and sends it. In memory of its own, if it is not overridden.
+    fn send_with(&mut self, memory: &mut [u8], write: impl FnOnce(&mut [u8])) -> io::Result<()> {
+        write(memory);
+        self.send(memory)
+    }
+
+    /// Lets a message be read that has been received. In memory of its own, if it is not overridden.
+    fn receive_with(&mut self, memory: &mut [u8], read: impl FnOnce(&[u8])) -> io::Result<()> {
+        self.receive(memory)?;
+        read(memory);
+        Ok(())
+    }
 }
 
 /// Where a connection is made, and for what.

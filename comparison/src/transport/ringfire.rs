@@ -29,6 +29,7 @@ impl Work for Ringfire {
             1024 => self.sized::<1024>(args, case),
             16384 => self.sized::<16384>(args, case),
             65536 => self.sized::<65536>(args, case),
+            262144 => self.sized::<262144>(args, case),
             1048576 => self.sized::<1048576>(args, case),
             _ => Err(io::ErrorKind::Unsupported.into()),
         }
@@ -108,8 +109,16 @@ impl<const N: usize, W: WaitStrategy> Link for Rings<N, W> {
         Ok(())
     }
 
+    /// One, and those that have come with it.
     fn receive_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.receive(&mut buffer[..N])?;
-        Ok(N)
+        let (places, _) = buffer.as_chunks_mut();
+        let (first, rest) = places.split_first_mut().ok_or(io::ErrorKind::InvalidInput)?;
+        *first = self.consumer.recv_blocking(&mut self.wait);
+        Ok(N + N * self.consumer.recv_batch(rest))
+    }
+
+    fn send_batch(&mut self, messages: &[u8], _size: usize) -> io::Result<()> {
+        self.producer.push_batch(messages.as_chunks().0);
+        Ok(())
     }
 }

@@ -2,13 +2,13 @@
 
 use std::{
     hint::spin_loop,
-    io,
+    io, slice,
     sync::{Mutex, PoisonError},
 };
 
-use ::rtrb::{Consumer, Producer, RingBuffer};
+use ::rtrb::{Consumer, CopyToUninit, Producer, RingBuffer, chunks::WriteChunkUninit};
 
-use super::{Link, Place, Transport};
+use super::{Link, Place, Transport, in_place::Lend};
 
 /// As much as a slipring stream has by default.
 const CAPACITY: usize = 256 << 10;
@@ -30,8 +30,8 @@ impl Transport for Rtrb {
     const THREADS: bool = true;
 
     fn host(&self, _place: &Place, _announce: impl FnOnce(&str) -> io::Result<()>) -> io::Result<Rings> {
-        let (producer, there) = RingBuffer::new(CAPACITY);
-        let (back, consumer) = RingBuffer::new(CAPACITY);
+        let (producer, there) = ring();
+        let (back, consumer) = ring();
         *self.other.lock().unwrap_or_else(PoisonError::into_inner) = Some(Rings {
             producer: back,
             consumer: there,
@@ -42,6 +42,25 @@ impl Transport for Rtrb {
     fn connect(&self, _place: &Place, _address: &str) -> io::Result<Rings> {
         let other = self.other.lock().unwrap_or_else(PoisonError::into_inner).take();
         other.ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+}
+
+/// Every byte of which has been written once, so that it can be lent.
+fn ring() -> (Producer<u8>, Consumer<u8>) {
+    let (mut producer, mut consumer) = RingBuffer::new(CAPACITY);
+    let zeros = vec![0; CAPACITY];
+    let _ = producer.push_partial_slice(&zeros);
+    let _ = consumer.pop_partial_slice(&mut vec![1; CAPACITY]);
+    (producer, consumer)
+}
+
+impl Rings {
+    fn room(&mut self, size: usize) -> WriteChunkUninit<'_, u8> {
+        while self.producer.cached_slots() < size && self.producer.slots() < size {
+            spin_loop();
+        }
+        let room = self.producer.write_chunk_uninit(size);
+        room.expect("nobody else takes the room that there is")
     }
 }
 
@@ -72,5 +91,43 @@ impl Link for Rings {
             }
             spin_loop();
         }
+    }
+
+    fn send_batch(&mut self, messages: &[u8], size: usize) -> io::Result<()> {
+        let mut room = self.room(messages.len());
+        let (first, rest) = room.as_mut_slices();
+        // The capacity is a multiple of the size, and so is what was sent before.
+        let places = first.chunks_exact_mut(size).chain(rest.chunks_exact_mut(size));
+        for (message, place) in messages.chunks_exact(size).zip(places) {
+            message.copy_to_uninit(place);
+        }
+        // SAFETY: all of it has been written.
+        unsafe { room.commit_all() };
+        Ok(())
+    }
+}
+
+impl Lend for Rings {
+    fn send_in_place(&mut self, size: usize, write: impl FnOnce(&mut [u8])) -> io::Result<()> {
+        let mut room = self.room(size);
+        let (place, rest) = room.as_mut_slices();
+        // The capacity is a multiple of the size, and so is what was sent before.
+        assert!(rest.is_empty());
+        let (start, length) = (place.as_mut_ptr().cast(), place.len());
+        // SAFETY: the memory of `place`, which is not used otherwise meanwhile; `ring` has initialised it.
+        write(unsafe { slice::from_raw_parts_mut(start, length) });
+        // SAFETY: initialised, as above.
+        unsafe { room.commit_all() };
+        Ok(())
+    }
+
+    fn receive_in_place(&mut self, size: usize, read: impl FnOnce(&[u8])) -> io::Result<()> {
+        while self.consumer.cached_slots() < size && self.consumer.slots() < size {
+            spin_loop();
+        }
+        let message = self.consumer.read_chunk(size).map_err(io::Error::other)?;
+        read(message.as_slices().0);
+        message.commit_all();
+        Ok(())
     }
 }

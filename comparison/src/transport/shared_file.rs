@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io,
     path::Path,
-    ptr,
+    ptr, slice,
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -55,8 +55,8 @@ impl SharedFile {
     pub fn copy_in(&self, offset: usize, bytes: &[u8]) {
         assert!(offset <= self.len() && bytes.len() <= self.len() - offset);
         let place = self.0.as_mut_ptr().wrapping_add(offset);
-        // SAFETY: inside the mapping, which no Rust reference overlaps. The callers are the two
-        // transports of this crate, whose indexes give a span to one side at a time.
+        // SAFETY: inside the mapping, and not lent. The callers are the transports of this crate that are written
+        // here, whose indexes give a span to one side at a time.
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len()) };
     }
 
@@ -66,5 +66,19 @@ impl SharedFile {
         let place = self.0.as_ptr().wrapping_add(offset);
         // SAFETY: as in `copy_in`.
         unsafe { ptr::copy_nonoverlapping(place, buffer.as_mut_ptr(), buffer.len()) };
+    }
+
+    /// The other process must not touch these bytes while they are lent: the indexes see to that.
+    pub fn lend(&self, offset: usize, length: usize) -> &[u8] {
+        assert!(offset <= self.len() && length <= self.len() - offset);
+        // SAFETY: inside the mapping; of the callers' indexes, see `copy_in`. Nobody writes these bytes meanwhile.
+        unsafe { slice::from_raw_parts(self.0.as_ptr().wrapping_add(offset), length) }
+    }
+
+    /// The other process must not touch these bytes while they are lent: the indexes see to that.
+    pub fn lend_mut(&mut self, offset: usize, length: usize) -> &mut [u8] {
+        assert!(offset <= self.len() && length <= self.len() - offset);
+        // SAFETY: as in `lend`; and `self` is borrowed for as long, so that nothing else here uses them.
+        unsafe { slice::from_raw_parts_mut(self.0.as_mut_ptr().wrapping_add(offset), length) }
     }
 }

@@ -1,0 +1,75 @@
+//! What the two halves of a measurement do: the host sends first, the peer answers or receives.
+//!
+//! Each kind of case is in a file of its own.
+
+mod batched;
+mod filled;
+mod fixed_rate;
+mod round_trip;
+mod throughput;
+
+use std::io;
+
+use crate::{
+    case::{Case, Kind},
+    clock::{self, Cpu, SECOND},
+    order::{Order, Report},
+    transport::Link,
+};
+
+/// One message in so many is not recorded, at the start: caches are cold and a side still wakes up.
+const WARM_UP: u64 = 20;
+/// A receiver of a stream asks for at least so many bytes.
+const RECEIVE: usize = 64 << 10;
+
+pub struct Half<L> {
+    link: L,
+    case: &'static Case,
+    cpu: Cpu,
+    message: Vec<u8>,
+    received: Vec<u8>,
+}
+
+impl<L: Link> Half<L> {
+    pub fn new(link: L, case: &'static Case, cpu: Cpu) -> Self {
+        Half {
+            link,
+            case,
+            cpu,
+            message: vec![0; case.size],
+            received: vec![0; case.size.max(RECEIVE)],
+        }
+    }
+
+    pub fn host(&mut self, order: Order) -> io::Result<Report> {
+        timed(self.cpu, || match self.case.kind {
+            Kind::RoundTrip => self.ask(order),
+            Kind::Throughput => self.send_all(order),
+            Kind::Filled => self.fill_all(order),
+            Kind::Batched { batch } => self.send_batches(order, batch),
+            Kind::FixedRate { per_second } => self.send_on_time(order, SECOND / per_second),
+        })
+    }
+
+    pub fn peer(&mut self, order: Order) -> io::Result<Report> {
+        timed(self.cpu, || match self.case.kind {
+            Kind::RoundTrip => self.echo(order),
+            Kind::Throughput | Kind::Batched { .. } => self.receive_all(order),
+            Kind::Filled => self.sum_all(order),
+            Kind::FixedRate { .. } => self.receive_on_time(order),
+        })
+    }
+}
+
+/// Work, with the time and the CPU time that it took.
+pub fn timed(cpu: Cpu, work: impl FnOnce() -> io::Result<Report>) -> io::Result<Report> {
+    let before = cpu.spent();
+    let start = clock::now();
+    let report = work()?;
+    Ok(Report {
+        start,
+        end: clock::now(),
+        cpu: cpu.spent() - before,
+        ..report
+    })
+}

@@ -1,0 +1,171 @@
+//! The shared region: one core writes, the other reads, with as little synchronisation as there can be. A circle of
+//! slots, each published when it is full, whatever the size of the messages, by a number beside it; the reader says
+//! how many it has read. Nobody sleeps, ends, or is checked.
+//!
+//! A limit for streams, not a transport: only the host sends.
+
+use std::{hint::spin_loop, io, ops::Range};
+
+use super::{Link, Place, Transport, in_place::Lend, shared_file::SharedFile};
+
+/// Two cache lines: the processor may fetch them as a pair.
+const LINE: usize = 128;
+/// How many slots the reader is done with, in a line of its own.
+const DONE: usize = 0;
+/// Of a slot, before its bytes: which one it is, counted from 1, and how many bytes it has.
+const NUMBER: usize = 0;
+const LENGTH: usize = 8;
+
+/// Bytes of a slot. Of 8 to 64 KiB the most was as fast as any, with small messages and with large ones.
+const ROOM: usize = 64 << 10;
+/// Together as much as a slipring stream has by default.
+const SLOTS: usize = 4;
+
+pub struct Region;
+
+pub struct Circle {
+    file: SharedFile,
+    /// slots that are written, or read
+    number: u64,
+    /// bytes of the next one that are written, or read
+    filled: usize,
+    /// slots that the reader is done with, as last heard
+    done: u64,
+}
+
+impl Transport for Region {
+    type Link = Circle;
+
+    fn host(&self, place: &Place, announce: impl FnOnce(&str) -> io::Result<()>) -> io::Result<Circle> {
+        let file = SharedFile::create(&place.directory.join("region"), LINE + SLOTS * (LINE + ROOM))?;
+        announce("")?;
+        Ok(Circle::new(file))
+    }
+
+    fn connect(&self, place: &Place, _address: &str) -> io::Result<Circle> {
+        Ok(Circle::new(SharedFile::open(&place.directory.join("region"))?))
+    }
+}
+
+impl Circle {
+    fn new(file: SharedFile) -> Circle {
+        Circle {
+            file,
+            number: 0,
+            filled: 0,
+            done: 0,
+        }
+    }
+
+    fn slot(&self) -> usize {
+        LINE + (self.number % SLOTS as u64) as usize * (LINE + ROOM)
+    }
+
+    /// The next slot has these bytes.
+    fn publish(&mut self) {
+        let slot = self.slot();
+        self.file.store(slot + LENGTH, self.filled as u64);
+        self.number += 1;
+        self.file.store(slot + NUMBER, self.number);
+        self.filled = 0;
+    }
+
+    /// Waits for the next slot; where those of its bytes lie that have not been read.
+    fn arrived(&self) -> Range<usize> {
+        let slot = self.slot();
+        while self.file.load(slot + NUMBER) != self.number + 1 {
+            spin_loop();
+        }
+        let start = slot + LINE;
+        start + self.filled..start + self.file.load(slot + LENGTH) as usize
+    }
+
+    /// `size` more of these bytes have been read.
+    fn read(&mut self, size: usize, bytes: Range<usize>) {
+        self.filled += size;
+        if size < bytes.len() {
+            return;
+        }
+        self.number += 1;
+        self.filled = 0;
+        self.file.store(DONE, self.number);
+    }
+
+    /// Waits for room in a slot; where it is.
+    fn room(&mut self) -> usize {
+        if self.filled == 0 {
+            while self.number - self.done == SLOTS as u64 {
+                spin_loop();
+                self.done = self.file.load(DONE);
+            }
+        }
+        self.slot() + LINE + self.filled
+    }
+
+    /// `size` bytes of the room are used.
+    fn written(&mut self, size: usize) {
+        self.filled += size;
+        if self.filled == ROOM {
+            self.publish();
+        }
+    }
+}
+
+impl Link for Circle {
+    fn send(&mut self, mut message: &[u8]) -> io::Result<()> {
+        while !message.is_empty() {
+            let place = self.room();
+            let (part, rest) = message.split_at(message.len().min(ROOM - self.filled));
+            self.file.copy_in(place, part);
+            self.written(part.len());
+            message = rest;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.filled > 0 {
+            self.publish();
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, mut buffer: &mut [u8]) -> io::Result<()> {
+        while !buffer.is_empty() {
+            let bytes = self.arrived();
+            let (part, rest) = buffer.split_at_mut(buffer.len().min(bytes.len()));
+            self.file.copy_out(bytes.start, part);
+            self.read(part.len(), bytes);
+            buffer = rest;
+        }
+        Ok(())
+    }
+
+    fn receive_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.arrived();
+        let length = buffer.len().min(bytes.len());
+        self.file.copy_out(bytes.start, &mut buffer[..length]);
+        self.read(length, bytes);
+        Ok(length)
+    }
+
+    fn send_batch(&mut self, messages: &[u8], size: usize) -> io::Result<()> {
+        messages.chunks_exact(size).try_for_each(|message| self.send(message))
+    }
+}
+
+impl Lend for Circle {
+    fn send_in_place(&mut self, size: usize, write: impl FnOnce(&mut [u8])) -> io::Result<()> {
+        let place = self.room();
+        write(self.file.lend_mut(place, size));
+        self.written(size);
+        Ok(())
+    }
+
+    fn receive_in_place(&mut self, size: usize, read: impl FnOnce(&[u8])) -> io::Result<()> {
+        let bytes = self.arrived();
+        read(self.file.lend(bytes.start, size));
+        self.read(size, bytes);
+        Ok(())
+    }
+}
