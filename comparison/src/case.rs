@@ -15,6 +15,17 @@ pub enum Kind {
     FixedRate { per_second: u64 },
 }
 
+/// Where the two halves run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cores {
+    /// Where the user says, or the kernel.
+    AsAsked,
+    /// Both on one.
+    One,
+    /// Where the kernel says, whatever the user does.
+    Any,
+}
+
 pub struct Case {
     /// for `--only`, JSON and the peer processes
     pub name: &'static str,
@@ -22,9 +33,10 @@ pub struct Case {
     pub kind: Kind,
     /// bytes of a message
     pub size: usize,
+    pub cores: Cores,
 }
 
-pub static CASES: [Case; 20] = [
+pub static CASES: [Case; 26] = [
     case("rtt-8", "round trip, 8 B", Kind::RoundTrip, 8),
     case("rtt-64", "round trip, 64 B", Kind::RoundTrip, 64),
     case("rtt-1k", "round trip, 1 KiB", Kind::RoundTrip, 1 << 10),
@@ -47,24 +59,15 @@ pub static CASES: [Case; 20] = [
         Kind::Batched { batch: 64 },
         64,
     ),
-    case(
-        "rate-1k",
-        "64 B, 1,000 a second",
-        Kind::FixedRate { per_second: 1_000 },
-        64,
-    ),
-    case(
-        "rate-10k",
-        "64 B, 10,000 a second",
-        Kind::FixedRate { per_second: 10_000 },
-        64,
-    ),
-    case(
-        "rate-100k",
-        "64 B, 100,000 a second",
-        Kind::FixedRate { per_second: 100_000 },
-        64,
-    ),
+    rate("rate-1k", "64 B, 1,000 a second", 1_000, 64),
+    rate("rate-10k", "64 B, 10,000 a second", 10_000, 64),
+    rate("rate-100k", "64 B, 100,000 a second", 100_000, 64),
+    rate("rate-10k-8b", "8 B, 10,000 a second", 10_000, 8),
+    rate("rate-10k-1k", "1 KiB, 10,000 a second", 10_000, 1 << 10),
+    rate("rate-10k-16k", "16 KiB, 10,000 a second", 10_000, 16 << 10),
+    rate("rate-10k-64k", "64 KiB, 10,000 a second", 10_000, 64 << 10),
+    case("one-core", "round trip, 64 B, both on one core", Kind::RoundTrip, 64).on(Cores::One),
+    case("unpinned", "round trip, 64 B, not pinned", Kind::RoundTrip, 64).on(Cores::Any),
 ];
 
 const fn case(name: &'static str, title: &'static str, kind: Kind, size: usize) -> Case {
@@ -73,6 +76,17 @@ const fn case(name: &'static str, title: &'static str, kind: Kind, size: usize) 
         title,
         kind,
         size,
+        cores: Cores::AsAsked,
+    }
+}
+
+const fn rate(name: &'static str, title: &'static str, per_second: u64, size: usize) -> Case {
+    case(name, title, Kind::FixedRate { per_second }, size)
+}
+
+impl Case {
+    const fn on(self, cores: Cores) -> Case {
+        Case { cores, ..self }
     }
 }
 

@@ -3,9 +3,11 @@
 use slipring::Spin;
 
 use crate::{
-    case::{Case, Kind},
+    case::{Case, Cores, Kind},
     transport::{
         bare::{self, Bare},
+        eventfd::Eventfd,
+        futex::Futex,
         in_place::InPlace,
         memcpy::Memcpy,
         pipe::Pipe,
@@ -20,6 +22,7 @@ use crate::{
 
 pub const UNIX: &str = "unix";
 const BARE: &str = "bare";
+const EVENTFD: &str = "eventfd";
 const REGION: &str = "region";
 
 pub struct Contender {
@@ -41,55 +44,56 @@ pub fn all() -> Vec<Contender> {
             "uses up the receiver's core",
             Slipring(Spin::Always),
         )
-        .part(|case| usual(case) || case.kind == Kind::Filled || batched(case)),
+        .part(|case| usual(case) || filled(case) || batched(case)),
         contender(
             "slipring-adaptive",
             "slipring, adaptive",
             "the default: spins where that has paid, else sleeps",
             Slipring(Spin::default()),
         )
-        .part(|case| usual(case) || case.kind == Kind::Filled || batched(case)),
+        .part(|case| sharing(case) || filled(case) || batched(case)),
         contender(
             "slipring-sleeping",
             "slipring, sleeping",
             "never spins; woken by an eventfd",
             Slipring(Spin::Never),
         )
-        .part(|case| usual(case) || case.kind == Kind::Filled || batched(case)),
+        .part(|case| sharing(case) || filled(case) || batched(case)),
         contender(
             "slipring-in-place",
             "slipring, spinning, in place",
             "filled in a grant, read in the peer's memory; uses up the receiver's core",
             InPlace(Slipring(Spin::Always)),
         )
-        .part(|case| case.kind == Kind::Filled),
+        .part(filled),
         contender(
             UNIX,
             "Unix socket",
             "two system calls a message; batches gathered by a BufWriter",
             Unix,
         )
-        .part(|case| usual(case) || case.kind == Kind::Filled || batched(case)),
+        .part(|case| sharing(case) || filled(case) || batched(case)),
         contender(
             "pipe",
             "pipe",
             "two system calls a message, batches gathered by a BufWriter; 64 KiB of buffer",
             Pipe,
         )
-        .part(|case| usual(case) || batched(case)),
+        .part(|case| sharing(case) || batched(case)),
         contender(
             "tcp",
             "TCP loopback",
             "two system calls a message, batches gathered by a BufWriter; no Nagle",
             Tcp,
         )
-        .part(|case| usual(case) || batched(case)),
+        .part(|case| sharing(case) || batched(case)),
         contender(
             "plain-ring",
             "plain ring, yielding",
             "polls, yielding; does not notice a dead peer; trusts the peer's indexes",
             PlainRing,
-        ),
+        )
+        .part(sharing),
     ];
     #[cfg(feature = "rtrb")]
     {
@@ -101,7 +105,7 @@ pub fn all() -> Vec<Contender> {
                 "two threads of one process: no border; spins; bytes pushed by slices, batches by chunks",
                 Rtrb::default(),
             )
-            .part(|case| usual(case) || case.kind == Kind::Filled || batched(case)),
+            .part(|case| usual(case) || filled(case) || batched(case)),
         );
         all.push(
             contender(
@@ -110,16 +114,19 @@ pub fn all() -> Vec<Contender> {
                 "two threads of one process: no border; spins; chunks filled and read where they lie",
                 InPlace(Rtrb::default()),
             )
-            .part(|case| case.kind == Kind::Filled),
+            .part(filled),
         );
     }
     #[cfg(feature = "ipc-channel")]
-    all.push(contender(
-        "ipc-channel",
-        "ipc-channel",
-        "messages over Unix sockets; recv allocates",
-        crate::transport::ipc_channel::IpcChannel,
-    ));
+    all.push(
+        contender(
+            "ipc-channel",
+            "ipc-channel",
+            "messages over Unix sockets; recv allocates",
+            crate::transport::ipc_channel::IpcChannel,
+        )
+        .part(sharing),
+    );
     #[cfg(feature = "ringfire")]
     {
         use crate::transport::ringfire::Ringfire;
@@ -139,7 +146,7 @@ pub fn all() -> Vec<Contender> {
                 "as before; a full ring is polled; membarrier on all cores before it sleeps",
                 Ringfire::Futex,
             )
-            .part(|case| (usual(case) || batched(case)) && case.size <= 1 << 20),
+            .part(|case| (sharing(case) || batched(case)) && case.size <= 1 << 20),
         );
     }
     #[cfg(feature = "cloudtoid")]
@@ -151,12 +158,15 @@ pub fn all() -> Vec<Contender> {
             "try_recv_into in a loop; a full queue is polled, too",
             Cloudtoid { polls: true },
         ));
-        all.push(contender(
-            "cloudtoid-wait",
-            "cloudtoid, waiting",
-            "recv, which allocates; a full queue is polled by the writer",
-            Cloudtoid { polls: false },
-        ));
+        all.push(
+            contender(
+                "cloudtoid-wait",
+                "cloudtoid, waiting",
+                "recv, which allocates; a full queue is polled by the writer",
+                Cloudtoid { polls: false },
+            )
+            .part(sharing),
+        );
     }
     #[cfg(feature = "iceoryx2")]
     {
@@ -168,7 +178,7 @@ pub fn all() -> Vec<Contender> {
                 "polled; payload copied in and out here, though it can be used in place",
                 Iceoryx2,
             )
-            .part(|case| usual(case) || case.kind == Kind::Filled),
+            .part(|case| usual(case) || filled(case)),
         );
         all.push(
             contender(
@@ -177,7 +187,7 @@ pub fn all() -> Vec<Contender> {
                 "polled; a loan filled, a sample read where it lies",
                 InPlace(Iceoryx2),
             )
-            .part(|case| case.kind == Kind::Filled),
+            .part(filled),
         );
     }
     all.extend(limits());
@@ -185,7 +195,7 @@ pub fn all() -> Vec<Contender> {
 }
 
 /// What nothing that copies messages in and out can exceed.
-fn limits() -> [Contender; 6] {
+fn limits() -> [Contender; 8] {
     [
         contender(
             BARE,
@@ -193,28 +203,42 @@ fn limits() -> [Contender; 6] {
             "not a transport: a spinning flag and the message beside it",
             Bare::Beside,
         )
-        .part(|case| case.kind == Kind::RoundTrip),
+        .part(|case| case.kind == Kind::RoundTrip && case.cores != Cores::One),
         contender(
             "bare-inside",
             "bare exchange, one line",
             "not a transport: the message in the flag's own cache line",
             Bare::Inside,
         )
-        .part(|case| case.kind == Kind::RoundTrip && case.size <= bare::INSIDE),
+        .part(|case| case.kind == Kind::RoundTrip && case.cores != Cores::One && case.size <= bare::INSIDE),
+        contender(
+            EVENTFD,
+            "bare eventfd",
+            "not a transport: an eventfd, written and read, and the message in shared memory",
+            Eventfd,
+        )
+        .part(woken),
+        contender(
+            "futex",
+            "bare futex",
+            "not a transport: a futex, and the message beside it",
+            Futex,
+        )
+        .part(woken),
         contender(
             REGION,
             "shared region",
             "not a transport: one core writes, the other reads; published by slots of 64 KiB, not by messages",
             Region,
         )
-        .part(|case| case.kind == Kind::Throughput || case.kind == Kind::Filled || batched(case)),
+        .part(|case| case.kind == Kind::Throughput || filled(case) || batched(case)),
         contender(
             "region-in-place",
             "shared region, in place",
             "not a transport: filled by one core and read by the other where it lies, by slots",
             InPlace(Region),
         )
-        .part(|case| case.kind == Kind::Filled),
+        .part(filled),
         contender(
             "memcpy",
             "memcpy in cache",
@@ -254,6 +278,7 @@ pub fn by_name(name: &str) -> Option<Contender> {
 /// The name of the limit that a case is measured by.
 pub fn limit(case: &Case) -> Option<&'static str> {
     match case.kind {
+        Kind::RoundTrip if case.cores == Cores::One => Some(EVENTFD),
         Kind::RoundTrip => Some(BARE),
         Kind::Throughput | Kind::Filled | Kind::Batched { .. } => Some(REGION),
         Kind::FixedRate { .. } => None,
@@ -262,7 +287,21 @@ pub fn limit(case: &Case) -> Option<&'static str> {
 
 /// What takes no more than to send and to receive.
 fn usual(case: &Case) -> bool {
+    sharing(case) && case.cores != Cores::One
+}
+
+/// On one core, too: it gives the core away while it waits.
+fn sharing(case: &Case) -> bool {
     matches!(case.kind, Kind::RoundTrip | Kind::Throughput | Kind::FixedRate { .. })
+}
+
+/// What shows the price of being woken.
+fn woken(case: &Case) -> bool {
+    case.kind == Kind::RoundTrip && case.size == 64
+}
+
+fn filled(case: &Case) -> bool {
+    case.kind == Kind::Filled
 }
 
 fn batched(case: &Case) -> bool {

@@ -2,7 +2,7 @@
 
 use std::{fs, io, num::NonZero, thread};
 
-use rustix::thread::{CpuSet, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde::Serialize;
 
 use crate::clock::SECOND;
@@ -47,6 +47,15 @@ pub fn busy() -> Option<u64> {
     // user, nice, system
     let ticks: u64 = fields.take(3).filter_map(|field| field.parse::<u64>().ok()).sum();
     Some(ticks * SECOND / rustix::param::clock_ticks_per_second())
+}
+
+/// One of the cores that this thread may run on.
+pub fn some_core() -> io::Result<usize> {
+    let set = sched_getaffinity(None)?;
+    let mut cores = (0..CpuSet::MAX_CPU).filter(|&core| set.is_set(core));
+    cores
+        .next()
+        .ok_or_else(|| io::Error::other("there is no core to run on"))
 }
 
 /// Runs this thread, and those that it starts from now on, on one core only.

@@ -20,7 +20,7 @@ use std::{fs, io, path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use self::{
-    case::{CASES, Case},
+    case::{CASES, Case, Cores},
     clock::MILLISECOND,
     contender::Contender,
     machine::Machine,
@@ -100,7 +100,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> io::Result<ExitCode> {
     let contenders = contender::all();
-    let plan = plan(&contenders, &args.only)?;
+    let plan = plan(&contenders, &args.only, args.cpus.is_some())?;
     if args.verify {
         return verify(&plan, args.cpus);
     }
@@ -136,13 +136,19 @@ fn run(args: &Args) -> io::Result<ExitCode> {
 }
 
 /// Every case with the contenders that take part in it.
-fn plan<'c>(contenders: &'c [Contender], only: &[String]) -> io::Result<Vec<(&'static Case, Vec<&'c Contender>)>> {
+fn plan<'c>(
+    contenders: &'c [Contender],
+    only: &[String],
+    pinned: bool,
+) -> io::Result<Vec<(&'static Case, Vec<&'c Contender>)>> {
     let wanted = |case: &Case, contender: &Contender| {
         let name = format!("{}/{}", case.name, contender.name);
         (contender.part)(case) && (only.is_empty() || only.iter().any(|part| name.contains(part)))
     };
     let plan: Vec<_> = CASES
         .iter()
+        // If nothing is pinned, this is what all the others measure.
+        .filter(|case| case.cores != Cores::Any || pinned)
         .map(|case| {
             (
                 case,

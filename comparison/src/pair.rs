@@ -11,9 +11,10 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    case::{Case, Kind},
+    case::{Case, Cores, Kind},
     clock::SECOND,
     contender::Contender,
+    machine,
     order::{Answer, Order, Report},
 };
 
@@ -33,6 +34,14 @@ pub struct Pair {
 
 impl Pair {
     pub fn start(contender: &Contender, case: &Case, cpus: Option<(usize, usize)>) -> io::Result<Pair> {
+        let cpus = match case.cores {
+            Cores::AsAsked => cpus,
+            Cores::One => {
+                let core = cpus.map_or_else(machine::some_core, |(here, _)| Ok(here))?;
+                Some((core, core))
+            }
+            Cores::Any => None,
+        };
         // In memory: what the peers put there is meant to be shared memory.
         let directory = tempfile::Builder::new().prefix("comparison-").tempdir_in("/dev/shm")?;
         let command = |cpu: Option<usize>| -> io::Result<Command> {

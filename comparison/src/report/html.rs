@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Setup,
-    case::Kind,
+    case::{Cores, Kind},
     results::{CaseResult, Figures},
 };
 
@@ -31,7 +31,8 @@ case of one run, never between runs or machines. The value is the median of the 
 machine is noisy, and small differences mean nothing.</li>
 <li>Everybody copies the message in and copies it out, but where it says &ldquo;in place&rdquo;. Before a contender is measured, every byte of some thousand messages is compared.</li>
 <li>Round trip: one message there and back, one at a time. p99, p99.9 and max are of all rounds together. &ldquo;to bare&rdquo;: divided by two processes
-that spin on a flag in shared memory with the message beside it. &ldquo;to Unix&rdquo;: divided by the Unix socket. &ldquo;to region&rdquo;: divided by one core that
+that spin on a flag in shared memory with the message beside it. &ldquo;to Unix&rdquo;: divided by the Unix socket. On one core that is
+an eventfd with the message in shared memory (&ldquo;to eventfd&rdquo;), and nobody takes part who only spins. &ldquo;to region&rdquo;: divided by one core that
 writes and one that reads a shared region in slots of 64 KiB. All divide the values of a round, and are the median of that.</li>
 <li>Throughput: from the first message's sending to the last one's arrival. Higher is better here, and in its ratios. Filled and read: every byte is written by
 the sender and read by the receiver, in place or in memory of their own. 64 at a time: sent one by one, published once.</li>
@@ -54,7 +55,7 @@ pub fn page(setup: &Setup, results: &[CaseResult]) -> String {
 
     let round_trips: Vec<_> = figures
         .iter()
-        .filter(|one| one.0.case.kind == Kind::RoundTrip)
+        .filter(|one| one.0.case.kind == Kind::RoundTrip && one.0.case.cores == Cores::AsAsked)
         .collect();
     if !round_trips.is_empty() {
         page += "<h2>Round trip by size</h2>\n";
@@ -69,7 +70,7 @@ pub fn page(setup: &Setup, results: &[CaseResult]) -> String {
     }
     let timed = figures
         .iter()
-        .filter(|one| one.0.case.size == 64 && one.0.case.kind != Kind::Throughput);
+        .filter(|one| one.0.case.size == 64 && matches!(one.0.case.kind, Kind::RoundTrip | Kind::FixedRate { .. }));
     for one in timed {
         let _ = writeln!(page, "<h2>Percentiles: {}</h2>", one.0.case.title);
         let labels = ["p50", "p99", "p99.9", "max"].map(String::from);

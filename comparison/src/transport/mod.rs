@@ -6,6 +6,8 @@ pub mod bare;
 #[cfg(feature = "cloudtoid")]
 pub mod cloudtoid;
 pub mod duplex;
+pub mod eventfd;
+pub mod futex;
 #[cfg(feature = "iceoryx2")]
 pub mod iceoryx2;
 pub mod in_place;

@@ -5,7 +5,7 @@ use std::{
     io,
     path::Path,
     ptr, slice,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
 use memmap2::{MmapOptions, MmapRaw};
@@ -49,6 +49,14 @@ impl SharedFile {
         // SAFETY: inside the mapping, and aligned, since the mapping starts at a page. Both
         // processes access the word atomically only.
         unsafe { AtomicU64::from_ptr(self.0.as_mut_ptr().wrapping_add(offset).cast()) }
+    }
+
+    /// The low half of an index, for the kernel to compare and wait on.
+    pub fn low_half(&self, offset: usize) -> &AtomicU32 {
+        let word = self.word(offset).as_ptr().cast();
+        // SAFETY: inside the index and aligned. This side only hands its address to the kernel, and never accesses an
+        // index but as a whole.
+        unsafe { AtomicU32::from_ptr(word) }
     }
 
     /// The other process must not touch these bytes meanwhile: the indexes see to that.
