@@ -190,6 +190,35 @@ pub fn all() -> Vec<Contender> {
             .part(filled),
         );
     }
+    #[cfg(feature = "shmipc")]
+    all.push(
+        contender(
+            "shmipc",
+            "shmipc, eventfd",
+            "on tokio; woken by an eventfd; out of buffers it would go over to its socket for good, so the sender polls for them",
+            crate::transport::shmipc::Shmipc,
+        )
+        .part(sharing),
+    );
+    #[cfg(feature = "tachyon")]
+    {
+        use crate::transport::tachyon::Tachyon;
+        all.push(contender(
+            "tachyon-spin",
+            "tachyon, spinning",
+            "room comes back after 32 messages, so its rings are larger for large messages; a full ring is polled",
+            Tachyon::Spin,
+        ));
+        all.push(
+            contender(
+                "tachyon-sleep",
+                "tachyon, sleeping",
+                "a futex; loses a wake-up now and then, and looks by itself after 200 ms; a full ring is polled",
+                Tachyon::Sleep,
+            )
+            .part(|case| sharing(case) && case.kind != Kind::Throughput),
+        );
+    }
     all.extend(limits());
     all
 }

@@ -22,7 +22,11 @@ pub mod ringfire;
 #[cfg(feature = "rtrb")]
 pub mod rtrb;
 pub mod shared_file;
+#[cfg(feature = "shmipc")]
+pub mod shmipc;
 pub mod slipring;
+#[cfg(feature = "tachyon")]
+pub mod tachyon;
 pub mod tcp;
 pub mod unix;
 
