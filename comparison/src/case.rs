@@ -36,7 +36,7 @@ pub struct Case {
     pub cores: Cores,
 }
 
-pub static CASES: [Case; 26] = [
+pub static CASES: [Case; 27] = [
     case("rtt-8", "round trip, 8 B", Kind::RoundTrip, 8),
     case("rtt-64", "round trip, 64 B", Kind::RoundTrip, 64),
     case("rtt-1k", "round trip, 1 KiB", Kind::RoundTrip, 1 << 10),
@@ -67,6 +67,13 @@ pub static CASES: [Case; 26] = [
     rate("rate-10k-16k", "16 KiB, 10,000 a second", 10_000, 16 << 10),
     rate("rate-10k-64k", "64 KiB, 10,000 a second", 10_000, 64 << 10),
     case("one-core", "round trip, 64 B, both on one core", Kind::RoundTrip, 64).on(Cores::One),
+    case(
+        "one-core-1k",
+        "round trip, 1 KiB, both on one core",
+        Kind::RoundTrip,
+        1 << 10,
+    )
+    .on(Cores::One),
     case("unpinned", "round trip, 64 B, not pinned", Kind::RoundTrip, 64).on(Cores::Any),
 ];
 

@@ -219,8 +219,42 @@ pub fn all() -> Vec<Contender> {
             .part(|case| sharing(case) && case.kind != Kind::Throughput),
         );
     }
+    #[cfg(feature = "tokio")]
+    all.extend(on_tokio());
     all.extend(limits());
     all
+}
+
+/// What tasks have in place of threads that block.
+#[cfg(feature = "tokio")]
+fn on_tokio() -> [Contender; 3] {
+    use crate::transport::on_tokio::OnTokio;
+    fn measured(case: &Case) -> bool {
+        case.kind == Kind::RoundTrip && [64, 1 << 10].contains(&case.size)
+    }
+    [
+        contender(
+            "tokio-slipring",
+            "slipring on tokio",
+            "a current-thread runtime each; does not spin, the default there",
+            OnTokio::Slipring { spins: false },
+        )
+        .part(measured),
+        contender(
+            "tokio-slipring-spin",
+            "slipring on tokio, spinning",
+            "a poll looks for up to 20 µs before it is pending, which holds up the runtime's other tasks",
+            OnTokio::Slipring { spins: true },
+        )
+        .part(|case| measured(case) && case.cores != Cores::One),
+        contender(
+            "tokio-unix",
+            "Unix socket on tokio",
+            "a current-thread runtime each; tries the system call, and asks epoll if it has to wait",
+            OnTokio::Unix,
+        )
+        .part(measured),
+    ]
 }
 
 /// What nothing that copies messages in and out can exceed.

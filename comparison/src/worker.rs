@@ -29,10 +29,10 @@ pub struct Args {
     case: String,
     /// where shared files go
     #[arg(long)]
-    directory: PathBuf,
+    pub directory: PathBuf,
     /// what the host listens on; without it this is the host
     #[arg(long)]
-    address: Option<String>,
+    pub address: Option<String>,
     /// core of this half
     #[arg(long)]
     cpu: Option<usize>,

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// One message in so many is not recorded, at the start: caches are cold and a side still wakes up.
-const WARM_UP: u64 = 20;
+pub const WARM_UP: u64 = 20;
 /// A receiver of a stream asks for at least so many bytes.
 const RECEIVE: usize = 64 << 10;
 

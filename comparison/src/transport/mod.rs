@@ -14,6 +14,8 @@ pub mod in_place;
 #[cfg(feature = "ipc-channel")]
 pub mod ipc_channel;
 pub mod memcpy;
+#[cfg(feature = "tokio")]
+pub mod on_tokio;
 pub mod pipe;
 pub mod plain_ring;
 pub mod region;

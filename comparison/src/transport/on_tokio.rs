@@ -1,0 +1,115 @@
+//! Round trips on tokio: a slipring stream beside tokio's own Unix socket, a current-thread runtime on each side.
+//!
+//! Work of its own and no `Link`: a runtime that is entered for each message would be measured with it.
+
+use std::{io, os::unix::net, time::Duration};
+
+use ::slipring::{Options, Spin, tokio::Stream};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::UnixStream,
+    runtime::{Builder, Runtime},
+};
+
+use crate::{
+    case::Case,
+    clock::{self, Cpu},
+    half::{WARM_UP, timed},
+    order::{Answer, Order, Report},
+    pattern::fill,
+    stats,
+    worker::{Args, Work, orders, say},
+};
+
+/// Longer than the peer takes to answer, if it is awake.
+const SPIN: Duration = Duration::from_micros(20);
+
+#[derive(Clone, Copy)]
+pub enum OnTokio {
+    Unix,
+    Slipring { spins: bool },
+}
+
+impl Work for OnTokio {
+    fn work(&self, args: &Args, case: &'static Case) -> io::Result<()> {
+        let path = args.directory.join("socket");
+        let socket = match &args.address {
+            Some(_) => net::UnixStream::connect(path)?,
+            None => {
+                let listener = net::UnixListener::bind(path)?;
+                say(&Answer::Listening(String::new()))?;
+                listener.accept()?.0
+            }
+        };
+        socket.set_nonblocking(true)?;
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let socket = runtime.block_on(async { UnixStream::from_std(socket) })?;
+        let spin = match *self {
+            OnTokio::Unix => return converse(socket, &runtime, args, case),
+            OnTokio::Slipring { spins: true } => Spin::UpTo(SPIN),
+            OnTokio::Slipring { spins: false } => Spin::Never,
+        };
+        let stream = runtime.block_on(Stream::upgrade_with(&Options::new().spin(spin), socket))?;
+        converse(stream, &runtime, args, case)
+    }
+}
+
+/// Carries out orders, the runtime being entered once for each.
+fn converse<S>(mut stream: S, runtime: &Runtime, args: &Args, case: &Case) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    say(&Answer::Connected)?;
+    let mut message = vec![0; case.size];
+    orders(|order| {
+        let report = timed(Cpu::Process, || {
+            runtime.block_on(async {
+                match args.address {
+                    Some(_) => echo(&mut stream, &mut message, order).await,
+                    None => ask(&mut stream, &mut message, order).await,
+                }
+            })
+        })?;
+        Ok(vec![report])
+    })
+}
+
+async fn ask<S>(stream: &mut S, message: &mut [u8], order: Order) -> io::Result<Report>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut latency = stats::histogram();
+    let mut echo = vec![0; message.len()];
+    for number in 0..order.messages {
+        if order.verify {
+            fill(message, number * 1009);
+        }
+        message[..8].copy_from_slice(&number.to_le_bytes());
+        let sent = clock::now();
+        stream.write_all(message).await?;
+        stream.read_exact(&mut echo).await?;
+        let taken = clock::now() - sent;
+        if number >= order.messages / WARM_UP {
+            latency.saturating_record(taken);
+        }
+        if echo[..8] != message[..8] || (order.verify && echo != *message) {
+            return Err(io::Error::other("an echo is not what was sent"));
+        }
+    }
+    let latency = stats::counts(&latency);
+    Ok(Report {
+        latency,
+        ..Report::default()
+    })
+}
+
+async fn echo<S>(stream: &mut S, message: &mut [u8], order: Order) -> io::Result<Report>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    for _ in 0..order.messages {
+        stream.read_exact(message).await?;
+        stream.write_all(message).await?;
+    }
+    Ok(Report::default())
+}
