@@ -11,6 +11,7 @@ mod pattern;
 mod report;
 mod results;
 mod runner;
+mod scratch;
 mod stats;
 mod transport;
 mod worker;

@@ -8,14 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tempfile::TempDir;
-
 use crate::{
     case::{Case, Cores, Kind},
     clock::SECOND,
     contender::Contender,
     machine,
     order::{Answer, Order, Report},
+    scratch::Scratch,
 };
 
 /// No answer takes longer, or something hangs.
@@ -29,7 +28,8 @@ pub struct Pair {
     host: Worker,
     /// `None`: a thread of the host
     peer: Option<Worker>,
-    _directory: TempDir,
+    /// last, so that it is dropped when both have ended
+    _scratch: Scratch,
 }
 
 impl Pair {
@@ -42,12 +42,11 @@ impl Pair {
             }
             Cores::Any => None,
         };
-        // In memory: what the peers put there is meant to be shared memory.
-        let directory = tempfile::Builder::new().prefix("comparison-").tempdir_in("/dev/shm")?;
+        let scratch = Scratch::new()?;
         let command = |cpu: Option<usize>| -> io::Result<Command> {
             let mut command = Command::new(std::env::current_exe()?);
             command.args(["worker", "--contender", contender.name, "--case", case.name]);
-            command.arg("--directory").arg(directory.path());
+            command.arg("--directory").arg(scratch.path());
             if let Some(cpu) = cpu {
                 command.arg("--cpu").arg(cpu.to_string());
             }
@@ -80,7 +79,7 @@ impl Pair {
         Ok(Pair {
             host,
             peer,
-            _directory: directory,
+            _scratch: scratch,
         })
     }
 

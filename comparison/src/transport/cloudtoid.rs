@@ -5,6 +5,7 @@ use std::{hint::spin_loop, io, thread::yield_now};
 use cloudtoid_interprocess::{Error, Options, Publisher, Subscriber};
 
 use super::{Link, Place, Transport};
+use crate::scratch;
 
 /// As much as a slipring stream has by default, or room for some messages if these are large.
 const CAPACITY: usize = 256 << 10;
@@ -24,9 +25,8 @@ pub struct Queues {
 impl Cloudtoid {
     fn open(&self, place: &Place, there: &str, back: &str) -> io::Result<Queues> {
         let capacity = CAPACITY.max(LARGE * place.size);
-        // The names of its semaphores are the machine's, short, and not in the directory.
-        let unique = place.directory.to_string_lossy();
-        let unique = &unique[unique.len().saturating_sub(6)..];
+        // Its semaphores are not in the directory.
+        let unique = scratch::name(&place.directory);
         let options = |name: &str| Options::new(format!("{unique}-{name}"), capacity).with_path(&place.directory);
         Ok(Queues {
             publisher: Publisher::open(&options(there)).map_err(failed)?,

@@ -9,6 +9,7 @@ use ::iceoryx2::{
 };
 
 use super::{Link, Place, Transport, in_place::Lend};
+use crate::scratch;
 
 /// Of messages under way, beyond which the publisher waits: as much as a slipring stream has by
 /// default, and at least some messages.
@@ -28,19 +29,20 @@ fn failed(error: impl Display) -> io::Error {
 }
 
 fn open(place: &Place, host: bool) -> io::Result<Ports> {
-    // The defaults, whatever a configuration file says.
     set_log_level(LogLevel::Error);
+    let unique = scratch::name(&place.directory);
+    // The defaults, whatever a configuration file says, but for where its files lie and what they are called.
+    let mut config = Config::default();
+    let root = place.directory.to_string_lossy();
+    config
+        .global
+        .set_root_path(&Path::new(root.as_bytes()).map_err(failed)?);
+    config.global.prefix = FileName::new(format!("{unique}_").as_bytes()).map_err(failed)?;
     let node = NodeBuilder::new()
-        .config(&Config::default())
+        .config(&config)
         .create::<ipc::Service>()
         .map_err(failed)?;
     let buffer = (CAPACITY / place.size).max(MESSAGES);
-    let unique = place
-        .directory
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
     let service = |direction: &str| {
         let name = format!("{unique}/{direction}");
         node.service_builder(&name.as_str().try_into().map_err(failed)?)

@@ -1,0 +1,71 @@
+//! A directory for what one measurement shares, and the end of all that it leaves behind.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use tempfile::TempDir;
+
+/// In memory: what the peers put there is meant to be shared memory.
+const MEMORY: &str = "/dev/shm";
+
+/// Removed when dropped, after the processes that use it. Some peers have to put files beside it, and leave them
+/// when they are killed; all of these have the directory's name in theirs.
+pub struct Scratch(TempDir);
+
+impl Scratch {
+    pub fn new() -> io::Result<Scratch> {
+        let directory = tempfile::Builder::new().prefix("comparison-").tempdir_in(MEMORY)?;
+        Ok(Scratch(directory))
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn beside(&self) -> Vec<PathBuf> {
+        let name = name(self.path());
+        let entries = fs::read_dir(MEMORY).into_iter().flatten().flatten();
+        entries
+            .map(|entry| entry.path())
+            .filter(|path| path != self.path() && path.to_string_lossy().contains(&name))
+            .collect()
+    }
+}
+
+/// The directory's own name, which no other on the machine has.
+pub fn name(directory: &Path) -> String {
+    directory.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        for file in self.beside() {
+            // Whoever made it may be removing it, too.
+            let _ = fs::remove_file(file);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_its_name_goes_with_it_and_nothing_else() -> io::Result<()> {
+        let (one, other) = (Scratch::new()?, Scratch::new()?);
+        let path = |scratch: &Scratch| Path::new(MEMORY).join(format!("sem.test.{}-there", name(scratch.path())));
+        let (of_one, of_other) = (path(&one), path(&other));
+        fs::write(&of_one, "")?;
+        fs::write(&of_other, "")?;
+        let directory = one.path().to_owned();
+        fs::write(directory.join("inside"), "")?;
+        drop(one);
+        assert!(!of_one.exists() && !directory.exists());
+        assert!(of_other.exists() && other.path().exists());
+        drop(other);
+        assert!(!of_other.exists());
+        Ok(())
+    }
+}
