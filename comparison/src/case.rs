@@ -13,6 +13,19 @@ pub enum Kind {
     Batched { batch: usize },
     /// Messages in one direction, so many a second, however long each takes.
     FixedRate { per_second: u64 },
+    /// Messages in one direction, as fast as they go, of which the receiver takes little at a time.
+    SmallReads(SmallRead),
+}
+
+/// How a receiver takes little at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SmallRead {
+    /// a byte, by `fill_buf` and `consume` of a known type
+    BufRead,
+    /// a byte, by `read` of a `dyn Read`
+    DynRead,
+    /// a line of 32 bytes, by `read_until`
+    Lines,
 }
 
 /// Where the two halves run.
@@ -36,7 +49,7 @@ pub struct Case {
     pub cores: Cores,
 }
 
-pub static CASES: [Case; 27] = [
+pub static CASES: [Case; 30] = [
     case("rtt-8", "round trip, 8 B", Kind::RoundTrip, 8),
     case("rtt-64", "round trip, 64 B", Kind::RoundTrip, 64),
     case("rtt-1k", "round trip, 1 KiB", Kind::RoundTrip, 1 << 10),
@@ -75,6 +88,9 @@ pub static CASES: [Case; 27] = [
     )
     .on(Cores::One),
     case("unpinned", "round trip, 64 B, not pinned", Kind::RoundTrip, 64).on(Cores::Any),
+    small("bytes-bufread", "reading byte by byte, BufRead", SmallRead::BufRead),
+    small("bytes-dyn", "reading byte by byte, dyn Read", SmallRead::DynRead),
+    small("lines", "reading lines of 32 B", SmallRead::Lines),
 ];
 
 const fn case(name: &'static str, title: &'static str, kind: Kind, size: usize) -> Case {
@@ -89,6 +105,11 @@ const fn case(name: &'static str, title: &'static str, kind: Kind, size: usize) 
 
 const fn rate(name: &'static str, title: &'static str, per_second: u64, size: usize) -> Case {
     case(name, title, Kind::FixedRate { per_second }, size)
+}
+
+/// Of writes as large as a slipring stream publishes at once.
+const fn small(name: &'static str, title: &'static str, read: SmallRead) -> Case {
+    case(name, title, Kind::SmallReads(read), 64 << 10)
 }
 
 impl Case {

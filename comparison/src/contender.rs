@@ -14,6 +14,7 @@ use crate::{
         plain_ring::PlainRing,
         region::Region,
         slipring::Slipring,
+        small_reads::{BufferedUnix, SmallReads},
         tcp::Tcp,
         unix::Unix,
     },
@@ -21,6 +22,8 @@ use crate::{
 };
 
 pub const UNIX: &str = "unix";
+/// in its place where little is read at a time
+pub const UNIX_BUFFERED: &str = "small-unix";
 const BARE: &str = "bare";
 const EVENTFD: &str = "eventfd";
 const REGION: &str = "region";
@@ -221,6 +224,7 @@ pub fn all() -> Vec<Contender> {
     }
     #[cfg(feature = "tokio")]
     all.extend(on_tokio());
+    all.extend(small_reads());
     all.extend(limits());
     all
 }
@@ -255,6 +259,31 @@ fn on_tokio() -> [Contender; 3] {
         )
         .part(measured),
     ]
+}
+
+/// What lends its bytes, or is made to by a buffer.
+fn small_reads() -> [Contender; 3] {
+    [
+        contender(
+            "small-slipring",
+            "slipring, adaptive",
+            "its reader as it is: fill_buf lends the ring's memory",
+            SmallReads(Slipring(Spin::default())),
+        ),
+        contender(
+            "small-slipring-sleeping",
+            "slipring, sleeping",
+            "the same, never spinning",
+            SmallReads(Slipring(Spin::Never)),
+        ),
+        contender(
+            UNIX_BUFFERED,
+            "BufReader<UnixStream>",
+            "8 KiB of buffer, the default",
+            SmallReads(BufferedUnix),
+        ),
+    ]
+    .map(|contender| contender.part(|case| matches!(case.kind, Kind::SmallReads(_))))
 }
 
 /// What nothing that copies messages in and out can exceed.
@@ -344,7 +373,7 @@ pub fn limit(case: &Case) -> Option<&'static str> {
         Kind::RoundTrip if case.cores == Cores::One => Some(EVENTFD),
         Kind::RoundTrip => Some(BARE),
         Kind::Throughput | Kind::Filled | Kind::Batched { .. } => Some(REGION),
-        Kind::FixedRate { .. } => None,
+        Kind::FixedRate { .. } | Kind::SmallReads(_) => None,
     }
 }
 

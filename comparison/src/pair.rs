@@ -104,7 +104,7 @@ impl Pair {
         let fitting = |bytes: u64| (bytes / case.size as u64).max(8);
         let messages = match case.kind {
             Kind::RoundTrip => fitting(4 << 20).min(1000),
-            Kind::Throughput | Kind::Filled | Kind::Batched { .. } => fitting(4 << 20),
+            Kind::Throughput | Kind::Filled | Kind::Batched { .. } | Kind::SmallReads(_) => fitting(4 << 20),
             Kind::FixedRate { per_second } => per_second / 10,
         };
         self.carry_out(Order { messages, verify: true })?;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::{
     case::{Case, Kind},
     clock::SECOND,
-    contender::{self, Contender, UNIX},
+    contender::{self, Contender, UNIX, UNIX_BUFFERED},
     order::Report,
     pair::wall,
     stats::{self, Spread},
@@ -76,7 +76,7 @@ impl<'c> Row<'c> {
             stats::add(&mut latency, &report.latency);
         }
         self.rounds.push(match case.kind {
-            Kind::Throughput | Kind::Filled | Kind::Batched { .. } => {
+            Kind::Throughput | Kind::Filled | Kind::Batched { .. } | Kind::SmallReads(_) => {
                 (messages * case.size as u64) as f64 * SECOND as f64 / wall as f64
             }
             Kind::RoundTrip | Kind::FixedRate { .. } => stats::median(&latency),
@@ -98,7 +98,7 @@ impl CaseResult<'_> {
     pub fn figures(&self) -> Vec<Figures> {
         let find = |name| self.rows.iter().find(|row| row.contender.name == name);
         let limit = contender::limit(self.case).and_then(find);
-        let unix = find(UNIX);
+        let unix = find(UNIX).or_else(|| find(UNIX_BUFFERED));
         let figures = |row: &Row| {
             let value = row.value();
             // Round by round: what slows the machine down for a while slows both down.

@@ -69,26 +69,38 @@ pub trait Work: Send + Sync {
     fn work(&self, args: &Args, case: &'static Case) -> io::Result<()>;
 }
 
-impl<T: Transport> Work for T {
-    fn work(&self, args: &Args, case: &'static Case) -> io::Result<()> {
-        let place = Place {
+impl Place {
+    fn new(args: &Args, case: &Case) -> Place {
+        Place {
             directory: args.directory.clone(),
             size: case.size,
-        };
-        if T::THREADS {
-            return threads(self, &place, args, case);
         }
-        let link = match &args.address {
-            Some(address) => self.connect(&place, address)?,
-            None => self.host(&place, |address| say(&Answer::Listening(address.into())))?,
-        };
-        say(&Answer::Connected)?;
+    }
+}
+
+impl<T: Transport> Work for T {
+    fn work(&self, args: &Args, case: &'static Case) -> io::Result<()> {
+        if T::THREADS {
+            return threads(self, &Place::new(args, case), args, case);
+        }
+        let link = connected(self, args, case)?;
         let mut half = Half::new(link, case, Cpu::Process);
         orders(|order| match args.address {
             Some(_) => half.peer(order).map(|report| vec![report]),
             None => half.host(order).map(|report| vec![report]),
         })
     }
+}
+
+/// This process's end of a connection, once the other one has its own.
+pub fn connected<T: Transport>(transport: &T, args: &Args, case: &Case) -> io::Result<T::Link> {
+    let place = Place::new(args, case);
+    let link = match &args.address {
+        Some(address) => transport.connect(&place, address)?,
+        None => transport.host(&place, |address| say(&Answer::Listening(address.into())))?,
+    };
+    say(&Answer::Connected)?;
+    Ok(link)
 }
 
 /// Both halves in this process, each on a thread of its own.

@@ -48,6 +48,7 @@ impl<L: Link> Half<L> {
             Kind::Filled => self.fill_all(order),
             Kind::Batched { batch } => self.send_batches(order, batch),
             Kind::FixedRate { per_second } => self.send_on_time(order, SECOND / per_second),
+            Kind::SmallReads(_) => Err(io::ErrorKind::Unsupported.into()),
         })
     }
 
@@ -57,6 +58,7 @@ impl<L: Link> Half<L> {
             Kind::Throughput | Kind::Batched { .. } => self.receive_all(order),
             Kind::Filled => self.sum_all(order),
             Kind::FixedRate { .. } => self.receive_on_time(order),
+            Kind::SmallReads(_) => Err(io::ErrorKind::Unsupported.into()),
         })
     }
 }

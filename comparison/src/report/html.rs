@@ -80,7 +80,8 @@ pub fn page(setup: &Setup, results: &[CaseResult]) -> String {
         };
         page += &chart::lines(&labels, &series(&[one], points), time);
     }
-    for (result, rows) in figures.iter().filter(|one| one.0.case.kind == Kind::Throughput) {
+    let streams = |kind: Kind| matches!(kind, Kind::Throughput | Kind::SmallReads(_));
+    for (result, rows) in figures.iter().filter(|one| streams(one.0.case.kind)) {
         let _ = writeln!(page, "<h2>{} (logarithmic)</h2>", capitalised(result.case.title));
         let bars: Vec<_> = rows
             .iter()

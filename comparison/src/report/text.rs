@@ -63,7 +63,7 @@ pub fn summary(results: &[CaseResult]) -> String {
             let value = row.value?.median;
             Some(match result.case.kind {
                 Kind::RoundTrip => time(value),
-                Kind::Throughput | Kind::Filled | Kind::Batched { .. } => rate(value),
+                Kind::Throughput | Kind::Filled | Kind::Batched { .. } | Kind::SmallReads(_) => rate(value),
                 Kind::FixedRate { .. } => {
                     let [_, p99, ..] = row.latency?;
                     let share = 100.0 * row.cpu_seconds[1] / row.seconds;
@@ -104,6 +104,7 @@ pub fn columns(case: &Case) -> Vec<String> {
         Kind::Throughput | Kind::Filled | Kind::Batched { .. } => {
             (["a second", "min..max", "messages/s"].as_slice(), ["CPU s"].as_slice())
         }
+        Kind::SmallReads(_) => (["a second", "min..max"].as_slice(), ["CPU s"].as_slice()),
         Kind::FixedRate { .. } => (latency, ["receiver's CPU", "sending"].as_slice()),
     };
     let owned = |columns: &[&str]| columns.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -135,6 +136,10 @@ pub fn cells(result: &CaseResult, row: &Figures) -> Vec<String> {
             let spread = format!("{}..{}", rate(value.min), rate(value.max));
             let messages = count(value.median / result.case.size as f64);
             (vec![rate(value.median), spread, messages], vec![cpu])
+        }
+        Kind::SmallReads(_) => {
+            let spread = format!("{}..{}", rate(value.min), rate(value.max));
+            (vec![rate(value.median), spread], vec![cpu])
         }
         Kind::FixedRate { .. } => (latency(), vec![percent(there), percent(row.sending_seconds)]),
     };

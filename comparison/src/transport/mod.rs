@@ -27,6 +27,7 @@ pub mod shared_file;
 #[cfg(feature = "shmipc")]
 pub mod shmipc;
 pub mod slipring;
+pub mod small_reads;
 #[cfg(feature = "tachyon")]
 pub mod tachyon;
 pub mod tcp;

@@ -1,13 +1,13 @@
 //! A slipring stream, all defaults but the spinning.
 
 use std::{
-    io::{self, Read, Write},
+    io::{self, BufRead, Read, Write},
     os::unix::net::{UnixListener, UnixStream},
 };
 
 use ::slipring::{Options, Reader, Spin, Writer};
 
-use super::{Link, Place, Transport, in_place::Lend};
+use super::{Link, Place, Transport, in_place::Lend, small_reads};
 
 pub struct Slipring(pub Spin);
 
@@ -60,6 +60,12 @@ impl Link for Halves {
     }
 }
 
+impl small_reads::Halves for Halves {
+    fn halves(&mut self) -> (&mut impl BufRead, &mut impl Write) {
+        (&mut self.reader, &mut self.writer)
+    }
+}
+
 impl Lend for Halves {
     fn send_in_place(&mut self, size: usize, write: impl FnOnce(&mut [u8])) -> io::Result<()> {
         let mut grant = self.writer.reserve(size)?;
@@ -70,7 +76,7 @@ impl Lend for Halves {
 
     fn receive_in_place(&mut self, size: usize, read: impl FnOnce(&[u8])) -> io::Result<()> {
         read(&self.reader.fill_at_least(size)?[..size]);
-        io::BufRead::consume(&mut self.reader, size);
+        self.reader.consume(size);
         Ok(())
     }
 }

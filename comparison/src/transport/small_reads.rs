@@ -1,0 +1,171 @@
+//! A reader that takes a byte or a short line at a time, as parsers do, of a writer that writes much at once: what the
+//! way to a byte that is already there costs.
+
+use std::{
+    hint::black_box,
+    io::{self, BufRead, BufReader, Read, Write},
+    os::unix::net::UnixStream,
+};
+
+use super::{Place, Transport, duplex::Duplex, unix::Unix};
+use crate::{
+    case::{Case, Kind, SmallRead},
+    clock::Cpu,
+    half::timed,
+    order::{Order, Report},
+    worker::{Args, Work, connected, orders},
+};
+
+/// Bytes of a line, its end among them. Every message consists of whole lines.
+const LINE: u64 = 32;
+
+/// A link whose reader lends what it has.
+pub trait Halves {
+    fn halves(&mut self) -> (&mut impl BufRead, &mut impl Write);
+}
+
+impl<R: BufRead, W: Write> Halves for Duplex<R, W> {
+    fn halves(&mut self) -> (&mut impl BufRead, &mut impl Write) {
+        (&mut self.reader, &mut self.writer)
+    }
+}
+
+/// Over such a transport.
+pub struct SmallReads<T>(pub T);
+
+impl<T: Transport<Link: Halves>> Work for SmallReads<T> {
+    fn work(&self, args: &Args, case: &'static Case) -> io::Result<()> {
+        let Kind::SmallReads(read) = case.kind else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        let mut link = connected(&self.0, args, case)?;
+        let (reader, writer) = link.halves();
+        let mut message = vec![0; case.size];
+        orders(|order| {
+            let report = timed(Cpu::Process, || {
+                match args.address {
+                    None => write(writer, &mut message, order),
+                    Some(_) => read_all(reader, order.messages * case.size as u64, read, order.verify),
+                }?;
+                Ok(Report::default())
+            })?;
+            Ok(vec![report])
+        })
+    }
+}
+
+fn write(writer: &mut impl Write, message: &mut [u8], order: Order) -> io::Result<()> {
+    let length = message.len() as u64;
+    for number in 0..order.messages {
+        if order.verify || number == 0 {
+            fill(message, number * length);
+        }
+        writer.write_all(message)?;
+    }
+    Ok(())
+}
+
+fn read_all(reader: &mut impl BufRead, total: u64, read: SmallRead, verify: bool) -> io::Result<()> {
+    if !verify {
+        // The bytes are used, or the compiler leaves out what fetches them.
+        let mut sum = 0_u64;
+        take(reader, total, read, |byte| sum += u64::from(byte))?;
+        black_box(sum);
+        return Ok(());
+    }
+    let mut position = 0;
+    let mut wrong = None;
+    take(reader, total, read, |byte| {
+        if byte != text(position) {
+            wrong.get_or_insert(position);
+        }
+        position += 1;
+    })?;
+    match wrong {
+        None => Ok(()),
+        Some(at) => Err(io::Error::other(format!("byte {at} is not what was sent"))),
+    }
+}
+
+/// Shows every byte to `see`, in the way that the case asks for.
+fn take(reader: &mut impl BufRead, total: u64, read: SmallRead, see: impl FnMut(u8)) -> io::Result<()> {
+    match read {
+        SmallRead::BufRead => borrow_bytes(reader, total, see),
+        // The compiler must not know what is behind it.
+        SmallRead::DynRead => read_bytes(black_box(reader), total, see),
+        SmallRead::Lines => read_lines(reader, total, see),
+    }
+}
+
+#[inline(never)]
+fn borrow_bytes<R: BufRead>(reader: &mut R, total: u64, mut see: impl FnMut(u8)) -> io::Result<()> {
+    for _ in 0..total {
+        let &byte = reader.fill_buf()?.first().ok_or(io::ErrorKind::UnexpectedEof)?;
+        reader.consume(1);
+        see(byte);
+    }
+    Ok(())
+}
+
+#[inline(never)]
+fn read_bytes(reader: &mut dyn Read, total: u64, mut see: impl FnMut(u8)) -> io::Result<()> {
+    let mut byte = [0];
+    for _ in 0..total {
+        if reader.read(&mut byte)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        see(byte[0]);
+    }
+    Ok(())
+}
+
+#[inline(never)]
+fn read_lines<R: BufRead>(reader: &mut R, total: u64, mut see: impl FnMut(u8)) -> io::Result<()> {
+    let mut line = Vec::new();
+    let mut position = 0;
+    while position < total {
+        line.clear();
+        if reader.read_until(b'\n', &mut line)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        line.iter().copied().for_each(&mut see);
+        position += line.len() as u64;
+    }
+    Ok(())
+}
+
+/// The byte that has to be at a position: letters, so that neighbouring lines differ, and the end of a line.
+fn text(position: u64) -> u8 {
+    match position % LINE {
+        31 => b'\n',
+        column => b'a' + ((position / LINE + column) % 26) as u8,
+    }
+}
+
+fn fill(message: &mut [u8], position: u64) {
+    for (at, place) in (position..).zip(message) {
+        *place = text(at);
+    }
+}
+
+/// The usual way to read little at a time from a socket.
+pub struct BufferedUnix;
+
+impl Transport for BufferedUnix {
+    type Link = Duplex<BufReader<UnixStream>, UnixStream>;
+
+    fn host(&self, place: &Place, announce: impl FnOnce(&str) -> io::Result<()>) -> io::Result<Self::Link> {
+        Ok(buffered(Unix.host(place, announce)?))
+    }
+
+    fn connect(&self, place: &Place, address: &str) -> io::Result<Self::Link> {
+        Ok(buffered(Unix.connect(place, address)?))
+    }
+}
+
+fn buffered(link: Duplex<UnixStream, UnixStream>) -> Duplex<BufReader<UnixStream>, UnixStream> {
+    Duplex {
+        reader: BufReader::new(link.reader),
+        writer: link.writer,
+    }
+}
