@@ -11,6 +11,8 @@ pub enum Kind {
     Filled,
     /// Messages in one direction, so many of them published at once.
     Batched { batch: usize },
+    /// Round trips over so many streams at the same time.
+    Streams { streams: usize },
     /// Messages in one direction, so many a second, however long each takes.
     FixedRate { per_second: u64 },
     /// Messages in one direction, as fast as they go, of which the receiver takes little at a time.
@@ -49,7 +51,7 @@ pub struct Case {
     pub cores: Cores,
 }
 
-pub static CASES: [Case; 30] = [
+pub static CASES: [Case; 34] = [
     case("rtt-8", "round trip, 8 B", Kind::RoundTrip, 8),
     case("rtt-64", "round trip, 64 B", Kind::RoundTrip, 64),
     case("rtt-1k", "round trip, 1 KiB", Kind::RoundTrip, 1 << 10),
@@ -91,6 +93,10 @@ pub static CASES: [Case; 30] = [
     small("bytes-bufread", "reading byte by byte, BufRead", SmallRead::BufRead),
     small("bytes-dyn", "reading byte by byte, dyn Read", SmallRead::DynRead),
     small("lines", "reading lines of 32 B", SmallRead::Lines),
+    crowd("streams-1", "1 stream, 64 B there and back", 1),
+    crowd("streams-8", "8 streams, 64 B there and back", 8),
+    crowd("streams-64", "64 streams, 64 B there and back", 64),
+    crowd("streams-512", "512 streams, 64 B there and back", 512),
 ];
 
 const fn case(name: &'static str, title: &'static str, kind: Kind, size: usize) -> Case {
@@ -101,6 +107,10 @@ const fn case(name: &'static str, title: &'static str, kind: Kind, size: usize) 
         size,
         cores: Cores::AsAsked,
     }
+}
+
+const fn crowd(name: &'static str, title: &'static str, streams: usize) -> Case {
+    case(name, title, Kind::Streams { streams }, 64)
 }
 
 const fn rate(name: &'static str, title: &'static str, per_second: u64, size: usize) -> Case {

@@ -1,5 +1,6 @@
 //! Everything that is compared, by name, with what it does differently.
 
+use serde::Serialize;
 use slipring::Spin;
 
 use crate::{
@@ -28,6 +29,15 @@ const BARE: &str = "bare";
 const EVENTFD: &str = "eventfd";
 const REGION: &str = "region";
 
+/// What it is compared for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    Slipring,
+    Peer,
+    Limit,
+}
+
 pub struct Contender {
     /// for `--only`, JSON and the peer processes
     pub name: &'static str,
@@ -36,7 +46,23 @@ pub struct Contender {
     pub caveat: &'static str,
     /// Whether it takes part in a case.
     pub part: fn(&Case) -> bool,
+    /// Nothing that does the work of a transport can exceed it.
+    limit: bool,
     pub transport: Box<dyn Work>,
+}
+
+impl Contender {
+    fn part(self, part: fn(&Case) -> bool) -> Contender {
+        Contender { part, ..self }
+    }
+
+    pub fn side(&self) -> Side {
+        match self.name {
+            name if name.starts_with("slipring") => Side::Slipring,
+            _ if self.limit => Side::Limit,
+            _ => Side::Peer,
+        }
+    }
 }
 
 pub fn all() -> Vec<Contender> {
@@ -54,14 +80,14 @@ pub fn all() -> Vec<Contender> {
             "the default: spins where that has paid, else sleeps",
             Slipring(Spin::default()),
         )
-        .part(|case| sharing(case) || filled(case) || batched(case)),
+        .part(|case| sharing(case) || crowded(case) || filled(case) || batched(case)),
         contender(
             "slipring-sleeping",
             "slipring, sleeping",
             "never spins; woken by an eventfd",
             Slipring(Spin::Never),
         )
-        .part(|case| sharing(case) || filled(case) || batched(case)),
+        .part(|case| sharing(case) || crowded(case) || filled(case) || batched(case)),
         contender(
             "slipring-in-place",
             "slipring, spinning, in place",
@@ -75,21 +101,21 @@ pub fn all() -> Vec<Contender> {
             "two system calls a message; batches gathered by a BufWriter",
             Unix,
         )
-        .part(|case| sharing(case) || filled(case) || batched(case)),
+        .part(|case| sharing(case) || crowded(case) || filled(case) || batched(case)),
         contender(
             "pipe",
             "pipe",
             "two system calls a message, batches gathered by a BufWriter; 64 KiB of buffer",
             Pipe,
         )
-        .part(|case| sharing(case) || batched(case)),
+        .part(|case| sharing(case) || crowded(case) || batched(case)),
         contender(
             "tcp",
             "TCP loopback",
             "two system calls a message, batches gathered by a BufWriter; no Nagle",
             Tcp,
         )
-        .part(|case| sharing(case) || batched(case)),
+        .part(|case| sharing(case) || crowded(case) || batched(case)),
         contender(
             "plain-ring",
             "plain ring, yielding",
@@ -128,7 +154,7 @@ pub fn all() -> Vec<Contender> {
             "messages over Unix sockets; recv allocates",
             crate::transport::ipc_channel::IpcChannel,
         )
-        .part(sharing),
+        .part(|case| sharing(case) || crowded(case)),
     );
     #[cfg(feature = "ringfire")]
     {
@@ -168,7 +194,7 @@ pub fn all() -> Vec<Contender> {
                 "recv, which allocates; a full queue is polled by the writer",
                 Cloudtoid { polls: false },
             )
-            .part(sharing),
+            .part(|case| sharing(case) || crowded(case)),
         );
     }
     #[cfg(feature = "iceoryx2")]
@@ -346,6 +372,7 @@ fn limits() -> [Contender; 8] {
         )
         .part(|case| case.kind == Kind::Throughput),
     ]
+    .map(|one| Contender { limit: true, ..one })
 }
 
 fn contender(
@@ -359,6 +386,7 @@ fn contender(
         title,
         caveat,
         part: usual,
+        limit: false,
         transport: Box::new(transport),
     }
 }
@@ -373,7 +401,7 @@ pub fn limit(case: &Case) -> Option<&'static str> {
         Kind::RoundTrip if case.cores == Cores::One => Some(EVENTFD),
         Kind::RoundTrip => Some(BARE),
         Kind::Throughput | Kind::Filled | Kind::Batched { .. } => Some(REGION),
-        Kind::FixedRate { .. } | Kind::SmallReads(_) => None,
+        Kind::FixedRate { .. } | Kind::Streams { .. } | Kind::SmallReads(_) => None,
     }
 }
 
@@ -392,16 +420,14 @@ fn woken(case: &Case) -> bool {
     case.kind == Kind::RoundTrip && case.size == 64
 }
 
+fn crowded(case: &Case) -> bool {
+    matches!(case.kind, Kind::Streams { .. })
+}
+
 fn filled(case: &Case) -> bool {
     case.kind == Kind::Filled
 }
 
 fn batched(case: &Case) -> bool {
     matches!(case.kind, Kind::Batched { .. })
-}
-
-impl Contender {
-    fn part(self, part: fn(&Case) -> bool) -> Contender {
-        Contender { part, ..self }
-    }
 }

@@ -2,7 +2,10 @@
 
 use std::{fs, io, num::NonZero, thread};
 
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::{
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+    thread::{CpuSet, sched_getaffinity, sched_setaffinity},
+};
 use serde::Serialize;
 
 use crate::clock::SECOND;
@@ -35,6 +38,31 @@ fn cpu_model() -> Option<String> {
     let text = fs::read_to_string("/proc/cpuinfo").ok()?;
     let line = text.lines().find(|line| line.starts_with("model name"))?;
     Some(line.split_once(':')?.1.trim().into())
+}
+
+/// Bytes of this process, without the program itself; what it shares with others is divided among them.
+pub fn memory() -> io::Result<u64> {
+    let text = fs::read_to_string("/proc/self/smaps_rollup")?;
+    let kibibytes = |key: &str| -> Option<u64> {
+        let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+        line.split_whitespace().next()?.parse().ok()
+    };
+    let all = kibibytes("Pss_Anon:").zip(kibibytes("Pss_Shmem:"));
+    let (anonymous, shared) = all.ok_or_else(|| io::Error::other("this kernel does not tell what a process uses"))?;
+    Ok((anonymous + shared) << 10)
+}
+
+/// Lets this process open as many files as it may.
+pub fn allow_descriptors() -> io::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            ..limit
+        },
+    )?;
+    Ok(())
 }
 
 /// Nanoseconds of CPU time of all processes since the machine started, in steps of 10 ms.

@@ -3,6 +3,7 @@
 mod case;
 mod clock;
 mod contender;
+mod crowd;
 mod half;
 mod machine;
 mod order;

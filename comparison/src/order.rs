@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// To both halves.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub struct Order {
-    /// how many messages, or round trips
+    /// how many messages, or round trips of each stream
     pub messages: u64,
     /// Every byte is compared with what it has to be.
     pub verify: bool,
@@ -31,6 +31,8 @@ pub struct Report {
     pub cpu: u64,
     /// inside `send`, where only that was counted
     pub sending: u64,
+    /// bytes of memory that the streams take in this process, where that was looked at
+    pub memory: u64,
     /// values and how often each was seen
     pub latency: Vec<(u64, u64)>,
 }

@@ -101,11 +101,12 @@ impl Pair {
     /// Checks every byte of some messages.
     pub fn verify(&mut self, case: &Case) -> io::Result<()> {
         // A stream goes around every ring more than once.
-        let fitting = |bytes: u64| (bytes / case.size as u64).max(8);
+        let fitting = |bytes: u64| (bytes / case.size as u64).max(4);
         let messages = match case.kind {
             Kind::RoundTrip => fitting(4 << 20).min(1000),
             Kind::Throughput | Kind::Filled | Kind::Batched { .. } | Kind::SmallReads(_) => fitting(4 << 20),
-            Kind::FixedRate { per_second } => per_second / 10,
+            Kind::FixedRate { per_second } => (per_second / 50).max(32),
+            Kind::Streams { streams } => (4096 / streams as u64).max(8),
         };
         self.carry_out(Order { messages, verify: true })?;
         Ok(())
@@ -116,7 +117,10 @@ impl Pair {
         if let Kind::FixedRate { per_second } = case.kind {
             return Ok((slice * per_second / SECOND).max(FOR_PERCENTILES));
         }
-        let mut messages = 16;
+        let mut messages = match case.kind {
+            Kind::Streams { streams } => 16u64.div_ceil(streams as u64),
+            _ => 16,
+        };
         loop {
             let [here, there] = self.carry_out(Order {
                 messages,

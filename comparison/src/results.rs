@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::{
     case::{Case, Kind},
     clock::SECOND,
-    contender::{self, Contender, UNIX, UNIX_BUFFERED},
+    contender::{self, Contender, Side, UNIX, UNIX_BUFFERED},
     order::Report,
     pair::wall,
     stats::{self, Spread},
@@ -15,7 +15,8 @@ use crate::{
 /// One contender in one case.
 pub struct Row<'c> {
     pub contender: &'c Contender,
-    /// One value a round: nanoseconds of half of the round trips or messages, or bytes a second.
+    /// One value a round: nanoseconds of half of the round trips or messages, bytes a second, or round trips a second
+    /// of many streams.
     pub rounds: Vec<f64>,
     /// of all rounds
     pub latency: Histogram<u64>,
@@ -24,6 +25,8 @@ pub struct Row<'c> {
     pub cpu: [f64; 2],
     /// seconds inside `send`, at a fixed rate
     pub sending: f64,
+    /// bytes of both processes for a stream
+    pub memory: Option<f64>,
     pub failure: Option<String>,
 }
 
@@ -41,9 +44,10 @@ pub struct CaseResult<'c> {
 pub struct Figures {
     pub name: &'static str,
     pub title: &'static str,
+    pub side: Side,
     pub caveat: &'static str,
     pub failure: Option<String>,
-    /// nanoseconds, or bytes a second
+    /// nanoseconds, bytes a second, or round trips a second
     pub value: Option<Spread>,
     /// nanoseconds: p50, p99, p99.9, max of all rounds together
     pub latency: Option<[u64; 4]>,
@@ -54,6 +58,8 @@ pub struct Figures {
     pub seconds: f64,
     pub cpu_seconds: [f64; 2],
     pub sending_seconds: f64,
+    /// bytes of both processes for a stream
+    pub memory: Option<f64>,
 }
 
 impl<'c> Row<'c> {
@@ -65,6 +71,7 @@ impl<'c> Row<'c> {
             seconds: 0.0,
             cpu: [0.0; 2],
             sending: 0.0,
+            memory: None,
             failure: None,
         }
     }
@@ -80,6 +87,10 @@ impl<'c> Row<'c> {
                 (messages * case.size as u64) as f64 * SECOND as f64 / wall as f64
             }
             Kind::RoundTrip | Kind::FixedRate { .. } => stats::median(&latency),
+            Kind::Streams { streams } => {
+                self.memory = Some((here.memory + there.memory) as f64 / streams as f64);
+                (messages * streams as u64) as f64 * SECOND as f64 / wall as f64
+            }
         });
         self.latency += latency;
         let seconds = |nanoseconds: u64| nanoseconds as f64 / SECOND as f64;
@@ -110,6 +121,7 @@ impl CaseResult<'_> {
             Figures {
                 name: row.contender.name,
                 title: row.contender.title,
+                side: row.contender.side(),
                 caveat: row.contender.caveat,
                 failure: row.failure.clone(),
                 value,
@@ -122,6 +134,7 @@ impl CaseResult<'_> {
                 seconds: row.seconds,
                 cpu_seconds: row.cpu,
                 sending_seconds: row.sending,
+                memory: row.memory,
             }
         };
         self.rows.iter().map(figures).collect()

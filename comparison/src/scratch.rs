@@ -34,9 +34,10 @@ impl Scratch {
     }
 }
 
-/// The directory's own name, which no other on the machine has.
+/// A name for what goes with the directory, or with one inside it, that nothing else on the machine has.
 pub fn name(directory: &Path) -> String {
-    directory.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    let inside = directory.strip_prefix(MEMORY).unwrap_or(directory);
+    inside.to_string_lossy().replace('/', "-")
 }
 
 impl Drop for Scratch {

@@ -11,9 +11,9 @@ use std::{
 use rustix::process::{Signal, set_parent_process_death_signal};
 
 use crate::{
-    case::{self, Case},
+    case::{self, Case, Kind},
     clock::Cpu,
-    contender,
+    contender, crowd,
     half::Half,
     machine,
     order::{Answer, Order, Report},
@@ -80,6 +80,9 @@ impl Place {
 
 impl<T: Transport> Work for T {
     fn work(&self, args: &Args, case: &'static Case) -> io::Result<()> {
+        if let Kind::Streams { streams } = case.kind {
+            return crowd::work(self, args, case, streams);
+        }
         if T::THREADS {
             return threads(self, &Place::new(args, case), args, case);
         }

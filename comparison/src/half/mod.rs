@@ -43,7 +43,7 @@ impl<L: Link> Half<L> {
 
     pub fn host(&mut self, order: Order) -> io::Result<Report> {
         timed(self.cpu, || match self.case.kind {
-            Kind::RoundTrip => self.ask(order),
+            Kind::RoundTrip | Kind::Streams { .. } => self.ask(order),
             Kind::Throughput => self.send_all(order),
             Kind::Filled => self.fill_all(order),
             Kind::Batched { batch } => self.send_batches(order, batch),
@@ -54,7 +54,7 @@ impl<L: Link> Half<L> {
 
     pub fn peer(&mut self, order: Order) -> io::Result<Report> {
         timed(self.cpu, || match self.case.kind {
-            Kind::RoundTrip => self.echo(order),
+            Kind::RoundTrip | Kind::Streams { .. } => self.echo(order),
             Kind::Throughput | Kind::Batched { .. } => self.receive_all(order),
             Kind::Filled => self.sum_all(order),
             Kind::FixedRate { .. } => self.receive_on_time(order),

@@ -2,25 +2,63 @@
 
 use std::fmt::Write;
 
+use crate::contender::Side;
+
 const WIDTH: f64 = 860.0;
 const LEFT: f64 = 80.0;
 /// for the names of the lines
-const RIGHT: f64 = 190.0;
+const RIGHT: f64 = 230.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 30.0;
-const HEIGHT: f64 = 380.0;
+const HEIGHT: f64 = 400.0;
 /// of a bar, with the gap to the next one
 const BAR: f64 = 20.0;
 
+/// of the names at the ends of lines
+const NAME: f64 = 13.0;
+
+const OURS: &str = "#0b6e4f";
+const LIMIT: &str = "#8a8a8a";
 /// Told apart by more than their colour: the lines' names stand at their ends.
-const COLOURS: [&str; 8] = [
-    "#0b6e4f", "#c8553d", "#2f6690", "#b5838d", "#8a6d00", "#6d597a", "#3a3a3a", "#118ab2",
+const PEERS: [&str; 7] = [
+    "#c8553d", "#2f6690", "#b5838d", "#8a6d00", "#6d597a", "#118ab2", "#3a3a3a",
 ];
+const DASHES: [&str; 4] = ["none", "7 3", "2 2", "9 3 2 3"];
 
 pub struct Series {
     pub name: &'static str,
+    pub side: Side,
     /// one for each label; a gap where there is nothing
     pub points: Vec<Option<f64>>,
+}
+
+pub struct Bar {
+    pub name: &'static str,
+    pub side: Side,
+    pub value: f64,
+}
+
+/// How a line is drawn.
+struct Stroke {
+    colour: &'static str,
+    dashes: &'static str,
+    width: f64,
+}
+
+impl Stroke {
+    /// The `number`th line of its side.
+    fn of(side: Side, number: usize) -> Stroke {
+        let (colours, width): (&[_], _) = match side {
+            Side::Slipring => (&[OURS], 3.0),
+            Side::Limit => (&[LIMIT], 1.5),
+            Side::Peer => (&PEERS, 1.5),
+        };
+        Stroke {
+            colour: colours[number % colours.len()],
+            dashes: DASHES[number / colours.len() % DASHES.len()],
+            width,
+        }
+    }
 }
 
 /// The powers of ten around some values.
@@ -77,10 +115,10 @@ pub fn lines(labels: &[String], series: &[Series], text: fn(f64) -> String) -> S
             HEIGHT - 8.0
         );
     }
-    let mut ends: Vec<(f64, usize)> = Vec::new();
+    let mut ends: Vec<(f64, &str, Stroke)> = Vec::new();
     for (number, one) in series.iter().enumerate() {
-        let colour = COLOURS[number % COLOURS.len()];
-        let dashes = if number < COLOURS.len() { "none" } else { "6 3" };
+        let of_its_side = series[..number].iter().filter(|other| other.side == one.side).count();
+        let stroke = Stroke::of(one.side, of_its_side);
         let points: Vec<(usize, f64)> = one
             .points
             .iter()
@@ -93,63 +131,77 @@ pub fn lines(labels: &[String], series: &[Series], text: fn(f64) -> String) -> S
             .collect();
         let _ = writeln!(
             svg,
-            r#"<polyline points="{}" fill="none" stroke="{colour}" stroke-width="2" stroke-dasharray="{dashes}"/>"#,
-            path.join(" ")
+            r#"<polyline points="{}" fill="none" stroke="{}" stroke-width="{}" stroke-dasharray="{}"/>"#,
+            path.join(" "),
+            stroke.colour,
+            stroke.width,
+            stroke.dashes
         );
         for &(at, value) in &points {
             let _ = writeln!(
                 svg,
-                r#"<circle cx="{:.1}" cy="{:.1}" r="3" fill="{colour}"><title>{}: {}</title></circle>"#,
+                r#"<circle cx="{:.1}" cy="{:.1}" r="3" fill="{}"><title>{}, {}: {}</title></circle>"#,
                 x(at),
                 y(value),
+                stroke.colour,
                 one.name,
+                labels[at],
                 text(value)
             );
         }
         if let Some(&(_, value)) = points.last() {
-            ends.push((y(value), number));
+            ends.push((y(value), one.name, stroke));
         }
     }
-    // The names next to the lines' ends, pushed apart where they would overlap.
-    ends.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let step = 13.0;
-    let mut lowest = HEIGHT - step * (ends.len() as f64 - 1.0) - 4.0;
-    let mut last = TOP - step;
-    for (y, number) in ends {
-        let at = y.max(last + step).min(lowest.max(last + step));
-        let colour = COLOURS[number % COLOURS.len()];
-        let _ = writeln!(
-            svg,
-            r#"<text x="{:.0}" y="{:.1}" fill="{colour}">{}</text>"#,
-            WIDTH - RIGHT + 10.0,
-            at + 4.0,
-            series[number].name
-        );
-        last = at;
-        lowest += step;
-    }
+    svg += &names(ends);
     svg + "</svg>\n"
 }
 
-pub fn bars(bars: &[(&str, f64)], text: fn(f64) -> String) -> String {
-    let Some(scale) = Scale::of(bars.iter().map(|bar| bar.1)) else {
+/// The names next to the lines' ends, pushed apart where they would overlap, each with a piece of its line.
+fn names(mut ends: Vec<(f64, &str, Stroke)>) -> String {
+    ends.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut svg = String::new();
+    let mut lowest = HEIGHT - NAME * (ends.len() as f64 - 1.0) - 4.0;
+    let mut last = TOP - NAME;
+    for (y, name, stroke) in ends {
+        let at = y.max(last + NAME).min(lowest.max(last + NAME));
+        let [end, near, far] = [4.0, 22.0, 38.0].map(|distance| WIDTH - RIGHT + distance);
+        let _ = writeln!(
+            svg,
+            r#"<polyline points="{end},{y:.1} {near},{at:.1} {far},{at:.1}" fill="none" stroke="{}" stroke-width="{}" stroke-dasharray="{}"/><text x="{}" y="{:.1}" fill="{}">{name}</text>"#,
+            stroke.colour,
+            stroke.width / 1.5,
+            stroke.dashes,
+            far + 4.0,
+            at + 4.0,
+            stroke.colour
+        );
+        last = at;
+        lowest += NAME;
+    }
+    svg
+}
+
+pub fn bars(bars: &[Bar], text: fn(f64) -> String) -> String {
+    let Some(scale) = Scale::of(bars.iter().map(|bar| bar.value)) else {
         return String::new();
     };
     let mut svg = open(bars.len() as f64 * BAR + 8.0);
     let left = RIGHT;
-    for (index, &(name, value)) in bars.iter().enumerate() {
+    for (index, bar) in bars.iter().enumerate() {
         let y = index as f64 * BAR + 4.0;
-        let length = (scale.place(value) * (WIDTH - left - 110.0)).max(2.0);
-        let colour = COLOURS[usize::from(!name.starts_with("slipring"))];
+        let length = (scale.place(bar.value) * (WIDTH - left - 110.0)).max(2.0);
         let _ = writeln!(
             svg,
-            r#"<text x="{}" y="{:.1}" text-anchor="end">{name}</text><rect x="{left}" y="{y:.1}" width="{length:.1}" height="{}" fill="{colour}"/><text x="{:.1}" y="{:.1}">{}</text>"#,
+            r#"<text x="{}" y="{:.1}" text-anchor="end">{}</text><rect x="{left}" y="{y:.1}" width="{length:.1}" height="{}" fill="{}"/><text x="{:.1}" y="{:.1}">{}</text>"#,
             left - 6.0,
             y + 12.0,
+            bar.name,
             BAR - 5.0,
+            Stroke::of(bar.side, 0).colour,
             left + length + 6.0,
             y + 12.0,
-            text(value)
+            text(bar.value)
         );
     }
     svg + "</svg>\n"
@@ -176,6 +228,7 @@ mod tests {
     fn a_gap_is_no_point() {
         let series = [Series {
             name: "one",
+            side: Side::Peer,
             points: vec![Some(10.0), None, Some(1000.0)],
         }];
         let labels = ["a", "b", "c"].map(String::from);

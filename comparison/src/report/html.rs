@@ -2,13 +2,10 @@
 
 use std::fmt::Write;
 
-use super::{
-    chart::{self, Series},
-    rate, text, time,
-};
+use super::{capitalised, charts, text};
 use crate::{
     Setup,
-    case::{Cores, Kind},
+    contender::Side,
     results::{CaseResult, Figures},
 };
 
@@ -18,7 +15,7 @@ table { border-collapse: collapse; font-size: 13px; margin: 1em 0 }
 td, th { padding: 3px 9px; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap }
 td:first-child, th:first-child, td:last-child, th:last-child { text-align: left }
 td:last-child { white-space: normal; color: #666 }
-tr.slipring td:first-child { font-weight: 600; color: #0b6e4f }
+tr.slipring td:first-child { font-weight: 600; color: #0b6e4f } tr.limit { color: #8a8a8a }
 svg { width: 100%; max-width: 860px; font-size: 12px } svg .grid { stroke: #e4e4e4 }
 .wide { overflow-x: auto } code { background: #f3f3f3; padding: 0 3px }
 ";
@@ -38,6 +35,8 @@ writes and one that reads a shared region in slots of 64 KiB. All divide the val
 the sender and read by the receiver, in place or in memory of their own. 64 at a time: sent one by one, published once.</li>
 <li>At a fixed rate, latency is one-way, from the time when a message was <em>due</em>: whoever is late once pays for all messages that had to wait
 (no coordinated omission). The sender keeps time by spinning, so only the share of time inside its <code>send</code> is told; and the CPU time of the receiving process, 100 % being a core.</li>
+<li>Streams: round trips over all of them at the same time, with a thread for each on both sides; how many a second in all. Memory is that of both processes,
+without what the kernel keeps for sockets.</li>
 <li>CPU s: seconds of CPU time of the sender and of the receiver, over all rounds.</li>
 <li>The caveat says what a contender does differently. Who polls is fast at the price of a core for every waiting reader, and has nobody to miss when its peer dies.</li>
 </ul>
@@ -53,61 +52,13 @@ pub fn page(setup: &Setup, results: &[CaseResult]) -> String {
     page += HOW_TO_READ;
     let figures: Vec<(&CaseResult, Vec<Figures>)> = results.iter().map(|result| (result, result.figures())).collect();
 
-    let round_trips: Vec<_> = figures
-        .iter()
-        .filter(|one| one.0.case.kind == Kind::RoundTrip && one.0.case.cores == Cores::AsAsked)
-        .collect();
-    if !round_trips.is_empty() {
-        page += "<h2>Round trip by size</h2>\n";
-        let labels: Vec<_> = round_trips.iter().map(|one| size(one.0.case.size)).collect();
-        let points = |name: &str| {
-            let values = round_trips
-                .iter()
-                .map(|(_, rows)| Some(find(rows, name)?.value?.median));
-            values.collect()
-        };
-        page += &chart::lines(&labels, &series(&round_trips, points), time);
-    }
-    let timed = figures
-        .iter()
-        .filter(|one| one.0.case.size == 64 && matches!(one.0.case.kind, Kind::RoundTrip | Kind::FixedRate { .. }));
-    for one in timed {
-        let _ = writeln!(page, "<h2>Percentiles: {}</h2>", one.0.case.title);
-        let labels = ["p50", "p99", "p99.9", "max"].map(String::from);
-        let points = |name: &str| match find(&one.1, name).and_then(|row| row.latency) {
-            Some(latency) => latency.map(|value| Some(value as f64)).to_vec(),
-            None => vec![None; 4],
-        };
-        page += &chart::lines(&labels, &series(&[one], points), time);
-    }
-    let streams = |kind: Kind| matches!(kind, Kind::Throughput | Kind::SmallReads(_));
-    for (result, rows) in figures.iter().filter(|one| streams(one.0.case.kind)) {
-        let _ = writeln!(page, "<h2>{} (logarithmic)</h2>", capitalised(result.case.title));
-        let bars: Vec<_> = rows
-            .iter()
-            .filter_map(|row| Some((row.title, row.value?.median)))
-            .collect();
-        page += &chart::bars(&bars, rate);
-    }
+    page += &charts::all(&figures);
 
     page += "<h2>All figures</h2>\n";
     for (result, rows) in &figures {
         page += &table(result, rows);
     }
     page + "</html>\n"
-}
-
-fn series(cases: &[&(&CaseResult, Vec<Figures>)], points: impl Fn(&str) -> Vec<Option<f64>>) -> Vec<Series> {
-    let rows = cases.first().map(|one| &one.1).into_iter().flatten();
-    rows.map(|row| Series {
-        name: row.title,
-        points: points(row.name),
-    })
-    .collect()
-}
-
-fn find<'r>(rows: &'r [Figures], name: &str) -> Option<&'r Figures> {
-    rows.iter().find(|row| row.name == name)
 }
 
 fn table(result: &CaseResult, rows: &[Figures]) -> String {
@@ -119,12 +70,15 @@ fn table(result: &CaseResult, rows: &[Figures]) -> String {
         let _ = write!(html, "<th>{column}</th>");
     }
     for row in rows {
-        let class = if row.name.starts_with("slipring") {
-            "slipring"
-        } else {
-            "other"
-        };
-        let _ = write!(html, "</tr>\n<tr class=\"{class}\">");
+        let _ = write!(
+            html,
+            "</tr>\n<tr class=\"{}\">",
+            match row.side {
+                Side::Slipring => "slipring",
+                Side::Peer => "peer",
+                Side::Limit => "limit",
+            }
+        );
         for cell in text::cells(result, row) {
             let _ = write!(html, "<td>{}</td>", escape(&cell));
         }
@@ -137,22 +91,6 @@ fn table(result: &CaseResult, rows: &[Figures]) -> String {
         let _ = writeln!(html, "<p>{note}</p>");
     }
     html
-}
-
-fn size(bytes: usize) -> String {
-    match bytes {
-        b if b >= 1 << 20 => format!("{} MiB", b >> 20),
-        b if b >= 1 << 10 => format!("{} KiB", b >> 10),
-        b => format!("{b} B"),
-    }
-}
-
-fn capitalised(text: &str) -> String {
-    let mut characters = text.chars();
-    characters
-        .next()
-        .map(|first| first.to_uppercase().chain(characters).collect())
-        .unwrap_or_default()
 }
 
 fn escape(text: &str) -> String {

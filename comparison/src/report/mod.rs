@@ -1,6 +1,7 @@
 //! The results for people and programs.
 
 mod chart;
+mod charts;
 pub mod html;
 pub mod text;
 
@@ -48,6 +49,15 @@ fn rate(bytes: f64) -> String {
     }
 }
 
+fn memory(bytes: f64) -> String {
+    let kibibytes = bytes / 1024.0;
+    if kibibytes < 999.5 {
+        format!("{} KiB", significant(kibibytes))
+    } else {
+        format!("{} MiB", significant(kibibytes / 1024.0))
+    }
+}
+
 /// Thousands or millions.
 fn count(number: f64) -> String {
     match number {
@@ -59,6 +69,22 @@ fn count(number: f64) -> String {
 fn ratio(value: Option<f64>) -> String {
     value
         .map(|value| format!("{} ×", significant(value)))
+        .unwrap_or_default()
+}
+
+fn size(bytes: usize) -> String {
+    match bytes {
+        b if b >= 1 << 20 => format!("{} MiB", b >> 20),
+        b if b >= 1 << 10 => format!("{} KiB", b >> 10),
+        b => format!("{b} B"),
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut characters = text.chars();
+    characters
+        .next()
+        .map(|first| first.to_uppercase().chain(characters).collect())
         .unwrap_or_default()
 }
 

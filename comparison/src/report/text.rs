@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::{count, rate, ratio, significant, time};
+use super::{count, memory, rate, ratio, significant, time};
 use crate::{
     Setup,
     case::{Case, Kind},
@@ -63,6 +63,7 @@ pub fn summary(results: &[CaseResult]) -> String {
             let value = row.value?.median;
             Some(match result.case.kind {
                 Kind::RoundTrip => time(value),
+                Kind::Streams { .. } => format!("{}/s", count(value)),
                 Kind::Throughput | Kind::Filled | Kind::Batched { .. } | Kind::SmallReads(_) => rate(value),
                 Kind::FixedRate { .. } => {
                     let [_, p99, ..] = row.latency?;
@@ -106,6 +107,10 @@ pub fn columns(case: &Case) -> Vec<String> {
         }
         Kind::SmallReads(_) => (["a second", "min..max"].as_slice(), ["CPU s"].as_slice()),
         Kind::FixedRate { .. } => (latency, ["receiver's CPU", "sending"].as_slice()),
+        Kind::Streams { .. } => (
+            ["round trips/s", "min..max", "p50", "p99"].as_slice(),
+            ["memory a stream", "CPU s"].as_slice(),
+        ),
     };
     let owned = |columns: &[&str]| columns.iter().map(ToString::to_string).collect::<Vec<_>>();
     let ratios = limit.into_iter().chain(["to Unix".to_string()]);
@@ -142,6 +147,15 @@ pub fn cells(result: &CaseResult, row: &Figures) -> Vec<String> {
             (vec![rate(value.median), spread], vec![cpu])
         }
         Kind::FixedRate { .. } => (latency(), vec![percent(there), percent(row.sending_seconds)]),
+        Kind::Streams { .. } => {
+            let spread = format!("{}..{}", count(value.min), count(value.max));
+            let [p50, p99, ..] = row
+                .latency
+                .unwrap_or_default()
+                .map(|nanoseconds| time(nanoseconds as f64));
+            let memory = row.memory.map(memory).unwrap_or_default();
+            (vec![count(value.median), spread, p50, p99], vec![memory, cpu])
+        }
     };
     cells.extend(of_value);
     if contender::limit(result.case).is_some() {
