@@ -57,9 +57,9 @@ impl Contender {
     }
 
     pub fn side(&self) -> Side {
-        match self.name {
-            name if name.starts_with("slipring") => Side::Slipring,
+        match self.title {
             _ if self.limit => Side::Limit,
+            title if title.starts_with("slipring") => Side::Slipring,
             _ => Side::Peer,
         }
     }

@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     case::Case,
-    clock::Cpu,
+    clock::{Cpu, now},
     half::Half,
     machine,
     order::{Answer, Order, Report},
@@ -44,7 +44,7 @@ pub fn work<T: Transport>(transport: &T, args: &Args, case: &'static Case, strea
             } else {
                 Some(await_file(&place.directory.join("address"))?)
             };
-            let (orders, ordered) = mpsc::channel();
+            let (orders, ordered) = mpsc::channel::<Order>();
             let (opened, reports, together) = (opened.clone(), reports.clone(), &together);
             let work = move || -> io::Result<()> {
                 let link = match address {
@@ -52,13 +52,28 @@ pub fn work<T: Transport>(transport: &T, args: &Args, case: &'static Case, strea
                     None => transport.host(&place, |address| announce(&place, number, address))?,
                 };
                 let mut half = Half::new(link, case, Cpu::Thread);
+                // What is made at the first use is part of what a stream takes.
+                let first = Order {
+                    messages: 1,
+                    verify: true,
+                };
+                if host {
+                    half.ask(first, |_| {})?;
+                } else {
+                    half.peer(first)?;
+                }
                 opened.send(()).map_err(io::Error::other)?;
                 for order in ordered {
                     let report = if host {
+                        // A list: a histogram for each order would take longer than what it records.
+                        let mut latency = Vec::with_capacity(order.messages as usize);
                         together.wait();
-                        half.host(order)?
+                        let start = now();
+                        half.ask(order, |taken| latency.push(taken))?;
+                        (start, now(), latency)
                     } else {
-                        half.peer(order)?
+                        let report = half.peer(order)?;
+                        (report.start, report.end, Vec::new())
                     };
                     reports.send(report).map_err(io::Error::other)?;
                 }
@@ -74,9 +89,10 @@ pub fn work<T: Transport>(transport: &T, args: &Args, case: &'static Case, strea
             threads.push(orders);
         }
         open.iter().take(streams).for_each(drop);
+        let memory = machine::memory()?.saturating_sub(before);
         say(&Answer::Connected)?;
         orders(|order: Order| {
-            let cpu = Cpu::Process.spent();
+            let before = Cpu::Process.spent();
             for thread in &threads {
                 thread.send(order).map_err(io::Error::other)?;
             }
@@ -85,15 +101,15 @@ pub fn work<T: Transport>(transport: &T, args: &Args, case: &'static Case, strea
                 ..Report::default()
             };
             let mut latency = stats::histogram();
-            for report in reported.iter().take(streams) {
-                all.start = all.start.min(report.start);
-                all.end = all.end.max(report.end);
-                stats::add(&mut latency, &report.latency);
+            for (start, end, taken) in reported.iter().take(streams) {
+                all.start = all.start.min(start);
+                all.end = all.end.max(end);
+                taken.into_iter().for_each(|taken| latency.saturating_record(taken));
             }
             Ok(vec![Report {
-                cpu: Cpu::Process.spent() - cpu,
+                cpu: Cpu::Process.spent() - before,
                 latency: stats::counts(&latency),
-                memory: machine::memory()?.saturating_sub(before),
+                memory,
                 ..all
             }])
         })

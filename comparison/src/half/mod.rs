@@ -43,7 +43,7 @@ impl<L: Link> Half<L> {
 
     pub fn host(&mut self, order: Order) -> io::Result<Report> {
         timed(self.cpu, || match self.case.kind {
-            Kind::RoundTrip | Kind::Streams { .. } => self.ask(order),
+            Kind::RoundTrip | Kind::Streams { .. } => self.ask_timed(order),
             Kind::Throughput => self.send_all(order),
             Kind::Filled => self.fill_all(order),
             Kind::Batched { batch } => self.send_batches(order, batch),

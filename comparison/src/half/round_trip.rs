@@ -12,8 +12,18 @@ use crate::{
 };
 
 impl<L: Link> Half<L> {
-    pub(super) fn ask(&mut self, order: Order) -> io::Result<Report> {
+    pub(super) fn ask_timed(&mut self, order: Order) -> io::Result<Report> {
         let mut latency = stats::histogram();
+        self.ask(order, |taken| latency.saturating_record(taken))?;
+        let latency = stats::counts(&latency);
+        Ok(Report {
+            latency,
+            ..Report::default()
+        })
+    }
+
+    /// Tells how long each took, but for the first ones.
+    pub fn ask(&mut self, order: Order, mut record: impl FnMut(u64)) -> io::Result<()> {
         let echo = &mut self.received[..self.case.size];
         for number in 0..order.messages {
             if order.verify {
@@ -25,17 +35,13 @@ impl<L: Link> Half<L> {
             self.link.receive(echo)?;
             let taken = clock::now() - sent;
             if number >= order.messages / WARM_UP {
-                latency.saturating_record(taken);
+                record(taken);
             }
             if echo[..8] != self.message[..8] || (order.verify && *echo != *self.message) {
                 return Err(io::Error::other("an echo is not what was sent"));
             }
         }
-        let latency = stats::counts(&latency);
-        Ok(Report {
-            latency,
-            ..Report::default()
-        })
+        Ok(())
     }
 
     pub(super) fn echo(&mut self, order: Order) -> io::Result<Report> {

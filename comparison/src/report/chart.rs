@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::scale::{Scale, Unit};
 use crate::contender::Side;
 
 const WIDTH: f64 = 860.0;
@@ -61,35 +62,9 @@ impl Stroke {
     }
 }
 
-/// The powers of ten around some values.
-struct Scale {
-    low: f64,
-    high: f64,
-}
-
-impl Scale {
-    fn of(values: impl Iterator<Item = f64>) -> Option<Scale> {
-        let logs = values.filter(|value| *value > 0.0).map(f64::log10);
-        let (low, high) = logs.fold((f64::MAX, f64::MIN), |(low, high), log| (low.min(log), high.max(log)));
-        (low <= high).then(|| Scale {
-            low: low.floor(),
-            high: high.ceil().max(low.floor() + 1.0),
-        })
-    }
-
-    /// From 0 to 1.
-    fn place(&self, value: f64) -> f64 {
-        (value.log10() - self.low) / (self.high - self.low)
-    }
-
-    fn ticks(&self) -> impl Iterator<Item = f64> {
-        (self.low as i32..=self.high as i32).map(|power| 10f64.powi(power))
-    }
-}
-
-pub fn lines(labels: &[String], series: &[Series], text: fn(f64) -> String) -> String {
+pub fn lines(labels: &[String], series: &[Series], unit: &Unit) -> String {
     let all = series.iter().flat_map(|one| one.points.iter().flatten().copied());
-    let Some(scale) = Scale::of(all) else {
+    let Some(scale) = Scale::of(all, unit) else {
         return String::new();
     };
     let y = |value: f64| HEIGHT - BOTTOM - scale.place(value) * (HEIGHT - TOP - BOTTOM);
@@ -104,7 +79,7 @@ pub fn lines(labels: &[String], series: &[Series], text: fn(f64) -> String) -> S
             WIDTH - RIGHT,
             LEFT - 6.0,
             y + 4.0,
-            text(tick)
+            (unit.text)(tick)
         );
     }
     for (index, label) in labels.iter().enumerate() {
@@ -146,7 +121,7 @@ pub fn lines(labels: &[String], series: &[Series], text: fn(f64) -> String) -> S
                 stroke.colour,
                 one.name,
                 labels[at],
-                text(value)
+                (unit.text)(value)
             );
         }
         if let Some(&(_, value)) = points.last() {
@@ -182,8 +157,8 @@ fn names(mut ends: Vec<(f64, &str, Stroke)>) -> String {
     svg
 }
 
-pub fn bars(bars: &[Bar], text: fn(f64) -> String) -> String {
-    let Some(scale) = Scale::of(bars.iter().map(|bar| bar.value)) else {
+pub fn bars(bars: &[Bar], unit: &Unit) -> String {
+    let Some(scale) = Scale::of(bars.iter().map(|bar| bar.value), unit) else {
         return String::new();
     };
     let mut svg = open(bars.len() as f64 * BAR + 8.0);
@@ -201,7 +176,7 @@ pub fn bars(bars: &[Bar], text: fn(f64) -> String) -> String {
             Stroke::of(bar.side, 0).colour,
             left + length + 6.0,
             y + 12.0,
-            text(bar.value)
+            (unit.text)(bar.value)
         );
     }
     svg + "</svg>\n"
@@ -214,15 +189,7 @@ fn open(height: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_scale_spans_whole_powers_of_ten() {
-        let scale = Scale::of([190.0, 48_700.0].into_iter()).expect("there are values");
-        assert_eq!((scale.low, scale.high), (2.0, 5.0));
-        assert!((scale.place(1000.0) - 1.0 / 3.0).abs() < 1e-9);
-        assert!(Scale::of([100.0].into_iter()).is_some_and(|scale| scale.high > scale.low));
-        assert!(Scale::of([].into_iter()).is_none());
-    }
+    use crate::report::scale::COUNT;
 
     #[test]
     fn a_gap_is_no_point() {
@@ -232,7 +199,7 @@ mod tests {
             points: vec![Some(10.0), None, Some(1000.0)],
         }];
         let labels = ["a", "b", "c"].map(String::from);
-        let svg = lines(&labels, &series, |value| format!("{value}"));
+        let svg = lines(&labels, &series, &COUNT);
         assert_eq!(svg.matches("<circle").count(), 2);
         assert!(svg.ends_with("</svg>\n"));
     }

@@ -3,7 +3,8 @@
 use super::{
     capitalised,
     chart::{self, Bar, Series},
-    count, memory, rate, size, time,
+    scale::{COUNT, MEMORY, RATE, TIME, Unit},
+    size,
 };
 use crate::{
     case::{Case, Cores, Kind},
@@ -16,26 +17,26 @@ pub fn all(figures: &[Measured]) -> String {
     let page = Charts { figures };
     let by_size = |case: &Case| size(case.size);
     let kind = |kind: Kind| move |case: &Case| case.kind == kind && case.cores == Cores::AsAsked;
-    let mut html = page.curves("Round trip by size", kind(Kind::RoundTrip), by_size, median, time);
+    let mut html = page.curves("Round trip by size", kind(Kind::RoundTrip), by_size, median, &TIME);
     html += &page.curves(
         "One-way latency by size, 10,000 a second",
         kind(Kind::FixedRate { per_second: 10_000 }),
         by_size,
         median,
-        time,
+        &TIME,
     );
     let timed = |case: &Case| case.size == 64 && matches!(case.kind, Kind::RoundTrip | Kind::FixedRate { .. });
     html += &page.percentiles(timed);
-    html += &page.curves("Throughput by size", kind(Kind::Throughput), by_size, median, rate);
+    html += &page.curves("Throughput by size", kind(Kind::Throughput), by_size, median, &RATE);
     html += &page.curves(
         "Every byte written and read, by size",
         kind(Kind::Filled),
         by_size,
         median,
-        rate,
+        &RATE,
     );
-    html += &page.bars(|case| matches!(case.kind, Kind::Batched { .. }), rate);
-    html += &page.bars(|case| matches!(case.kind, Kind::SmallReads(_)), rate);
+    html += &page.bars(|case| matches!(case.kind, Kind::Batched { .. }), &RATE);
+    html += &page.bars(|case| matches!(case.kind, Kind::SmallReads(_)), &RATE);
     let crowd = |case: &Case| matches!(case.kind, Kind::Streams { .. });
     let streams = |case: &Case| match case.kind {
         Kind::Streams { streams } => streams.to_string(),
@@ -46,9 +47,9 @@ pub fn all(figures: &[Measured]) -> String {
         crowd,
         streams,
         median,
-        count,
+        &COUNT,
     );
-    html += &page.curves("Memory a stream", crowd, streams, |row| row.memory, memory);
+    html += &page.curves("Memory a stream", crowd, streams, |row| row.memory, &MEMORY);
     html
 }
 
@@ -72,7 +73,7 @@ impl<'r> Charts<'r> {
         wanted: impl Fn(&Case) -> bool,
         label: impl Fn(&Case) -> String,
         value: impl Fn(&Figures) -> Option<f64>,
-        text: fn(f64) -> String,
+        unit: &Unit,
     ) -> String {
         let mut cases = self.of(wanted);
         if cases.is_empty() {
@@ -95,7 +96,9 @@ impl<'r> Charts<'r> {
                 series[index].points[at] = value(row);
             }
         }
-        heading(title) + &chart::lines(&labels, &series, text)
+        // A single point is no curve; the tables have it.
+        series.retain(|one| labels.len() == 1 || one.points.iter().flatten().count() > 1);
+        heading(title) + &chart::lines(&labels, &series, unit)
     }
 
     /// A chart for each case: a line for each contender, over the percentiles.
@@ -111,13 +114,13 @@ impl<'r> Charts<'r> {
                 },
             });
             let title = format!("Percentiles: {}", result.case.title);
-            heading(&title) + &chart::lines(&labels, &series.collect::<Vec<_>>(), time)
+            heading(&title) + &chart::lines(&labels, &series.collect::<Vec<_>>(), &TIME)
         };
         self.of(wanted).iter().map(chart).collect()
     }
 
     /// A chart for each case: a bar for each contender.
-    fn bars(&self, wanted: impl Fn(&Case) -> bool, text: fn(f64) -> String) -> String {
+    fn bars(&self, wanted: impl Fn(&Case) -> bool, unit: &Unit) -> String {
         let chart = |(result, rows): &&Measured| {
             let bars = rows.iter().filter_map(|row| {
                 Some(Bar {
@@ -127,7 +130,7 @@ impl<'r> Charts<'r> {
                 })
             });
             let title = format!("{} (logarithmic)", capitalised(result.case.title));
-            heading(&title) + &chart::bars(&bars.collect::<Vec<_>>(), text)
+            heading(&title) + &chart::bars(&bars.collect::<Vec<_>>(), unit)
         };
         self.of(wanted).iter().map(chart).collect()
     }

@@ -3,6 +3,7 @@
 mod chart;
 mod charts;
 pub mod html;
+mod scale;
 pub mod text;
 
 use std::io;

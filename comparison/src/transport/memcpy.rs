@@ -24,6 +24,7 @@ pub enum Memcpy {
 }
 
 /// Copies as programs do that know the size of their messages: the smallest without a call.
+#[inline(always)]
 pub fn copy(from: &[u8], to: &mut [u8]) {
     match from.len() {
         8 => to[..8].copy_from_slice(&from[..8]),
