@@ -266,10 +266,10 @@ fn on_tokio() -> [Contender; 3] {
         contender(
             "tokio-slipring",
             "slipring on tokio",
-            "a current-thread runtime each; does not spin, the default there",
+            "a current-thread runtime each, many streams a task each; does not spin, the default there",
             OnTokio::Slipring { spins: false },
         )
-        .part(measured),
+        .part(|case| measured(case) || crowded(case)),
         contender(
             "tokio-slipring-spin",
             "slipring on tokio, spinning",
@@ -280,10 +280,10 @@ fn on_tokio() -> [Contender; 3] {
         contender(
             "tokio-unix",
             "Unix socket on tokio",
-            "a current-thread runtime each; tries the system call, and asks epoll if it has to wait",
+            "a current-thread runtime each, many streams a task each; tries the system call, and asks epoll if it has to wait",
             OnTokio::Unix,
         )
-        .part(measured),
+        .part(|case| measured(case) || crowded(case)),
     ]
 }
 

@@ -43,13 +43,19 @@ pub fn all(figures: &[Measured]) -> String {
         _ => String::new(),
     };
     html += &page.curves(
-        "Round trips a second by streams, a thread each",
+        "Round trips a second, by number of streams",
         crowd,
         streams,
         median,
         &COUNT,
     );
-    html += &page.curves("Memory a stream", crowd, streams, |row| row.memory, &MEMORY);
+    html += &page.curves(
+        "Memory of a stream, by number of streams",
+        crowd,
+        streams,
+        |row| row.memory,
+        &MEMORY,
+    );
     html
 }
 

@@ -5,6 +5,8 @@
 pub mod bare;
 #[cfg(feature = "cloudtoid")]
 pub mod cloudtoid;
+#[cfg(feature = "tokio")]
+pub mod crowd_on_tokio;
 pub mod duplex;
 pub mod eventfd;
 pub mod futex;

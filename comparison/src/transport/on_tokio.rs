@@ -11,8 +11,9 @@ use tokio::{
     runtime::{Builder, Runtime},
 };
 
+use super::crowd_on_tokio;
 use crate::{
-    case::Case,
+    case::{Case, Kind},
     clock::{self, Cpu},
     half::{WARM_UP, timed},
     order::{Answer, Order, Report},
@@ -32,16 +33,10 @@ pub enum OnTokio {
 
 impl Work for OnTokio {
     fn work(&self, args: &Args, case: &'static Case) -> io::Result<()> {
-        let path = args.directory.join("socket");
-        let socket = match &args.address {
-            Some(_) => net::UnixStream::connect(path)?,
-            None => {
-                let listener = net::UnixListener::bind(path)?;
-                say(&Answer::Listening(String::new()))?;
-                listener.accept()?.0
-            }
-        };
-        socket.set_nonblocking(true)?;
+        if let Kind::Streams { streams } = case.kind {
+            return crowd_on_tokio::work(*self, args, case, streams);
+        }
+        let socket = connected(args, 1)?.pop().ok_or(io::ErrorKind::NotConnected)?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let socket = runtime.block_on(async { UnixStream::from_std(socket) })?;
         let spin = match *self {
@@ -52,6 +47,24 @@ impl Work for OnTokio {
         let stream = runtime.block_on(Stream::upgrade_with(&Options::new().spin(spin), socket))?;
         converse(stream, &runtime, args, case)
     }
+}
+
+/// So many connections to the other process.
+pub fn connected(args: &Args, count: usize) -> io::Result<Vec<net::UnixStream>> {
+    let path = args.directory.join("socket");
+    let sockets: io::Result<Vec<_>> = match &args.address {
+        Some(_) => (0..count).map(|_| net::UnixStream::connect(&path)).collect(),
+        None => {
+            let listener = net::UnixListener::bind(path)?;
+            say(&Answer::Listening(String::new()))?;
+            (0..count).map(|_| Ok(listener.accept()?.0)).collect()
+        }
+    };
+    let sockets = sockets?;
+    for socket in &sockets {
+        socket.set_nonblocking(true)?;
+    }
+    Ok(sockets)
 }
 
 /// Carries out orders, the runtime being entered once for each.
@@ -65,8 +78,11 @@ where
         let report = timed(Cpu::Process, || {
             runtime.block_on(async {
                 match args.address {
-                    Some(_) => echo(&mut stream, &mut message, order).await,
-                    None => ask(&mut stream, &mut message, order).await,
+                    Some(_) => {
+                        echo(&mut stream, &mut message, order).await?;
+                        Ok(Report::default())
+                    }
+                    None => ask_timed(&mut stream, &mut message, order).await,
                 }
             })
         })?;
@@ -74,11 +90,24 @@ where
     })
 }
 
-async fn ask<S>(stream: &mut S, message: &mut [u8], order: Order) -> io::Result<Report>
+async fn ask_timed<S>(stream: &mut S, message: &mut [u8], order: Order) -> io::Result<Report>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut latency = stats::histogram();
+    ask(stream, message, order, |taken| latency.saturating_record(taken)).await?;
+    let latency = stats::counts(&latency);
+    Ok(Report {
+        latency,
+        ..Report::default()
+    })
+}
+
+/// Tells how long each took, but for the first ones.
+pub async fn ask<S>(stream: &mut S, message: &mut [u8], order: Order, mut record: impl FnMut(u64)) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let mut echo = vec![0; message.len()];
     for number in 0..order.messages {
         if order.verify {
@@ -90,20 +119,16 @@ where
         stream.read_exact(&mut echo).await?;
         let taken = clock::now() - sent;
         if number >= order.messages / WARM_UP {
-            latency.saturating_record(taken);
+            record(taken);
         }
         if echo[..8] != message[..8] || (order.verify && echo != *message) {
             return Err(io::Error::other("an echo is not what was sent"));
         }
     }
-    let latency = stats::counts(&latency);
-    Ok(Report {
-        latency,
-        ..Report::default()
-    })
+    Ok(())
 }
 
-async fn echo<S>(stream: &mut S, message: &mut [u8], order: Order) -> io::Result<Report>
+pub async fn echo<S>(stream: &mut S, message: &mut [u8], order: Order) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -111,5 +136,5 @@ where
         stream.read_exact(message).await?;
         stream.write_all(message).await?;
     }
-    Ok(Report::default())
+    Ok(())
 }
