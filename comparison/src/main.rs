@@ -125,7 +125,7 @@ fn run(args: &Args) -> io::Result<ExitCode> {
         println!("{}", report::text::case(&result));
         results.push(result);
     }
-    println!("{}", report::text::summary(&results));
+    println!("{}", report::summary::medians(&results));
     fs::write(&args.report, report::html::page(&setup, &results))?;
     if let Some(file) = &args.json {
         fs::write(file, report::json(&setup, &results)?)?;

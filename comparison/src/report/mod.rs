@@ -4,6 +4,7 @@ mod chart;
 mod charts;
 pub mod html;
 mod scale;
+pub mod summary;
 pub mod text;
 
 use std::io;

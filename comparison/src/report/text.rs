@@ -44,43 +44,6 @@ pub fn case(result: &CaseResult) -> String {
     text
 }
 
-/// All cases side by side: p50, throughput, or p50, p99 and the receiver's CPU.
-pub fn summary(results: &[CaseResult]) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::ASCII_MARKDOWN);
-    let titles = results.iter().map(|result| result.case.title.to_string());
-    table.set_header([String::new()].into_iter().chain(titles));
-    let figures: Vec<_> = results.iter().map(|result| (result, result.figures())).collect();
-    let mut names: Vec<(&str, &str)> = Vec::new();
-    for row in figures.iter().flat_map(|one| &one.1) {
-        if !names.contains(&(row.name, row.title)) {
-            names.push((row.name, row.title));
-        }
-    }
-    for (name, title) in names {
-        let cell = |(result, rows): &(&CaseResult, Vec<Figures>)| {
-            let row = rows.iter().find(|row| row.name == name)?;
-            let value = row.value?.median;
-            Some(match result.case.kind {
-                Kind::RoundTrip => time(value),
-                Kind::Streams { .. } => format!("{}/s", count(value)),
-                Kind::Throughput | Kind::Filled | Kind::Batched { .. } | Kind::SmallReads(_) => rate(value),
-                Kind::FixedRate { .. } => {
-                    let [_, p99, ..] = row.latency?;
-                    let share = 100.0 * row.cpu_seconds[1] / row.seconds;
-                    format!("{} / {}, {share:.0} %", time(value), time(p99 as f64))
-                }
-            })
-        };
-        let cells = figures.iter().map(|one| cell(one).unwrap_or_default());
-        table.add_row([title.to_string()].into_iter().chain(cells));
-    }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    format!("### All medians (at a fixed rate: p50 / p99, and the receiver's CPU)\n\n{table}\n")
-}
-
 /// What else the machine did.
 pub fn disturbance(result: &CaseResult) -> Option<String> {
     if result.repeated == 0 {
