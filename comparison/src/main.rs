@@ -111,7 +111,7 @@ fn run(args: &Args) -> io::Result<ExitCode> {
         machine: Machine::look(),
         cpus: args.cpus,
         rounds: args.rounds.unwrap_or(if args.quick { 3 } else { 7 }),
-        slice: if args.quick { 60 } else { 200 } * MILLISECOND,
+        slice: if args.quick { 50 } else { 200 } * MILLISECOND,
     };
     let runner = Runner {
         rounds: setup.rounds,

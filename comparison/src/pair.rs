@@ -101,7 +101,7 @@ impl Pair {
     /// Checks every byte of some messages.
     pub fn verify(&mut self, case: &Case) -> io::Result<()> {
         // A stream goes around every ring more than once.
-        let fitting = |bytes: u64| (bytes / case.size as u64).max(4);
+        let fitting = |bytes: u64| (bytes / case.size as u64).clamp(4, 1 << 17);
         let messages = match case.kind {
             Kind::RoundTrip => fitting(4 << 20).min(1000),
             Kind::Throughput | Kind::Filled | Kind::Batched { .. } | Kind::SmallReads(_) => fitting(4 << 20),

@@ -32,12 +32,16 @@ pub struct Half<L> {
 
 impl<L: Link> Half<L> {
     pub fn new(link: L, case: &'static Case, cpu: Cpu) -> Self {
+        let at_once = match case.kind {
+            Kind::Throughput | Kind::Batched { .. } => case.size.max(RECEIVE),
+            _ => case.size,
+        };
         Half {
             link,
             case,
             cpu,
             message: vec![0; case.size],
-            received: vec![0; case.size.max(RECEIVE)],
+            received: vec![0; at_once],
         }
     }
 

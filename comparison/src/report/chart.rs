@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use super::scale::{Scale, Unit};
+use super::{
+    escape,
+    scale::{Scale, Unit},
+};
 use crate::contender::Side;
 
 const WIDTH: f64 = 860.0;
@@ -18,7 +21,7 @@ const BAR: f64 = 20.0;
 /// of the names at the ends of lines
 const NAME: f64 = 13.0;
 
-const OURS: &str = "#0b6e4f";
+const OURS: [&str; 2] = ["#0b6e4f", "#4aa96c"];
 const LIMIT: &str = "#8a8a8a";
 /// Told apart by more than their colour: the lines' names stand at their ends.
 const PEERS: [&str; 7] = [
@@ -50,7 +53,7 @@ impl Stroke {
     /// The `number`th line of its side.
     fn of(side: Side, number: usize) -> Stroke {
         let (colours, width): (&[_], _) = match side {
-            Side::Slipring => (&[OURS], 3.0),
+            Side::Slipring => (&OURS, 3.0),
             Side::Limit => (&[LIMIT], 1.5),
             Side::Peer => (&PEERS, 1.5),
         };
@@ -90,7 +93,7 @@ pub fn lines(labels: &[String], series: &[Series], unit: &Unit) -> String {
             HEIGHT - 8.0
         );
     }
-    let mut ends: Vec<(f64, &str, Stroke)> = Vec::new();
+    let mut ends: Vec<End> = Vec::new();
     for (number, one) in series.iter().enumerate() {
         let of_its_side = series[..number].iter().filter(|other| other.side == one.side).count();
         let stroke = Stroke::of(one.side, of_its_side);
@@ -119,37 +122,54 @@ pub fn lines(labels: &[String], series: &[Series], unit: &Unit) -> String {
                 x(at),
                 y(value),
                 stroke.colour,
-                one.name,
+                escape(one.name),
                 labels[at],
                 (unit.text)(value)
             );
         }
-        if let Some(&(_, value)) = points.last() {
-            ends.push((y(value), one.name, stroke));
+        if let Some(&(at, value)) = points.last() {
+            ends.push(End {
+                x: x(at),
+                y: y(value),
+                name: one.name,
+                stroke,
+            });
         }
     }
     svg += &names(ends);
     svg + "</svg>\n"
 }
 
+/// Of a line.
+struct End {
+    x: f64,
+    y: f64,
+    name: &'static str,
+    stroke: Stroke,
+}
+
 /// The names next to the lines' ends, pushed apart where they would overlap, each with a piece of its line.
-fn names(mut ends: Vec<(f64, &str, Stroke)>) -> String {
-    ends.sort_by(|a, b| a.0.total_cmp(&b.0));
+fn names(mut ends: Vec<End>) -> String {
+    ends.sort_by(|a, b| a.y.total_cmp(&b.y));
     let mut svg = String::new();
-    let mut lowest = HEIGHT - NAME * (ends.len() as f64 - 1.0) - 4.0;
+    let mut lowest = HEIGHT - BOTTOM - NAME * (ends.len() as f64 - 1.0);
     let mut last = TOP - NAME;
-    for (y, name, stroke) in ends {
+    let edge = WIDTH - RIGHT;
+    for End { x, y, name, stroke } in ends {
         let at = y.max(last + NAME).min(lowest.max(last + NAME));
-        let [end, near, far] = [4.0, 22.0, 38.0].map(|distance| WIDTH - RIGHT + distance);
+        let [start, near, far] = [4.0, 22.0, 38.0].map(|distance| edge + distance);
+        // What ends before the last label is not led to its name.
+        let y = if x < edge { at } else { y };
         let _ = writeln!(
             svg,
-            r#"<polyline points="{end},{y:.1} {near},{at:.1} {far},{at:.1}" fill="none" stroke="{}" stroke-width="{}" stroke-dasharray="{}"/><text x="{}" y="{:.1}" fill="{}">{name}</text>"#,
+            r#"<polyline points="{start},{y:.1} {near},{at:.1} {far},{at:.1}" fill="none" stroke="{}" stroke-width="{}" stroke-dasharray="{}"/><text x="{}" y="{:.1}" fill="{}">{}</text>"#,
             stroke.colour,
             stroke.width / 1.5,
             stroke.dashes,
             far + 4.0,
             at + 4.0,
-            stroke.colour
+            stroke.colour,
+            escape(name)
         );
         last = at;
         lowest += NAME;
@@ -171,7 +191,7 @@ pub fn bars(bars: &[Bar], unit: &Unit) -> String {
             r#"<text x="{}" y="{:.1}" text-anchor="end">{}</text><rect x="{left}" y="{y:.1}" width="{length:.1}" height="{}" fill="{}"/><text x="{:.1}" y="{:.1}">{}</text>"#,
             left - 6.0,
             y + 12.0,
-            bar.name,
+            escape(bar.name),
             BAR - 5.0,
             Stroke::of(bar.side, 0).colour,
             left + length + 6.0,

@@ -102,8 +102,8 @@ impl<'r> Charts<'r> {
                 series[index].points[at] = value(row);
             }
         }
-        // A single point is no curve; the tables have it.
-        series.retain(|one| labels.len() == 1 || one.points.iter().flatten().count() > 1);
+        // What is mostly gaps is no curve; the tables have it.
+        series.retain(|one| 2 * one.points.iter().flatten().count() > labels.len());
         heading(title) + &chart::lines(&labels, &series, unit)
     }
 

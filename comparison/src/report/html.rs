@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{capitalised, charts, text};
+use super::{capitalised, charts, escape, text};
 use crate::{
     Setup,
     contender::Side,
@@ -91,8 +91,4 @@ fn table(result: &CaseResult, rows: &[Figures]) -> String {
         let _ = writeln!(html, "<p>{note}</p>");
     }
     html
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -82,6 +82,11 @@ fn size(bytes: usize) -> String {
     }
 }
 
+/// For HTML and SVG.
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
 fn capitalised(text: &str) -> String {
     let mut characters = text.chars();
     characters

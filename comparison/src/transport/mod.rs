@@ -1,6 +1,6 @@
 //! What is compared, each in a file of its own.
 //!
-//! A new peer implements `Transport` and is listed in `contender.rs`.
+//! A new peer implements `Transport` and is listed in `contender/peers.rs`.
 
 pub mod bare;
 #[cfg(feature = "cloudtoid")]
