@@ -1,4 +1,4 @@
-//! Charts as SVG, on logarithmic scales.
+//! Charts as SVG: curves on logarithmic scales, and bars.
 
 use std::fmt::Write;
 
@@ -177,15 +177,14 @@ fn names(mut ends: Vec<End>) -> String {
     svg
 }
 
+/// From zero: bars are compared by their length.
 pub fn bars(bars: &[Bar], unit: &Unit) -> String {
-    let Some(scale) = Scale::of(bars.iter().map(|bar| bar.value), unit) else {
-        return String::new();
-    };
+    let most = bars.iter().map(|bar| bar.value).fold(0.0, f64::max);
     let mut svg = open(bars.len() as f64 * BAR + 8.0);
     let left = RIGHT;
     for (index, bar) in bars.iter().enumerate() {
         let y = index as f64 * BAR + 4.0;
-        let length = (scale.place(bar.value) * (WIDTH - left - 110.0)).max(2.0);
+        let length = (bar.value / most * (WIDTH - left - 110.0)).max(1.0);
         let _ = writeln!(
             svg,
             r#"<text x="{}" y="{:.1}" text-anchor="end">{}</text><rect x="{left}" y="{y:.1}" width="{length:.1}" height="{}" fill="{}"/><text x="{:.1}" y="{:.1}">{}</text>"#,

@@ -135,8 +135,7 @@ impl<'r> Charts<'r> {
                     value: median(row)?,
                 })
             });
-            let title = format!("{} (logarithmic)", capitalised(result.case.title));
-            heading(&title) + &chart::bars(&bars.collect::<Vec<_>>(), unit)
+            heading(&capitalised(result.case.title)) + &chart::bars(&bars.collect::<Vec<_>>(), unit)
         };
         self.of(wanted).iter().map(chart).collect()
     }

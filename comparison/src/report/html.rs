@@ -35,8 +35,8 @@ writes and one that reads a shared region in slots of 64 KiB. All divide the val
 the sender and read by the receiver, in place or in memory of their own. 64 at a time: sent one by one, published once.</li>
 <li>At a fixed rate, latency is one-way, from the time when a message was <em>due</em>: whoever is late once pays for all messages that had to wait
 (no coordinated omission). The sender keeps time by spinning, so only the share of time inside its <code>send</code> is told; and the CPU time of the receiving process, 100 % being a core.</li>
-<li>Streams: round trips over all of them at the same time, with a thread for each on both sides (on tokio a task); how many a second in all. Memory is that of both processes,
-without what the kernel keeps for sockets.</li>
+<li>Streams: round trips over all of them at the same time, with a thread for each on both sides (on tokio a task); how many a second in all. Memory is what both processes have
+in use after the first message, threads included: all of slipring's two rings, of other rings what has been touched; without what the kernel keeps for sockets.</li>
 <li>CPU s: seconds of CPU time of the sender and of the receiver, over all rounds.</li>
 <li>The caveat says what a contender does differently. Who polls is fast at the price of a core for every waiting reader, and has nobody to miss when its peer dies.</li>
 </ul>
