@@ -14,7 +14,7 @@ pub fn sharing(case: &Case) -> bool {
 
 /// What shows the price of being woken.
 pub fn woken(case: &Case) -> bool {
-    case.kind == Kind::RoundTrip && case.size == 64
+    case.kind == Kind::RoundTrip && (case.size == 64 || case.cores == Cores::One)
 }
 
 /// Many streams, which sleep while others are served.
