@@ -8,7 +8,7 @@ pub enum Kind {
     /// Messages in one direction, as fast as they go.
     Throughput,
     /// Like that, but the sender writes every byte and the receiver reads every byte: in place, who can.
-    Filled,
+    Filled(Fill),
     /// Messages in one direction, so many of them published at once.
     Batched { batch: usize },
     /// Round trips over so many streams at the same time.
@@ -17,6 +17,15 @@ pub enum Kind {
     FixedRate { per_second: u64 },
     /// Messages in one direction, as fast as they go, of which the receiver takes little at a time.
     SmallReads(SmallRead),
+}
+
+/// How a sender writes every byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fill {
+    /// the same everywhere, by memset: what costs the sender least
+    Same,
+    /// numbers in a row, by the stores that the compiler makes of a loop
+    Numbers,
 }
 
 /// How a receiver takes little at a time.
@@ -51,7 +60,7 @@ pub struct Case {
     pub cores: Cores,
 }
 
-pub static CASES: [Case; 34] = [
+pub static CASES: [Case; 35] = [
     case("rtt-8", "round trip, 8 B", Kind::RoundTrip, 8),
     case("rtt-64", "round trip, 64 B", Kind::RoundTrip, 64),
     case("rtt-1k", "round trip, 1 KiB", Kind::RoundTrip, 1 << 10),
@@ -65,9 +74,25 @@ pub static CASES: [Case; 34] = [
     case("stream-256k", "throughput, 256 KiB", Kind::Throughput, 256 << 10),
     case("stream-1m", "throughput, 1 MiB", Kind::Throughput, 1 << 20),
     case("stream-4m", "throughput, 4 MiB", Kind::Throughput, 4 << 20),
-    case("filled-1k", "filled and read, 1 KiB", Kind::Filled, 1 << 10),
-    case("filled-16k", "filled and read, 16 KiB", Kind::Filled, 16 << 10),
-    case("filled-64k", "filled and read, 64 KiB", Kind::Filled, 64 << 10),
+    case("filled-1k", "filled and read, 1 KiB", Kind::Filled(Fill::Same), 1 << 10),
+    case(
+        "filled-16k",
+        "filled and read, 16 KiB",
+        Kind::Filled(Fill::Same),
+        16 << 10,
+    ),
+    case(
+        "filled-64k",
+        "filled and read, 64 KiB",
+        Kind::Filled(Fill::Same),
+        64 << 10,
+    ),
+    case(
+        "numbers-16k",
+        "numbers written and read, 16 KiB",
+        Kind::Filled(Fill::Numbers),
+        16 << 10,
+    ),
     case(
         "batch-64",
         "throughput, 64 B, 64 at a time",

@@ -104,7 +104,7 @@ impl Pair {
         let fitting = |bytes: u64| (bytes / case.size as u64).clamp(4, 1 << 17);
         let messages = match case.kind {
             Kind::RoundTrip => fitting(4 << 20).min(1000),
-            Kind::Throughput | Kind::Filled | Kind::Batched { .. } | Kind::SmallReads(_) => fitting(4 << 20),
+            Kind::Throughput | Kind::Filled(_) | Kind::Batched { .. } | Kind::SmallReads(_) => fitting(4 << 20),
             Kind::FixedRate { per_second } => (per_second / 50).max(32),
             Kind::Streams { streams } => (4096 / streams as u64).max(8),
         };

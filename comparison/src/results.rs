@@ -83,7 +83,7 @@ impl<'c> Row<'c> {
             stats::add(&mut latency, &report.latency);
         }
         self.rounds.push(match case.kind {
-            Kind::Throughput | Kind::Filled | Kind::Batched { .. } | Kind::SmallReads(_) => {
+            Kind::Throughput | Kind::Filled(_) | Kind::Batched { .. } | Kind::SmallReads(_) => {
                 (messages * case.size as u64) as f64 * SECOND as f64 / wall as f64
             }
             Kind::RoundTrip | Kind::FixedRate { .. } => stats::median(&latency),

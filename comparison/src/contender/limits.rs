@@ -22,7 +22,7 @@ pub fn limit(case: &Case) -> Option<&'static str> {
     match case.kind {
         Kind::RoundTrip if case.cores == Cores::One => Some(EVENTFD),
         Kind::RoundTrip => Some(BARE),
-        Kind::Throughput | Kind::Filled | Kind::Batched { .. } => Some(REGION),
+        Kind::Throughput | Kind::Filled(_) | Kind::Batched { .. } => Some(REGION),
         Kind::FixedRate { .. } | Kind::Streams { .. } | Kind::SmallReads(_) => None,
     }
 }

@@ -24,7 +24,7 @@ pub fn crowded(case: &Case) -> bool {
 
 /// By copying, or in place.
 pub fn filled(case: &Case) -> bool {
-    case.kind == Kind::Filled
+    matches!(case.kind, Kind::Filled(_))
 }
 
 /// With a means to publish messages together.

@@ -49,7 +49,7 @@ impl<L: Link> Half<L> {
         timed(self.cpu, || match self.case.kind {
             Kind::RoundTrip | Kind::Streams { .. } => self.ask_timed(order),
             Kind::Throughput => self.send_all(order),
-            Kind::Filled => self.fill_all(order),
+            Kind::Filled(how) => self.fill_all(order, how),
             Kind::Batched { batch } => self.send_batches(order, batch),
             Kind::FixedRate { per_second } => self.send_on_time(order, SECOND / per_second),
             Kind::SmallReads(_) => Err(io::ErrorKind::Unsupported.into()),
@@ -60,7 +60,7 @@ impl<L: Link> Half<L> {
         timed(self.cpu, || match self.case.kind {
             Kind::RoundTrip | Kind::Streams { .. } => self.echo(order),
             Kind::Throughput | Kind::Batched { .. } => self.receive_all(order),
-            Kind::Filled => self.sum_all(order),
+            Kind::Filled(how) => self.sum_all(order, how),
             Kind::FixedRate { .. } => self.receive_on_time(order),
             Kind::SmallReads(_) => Err(io::ErrorKind::Unsupported.into()),
         })

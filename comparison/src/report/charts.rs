@@ -7,7 +7,7 @@ use super::{
     size,
 };
 use crate::{
-    case::{Case, Cores, Kind},
+    case::{Case, Cores, Fill, Kind},
     results::{CaseResult, Figures},
 };
 
@@ -30,11 +30,12 @@ pub fn all(figures: &[Measured]) -> String {
     html += &page.curves("Throughput by size", kind(Kind::Throughput), by_size, median, &RATE);
     html += &page.curves(
         "Every byte written and read, by size",
-        kind(Kind::Filled),
+        kind(Kind::Filled(Fill::Same)),
         by_size,
         median,
         &RATE,
     );
+    html += &page.bars(kind(Kind::Filled(Fill::Numbers)), &RATE);
     html += &page.bars(|case| matches!(case.kind, Kind::Batched { .. }), &RATE);
     html += &page.bars(|case| matches!(case.kind, Kind::SmallReads(_)), &RATE);
     let crowd = |case: &Case| matches!(case.kind, Kind::Streams { .. });

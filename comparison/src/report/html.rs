@@ -31,7 +31,7 @@ machine is noisy, and small differences mean nothing.</li>
 that spin on a flag in shared memory with the message beside it. &ldquo;to Unix&rdquo;: divided by the Unix socket. On one core that is
 an eventfd with the message in shared memory (&ldquo;to eventfd&rdquo;), and nobody takes part who only spins. &ldquo;to region&rdquo;: divided by one core that
 writes and one that reads a shared region in slots of 64 KiB. All divide the values of a round, and are the median of that.</li>
-<li>Throughput: from the first message's sending to the last one's arrival. Higher is better here, and in its ratios. Filled and read: every byte is written by
+<li>Throughput: from the first message's sending to the last one's arrival. Higher is better here, and in its ratios. Filled and read: every byte is written (by memset) by
 the sender and read by the receiver, in place or in memory of their own. 64 at a time: sent one by one, published once.</li>
 <li>At a fixed rate, latency is one-way, from the time when a message was <em>due</em>: whoever is late once pays for all messages that had to wait
 (no coordinated omission). The sender keeps time by spinning, so only the share of time inside its <code>send</code> is told; and the CPU time of the receiving process, 100 % being a core.</li>

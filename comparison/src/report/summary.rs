@@ -6,7 +6,7 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::{count, memory, rate, size, time};
 use crate::{
-    case::{Case, Cores, Kind},
+    case::{Case, Cores, Fill, Kind},
     results::{CaseResult, Figures},
 };
 
@@ -27,7 +27,7 @@ fn axis(case: &Case) -> &'static str {
         (Kind::RoundTrip, Cores::AsAsked) => "Round trip",
         (Kind::RoundTrip, Cores::One | Cores::Any) => "Round trip, elsewhere",
         (Kind::Throughput, _) => "Throughput",
-        (Kind::Filled, _) => "Every byte written and read",
+        (Kind::Filled(_), _) => "Every byte written and read",
         (Kind::Batched { .. }, _) => "Messages that are published together",
         (Kind::FixedRate { .. }, _) => "At a fixed rate: p50 / p99 one-way, and the CPU time of the receiving process",
         (Kind::SmallReads(_), _) => "Small reads",
@@ -37,7 +37,8 @@ fn axis(case: &Case) -> &'static str {
 
 fn label(case: &Case) -> String {
     match (case.kind, case.cores) {
-        (Kind::RoundTrip, Cores::AsAsked) | (Kind::Throughput | Kind::Filled, _) => size(case.size),
+        (Kind::RoundTrip, Cores::AsAsked) | (Kind::Throughput | Kind::Filled(Fill::Same), _) => size(case.size),
+        (Kind::Filled(Fill::Numbers), _) => format!("{}, numbers", size(case.size)),
         (Kind::Streams { streams }, _) => streams.to_string(),
         _ => case.title.into(),
     }
@@ -72,7 +73,7 @@ fn cell(case: &Case, row: &Figures) -> Option<String> {
     let value = row.value?.median;
     Some(match case.kind {
         Kind::RoundTrip => time(value),
-        Kind::Throughput | Kind::Filled | Kind::Batched { .. } | Kind::SmallReads(_) => rate(value),
+        Kind::Throughput | Kind::Filled(_) | Kind::Batched { .. } | Kind::SmallReads(_) => rate(value),
         Kind::FixedRate { .. } => {
             let [_, p99, ..] = row.latency?;
             let share = 100.0 * row.cpu_seconds[1] / row.seconds;

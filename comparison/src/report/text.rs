@@ -65,7 +65,7 @@ pub fn columns(case: &Case) -> Vec<String> {
     let latency = ["p50", "min..max", "p99", "p99.9", "max"].as_slice();
     let (value, cost) = match case.kind {
         Kind::RoundTrip => (latency, ["CPU s"].as_slice()),
-        Kind::Throughput | Kind::Filled | Kind::Batched { .. } => {
+        Kind::Throughput | Kind::Filled(_) | Kind::Batched { .. } => {
             (["a second", "min..max", "messages/s"].as_slice(), ["CPU s"].as_slice())
         }
         Kind::SmallReads(_) => (["a second", "min..max"].as_slice(), ["CPU s"].as_slice()),
@@ -100,7 +100,7 @@ pub fn cells(result: &CaseResult, row: &Figures) -> Vec<String> {
     };
     let (of_value, cost): (Vec<String>, Vec<String>) = match result.case.kind {
         Kind::RoundTrip => (latency(), vec![cpu]),
-        Kind::Throughput | Kind::Filled | Kind::Batched { .. } => {
+        Kind::Throughput | Kind::Filled(_) | Kind::Batched { .. } => {
             let spread = format!("{}..{}", rate(value.min), rate(value.max));
             let messages = count(value.median / result.case.size as f64);
             (vec![rate(value.median), spread, messages], vec![cpu])
