@@ -12,7 +12,7 @@ const MOST_KEPT: (u64, u64) = (1024, 8);
 /// Reads from the ring of the peer's outbox: private indexes, and what it has seen of the peer's.
 ///
 /// What has been consumed is not always given back at once: a little of it may be kept as long as more bytes are known to
-/// be there, and no writer is seen to wait. To the writer that is a reader who consumes the same bytes later, all at once.
+/// be there, and no writer is seen to wait for it. To the writer that is a reader who consumes the same bytes later, all at once.
 /// Nobody waits in vain for what is kept: a reader gives it back before it asks to be rung, before it looks for news
 /// ([`settle`](Self::settle)), and with the last byte that it knows of. A writer that began to wait just then is rung at one of these,
 /// and has readable bytes in front of it until then.
@@ -152,10 +152,15 @@ impl<A: Atomics> Consumer<A> {
     #[inline(always)]
     #[must_use]
     pub(crate) fn keep(&mut self, headers: Headers<'_, A>, n: u64) -> bool {
-        // Relaxed: a hint. Most writers that wait are seen here, and served at once.
-        let may = n < self.keep_below - self.head && headers.peer.wake_at_head.0.load(Ordering::Relaxed) == 0;
+        if n >= self.keep_below - self.head {
+            return false;
+        }
+        let head = self.head + n;
+        // Relaxed: a hint. Most writers that wait for this head are seen here, and served at once. 0, which is nobody, is
+        // more than any head then.
+        let may = headers.peer.wake_at_head.0.load(Ordering::Relaxed).wrapping_sub(1) >= head;
         if may {
-            self.head += n;
+            self.head = head;
         }
         may
     }
