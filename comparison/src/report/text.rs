@@ -20,14 +20,30 @@ pub fn header(setup: &Setup) -> String {
         None => "not pinned".into(),
     };
     format!(
-        "{}, {} cores, {}; {place}; {} rounds of {} ms each in turn; `cargo run --release -- {}`\n",
+        "{}, {} cores, {}; {place}; {} rounds of {} ms each in turn; `cargo run --release{} -- {}`\n",
         machine.cpu,
         machine.cores,
         machine.kernel,
         setup.rounds,
         setup.slice / MILLISECOND,
+        features(),
         setup.command
     )
+}
+
+/// What this was built with beyond the default, as arguments.
+fn features() -> String {
+    let built = [
+        ("iceoryx2", cfg!(feature = "iceoryx2")),
+        ("shmipc", cfg!(feature = "shmipc")),
+        ("tachyon", cfg!(feature = "tachyon")),
+    ];
+    let built: Vec<_> = built.iter().filter(|one| one.1).map(|one| one.0).collect();
+    if built.is_empty() {
+        String::new()
+    } else {
+        format!(" --features {}", built.join(","))
+    }
 }
 
 pub fn case(result: &CaseResult) -> String {
