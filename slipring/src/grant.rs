@@ -87,6 +87,14 @@ impl Write for Batch<'_> {
         self.writer.keep_some(buf)
     }
 
+    #[inline]
+    fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
+        if self.writer.half.keep_at_once(buf) {
+            return Ok(());
+        }
+        self.writer.keep_all(buf)
+    }
+
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         let Some(first) = bufs.iter().find(|buf| !buf.is_empty()) else {
             return Ok(0);

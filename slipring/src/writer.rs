@@ -106,6 +106,16 @@ impl Writer {
         Ok(n)
     }
 
+    /// Like [`keep_some`](Self::keep_some), until nothing is left.
+    #[inline(never)]
+    pub(crate) fn keep_all(&mut self, mut buf: &[u8]) -> io::Result<()> {
+        while !buf.is_empty() {
+            let n = self.keep_some(buf)?;
+            buf = &buf[n..];
+        }
+        Ok(())
+    }
+
     /// Writes what fits, without blocking.
     ///
     /// # Errors

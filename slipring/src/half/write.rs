@@ -250,12 +250,10 @@ impl WriteHalf {
         self.look(n).transpose()
     }
 
-    /// Whether some bytes, `n` and not too many, may be written with no more ado: nothing speaks against it, and they are
-    /// known to fit.
+    /// Whether `n` bytes may be written with no more ado: nothing speaks against it, and they are known to fit.
     #[inline(always)]
     fn is_usual(&self, n: usize) -> bool {
-        n.wrapping_sub(1) < PART
-            && self.ring.is_clear(n as u64)
+        self.ring.is_clear(n as u64)
             && !self.waits_on
             && self.end.is_none()
             && self.endpoint.local() == local::OPEN
@@ -271,13 +269,13 @@ impl WriteHalf {
         point(Point::Copied);
     }
 
-    /// The usual write: copies and publishes `bytes`. Or does nothing, and says so.
+    /// The usual write: copies and publishes `bytes`, some and not too many. Or does nothing, and says so.
     ///
     /// It is what [`room`](Self::room) and [`put`](Self::put) would do, in fewer steps: those before the tail is stored
     /// are part of every round trip.
     #[inline(always)]
     pub(crate) fn put_at_once(&mut self, bytes: &[u8]) -> bool {
-        if self.unpublished() > 0 || !self.is_usual(bytes.len()) {
+        if bytes.len().wrapping_sub(1) >= PART || self.unpublished() > 0 || !self.is_usual(bytes.len()) {
             return false;
         }
         self.copy_usual(bytes);

@@ -21,8 +21,11 @@ pub(crate) struct Producer<A: Atomics> {
     base: u64,
     /// The peer's `head` as last seen.
     head: u64,
-    /// The position from which on a rewind may be considered again.
+    /// The position from which on a rewind may be considered again. Out of reach in a ring that never rewinds.
     rewind_from: u64,
+    /// Up to here the ring is known to be free, with no rewind to be considered before: the lesser of both at the last
+    /// look at `head`, and since both only grow, less than that now.
+    clear_until: u64,
     _atomics: PhantomData<fn() -> A>,
 }
 
@@ -36,7 +39,12 @@ impl<A: Atomics> Producer<A> {
             published: 0,
             base: 0,
             head: 0,
-            rewind_from: REWIND_WINDOW,
+            rewind_from: if capacity <= REWIND_WINDOW {
+                u64::MAX
+            } else {
+                REWIND_WINDOW
+            },
+            clear_until: capacity.min(REWIND_WINDOW),
             _atomics: PhantomData,
         }
     }
@@ -74,7 +82,7 @@ impl<A: Atomics> Producer<A> {
     /// Whether `n` bytes are known to be free, with no rewind to be considered before.
     #[inline(always)]
     pub(crate) fn is_clear(&self, n: u64) -> bool {
-        n <= self.free() && (self.tail < self.rewind_from || self.capacity <= REWIND_WINDOW)
+        n <= self.clear_until.saturating_sub(self.tail)
     }
 
     /// Takes `n` bytes that have been written at [`offset`](Self::offset). `n <= free()`.
@@ -95,6 +103,8 @@ impl<A: Atomics> Producer<A> {
             return Err(Corrupt);
         }
         self.head = head;
+        // An absurd capacity would overflow (the tests have one).
+        self.clear_until = head.saturating_add(self.capacity).min(self.rewind_from);
         Ok(())
     }
 
@@ -179,7 +189,7 @@ impl<A: Atomics> Producer<A> {
     /// Only while nothing is unpublished; otherwise it does nothing.
     #[inline]
     pub(crate) fn rewind(&mut self, headers: Headers<'_, A>) -> Result<(), Corrupt> {
-        if self.tail < self.rewind_from || self.capacity <= REWIND_WINDOW {
+        if self.tail < self.rewind_from {
             return Ok(());
         }
         self.rewind_now(headers)
@@ -190,7 +200,9 @@ impl<A: Atomics> Producer<A> {
         if self.unpublished() != 0 {
             return Ok(());
         }
-        self.rewind_from = self.tail + REWIND_WINDOW;
+        if self.capacity > REWIND_WINDOW {
+            self.rewind_from = self.tail + REWIND_WINDOW;
+        }
         self.refresh(headers)?;
         if self.head == self.tail && self.offset() != 0 {
             self.base = self.tail;
