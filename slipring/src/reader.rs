@@ -21,9 +21,11 @@ use std::time::Duration;
 ///
 /// # Room
 ///
-/// What is read makes room for the peer's writer. Small reads do not pay for telling it each time: up to 1 KiB, or an
-/// eighth of a smaller ring, may be kept while more bytes are known to be there. It is told at once if it is seen to wait,
-/// and otherwise when so much has been read, with the last byte that is known of, or before this half waits.
+/// What is read makes room for the peer's writer. Reads of less than 64 bytes do not pay for telling it each time: fewer than 64
+/// bytes may be kept while more are known to be there. The writer is told at once if it is seen to wait for just that; and
+/// otherwise with the next read that makes it 64, or has nothing left that is known of, or waits, and by
+/// [`available`](Self::available). So do not count on the last 63 bytes of a ring when what is read byte by byte makes room for
+/// an answer that is waited for elsewhere.
 ///
 /// # Ends
 ///
@@ -80,6 +82,14 @@ impl Reader {
 
     pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {
         self.half.endpoint()
+    }
+
+    /// Gives back what small reads have kept.
+    pub(crate) fn settle(&mut self) {
+        // A forked child's copy gives nothing back.
+        if self.half.endpoint().birth.is_here() {
+            self.half.settle();
+        }
     }
 
     /// Blocks until `want` bytes are there, or the stream ended in order before.

@@ -86,7 +86,7 @@ impl Writer {
 
     /// Writes what there is room for, once there is some.
     #[inline(never)]
-    fn write_some(&mut self, buf: &[u8]) -> io::Result<usize> {
+    pub(crate) fn write_some(&mut self, buf: &[u8]) -> io::Result<usize> {
         if buf.is_empty() {
             return Ok(0);
         }

@@ -262,7 +262,8 @@ fn what_small_reads_keep_is_given_back() {
             for _ in 0..100 {
                 read_one(&mut reader, by_view);
             }
-            assert!(writer.space().unwrap() < 100, "nothing was kept");
+            let space = writer.space().unwrap();
+            assert!((37..100).contains(&space), "{space}: nothing was kept, or too much");
             // Who waits keeps nothing.
             assert_eq!(reader.arm(CAPACITY).unwrap(), Readiness::Pending);
             assert_eq!(writer.space().unwrap(), 100);
@@ -274,7 +275,7 @@ fn what_small_reads_keep_is_given_back() {
             assert_eq!(writer.arm(102).unwrap(), Readiness::Ready);
             for _ in 102..CAPACITY {
                 read_one(&mut reader, by_view);
-                assert!(writer.space().unwrap() + CAPACITY / 8 > reader.position() as usize % CAPACITY);
+                assert!(writer.space().unwrap() + 64 > reader.position() as usize % CAPACITY);
             }
             // With the last byte all is given back.
             assert_eq!(writer.space().unwrap(), CAPACITY);

@@ -113,7 +113,7 @@ impl ReadHalf {
 
     /// Gives back what has been kept.
     #[inline(always)]
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         if self.ring.settle(self.endpoint.headers()) {
             self.ring_peer();
         }

@@ -4,18 +4,19 @@ use super::{Atomics, Corrupt, Headers, Look, Word, ended, load_peer};
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 
-/// How many consumed bytes are at most kept back, to be given back with later ones; and what part of a small ring.
+/// Fewer consumed bytes than this are kept back, to be given back with later ones.
 ///
-/// A publication costs a fence and more, which is much for whoever reads a byte at a time.
-const MOST_KEPT: (u64, u64) = (1024, 8);
+/// A publication costs a fence and more, which is much for whoever reads a byte at a time. Whoever reads more at a time pays
+/// it, and nothing of what it has read is kept.
+const MOST_KEPT: u64 = 64;
 
 /// Reads from the ring of the peer's outbox: private indexes, and what it has seen of the peer's.
 ///
 /// What has been consumed is not always given back at once: a little of it may be kept as long as more bytes are known to
 /// be there, and no writer is seen to wait for it. To the writer that is a reader who consumes the same bytes later, all at once.
-/// Nobody waits in vain for what is kept: a reader gives it back before it asks to be rung, before it looks for news
-/// ([`settle`](Self::settle)), and with the last byte that it knows of. A writer that began to wait just then is rung at one of these,
-/// and has readable bytes in front of it until then.
+/// A reader gives it back before it asks to be rung or waits in any other way ([`settle`](Self::settle)), and with the last byte that
+/// it knows of. A writer that begins to wait for it in between is rung at one of these; until then there are readable bytes in
+/// front of it.
 #[derive(Debug)]
 pub(crate) struct Consumer<A: Atomics> {
     capacity: u64,
@@ -42,7 +43,7 @@ impl<A: Atomics> Consumer<A> {
             head: 0,
             given_back: 0,
             keep_below: 0,
-            most_kept: MOST_KEPT.0.min(capacity / MOST_KEPT.1),
+            most_kept: MOST_KEPT.min(capacity / 8),
             tail: 0,
             base: 0,
             _atomics: PhantomData,
@@ -189,7 +190,7 @@ impl<A: Atomics> Consumer<A> {
         self.keep_below = self.head;
     }
 
-    /// Gives back what has been kept: to be called before any look for news. Says whether the peer's writer has to be
+    /// Gives back what has been kept: to be called before any wait. Says whether the peer's writer has to be
     /// rung.
     #[inline(always)]
     #[must_use]
