@@ -312,7 +312,7 @@ impl BufRead for Reader {
         self.lend_some()
     }
 
-    /// Gives `n` bytes back to the writer.
+    /// Gives `n` bytes back to the writer; a few at a time perhaps later, see "Room" at [`Reader`].
     ///
     /// # Panics
     ///

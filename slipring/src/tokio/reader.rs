@@ -115,7 +115,8 @@ impl Reader {
         Ok(self.half.view(n))
     }
 
-    /// Gives `n` bytes that were lent back to the writer.
+    /// Gives `n` bytes that were lent back to the writer; a few at a time perhaps later, as a blocking
+    /// [`Reader`](crate::Reader) does.
     ///
     /// # Panics
     ///
