@@ -130,19 +130,24 @@ fn what_was_typed_is_text_and_nothing_else() {
     });
 }
 
-#[test]
-fn a_transport_that_fails_is_told() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let path = directory.path().join("report.html");
-    let trial = Trial::start(&[
+/// A measurement of one transport that a test can reach in time.
+fn one_that_takes_long(report: &Path) -> Trial {
+    Trial::start(&[
         "bench",
         "--rounds",
         "1000",
         "--only",
         "rtt-64/unix",
         "--report",
-        as_text(&path),
-    ]);
+        as_text(report),
+    ])
+}
+
+#[test]
+fn a_transport_that_fails_is_told() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("report.html");
+    let trial = one_that_takes_long(&path);
     trial::signal(trial.children(1)[0], Signal::KILL);
     assert_eq!(trial.outcome().code, 1);
     let page = fs::read_to_string(path).expect("the report is there");
@@ -157,15 +162,7 @@ fn a_transport_that_fails_is_told() {
 fn an_interruption_leaves_a_page_of_what_was_measured() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("report.html");
-    let trial = Trial::start(&[
-        "bench",
-        "--rounds",
-        "1000",
-        "--only",
-        "rtt-64/unix",
-        "--report",
-        as_text(&path),
-    ]);
+    let trial = one_that_takes_long(&path);
     trial.children(1);
     trial.signal_group(Signal::INT);
     assert_eq!(trial.outcome().code, 130);
