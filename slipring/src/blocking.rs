@@ -2,7 +2,7 @@
 
 use crate::endpoint::Endpoint;
 use crate::fail_points::{Point, point};
-use crate::half::{Waiting, look_for_a_while};
+use crate::half::{Waiting, look_at_first, look_for_a_while};
 use crate::readiness::Readiness;
 use crate::sys::process::{self, Cpus};
 use crate::sys::watch::{Event, Watch};
@@ -77,7 +77,7 @@ impl Blocking {
             return self.sleep_at_once(half);
         }
         // The first looks come without reading the clock, which would cost as much as several of them.
-        if let Some(outcome) = look_for_a_while(half) {
+        if let Some(outcome) = look_at_first(half) {
             self.spinner.learn_later();
             half.count_spin();
             return outcome;

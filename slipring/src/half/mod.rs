@@ -9,7 +9,7 @@ mod write;
 pub(crate) use read::{ReadHalf, ReadWait, Readable};
 pub(crate) use write::{PART, Room, WriteHalf, WriteWait};
 
-use std::hint;
+use crate::wait::pause;
 use std::io;
 
 /// A half that waits for something: what every way of waiting needs to know of it.
@@ -50,18 +50,27 @@ pub(crate) trait Waiting {
     fn count_spin(&self);
 }
 
-/// Looks of a half before anybody reads the clock, and between two readings of it.
-const LOOKS: u32 = 32;
+/// A microsecond of looks or so, close together: the first of a wait.
+#[inline(always)]
+pub(crate) fn look_at_first<W: Waiting>(half: &mut W) -> Option<io::Result<W::News>> {
+    look_again_and_again(half, 128, pause::short)
+}
 
-/// A microsecond of looks or so. With the look itself one piece of code: the way from the byte that arrives to the
-/// caller is the round trip's (docs/performance.md).
+/// A microsecond of looks or so, further apart: between two readings of the clock.
 #[inline(always)]
 pub(crate) fn look_for_a_while<W: Waiting>(half: &mut W) -> Option<io::Result<W::News>> {
-    for _ in 0..LOOKS {
+    look_again_and_again(half, 32, pause::long)
+}
+
+/// With the look itself one piece of code: the way from the byte that arrives to the caller is the round trip's
+/// (docs/performance.md).
+#[inline(always)]
+fn look_again_and_again<W: Waiting>(half: &mut W, looks: u32, pause: fn()) -> Option<io::Result<W::News>> {
+    for _ in 0..looks {
         if let Some(outcome) = half.look() {
             return Some(outcome);
         }
-        hint::spin_loop();
+        pause();
     }
     None
 }

@@ -10,7 +10,7 @@
 //! that nothing has, and have taken the waker.
 
 use crate::endpoint::Endpoint;
-use crate::half::{Waiting, look_for_a_while};
+use crate::half::{Waiting, look_at_first, look_for_a_while};
 use crate::sys::bell::{Bell, Kind};
 use crate::sys::process::{self, Cpus};
 use crate::wait::Permits;
@@ -101,7 +101,7 @@ impl Spin {
     }
 
     fn look<W: Waiting>(&self, half: &mut W) -> Option<io::Result<W::News>> {
-        if let Some(outcome) = look_for_a_while(half) {
+        if let Some(outcome) = look_at_first(half) {
             return Some(outcome);
         }
         let _permit = self.permits.take()?;
