@@ -7,11 +7,12 @@ use crate::{
     case::Kind,
     transport::{
         slipring::Slipring,
-        small_reads::{BufferedUnix, SmallReads},
+        small_reads::{Buffered, SmallReads},
+        unix::Unix,
     },
 };
 
-pub fn all() -> [Contender; 3] {
+pub fn all() -> [Contender; 4] {
     [
         contender(
             "small-slipring",
@@ -26,10 +27,16 @@ pub fn all() -> [Contender; 3] {
             SmallReads(Slipring(Spin::Never)),
         ),
         contender(
+            "small-slipring-buffered",
+            "BufReader<slipring>, adaptive",
+            "its reader in a BufReader, as a socket would be: 8 KiB of buffer, the default",
+            SmallReads(Buffered(Slipring(Spin::default()))),
+        ),
+        contender(
             UNIX_BUFFERED,
             "BufReader<UnixStream>",
             "8 KiB of buffer, the default",
-            SmallReads(BufferedUnix),
+            SmallReads(Buffered(Unix)),
         ),
     ]
     .map(|contender| contender.part(|case| matches!(case.kind, Kind::SmallReads(_))))

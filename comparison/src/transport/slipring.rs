@@ -66,6 +66,15 @@ impl small_reads::Halves for Halves {
     }
 }
 
+impl small_reads::IntoHalves for Halves {
+    type Reader = Reader;
+    type Writer = Writer;
+
+    fn into_halves(self) -> (Reader, Writer) {
+        (self.reader, self.writer)
+    }
+}
+
 impl Lend for Halves {
     fn send_in_place(&mut self, size: usize, write: impl FnOnce(&mut [u8])) -> io::Result<()> {
         let mut grant = self.writer.reserve(size)?;

@@ -4,10 +4,9 @@
 use std::{
     hint::black_box,
     io::{self, BufRead, BufReader, Read, Write},
-    os::unix::net::UnixStream,
 };
 
-use super::{Place, Transport, duplex::Duplex, unix::Unix};
+use super::{Place, Transport, duplex::Duplex};
 use crate::{
     case::{Case, Kind, SmallRead},
     clock::Cpu,
@@ -148,24 +147,44 @@ fn fill(message: &mut [u8], position: u64) {
     }
 }
 
-/// The usual way to read little at a time from a socket.
-pub struct BufferedUnix;
+/// A link that can be taken apart.
+pub trait IntoHalves {
+    type Reader: Read;
+    type Writer: Write;
 
-impl Transport for BufferedUnix {
-    type Link = Duplex<BufReader<UnixStream>, UnixStream>;
+    fn into_halves(self) -> (Self::Reader, Self::Writer);
+}
 
-    fn host(&self, place: &Place, announce: impl FnOnce(&str) -> io::Result<()>) -> io::Result<Self::Link> {
-        Ok(buffered(Unix.host(place, announce)?))
-    }
+impl<R: Read, W: Write> IntoHalves for Duplex<R, W> {
+    type Reader = R;
+    type Writer = W;
 
-    fn connect(&self, place: &Place, address: &str) -> io::Result<Self::Link> {
-        Ok(buffered(Unix.connect(place, address)?))
+    fn into_halves(self) -> (R, W) {
+        (self.reader, self.writer)
     }
 }
 
-fn buffered(link: Duplex<UnixStream, UnixStream>) -> Duplex<BufReader<UnixStream>, UnixStream> {
+/// The usual way to read little at a time: in a `BufReader`, 8 KiB by default.
+pub struct Buffered<T>(pub T);
+
+impl<T: Transport<Link: IntoHalves>> Transport for Buffered<T> {
+    type Link = BufferedLink<T::Link>;
+
+    fn host(&self, place: &Place, announce: impl FnOnce(&str) -> io::Result<()>) -> io::Result<Self::Link> {
+        Ok(buffered(self.0.host(place, announce)?))
+    }
+
+    fn connect(&self, place: &Place, address: &str) -> io::Result<Self::Link> {
+        Ok(buffered(self.0.connect(place, address)?))
+    }
+}
+
+type BufferedLink<L> = Duplex<BufReader<<L as IntoHalves>::Reader>, <L as IntoHalves>::Writer>;
+
+fn buffered<L: IntoHalves>(link: L) -> BufferedLink<L> {
+    let (reader, writer) = link.into_halves();
     Duplex {
-        reader: BufReader::new(link.reader),
-        writer: link.writer,
+        reader: BufReader::new(reader),
+        writer,
     }
 }
