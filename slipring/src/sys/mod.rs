@@ -6,6 +6,7 @@
 
 pub(crate) mod bell;
 pub(crate) mod clock;
+mod copy;
 pub(crate) mod memory;
 pub(crate) mod process;
 pub(crate) mod range_lock;
