@@ -9,12 +9,12 @@ use runtimes::*;
 use slipring::frame::Error;
 use slipring::frame::tokio::{Receiver, Sender, split};
 use slipring::tokio::Stream;
-use slipring::{EndReason, Options};
+use slipring::{EndReason, Options, Spin};
 use std::future::{Future, poll_fn};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::pin::pin;
 use std::task::Poll;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
@@ -260,6 +260,40 @@ fn a_dropped_send_is_delivered_in_full_or_not_at_all() {
             let sent = sending.await.unwrap();
             assert!(sent.len() < 301, "nothing was cancelled");
             assert!(got == sent, "{} sent, {} received", sent.len(), got.len());
+        }
+    });
+}
+
+/// A poll that was pending has told the peer what for; nobody waits for it any more once the reader goes on in another way.
+#[test]
+fn a_pending_poll_is_taken_back_by_whoever_goes_on() {
+    on_both(|| async {
+        for by_reading in [true, false] {
+            let (left, right) = Stream::pair_with(&Options::new().capacity(RING)).expect("a pair");
+            let mut left = left.into_blocking(Spin::Never).unwrap();
+            let (_sender, mut receiver) = split(right).unwrap();
+            // The header of a message of 1000 bytes, and some of them.
+            left.write_all(&[1000u64.to_le_bytes(), [7; 8], [7; 8]].concat())
+                .unwrap();
+            assert!(
+                cancelled_after(1, poll_fn(|cx| receiver.poll_recv_owned(cx)))
+                    .await
+                    .is_none()
+            );
+            let refused = |left: &mut slipring::Stream| left.writer().try_reserve(RING).unwrap_err().kind();
+            assert_eq!(
+                refused(&mut left),
+                ErrorKind::Deadlock,
+                "one waits for more bytes, the other for all the room"
+            );
+            let mut reader = receiver.into_inner();
+            if by_reading {
+                reader.read_exact(&mut [0; 8]).await.unwrap();
+                assert_eq!(refused(&mut left), ErrorKind::WouldBlock);
+            } else {
+                let _reader = reader.into_blocking(Spin::Never).unwrap();
+                assert_eq!(refused(&mut left), ErrorKind::WouldBlock);
+            }
         }
     });
 }

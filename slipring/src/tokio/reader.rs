@@ -48,7 +48,10 @@ impl Reader {
     ///
     /// [`Error::Os`](crate::Error::Os) if the process is out of descriptors; the half is dropped then.
     pub fn into_blocking(self, spin: Spin) -> crate::Result<crate::Reader> {
-        crate::Reader::from_half(self.half, spin)
+        let mut reader = crate::Reader::from_half(self.half, spin)?;
+        // Nobody polls any more.
+        reader.disarm();
+        Ok(reader)
     }
 
     pub(crate) async fn wait(&mut self, want: usize) -> io::Result<Readable> {

@@ -203,6 +203,8 @@ impl Readiness {
                 continue;
             }
             half.count_sleep();
+            // Whoever goes on in another way than by this poll takes the wish back all the same.
+            half.stay_armed();
             return Poll::Pending;
         }
     }

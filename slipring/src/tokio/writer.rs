@@ -48,7 +48,10 @@ impl Writer {
     ///
     /// [`Error::Os`](crate::Error::Os) if the process is out of descriptors; the half is dropped then.
     pub fn into_blocking(self, spin: Spin) -> crate::Result<crate::Writer> {
-        crate::Writer::from_half(self.half, spin)
+        let mut writer = crate::Writer::from_half(self.half, spin)?;
+        // Nobody polls any more.
+        writer.disarm();
+        Ok(writer)
     }
 
     async fn wait(&mut self, want: usize, drained: bool) -> io::Result<Room> {
