@@ -9,6 +9,7 @@ use crate::sys::watch::{Event, Watch};
 use crate::wait::{self, Permits, Sleeper, Slept, Spin, Spinner};
 use rustix::fd::{AsFd, BorrowedFd};
 use std::io;
+use std::mem;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,8 @@ const LINK_EVERY: Duration = Duration::from_millis(1);
 pub(crate) struct Blocking {
     watch: Watch,
     spinner: Spinner,
+    /// What this side had done ([`Waiting::done`]) when the spinner learnt last.
+    done: u64,
     permits: Permits,
     /// `Spin::Always` on a single CPU: the peer needs it too.
     yields: bool,
@@ -34,6 +37,7 @@ impl Blocking {
         Blocking {
             watch,
             spinner: Spinner::new(spin, both),
+            done: 0,
             permits: Permits::new(endpoint.birth.spinning(), own, both),
             yields: both < 2,
             timeout: None,
@@ -142,7 +146,8 @@ impl Blocking {
             None => self.sleep(half, deadline),
         };
         if self.spinner.learns() {
-            self.spinner.learn(start.elapsed());
+            let before = mem::replace(&mut self.done, half.done());
+            self.spinner.learn(start.elapsed(), self.done != before);
         }
         if matches!(&outcome, Err(e) if e.kind() == io::ErrorKind::WouldBlock) {
             half.give_up();

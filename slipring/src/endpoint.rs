@@ -97,6 +97,14 @@ impl Endpoint {
         }
     }
 
+    /// See [`Waiting::done`](crate::half::Waiting::done).
+    pub(crate) fn done(&self) -> u64 {
+        let own = self.headers().own;
+        // Relaxed: written by this side alone, if not by this half; and it only guides the spinning.
+        let published = own.published.0.tail.load(Ordering::Relaxed);
+        published.wrapping_add(own.reading.0.rings.load(Ordering::Relaxed))
+    }
+
     /// Whether the link is known to have hung up.
     #[inline]
     pub(crate) fn is_gone(&self) -> bool {

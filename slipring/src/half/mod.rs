@@ -43,6 +43,10 @@ pub(crate) trait Waiting {
     /// Leaves the half armed, for somebody who sleeps elsewhere. The next operation that moves an index disarms it.
     fn stay_armed(&mut self);
 
+    /// What this side has done so far that its peer may have waited for: what it has published, and woken the peer's writer
+    /// for. A number that changes with each.
+    fn done(&self) -> u64;
+
     /// Counts a sleep in the header.
     fn count_sleep(&self);
 

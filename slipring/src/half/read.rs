@@ -452,6 +452,10 @@ impl Waiting for ReadWait<'_> {
         self.half.waits_on = true;
     }
 
+    fn done(&self) -> u64 {
+        self.half.endpoint.done()
+    }
+
     fn count_sleep(&self) {
         count(&self.half.endpoint.headers().own.reading.0.sleeps);
     }

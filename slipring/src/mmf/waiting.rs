@@ -144,7 +144,8 @@ impl Waiting {
             Err(e) => Err(e),
         };
         if self.spinner.learns() {
-            self.spinner.learn(start.elapsed());
+            // Nothing tells here whether the other side waits.
+            self.spinner.learn(start.elapsed(), true);
         }
         outcome
     }

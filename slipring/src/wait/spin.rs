@@ -55,7 +55,8 @@ const TRIAL: u32 = 16;
 const TRIAL_EVERY: (u32, u32) = (16, 256);
 
 /// How many times longer than usual a trial spins: a peer that sleeps has to be woken by the kernel before it can
-/// answer, and answers at once only when both are spinning.
+/// answer, and answers at once only when both are spinning. A peer that has nothing to answer is not waited for so
+/// patiently.
 const TRIAL_PATIENCE: u32 = 4;
 
 /// Decides for one half whether to spin, and learns from how long its waits took.
@@ -99,7 +100,7 @@ impl Spinner {
     #[inline]
     pub(crate) fn budget(&mut self) -> Option<Duration> {
         if mem::take(&mut self.was_short) {
-            self.learn(Duration::ZERO);
+            self.learn(Duration::ZERO, true);
         }
         match self.spin {
             Spin::Never => Some(Duration::ZERO),
@@ -152,12 +153,15 @@ impl Spinner {
 
     /// Takes in how long a wait took that began by spinning. One that slept at once says nothing: it ends soon on a
     /// core that both sides share, where spinning would only keep the other side from working.
-    pub(crate) fn learn(&mut self, waited: Duration) {
+    ///
+    /// `answered`: whether this side has done something before it that the peer may have waited for.
+    pub(crate) fn learn(&mut self, waited: Duration, answered: bool) {
         if let Spin::Adaptive { max } = self.spin {
             self.history = self.history << 1 | u8::from(waited <= max);
             // A wait that not even patience could have spun through ends the trial: the stream is slow, not out of
-            // step.
-            self.trial_left = if waited <= max * TRIAL_PATIENCE {
+            // step. So does a long one for a peer that does not wait in turn: it comes when it comes.
+            let patience = if answered { TRIAL_PATIENCE } else { 1 };
+            self.trial_left = if waited <= max * patience {
                 self.trial_left.saturating_sub(1)
             } else {
                 0
@@ -188,7 +192,7 @@ mod tests {
             .filter(|_| {
                 let spun = spinner.budget() != Some(Duration::ZERO);
                 if spun {
-                    spinner.learn(LONG);
+                    spinner.learn(LONG, true);
                 }
                 spun
             })
@@ -198,13 +202,37 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_that_waits_for_nothing_is_tried_once() {
+        let spins = |answered| {
+            let mut spinner = adaptive();
+            let spins = |spinner: &mut Spinner| spinner.budget() != Some(Duration::ZERO);
+            (0..10_000)
+                .filter(|_| {
+                    let spun = spins(&mut spinner);
+                    if spun {
+                        spinner.learn(2 * MAX, answered);
+                    }
+                    spun
+                })
+                .count()
+        };
+        // A whole trial each time, or a single wait of it.
+        assert!(
+            spins(true) > 300 && spins(false) < 100,
+            "{} {}",
+            spins(true),
+            spins(false)
+        );
+    }
+
+    #[test]
     fn spins_again_when_waits_are_short() {
         let mut spinner = adaptive();
         for _ in 0..5 {
-            spinner.learn(LONG);
+            spinner.learn(LONG, true);
         }
         for _ in 0..8 {
-            spinner.learn(SHORT);
+            spinner.learn(SHORT, true);
         }
         assert_eq!(spinner.budget(), Some(MAX));
     }
@@ -215,24 +243,24 @@ mod tests {
         let (mut left, mut right) = (adaptive(), adaptive());
         let spins = |spinner: &mut Spinner| spinner.budget() != Some(Duration::ZERO);
         for _ in 0..5 {
-            left.learn(LONG);
+            left.learn(LONG, true);
         }
         for _ in 0..77 {
             if spins(&mut left) {
-                left.learn(LONG);
+                left.learn(LONG, true);
             }
         }
         for _ in 0..5 {
-            right.learn(LONG);
+            right.learn(LONG, true);
         }
         let came_together = (0..100_000).any(|_| {
             let spin = (spins(&mut left), spins(&mut right));
             let round_trip = if spin == (true, true) { SHORT } else { 2 * MAX };
             if spin.0 {
-                left.learn(round_trip);
+                left.learn(round_trip, true);
             }
             if spin.1 {
-                right.learn(round_trip);
+                right.learn(round_trip, true);
             }
             left.history == 0xff && right.history == 0xff
         });

@@ -57,6 +57,10 @@ impl Waiting for WriteWait<'_> {
         self.half.waits_on = true;
     }
 
+    fn done(&self) -> u64 {
+        self.half.endpoint.done()
+    }
+
     fn count_sleep(&self) {
         count(&self.half.endpoint.headers().own.writing.0.sleeps);
     }
