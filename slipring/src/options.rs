@@ -180,8 +180,7 @@ impl Options {
                 Ok((link::dial(name, deadline, &trusted)?, deadline))
             }
             Some(patience) => {
-                let until = Some(Self::deadline(patience));
-                let link = link::dial_waiting(name, until, self.handshake_timeout, &trusted)?;
+                let link = link::dial_waiting(name, Some(patience), self.handshake_timeout, &trusted)?;
                 Ok((link, Self::deadline(self.handshake_timeout)))
             }
         }

@@ -60,7 +60,7 @@ pub(crate) fn dial_in(
     }
 }
 
-/// Connects to a name as soon as somebody is bound to it: waits for that until `until` (None: for
+/// Connects to a name as soon as somebody is bound to it: waits for that for as long as `patience` (None: for
 /// ever), and then up to `connect_within` for a place in the backlog.
 ///
 /// # Errors
@@ -68,11 +68,11 @@ pub(crate) fn dial_in(
 /// As [`dial`], at once but for [`Error::NotBound`], which says how long was waited.
 pub(crate) fn dial_waiting(
     name: &Name,
-    until: Option<Instant>,
+    patience: Option<Duration>,
     connect_within: Duration,
     trusted_owner: &dyn Fn(u32) -> bool,
 ) -> Result<OwnedFd> {
-    dial_waiting_in(&Places::from_env(), name, until, connect_within, trusted_owner)
+    dial_waiting_in(&Places::from_env(), name, patience, connect_within, trusted_owner)
 }
 
 /// As [`dial_waiting`], with an environment of one's own.
@@ -88,23 +88,24 @@ pub(crate) fn dial_waiting(
 pub(crate) fn dial_waiting_in(
     places: &Places,
     name: &Name,
-    until: Option<Instant>,
+    patience: Option<Duration>,
     connect_within: Duration,
     trusted_owner: &dyn Fn(u32) -> bool,
 ) -> Result<OwnedFd> {
     const FIRST_PAUSE: Duration = Duration::from_millis(1);
+    let started = Instant::now();
+    let until = patience.map(|patience| after(started, patience));
     let candidates = places.candidates(name)?;
     let sockets: Vec<&Path> = candidates
         .iter()
         .map(|candidate| candidate.spot.socket.as_path())
         .collect();
-    let started = Instant::now();
     let mut watch = Watch::new();
     let mut pause = FIRST_PAUSE;
     let mut denied_since = None;
     loop {
         let all_watched = watch.arm(sockets.iter().copied());
-        let deadline = after(connect_within);
+        let deadline = after(Instant::now(), connect_within);
         // Judged after the watch was armed, each time: a directory may have come.
         let nobody = match look_everywhere(&places.candidates(name)?, deadline, trusted_owner)? {
             Look::Connected(socket) => return Ok(socket),
@@ -127,11 +128,10 @@ pub(crate) fn dial_waiting_in(
     }
 }
 
-/// That long from now; a year, if that is more than can be counted.
-fn after(duration: Duration) -> Instant {
-    let now = Instant::now();
+/// That long after `start`; a year, if that is more than can be counted.
+fn after(start: Instant, duration: Duration) -> Instant {
     let year = Duration::from_secs(365 * 24 * 60 * 60);
-    now.checked_add(duration.min(year)).unwrap_or(now)
+    start.checked_add(duration.min(year)).unwrap_or(start)
 }
 
 /// What came of looking at every candidate.
