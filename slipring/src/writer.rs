@@ -184,6 +184,14 @@ impl Writer {
 
     #[inline]
     pub(crate) fn reserve_room(&mut self, n: usize, block: bool) -> io::Result<()> {
+        if self.half.lends_at_once(n) {
+            return Ok(());
+        }
+        self.make_room_for(n, block)
+    }
+
+    #[inline(never)]
+    fn make_room_for(&mut self, n: usize, block: bool) -> io::Result<()> {
         match self.half.room_for(n)? {
             Some(room) => room.enough_for(n),
             None if block => self.wait_for_room(n),

@@ -370,10 +370,10 @@ impl WriteHalf {
         unsafe { self.endpoint.outbox.slice_mut(self.ring.offset(), len) }
     }
 
-    /// Takes `n` bytes that were written through a grant.
+    /// Takes `n` bytes that were written through a grant, which was not given for fewer.
     #[inline]
     pub(crate) fn advance(&mut self, n: usize) {
-        self.ring.advance(n as u64);
+        self.ring.advance_known(n as u64);
         point(Point::Committed);
     }
 

@@ -45,6 +45,16 @@ impl WriteHalf {
         true
     }
 
+    /// Whether `n` bytes are free to be written in place, with no more ado.
+    #[inline(always)]
+    pub(crate) fn lends_at_once(&self, n: usize) -> bool {
+        let yes = self.is_usual(n);
+        if yes {
+            point(Point::WriteBegun);
+        }
+        yes
+    }
+
     /// The usual write in a batch: copies `bytes`, and leaves it to another one to publish them. Or does nothing, and
     /// says so.
     #[inline(always)]
