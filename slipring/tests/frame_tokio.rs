@@ -14,7 +14,7 @@ use std::future::{Future, poll_fn};
 use std::io::{ErrorKind, Write};
 use std::pin::pin;
 use std::task::Poll;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
@@ -264,11 +264,11 @@ fn a_dropped_send_is_delivered_in_full_or_not_at_all() {
     });
 }
 
-/// A poll that was pending has told the peer what for; nobody waits for it any more once the reader goes on in another way.
+/// A poll that was pending has told the peer what for. Whoever waits for less, or blocks from now on, takes that back.
 #[test]
 fn a_pending_poll_is_taken_back_by_whoever_goes_on() {
     on_both(|| async {
-        for by_reading in [true, false] {
+        for still_on_tokio in [true, false] {
             let (left, right) = Stream::pair_with(&Options::new().capacity(RING)).expect("a pair");
             let mut left = left.into_blocking(Spin::Never).unwrap();
             let (_sender, mut receiver) = split(right).unwrap();
@@ -287,8 +287,8 @@ fn a_pending_poll_is_taken_back_by_whoever_goes_on() {
                 "one waits for more bytes, the other for all the room"
             );
             let mut reader = receiver.into_inner();
-            if by_reading {
-                reader.read_exact(&mut [0; 8]).await.unwrap();
+            if still_on_tokio {
+                reader.fill_at_least(8).await.unwrap();
                 assert_eq!(refused(&mut left), ErrorKind::WouldBlock);
             } else {
                 let _reader = reader.into_blocking(Spin::Never).unwrap();

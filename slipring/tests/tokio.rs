@@ -7,15 +7,15 @@ mod runtimes;
 use runtimes::*;
 use slipring::tokio::{Listener, Stream};
 use slipring::{EndReason, Options, Spin};
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::PathBuf;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 /// A name of this test's own, for as long as the directory lives.
@@ -317,5 +317,26 @@ fn spinning_before_pending_changes_nothing_but_time() {
         }
         drop(left);
         echo.await.unwrap();
+    });
+}
+
+/// Nothing consumed is nothing changed: whoever has been told that there is nothing yet is told when there is.
+#[test]
+fn consuming_nothing_leaves_a_wait_as_it_is() {
+    on_both(|| async {
+        let (left, mut right) = Stream::pair().unwrap();
+        let mut left = Some(left.into_blocking(Spin::Never).unwrap());
+        poll_fn(|cx| {
+            // Polled once more only if the waker of the first poll is called.
+            let Some(mut left) = left.take() else {
+                return Poll::Ready(());
+            };
+            assert!(Pin::new(&mut right).poll_fill_buf(cx).is_pending());
+            right.reader().consume(0);
+            std::thread::spawn(move || left.write_all(b"x").map(|()| left));
+            Poll::Pending
+        })
+        .await;
+        assert_eq!(right.fill_buf().await.unwrap(), b"x");
     });
 }

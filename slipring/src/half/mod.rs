@@ -57,19 +57,19 @@ pub(crate) trait Waiting {
 /// A microsecond of looks or so, close together: the first of a wait.
 #[inline(always)]
 pub(crate) fn look_at_first<W: Waiting>(half: &mut W) -> Option<io::Result<W::News>> {
-    look_again_and_again(half, 128, pause::short)
+    look_again_and_again(half, pause::SHORT_LOOKS, pause::short)
 }
 
 /// A microsecond of looks or so, further apart: between two readings of the clock.
 #[inline(always)]
 pub(crate) fn look_for_a_while<W: Waiting>(half: &mut W) -> Option<io::Result<W::News>> {
-    look_again_and_again(half, 32, pause::long)
+    look_again_and_again(half, pause::LONG_LOOKS, pause::long)
 }
 
 /// With the look itself one piece of code: the way from the byte that arrives to the caller is the round trip's
 /// (docs/performance.md).
 #[inline(always)]
-fn look_again_and_again<W: Waiting>(half: &mut W, looks: u32, pause: fn()) -> Option<io::Result<W::News>> {
+fn look_again_and_again<W: Waiting>(half: &mut W, looks: u32, pause: impl Fn()) -> Option<io::Result<W::News>> {
     for _ in 0..looks {
         if let Some(outcome) = half.look() {
             return Some(outcome);

@@ -341,7 +341,8 @@ impl ReadHalf {
 
     #[inline(never)]
     fn consume_now(&mut self, n: usize) {
-        if !self.endpoint.birth.is_here() {
+        // Whoever consumes nothing goes on waiting, if it waits.
+        if n == 0 || !self.endpoint.birth.is_here() {
             return;
         }
         self.wait_no_more();

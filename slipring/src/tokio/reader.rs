@@ -47,15 +47,23 @@ impl Reader {
     /// # Errors
     ///
     /// [`Error::Os`](crate::Error::Os) if the process is out of descriptors; the half is dropped then.
-    pub fn into_blocking(self, spin: Spin) -> crate::Result<crate::Reader> {
-        let mut reader = crate::Reader::from_half(self.half, spin)?;
-        // Nobody polls any more.
-        reader.disarm();
-        Ok(reader)
+    pub fn into_blocking(mut self, spin: Spin) -> crate::Result<crate::Reader> {
+        self.withdraw();
+        crate::Reader::from_half(self.half, spin)
+    }
+
+    /// Takes back what a poll has announced that was pending, and is not going to be repeated.
+    fn withdraw(&mut self) {
+        self.readiness.withdraw(&mut ReadWait {
+            half: &mut self.half,
+            want: 1,
+        });
     }
 
     pub(crate) async fn wait(&mut self, want: usize) -> io::Result<Readable> {
         if self.half.has(want) {
+            // A poll before this one may have waited for more.
+            self.withdraw();
             // Also a stream that never has to be waited for lets other tasks run.
             coop::consume_budget().await;
             return Ok(Readable::Enough);

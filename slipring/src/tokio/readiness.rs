@@ -169,7 +169,8 @@ impl Readiness {
 
     /// Takes back what a pending poll has announced.
     pub(super) fn withdraw<W: Waiting>(&mut self, half: &mut W) {
-        if self.armed {
+        // What the header of a forked child's copy says is the parent's.
+        if self.armed && self.bell.get_ref().endpoint.birth.is_here() {
             half.disarm();
             self.armed = false;
         }
@@ -203,8 +204,6 @@ impl Readiness {
                 continue;
             }
             half.count_sleep();
-            // Whoever goes on in another way than by this poll takes the wish back all the same.
-            half.stay_armed();
             return Poll::Pending;
         }
     }

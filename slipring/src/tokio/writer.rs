@@ -47,11 +47,14 @@ impl Writer {
     /// # Errors
     ///
     /// [`Error::Os`](crate::Error::Os) if the process is out of descriptors; the half is dropped then.
-    pub fn into_blocking(self, spin: Spin) -> crate::Result<crate::Writer> {
-        let mut writer = crate::Writer::from_half(self.half, spin)?;
-        // Nobody polls any more.
-        writer.disarm();
-        Ok(writer)
+    pub fn into_blocking(mut self, spin: Spin) -> crate::Result<crate::Writer> {
+        // What a poll has announced that was pending, and is not going to be repeated.
+        self.readiness.withdraw(&mut WriteWait {
+            half: &mut self.half,
+            want: 1,
+            drained: false,
+        });
+        crate::Writer::from_half(self.half, spin)
     }
 
     async fn wait(&mut self, want: usize, drained: bool) -> io::Result<Room> {

@@ -5,6 +5,10 @@
 
 use std::hint;
 
+/// So many looks with a [`short`] pause, and so many with a [`long`] one, take about a microsecond.
+pub(crate) const SHORT_LOOKS: u32 = if cfg!(target_arch = "x86_64") { 128 } else { LONG_LOOKS };
+pub(crate) const LONG_LOOKS: u32 = 32;
+
 /// Lets the look before come to its end, and nothing more: a few nanoseconds.
 ///
 /// For the first looks of a wait, which often are all. [`long`] takes as long as a line's way from one core to another, so that
@@ -12,8 +16,8 @@ use std::hint;
 #[inline(always)]
 pub(crate) fn short() {
     // LFENCE: nothing that comes after it begins before all loads that come before it are done (Intel 64 and IA-32
-    // Architectures Software Developer's Manual, volume 2; AMD64 Architecture Programmer's Manual, volume 3). No memory order
-    // depends on it here, only time.
+    // Architectures Software Developer's Manual, volume 2; AMD64 Architecture Programmer's Manual, volume 3: for loads alone,
+    // unless the system has it serialise all, as Linux does). No memory order depends on it here, only time.
     #[cfg(target_arch = "x86_64")]
     // SAFETY: the instruction belongs to SSE2, which every processor of this architecture has.
     unsafe {

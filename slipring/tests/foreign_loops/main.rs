@@ -170,6 +170,22 @@ fn a_message_that_is_not_complete_wakes_nobody() {
 }
 
 #[test]
+fn who_consumes_nothing_goes_on_waiting() {
+    let (mut left, mut right) = pair();
+    assert_eq!(right.reader().arm(1).unwrap(), Readiness::Pending);
+    std::io::BufRead::consume(right.reader(), 0);
+    left.write_all(b"tick").unwrap();
+    assert!(is_readable(right.reader()));
+    assert_eq!(right.read(&mut [0; 8]).unwrap(), 4);
+
+    fill(&mut left);
+    assert_eq!(left.writer().arm(1000).unwrap(), Readiness::Pending);
+    assert_eq!(left.write(b"").unwrap(), 0);
+    right.read_exact(&mut [0; 1000]).unwrap();
+    assert!(is_readable(left.writer()));
+}
+
+#[test]
 fn a_writer_is_woken_for_as_much_room_as_it_asked_for() {
     let (mut left, mut right) = pair();
     fill(&mut left);
