@@ -27,7 +27,7 @@ use std::time::Duration;
 /// [`available`](Self::available). So do not count on the last 63 bytes of a ring when what is read byte by byte makes room for
 /// an answer that is waited for elsewhere.
 ///
-/// A program that reads single bytes does well to put a [`BufReader`](std::io::BufReader) around the reader, as around a socket.
+/// A program that reads single bytes or short lines does well to put a [`BufReader`](std::io::BufReader) around the reader, as around a socket.
 /// This one lends the ring's own memory and looks, at each byte, whether anything has changed; a copy of 8 KiB in between costs
 /// less than that.
 ///
