@@ -199,17 +199,53 @@ fn two_listening_sides_are_paired() {
     other.wait().expect(0);
 }
 
+/// Answers after a part, without taking the rest, and ends. The socket is kept: closed with bytes unread, it would
+/// send a reset, which may destroy the answer.
+fn answer_early<S: Read + Write>(mut stream: S, end: impl Fn(&S)) {
+    stream.read_exact(&mut [0; 1000]).unwrap();
+    stream.write_all(b"enough").unwrap();
+    end(&stream);
+    std::mem::forget(stream);
+}
+
 #[test]
-fn a_server_that_stops_reading_does_not_lose_its_answer() {
+fn a_tcp_server_that_stops_reading_does_not_lose_its_answer() {
     let sandbox = Sandbox::new();
-    let target = serve(|mut stream| {
-        stream.read_exact(&mut [0; 1000]).unwrap();
-        stream.shutdown(Shutdown::Read).unwrap();
-        stream.write_all(b"enough").unwrap();
-        stream.shutdown(Shutdown::Write).unwrap();
-        // Keeps the socket open, so that no reset destroys the answer: closed with bytes unread, TCP would send one.
-        std::mem::forget(stream);
-    });
+    // Without shutting its reading: the kernel answers what comes after that and an end with a reset.
+    let target = serve(|stream| answer_early(stream, |stream| stream.shutdown(Shutdown::Write).unwrap()));
     let tunnel = Tunnel::to(&sandbox, target);
-    assert_eq!(exchange(connect(&tunnel.address), &noise(6, 100_000)), b"enough");
+    let mut client = connect(&tunnel.address);
+    let mut sender = client.try_clone().unwrap();
+    // More than fits in all that lies between, so that the client is still writing when it is answered.
+    let sender = thread::spawn(move || sender.write_all(&vec![0; 64 << 20]));
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).unwrap();
+    assert_eq!(answer, b"enough");
+    assert!(!sender.is_finished());
+    client.shutdown(Shutdown::Both).unwrap();
+    sender.join().unwrap().unwrap_err();
+}
+
+#[test]
+fn a_unix_server_that_stops_reading_stops_the_client_and_does_not_lose_its_answer() {
+    let sandbox = Sandbox::new();
+    let (front, back) = (sandbox.path().join("front"), sandbox.path().join("back"));
+    let server = UnixListener::bind(&back).unwrap();
+    thread::spawn(move || {
+        let (stream, _) = server.accept().unwrap();
+        answer_early(stream, |stream| stream.shutdown(Shutdown::Both).unwrap());
+    });
+    let exit = sandbox.start(["forward", "slip-listen:n", "unix:back"]);
+    exit.listening_on();
+    let entry = sandbox.start(["forward", "unix-listen:front", "slip:n"]);
+    entry.listening_on();
+
+    let mut client = UnixStream::connect(&front).unwrap();
+    let mut sender = client.try_clone().unwrap();
+    let sender = thread::spawn(move || sender.write_all(&vec![0; 64 << 20]));
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).unwrap();
+    assert_eq!(answer, b"enough");
+    let error = sender.join().unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BrokenPipe);
 }

@@ -92,6 +92,10 @@ impl ReadHalf for DescriptorReader {
             Kind::Inherited | Kind::Pipe => {}
             Kind::Unix => {
                 let _ = shutdown(self.0.as_fd(), Shutdown::Read);
+                // Nothing more can come; but closing with bytes unread would reset the connection,
+                // after all that the peer has to read (`unix_release_sock` in Linux' net/unix/af_unix.c).
+                let mut bin = vec![0; CHUNK];
+                while let Ok(Filled::Bytes(_)) = self.read(&mut bin) {}
             }
             Kind::Tcp => self.discard(link),
         }
