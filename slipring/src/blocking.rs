@@ -6,7 +6,7 @@ use crate::half::{Waiting, look_at_first, look_for_a_while};
 use crate::readiness::Readiness;
 use crate::sys::process::{self, Cpus};
 use crate::sys::watch::{Event, Watch};
-use crate::wait::{self, Permits, Sleeper, Slept, Spin, Spinner};
+use crate::wait::{self, Coalescer, Permits, Sleeper, Slept, Spin, Spinner};
 use rustix::fd::{AsFd, BorrowedFd};
 use std::io;
 use std::mem;
@@ -21,6 +21,7 @@ const LINK_EVERY: Duration = Duration::from_millis(1);
 pub(crate) struct Blocking {
     watch: Watch,
     spinner: Spinner,
+    coalescer: Coalescer,
     /// What this side had done ([`Waiting::done`]) when the spinner learnt last.
     done: u64,
     permits: Permits,
@@ -37,6 +38,7 @@ impl Blocking {
         Blocking {
             watch,
             spinner: Spinner::new(spin, both),
+            coalescer: Coalescer::new(),
             done: 0,
             permits: Permits::new(endpoint.birth.spinning(), own, both),
             yields: both < 2,
@@ -80,9 +82,11 @@ impl Blocking {
         if budget == Some(Duration::ZERO) {
             return self.sleep_at_once(half);
         }
+        self.coalescer.look_away();
         // The first looks come without reading the clock, which would cost as much as several of them.
         if let Some(outcome) = look_at_first(half) {
             self.spinner.learn_later();
+            self.coalescer.short(|| (Instant::now(), half.reach()));
             half.count_spin();
             return outcome;
         }
@@ -126,6 +130,7 @@ impl Blocking {
     #[cold]
     #[inline(never)]
     fn spin_or_sleep<W: Waiting>(&mut self, half: &mut W, budget: Option<Duration>) -> io::Result<W::News> {
+        self.coalescer.long();
         let start = Instant::now();
         let deadline = self.timeout.and_then(|timeout| start.checked_add(timeout));
         let permit = match budget {

@@ -47,6 +47,9 @@ pub(crate) trait Waiting {
     /// for. A number that changes with each.
     fn done(&self) -> u64;
 
+    /// How far the peer is known to have come: the end of what is there to be read, or free to be written.
+    fn reach(&self) -> u64;
+
     /// Counts a sleep in the header.
     fn count_sleep(&self);
 

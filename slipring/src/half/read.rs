@@ -457,6 +457,10 @@ impl Waiting for ReadWait<'_> {
         self.half.endpoint.done()
     }
 
+    fn reach(&self) -> u64 {
+        self.half.position() + self.half.available() as u64
+    }
+
     fn count_sleep(&self) {
         count(&self.half.endpoint.headers().own.reading.0.sleeps);
     }

@@ -13,7 +13,7 @@ use crate::endpoint::Endpoint;
 use crate::half::{Waiting, look_at_first, look_for_a_while};
 use crate::sys::bell::{Bell, Kind};
 use crate::sys::process::{self, Cpus};
-use crate::wait::Permits;
+use crate::wait::{Coalescer, Permits};
 use rustix::fd::{AsFd, AsRawFd};
 use std::future::Future;
 use std::io;
@@ -85,6 +85,7 @@ impl Link {
 struct Spin {
     longest: Duration,
     permits: Permits,
+    coalescer: Coalescer,
 }
 
 impl Spin {
@@ -97,13 +98,17 @@ impl Spin {
         (both > 1).then(|| Spin {
             longest,
             permits: Permits::new(endpoint.birth.spinning(), own, both),
+            coalescer: Coalescer::new(),
         })
     }
 
-    fn look<W: Waiting>(&self, half: &mut W) -> Option<io::Result<W::News>> {
+    fn look<W: Waiting>(&mut self, half: &mut W) -> Option<io::Result<W::News>> {
+        self.coalescer.look_away();
         if let Some(outcome) = look_at_first(half) {
+            self.coalescer.short(|| (Instant::now(), half.reach()));
             return Some(outcome);
         }
+        self.coalescer.long();
         let _permit = self.permits.take()?;
         let start = Instant::now();
         while start.elapsed() < self.longest {
@@ -176,8 +181,8 @@ impl Readiness {
         }
     }
 
-    fn spin<W: Waiting>(&self, half: &mut W) -> Option<io::Result<W::News>> {
-        let outcome = self.spin.as_ref()?.look(half)?;
+    fn spin<W: Waiting>(&mut self, half: &mut W) -> Option<io::Result<W::News>> {
+        let outcome = self.spin.as_mut()?.look(half)?;
         half.count_spin();
         Some(outcome)
     }

@@ -61,6 +61,10 @@ impl Waiting for WriteWait<'_> {
         self.half.endpoint.done()
     }
 
+    fn reach(&self) -> u64 {
+        self.half.position().saturating_add(self.half.free() as u64)
+    }
+
     fn count_sleep(&self) {
         count(&self.half.endpoint.headers().own.writing.0.sleeps);
     }

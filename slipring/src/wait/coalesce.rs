@@ -1,0 +1,216 @@
+//! Whether to leave a busy peer alone for a moment.
+//!
+//! A half that has caught up with a peer in full flow meets it at each step. Its looks take away the line that the peer is going
+//! to store its next step in, and the peer's fence then waits for the line: two that are in step move small and middling messages at
+//! half the rate of two that are apart. If the half looks away for a microsecond before it looks, the peer has gone several steps
+//! on, undisturbed, and all of them are taken at once. Network cards do so with interrupts ("interrupt coalescing", ethtool(8)).
+//!
+//! But whoever waits for an *answer* would lose that microsecond each time, and so would a stream whose source has no more to
+//! give. Nothing that can be seen here tells one from the other, so it is measured: some waits without, some with, some without
+//! again. Only if the peer came forward clearly faster with it than before and after, it stays on: until a wait outlasts the
+//! first looks, or it is time to measure again. If not, the next trial comes four times as many waits later. In the end one wait
+//! in 2,000 belongs to a trial.
+
+use std::hint;
+use std::time::{Duration, Instant};
+
+/// How long to look away. Half as long gains less, longer gains little more (docs/performance.md).
+const AWAY: Duration = Duration::from_micros(1);
+
+/// Waits that are measured together.
+const EPOCH: u32 = 16;
+
+/// Epochs before a trial, at first and at most.
+const EVERY: (u32, u32) = (16, 4096);
+
+/// Epochs for which a trial that has paid is good.
+const GOOD_FOR: u32 = 64;
+
+/// How much faster the peer has to come forward, in eighths.
+const PAYS: f64 = 9.0 / 8.0;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nothing is measured.
+    Plain,
+    Before,
+    /// The first waits of the trial: how far the two are apart has still to change.
+    Parting,
+    Trial,
+    /// The first waits after it, likewise.
+    Closing,
+    After,
+    /// The trial has paid.
+    Coalescing,
+}
+
+/// Decides for one half whether its waits begin by looking away.
+#[derive(Debug)]
+pub(crate) struct Coalescer {
+    stage: Stage,
+    away: bool,
+    /// Waits until the end of this stage.
+    left: u32,
+    /// Epochs before the next trial.
+    every: u32,
+    /// When this stage began, and how far the peer had come.
+    began: Option<(Instant, u64)>,
+    /// The rates of `Before` and `Trial`, in bytes per second.
+    rates: [f64; 2],
+}
+
+impl Coalescer {
+    pub(crate) fn new() -> Self {
+        Coalescer {
+            stage: Stage::Plain,
+            away: false,
+            left: EVERY.0 * EPOCH,
+            every: EVERY.0,
+            began: None,
+            rates: [0.0; 2],
+        }
+    }
+
+    /// Looks away for a microsecond, if that pays; at the beginning of a wait.
+    #[inline(always)]
+    pub(crate) fn look_away(&self) {
+        if self.away {
+            pause(AWAY);
+        }
+    }
+
+    /// A wait has ended within its first looks. `now`: the time, and how far the peer has come.
+    #[inline(always)]
+    pub(crate) fn short(&mut self, now: impl FnOnce() -> (Instant, u64)) {
+        self.left -= 1;
+        if self.left == 0 {
+            self.next(now());
+        }
+    }
+
+    /// A wait has outlasted its first looks: the peer is not in full flow.
+    pub(crate) fn long(&mut self) {
+        self.enter(Stage::Plain, self.every);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn next(&mut self, now: (Instant, u64)) {
+        let rate = self.began.map_or(0.0, |began| {
+            now.1.wrapping_sub(began.1) as f64 / (now.0 - began.0).as_secs_f64()
+        });
+        self.began = Some(now);
+        match self.stage {
+            Stage::Plain | Stage::Coalescing => self.enter(Stage::Before, 1),
+            Stage::Before => {
+                self.rates[0] = rate;
+                self.enter(Stage::Parting, 1);
+            }
+            Stage::Parting => self.enter(Stage::Trial, 1),
+            Stage::Trial => {
+                self.rates[1] = rate;
+                self.enter(Stage::Closing, 2);
+            }
+            Stage::Closing => self.enter(Stage::After, 1),
+            Stage::After => {
+                let [before, trial] = self.rates;
+                if trial > PAYS * before.max(rate) {
+                    self.every = EVERY.0;
+                    self.enter(Stage::Coalescing, GOOD_FOR);
+                } else {
+                    self.enter(Stage::Plain, self.every);
+                    self.every = (self.every * 4).min(EVERY.1);
+                }
+            }
+        }
+    }
+
+    fn enter(&mut self, stage: Stage, epochs: u32) {
+        self.stage = stage;
+        self.away = matches!(stage, Stage::Parting | Stage::Trial | Stage::Coalescing);
+        self.left = epochs * EPOCH;
+    }
+}
+
+#[cold]
+fn pause(time: Duration) {
+    let start = Instant::now();
+    while start.elapsed() < time {
+        hint::spin_loop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many of `waits` looked away, if one takes so many nanoseconds and brings so many bytes, without and with.
+    fn away(coalescer: &mut Coalescer, waits: u32, without: (u64, u64), with: (u64, u64)) -> u32 {
+        let (mut now, mut position) = (Instant::now(), 0);
+        let mut count = 0;
+        for _ in 0..waits {
+            let away = coalescer.away;
+            let (nanos, bytes) = if away { with } else { without };
+            now += Duration::from_nanos(nanos);
+            position += bytes;
+            count += u32::from(away);
+            coalescer.short(|| (now, position));
+        }
+        count
+    }
+
+    #[test]
+    fn stays_on_where_it_pays() {
+        let mut coalescer = Coalescer::new();
+        let count = away(&mut coalescer, 100_000, (60, 64), (1100, 40 * 64));
+        assert!(count > 90_000, "{count}");
+    }
+
+    #[test]
+    fn whoever_waits_for_an_answer_hardly_looks_away() {
+        let mut coalescer = Coalescer::new();
+        away(&mut coalescer, 100_000, (130, 64), (1100, 64));
+        let count = away(&mut coalescer, 1_000_000, (130, 64), (1100, 64));
+        assert!((1..=1_000_000 / 2000).contains(&count), "{count}");
+    }
+
+    #[test]
+    fn nor_does_whoever_gets_no_more_of_it() {
+        let mut coalescer = Coalescer::new();
+        away(&mut coalescer, 100_000, (200, 64), (1000, 5 * 64));
+        let count = away(&mut coalescer, 1_000_000, (200, 64), (1000, 5 * 64));
+        assert!((1..=1_000_000 / 2000).contains(&count), "{count}");
+    }
+
+    #[test]
+    fn one_slow_moment_proves_nothing() {
+        // Time was taken away from the waits before the trial, not by the peer's being in step.
+        let mut coalescer = Coalescer::new();
+        let mut now = Instant::now();
+        let mut position = 0;
+        while coalescer.stage != Stage::Coalescing && position < 64 * 100_000 {
+            let slow = if coalescer.stage == Stage::Before { 10 } else { 1 };
+            now += Duration::from_nanos(if coalescer.away { 1000 } else { 200 * slow });
+            position += if coalescer.away { 5 * 64 } else { 64 };
+            coalescer.short(|| (now, position));
+        }
+        assert_ne!(coalescer.stage, Stage::Coalescing);
+    }
+
+    #[test]
+    fn a_long_wait_ends_it_and_a_change_of_the_peer_does_so_soon() {
+        let pays = |coalescer: &mut Coalescer| {
+            away(coalescer, 1000, (60, 64), (1100, 40 * 64));
+            assert!(coalescer.away);
+        };
+        let mut coalescer = Coalescer::new();
+        pays(&mut coalescer);
+        coalescer.long();
+        assert!(!coalescer.away);
+
+        pays(&mut coalescer);
+        let count = away(&mut coalescer, 10_000, (130, 64), (1100, 64));
+        assert!(count < 1500, "{count}");
+        assert!(!coalescer.away);
+    }
+}
