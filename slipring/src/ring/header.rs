@@ -4,10 +4,7 @@
 //! layout is a contract between processes that may have been built at different times: `docs/layout.md`
 //! describes it, and the assertions at the end of this file hold it in place.
 
-use super::{
-    atomics::{Atomics, Std, Word},
-    first_offset,
-};
+use super::atomics::{Atomics, Std, Word};
 use std::mem::{offset_of, size_of};
 use std::sync::atomic::Ordering;
 
@@ -118,7 +115,7 @@ impl<A: Atomics> Header<A> {
             }),
             published: Line(Published {
                 tail: A::U64::new(0),
-                base: A::U64::new(first_offset(capacity).wrapping_neg()),
+                base: A::U64::new(0),
                 fin: A::U32::new(ended::OPEN),
                 code: A::U32::new(0),
             }),

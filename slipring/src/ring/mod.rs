@@ -35,15 +35,6 @@ pub(crate) use consumer::Consumer;
 pub(crate) use header::{Header, LAYOUT_VERSION, MAGIC, count, ended, load_peer};
 pub(crate) use producer::Producer;
 
-/// Where in a ring of this capacity, a power of two, a writer puts its first byte: a kibibyte from the start, if there is as much.
-///
-/// Large buffers begin with a page, or 16 bytes behind its start (malloc). Copies between two places that lie so in their pages are
-/// slow: a load is taken for one of what has just been stored if the last twelve bits of the addresses say so (docs/performance.md,
-/// "Where the first byte lies").
-pub(crate) const fn first_offset(capacity: u64) -> u64 {
-    1024 & (capacity - 1)
-}
-
 /// The two headers as one endpoint sees them.
 #[derive(Debug)]
 pub(crate) struct Headers<'a, A: Atomics> {

@@ -1,6 +1,6 @@
 //! The writer's side of a ring.
 
-use super::{Atomics, Corrupt, Headers, Look, Word, ended, first_offset, load_peer};
+use super::{Atomics, Corrupt, Headers, Look, Word, ended, load_peer};
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 
@@ -37,7 +37,7 @@ impl<A: Atomics> Producer<A> {
             capacity,
             tail: 0,
             published: 0,
-            base: first_offset(capacity).wrapping_neg(),
+            base: 0,
             head: 0,
             rewind_from: if capacity <= REWIND_WINDOW {
                 u64::MAX
@@ -204,9 +204,8 @@ impl<A: Atomics> Producer<A> {
             self.rewind_from = self.tail + REWIND_WINDOW;
         }
         self.refresh(headers)?;
-        let first = first_offset(self.capacity);
-        if self.head == self.tail && self.offset() as u64 != first {
-            self.base = self.tail.wrapping_sub(first);
+        if self.head == self.tail && self.offset() != 0 {
+            self.base = self.tail;
             // Relaxed: published by the release of the next tail. The reader loads `base` after a tail that brings
             // news, and there is none before that store: no reader uses the old base for a new byte.
             headers.own.published.0.base.store(self.base, Ordering::Relaxed);
