@@ -26,7 +26,7 @@ const EVERY: (u32, u32) = (16, 4096);
 /// Epochs for which a trial that has paid is good.
 const GOOD_FOR: u32 = 64;
 
-/// How much faster the peer has to come forward, in eighths.
+/// How much faster the peer has to come forward: by an eighth.
 const PAYS: f64 = 9.0 / 8.0;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

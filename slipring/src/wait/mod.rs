@@ -2,7 +2,7 @@
 //!
 //! A half that cannot go on first *tries* (it looks at the peer's header), then *spins* for about as long as a
 //! wake-up costs if that has paid lately ([`Spinner`]) and not too many others do ([`Permits`]), then *sleeps*
-//! ([`sleep`]).
+//! ([`sleep`]). In full flow it looks away for a moment before it spins, where that has been measured to pay ([`Coalescer`]).
 //!
 //! # The protocol
 //!

@@ -15,6 +15,10 @@ use std::time::Duration;
 /// answers after a wake-up by the kernel: 1 to 2 µs on a core that is busy with the peer, 15 to 70 µs on one that
 /// idles.
 ///
+/// In a stream that is written as fast as it can be, a half that spins looks away for a microsecond at a time if it has measured
+/// that bytes go faster so: its looks disturb the peer. Whoever waits for an answer, or for a source that has no more to give, is
+/// left as quick as ever.
+///
 /// Where both processes together have a single CPU (a machine, an affinity mask, a quota) nobody spins, whatever is
 /// chosen, except with [`Spin::Always`].
 ///
