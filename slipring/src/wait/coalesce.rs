@@ -88,9 +88,13 @@ impl Coalescer {
         }
     }
 
-    /// A wait has outlasted its first looks: the peer is not in full flow.
+    /// A wait has outlasted its first looks: the peer is not in full flow, and what was being measured means nothing.
     pub(crate) fn long(&mut self) {
-        self.enter(Stage::Plain, self.every);
+        // What lies before the next trial is counted in short waits, whatever comes in between: a stream that is interrupted
+        // now and then would never get there.
+        if self.stage != Stage::Plain {
+            self.enter(Stage::Plain, self.every);
+        }
     }
 
     #[cold]
@@ -195,6 +199,19 @@ mod tests {
             coalescer.short(|| (now, position));
         }
         assert_ne!(coalescer.stage, Stage::Coalescing);
+    }
+
+    #[test]
+    fn long_waits_in_between_do_not_keep_it_from_being_tried() {
+        let mut coalescer = Coalescer::new();
+        away(&mut coalescer, 100_000, (130, 64), (1100, 64));
+        let on = (0..1000).any(|_| {
+            away(&mut coalescer, 200, (60, 64), (1100, 40 * 64));
+            let on = coalescer.stage == Stage::Coalescing;
+            coalescer.long();
+            on
+        });
+        assert!(on);
     }
 
     #[test]
