@@ -241,6 +241,8 @@ fn a_unix_server_that_stops_reading_stops_the_client_and_does_not_lose_its_answe
     entry.listening_on();
 
     let mut client = UnixStream::connect(&front).unwrap();
+    client.set_read_timeout(Some(DEADLINE)).unwrap();
+    client.set_write_timeout(Some(DEADLINE)).unwrap();
     let mut sender = client.try_clone().unwrap();
     let sender = thread::spawn(move || sender.write_all(&vec![0; 64 << 20]));
     let mut answer = Vec::new();
