@@ -1,6 +1,7 @@
 //! One process's side of a stream: what its two halves share.
 
 use crate::fail_points::{Point, point};
+use crate::lease::Lease;
 use crate::link::Binding;
 use crate::name::Name;
 use crate::options::Peer;
@@ -11,7 +12,7 @@ use crate::sys::process::Birth;
 use crate::sys::watch::{self, Watches};
 use crate::wait;
 use rustix::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{self, AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// An endpoint whose handshake is done, and what its blocking halves sleep on, if it is to have such.
@@ -40,6 +41,8 @@ pub(crate) struct Endpoint {
     /// What the peer's halves sleep on.
     pub(crate) peer_bells: Bells,
     pub(crate) birth: Birth,
+    /// My reader's.
+    pub(crate) lease: Lease,
     /// The link has hung up. Written down for good, since the edge that told it comes once.
     gone: AtomicBool,
     /// [`local`].
@@ -64,6 +67,7 @@ impl Endpoint {
         own_bells: Bells,
         peer_bells: Bells,
         birth: Birth,
+        lease: Lease,
         peer: Peer,
         name: Option<Name>,
         copy_reads: bool,
@@ -75,6 +79,7 @@ impl Endpoint {
             own_bells,
             peer_bells,
             birth,
+            lease,
             gone: AtomicBool::new(false),
             local: AtomicU32::new(local::OPEN),
             peer,
@@ -159,6 +164,9 @@ impl Endpoint {
         if !self.birth.is_here() || !self.local.replace(local::OPEN, how, Ordering::Release) {
             return;
         }
+        // SeqCst: E2 and E3 of `lease`.
+        atomic::fence(Ordering::SeqCst);
+        self.lease.revoke();
         // Relaxed: published by the release stores of `fin` and `stop`.
         self.headers().own.published.0.code.store(code, Ordering::Relaxed);
         self.end_writing(told);

@@ -148,6 +148,7 @@ pub mod fail_points;
 pub mod frame;
 mod grant;
 mod half;
+mod lease;
 mod link;
 mod listener;
 pub mod mmf;

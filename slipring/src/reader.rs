@@ -108,13 +108,10 @@ impl Reader {
         })
     }
 
-    /// Lends what is there, once something is.
+    /// Blocks until something is there, or the end.
     #[inline(never)]
-    fn lend_some(&mut self) -> io::Result<&[u8]> {
-        match self.wait(1)? {
-            Readable::Enough => Ok(self.half.view(1)),
-            Readable::End => Ok(&[]),
-        }
+    fn wait_for_some(&mut self) -> io::Result<Readable> {
+        self.wait(1)
     }
 
     /// Reads what is there, once something is. The wait and what comes after it are one piece of code.
@@ -313,7 +310,10 @@ impl BufRead for Reader {
         if self.half.is_usual() {
             return Ok(self.half.view_usual());
         }
-        self.lend_some()
+        match self.wait_for_some()? {
+            Readable::Enough => Ok(self.half.view_some()),
+            Readable::End => Ok(&[]),
+        }
     }
 
     /// Gives `n` bytes back to the writer; a few at a time perhaps later, see "Room" at [`Reader`].

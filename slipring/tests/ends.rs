@@ -2,10 +2,11 @@
 
 mod common;
 
-use common::{bytes, eventually, guard, kind};
+use common::{Random, bytes, eventually, guard, kind};
 use slipring::{End, EndReason, Options, Reader, Spin, Stream, Writer};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{BufRead, ErrorKind, Read, Write};
 use std::net::Shutdown;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 fn pair() -> (Stream, Stream) {
@@ -119,6 +120,55 @@ fn a_closer_ends_both_directions_in_order() {
         assert_eq!(right.reader().end(), end(EndReason::Finished, 3));
         assert_eq!(until_it_fails(right.writer()), ErrorKind::BrokenPipe);
         assert_eq!(right.writer().end().unwrap().reason, EndReason::ReaderGone);
+    });
+}
+
+/// Whoever reads byte by byte asks only now and then whether it still may, but never after it has learnt of the end.
+#[test]
+fn who_knows_that_the_stream_was_closed_reads_not_one_byte_more() {
+    guard(|| {
+        let mut random = Random::new(1);
+        let mut ended_in_the_middle = 0;
+        for round in 0..3000 {
+            let (mut left, right) = pair();
+            left.write_all(&[1; 4096]).unwrap();
+            let (mut reader, _writer) = right.into_split();
+            let closer = reader.closer();
+            let (told, known) = (AtomicBool::new(false), &AtomicU64::new(0));
+            let at = random.below(4000);
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    while known.load(Ordering::Relaxed) < at {
+                        std::hint::spin_loop();
+                    }
+                    closer.close();
+                    told.store(true, Ordering::Release);
+                });
+                let mut read = |reader: &mut Reader| {
+                    if round % 2 == 0 {
+                        return reader.read(&mut [0]).unwrap();
+                    }
+                    let n = reader.fill_buf().unwrap().len().min(1);
+                    reader.consume(n);
+                    n
+                };
+                for i in 0..=4096 {
+                    let closed = told.load(Ordering::Acquire);
+                    if read(&mut reader) == 0 {
+                        ended_in_the_middle += usize::from(i < 4096);
+                        break;
+                    }
+                    assert!(
+                        !closed,
+                        "round {round}: byte {i} was read after the stream had been closed"
+                    );
+                    known.store(i, Ordering::Relaxed);
+                }
+            });
+            assert_eq!(reader.read(&mut [0; 8]).unwrap(), 0);
+            assert_eq!(reader.end().unwrap().reason, EndReason::Closed);
+        }
+        assert!(ended_in_the_middle > 0);
     });
 }
 

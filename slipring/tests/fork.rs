@@ -82,6 +82,10 @@ fn forks(arguments: &[&str]) {
     let mut stream = options().connect(arguments[0]).unwrap();
     // Something unread and something under way, for the child to find.
     assert!(stream.reader().fill_at_least(10).unwrap().len() >= 10);
+    // And something just read, so that the next bytes could be read with no more ado.
+    let mut byte = [0];
+    stream.read_exact(&mut byte).unwrap();
+    stream.write_all(&byte).unwrap();
     let mut stream = Some(stream);
     let pid = fork(|| misbehave(stream.take().unwrap()));
     assert_eq!(wait(pid), 0);

@@ -58,6 +58,78 @@ fn the_whole_capacity_can_be_lent_at_any_offset() {
     });
 }
 
+/// Steps of all sizes in any order, also in a ring that begins anew: no byte is other than it was written, whichever way it is read.
+#[test]
+fn small_and_large_steps_may_be_mixed() {
+    guard(|| {
+        for (capacity, copy) in [(4096, false), (4096, true), (512 * 1024, false)] {
+            let (mut left, mut right) = Options::new().capacity(capacity).copy_reads(copy).pair().unwrap();
+            let (reader, writer) = (right.reader(), left.writer());
+            let (mut source, mut sink) = (bytes::Source::new(1), bytes::Sink::new(1));
+            let mut random = Random::new(capacity as u64);
+            let mut last = vec![0; capacity];
+            for _ in 0..100_000 {
+                let n = match random.below(8) {
+                    0 => random.below(capacity as u64),
+                    1 | 2 => random.below(200),
+                    _ => 1 + random.below(40),
+                } as usize;
+                let known = (writer.position() - reader.position()) as usize;
+                match random.below(12) {
+                    0 | 1 => {
+                        let n = n.min(writer.space().unwrap());
+                        source.write_all(writer, n).unwrap();
+                    }
+                    _ if known == 0 => assert_eq!(kind(reader.try_read(&mut [0; 8])), ErrorKind::WouldBlock),
+                    2 => assert_eq!(reader.available().unwrap(), known),
+                    3 => drop(reader.arm(capacity).unwrap()),
+                    4 => reader.disarm(),
+                    5 => drop(writer.arm(capacity / 2).unwrap()),
+                    6 => {
+                        let n = n.min(known);
+                        let lent = reader.fill_at_least(n).unwrap();
+                        bytes::check(1, sink.position, &lent[..n]);
+                    }
+                    7 => {
+                        let n = reader.try_read(&mut last[..n]).unwrap();
+                        sink.take(&last[..n]);
+                    }
+                    8 | 9 => {
+                        let lent = reader.fill_buf().unwrap();
+                        let n = n.min(lent.len());
+                        sink.take(&lent[..n]);
+                        reader.consume(n);
+                    }
+                    _ => {
+                        let n = reader.read(&mut last[..n]).unwrap();
+                        sink.take(&last[..n]);
+                    }
+                }
+            }
+            assert!(
+                reader.position() > 3 * capacity as u64 && reader.position() > 1 << 20,
+                "{}",
+                reader.position()
+            );
+        }
+    });
+}
+
+#[test]
+fn more_than_was_lent_cannot_be_consumed() {
+    let (mut left, mut right) = pair();
+    left.write_all(b"abcdefgh").unwrap();
+    for too_many in [8, 100, usize::MAX] {
+        right.read_exact(&mut [0]).unwrap();
+        left.write_all(b"x").unwrap();
+        let known = right.fill_buf().unwrap().to_vec();
+        let panics = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| right.consume(too_many)));
+        assert!(panics.is_err(), "{too_many} of {}", known.len());
+        assert_eq!(right.fill_buf().unwrap(), known);
+        assert_eq!(right.reader().available().unwrap(), 8);
+    }
+}
+
 #[test]
 fn a_dropped_grant_publishes_nothing() {
     let (mut left, mut right) = pair();

@@ -273,7 +273,13 @@ fn what_small_reads_keep_is_given_back() {
             read_one(&mut reader, by_view);
             read_one(&mut reader, by_view);
             assert_eq!(writer.arm(102).unwrap(), Readiness::Ready);
-            for _ in 102..CAPACITY {
+            // One that begins to wait for what is kept from now on, when it is no longer kept.
+            assert_eq!(writer.arm(120).unwrap(), Readiness::Pending);
+            for _ in 102..166 {
+                read_one(&mut reader, by_view);
+            }
+            assert_eq!(writer.arm(120).unwrap(), Readiness::Ready);
+            for _ in 166..CAPACITY {
                 read_one(&mut reader, by_view);
                 assert!(writer.space().unwrap() + 64 > reader.position() as usize % CAPACITY);
             }

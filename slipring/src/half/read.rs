@@ -5,8 +5,10 @@ use super::{Waiting, forked};
 use crate::end::{End, EndReason, read_result};
 use crate::endpoint::{Endpoint, local};
 use crate::fail_points::{Point, point};
-use crate::ring::{Consumer, Look, Std, count, ended, load_peer};
+use crate::lease::Leased;
+use crate::ring::{Consumer, Look, MOST_KEPT, Std, count, ended, load_peer};
 use crate::sys::clock::Tick;
+use crate::sys::memory::Place;
 use crate::wait;
 use std::io::{self, IoSliceMut};
 use std::sync::Arc;
@@ -25,6 +27,9 @@ pub(crate) struct ReadHalf {
     endpoint: Arc<Endpoint>,
     ring: Consumer<Std>,
     bounce: Option<Bounce>,
+    leased: Leased,
+    /// Where the bytes lie that are leased, and those after them.
+    place: Place,
     end: Option<End>,
     /// When this half last looked at the link.
     looked: Tick,
@@ -41,6 +46,8 @@ impl ReadHalf {
             ring.keep_nothing();
         }
         ReadHalf {
+            leased: endpoint.lease.leased(),
+            place: endpoint.inbox.place(0, 0),
             ring,
             bounce: endpoint.copy_reads.then(Bounce::default),
             endpoint,
@@ -81,7 +88,7 @@ impl ReadHalf {
     /// Whether this half has just read a little of what it knows to be there, and nothing speaks against going on.
     #[inline(always)]
     pub(crate) fn is_usual(&self) -> bool {
-        self.ring.keeps() && self.endpoint.local() == local::OPEN && self.endpoint.birth.is_here()
+        self.leased.covers(self.ring.position())
     }
 
     /// Looks for `want` bytes, at least one.
@@ -114,9 +121,32 @@ impl ReadHalf {
     /// Gives back what has been kept.
     #[inline(always)]
     pub(crate) fn settle(&mut self) {
+        if self.ring.has_kept() {
+            self.settle_now();
+        }
+    }
+
+    #[inline(never)]
+    fn settle_now(&mut self) {
+        self.keep_no_more();
         if self.ring.settle(self.endpoint.headers()) {
             self.ring_peer();
         }
+    }
+
+    /// What is consumed from now on is given back at once. The lease ends with it: as long as it stands, nothing else has been
+    /// given back since `place` was made for it.
+    #[inline(always)]
+    fn keep_no_more(&mut self) {
+        if self.ring.keeps() {
+            self.end_lease();
+        }
+    }
+
+    #[cold]
+    fn end_lease(&mut self) {
+        self.ring.stop_keeping();
+        self.leased.revoke();
     }
 
     /// Remembers how the stream ended, and puts it into the words of `std::io`.
@@ -228,25 +258,36 @@ impl ReadHalf {
     /// nothing, and says so.
     #[inline(always)]
     pub(crate) fn take_at_once(&mut self, buf: &mut [u8]) -> bool {
-        if self.is_usual() && self.ring.keep(self.endpoint.headers(), buf.len() as u64) {
+        if self.is_usual() && self.ring.keep(buf.len() as u64) {
             self.copy_kept(buf);
             return true;
         }
         let known = self.has(buf.len());
         if known {
-            self.take_known(buf);
+            if is_little(buf.len()) {
+                self.take_little(buf);
+            } else {
+                self.take_known(buf);
+            }
         }
         known
+    }
+
+    #[inline(never)]
+    fn take_little(&mut self, buf: &mut [u8]) {
+        self.copy_out(0, buf);
+        self.consume_little(buf.len());
     }
 
     /// Copies the bytes that have just been consumed, and kept.
     #[inline(always)]
     fn copy_kept(&self, buf: &mut [u8]) {
-        let offset = self.ring.offset().wrapping_sub(buf.len());
+        let position = self.ring.position() - buf.len() as u64;
+        // SAFETY, of both: the endpoint is alive; for the span see `consume_little`, and it was available before it was consumed.
         match buf {
             // A copy of a length that is not known costs as much as all the rest.
-            [byte] => self.endpoint.inbox.read(offset, std::slice::from_mut(byte)),
-            _ => self.endpoint.inbox.read(offset, buf),
+            [byte] => unsafe { self.place.read(position, std::slice::from_mut(byte)) },
+            _ => unsafe { self.place.read(position, buf) },
         }
         point(Point::Read);
     }
@@ -254,8 +295,8 @@ impl ReadHalf {
     /// Lends all that is known to be there, after [`is_usual`](Self::is_usual).
     #[inline(always)]
     pub(crate) fn view_usual(&self) -> &[u8] {
-        // SAFETY: as in `view`; whoever keeps what is consumed has no bounce.
-        unsafe { self.endpoint.inbox.slice(self.ring.offset(), self.available()) }
+        // SAFETY: as in `view`, and for the span see `consume_little`; whoever keeps what is consumed has no bounce.
+        unsafe { self.place.slice(self.ring.position(), self.available()) }
     }
 
     /// Fills `buf`, which is not empty: as many bytes are there, and this is the process that may read.
@@ -267,7 +308,8 @@ impl ReadHalf {
         if let Some(bounce) = &mut self.bounce {
             bounce.consume(buf.len());
         }
-        let ring = self.ring.consume_known(self.endpoint.headers(), buf.len() as u64);
+        self.keep_no_more();
+        let ring = self.ring.consume(self.endpoint.headers(), buf.len() as u64);
         point(Point::Consumed);
         if ring {
             self.ring_peer();
@@ -319,6 +361,12 @@ impl ReadHalf {
         }
     }
 
+    /// Lends what there is; something is.
+    #[inline(never)]
+    pub(crate) fn view_some(&mut self) -> &[u8] {
+        self.view(1)
+    }
+
     /// What [`view`](Self::view) lent last, `want` bytes or more, as long as nothing has been looked for or consumed
     /// since.
     #[inline]
@@ -331,20 +379,30 @@ impl ReadHalf {
         }
     }
 
-    /// Gives `n` available bytes back to the writer.
+    /// Gives `n` available bytes back to the writer; a few of them perhaps later.
     #[inline(always)]
     pub(crate) fn consume(&mut self, n: usize) {
-        if !self.ring.keep(self.endpoint.headers(), n as u64) {
-            self.consume_now(n);
+        if !self.ring.keep(n as u64) {
+            self.consume_some(n);
         }
     }
 
     #[inline(never)]
-    fn consume_now(&mut self, n: usize) {
+    fn consume_some(&mut self, n: usize) {
         // Whoever consumes nothing goes on waiting, if it waits.
         if n == 0 || !self.endpoint.birth.is_here() {
             return;
         }
+        assert!(n <= self.available(), "more consumed than was available");
+        if is_little(n) {
+            self.consume_little(n);
+        } else {
+            self.give_back(n);
+        }
+    }
+
+    fn give_back(&mut self, n: usize) {
+        self.keep_no_more();
         self.wait_no_more();
         if let Some(bounce) = &mut self.bounce {
             bounce.consume(n);
@@ -353,6 +411,24 @@ impl ReadHalf {
         point(Point::Consumed);
         if ring {
             self.ring_peer();
+        }
+    }
+
+    /// Gives `n` bytes back, with what has been kept so far, and leases the next ones.
+    ///
+    /// They lie at `place` for a capacity from here: the ring does not begin anew before all that is available has been given
+    /// back, and no more becomes available than a capacity beyond what has been. Whatever is given back ends the lease.
+    fn consume_little(&mut self, n: usize) {
+        let until = self.ring.may_keep(n as u64);
+        self.ring.stop_keeping();
+        self.leased.grant(until);
+        self.give_back(n);
+        // The order of these, and what `give_back` has between them, is that of `lease`.
+        let may = self.endpoint.local() == local::OPEN && self.ring.start_keeping(self.endpoint.headers(), until);
+        if may {
+            self.place = self.endpoint.inbox.place(self.ring.offset(), self.ring.position());
+        } else {
+            self.leased.revoke();
         }
     }
 
@@ -380,9 +456,16 @@ impl ReadHalf {
             reason: EndReason::Closed,
             position: self.ring.position(),
         });
+        self.end_lease();
         self.ring.forget();
         self.bounce = self.bounce.take().map(|_| Bounce::default());
     }
+}
+
+/// What does not pay for being given back at each read.
+#[inline(always)]
+fn is_little(n: usize) -> bool {
+    n < MOST_KEPT as usize
 }
 
 impl Drop for ReadHalf {
@@ -449,7 +532,7 @@ impl Waiting for ReadWait<'_> {
 
     fn stay_armed(&mut self) {
         // The next byte that is consumed ends the wait, and has to be seen to.
-        self.half.ring.stop_keeping();
+        self.half.keep_no_more();
         self.half.waits_on = true;
     }
 

@@ -5,6 +5,7 @@ use super::verify::{self, DESCRIPTORS, Refused, Verified};
 use crate::endpoint::{Connected, Endpoint};
 use crate::error::{Error, Result};
 use crate::fail_points::{Point, point};
+use crate::lease::Lease;
 use crate::name::Name;
 use crate::options::{Options, Peers};
 use crate::ring::Std;
@@ -55,6 +56,7 @@ struct Mine {
     outbox: Outbox,
     bells: Bells,
     watches: Option<Watches>,
+    lease: Lease,
 }
 
 /// What is on its way out: bytes, and the descriptors that go with the first of them.
@@ -153,7 +155,13 @@ impl Handshake {
             #[cfg(feature = "tokio")]
             Waits::Polled => None,
         };
-        self.mine = Some(Mine { outbox, bells, watches });
+        let lease = Lease::new().map_err(Error::os("making a page that a forked child does not see (madvise)"))?;
+        self.mine = Some(Mine {
+            outbox,
+            bells,
+            watches,
+            lease,
+        });
         point(Point::AllMade);
         let hello = Message::Hello(Hello {
             versions: VERSIONS,
@@ -354,6 +362,7 @@ impl Handshake {
             mine.bells,
             theirs.bells,
             self.birth,
+            mine.lease,
             theirs.peer,
             self.name,
             theirs.copy_reads,

@@ -131,12 +131,14 @@ proptest! {
                     for i in 0..n {
                         prop_assert_eq!(Some(memory[at(consumer.offset(), i)]), queue.pop_front());
                     }
-                    if consumer.keep(reader, n) {
+                    if consumer.keep(n) {
                         prop_assert!(consumer.available() > 0);
                         prop_assert!(0 < consumer.kept() && consumer.kept() < KEPT || n == 0);
-                    } else {
+                    } else if n > 0 {
+                        let until = consumer.may_keep(n);
                         prop_assert!(!consumer.consume(reader, n));
-                        prop_assert!(n == 0 || consumer.kept() == 0);
+                        prop_assert_eq!(consumer.kept(), 0);
+                        prop_assert_eq!(consumer.start_keeping(reader, until), consumer.available() > 0);
                     }
                     read += n;
                 }
@@ -222,7 +224,11 @@ proptest! {
                 }
                 Hostile::Consume(n) => {
                     let n = n.min(consumer.available());
-                    let _ = consumer.keep(headers, n) || consumer.consume(headers, n);
+                    if n > 0 && !consumer.keep(n) {
+                        let until = consumer.may_keep(n);
+                        let _ = consumer.consume(headers, n);
+                        let _ = consumer.start_keeping(headers, until);
+                    }
                 }
             }
             prop_assert!(producer.free() <= CAPACITY);

@@ -8,12 +8,12 @@ use std::sync::atomic::Ordering;
 ///
 /// A publication costs a fence and more, which is much for whoever reads a byte at a time. Whoever reads more at a time pays
 /// it, and nothing of what it has read is kept.
-const MOST_KEPT: u64 = 64;
+pub(crate) const MOST_KEPT: u64 = 64;
 
 /// Reads from the ring of the peer's outbox: private indexes, and what it has seen of the peer's.
 ///
 /// What has been consumed is not always given back at once: a little of it may be kept as long as more bytes are known to
-/// be there, and no writer is seen to wait for it. To the writer that is a reader who consumes the same bytes later, all at once.
+/// be there ([`start_keeping`](Self::start_keeping)). To the writer that is a reader who consumes the same bytes later, all at once.
 /// A reader gives it back before it asks to be rung or waits in any other way ([`settle`](Self::settle)), and with the last byte that
 /// it knows of. A writer that begins to wait for it in between is rung at one of these; until then there are readable bytes in
 /// front of it.
@@ -132,18 +132,11 @@ impl<A: Atomics> Consumer<A> {
         })
     }
 
-    /// Gives `n` bytes back to the writer. Says whether the peer's writer has to be rung.
+    /// Gives `n` bytes back to the writer; at least one, and no more than are available. Says whether the peer's writer has to
+    /// be rung.
     #[inline(always)]
     #[must_use]
     pub(crate) fn consume(&mut self, headers: Headers<'_, A>, n: u64) -> bool {
-        assert!(n <= self.available(), "more consumed than was available");
-        n > 0 && self.consume_known(headers, n)
-    }
-
-    /// [`consume`](Self::consume) of at least one byte, by a caller who has just seen that `n` are available.
-    #[inline(always)]
-    #[must_use]
-    pub(crate) fn consume_known(&mut self, headers: Headers<'_, A>, n: u64) -> bool {
         debug_assert!(0 < n && n <= self.available());
         self.head += n;
         self.give_back(headers)
@@ -152,25 +145,45 @@ impl<A: Atomics> Consumer<A> {
     /// Consumes `n` bytes without giving them back, or does nothing and says so.
     #[inline(always)]
     #[must_use]
-    pub(crate) fn keep(&mut self, headers: Headers<'_, A>, n: u64) -> bool {
-        if n >= self.keep_below - self.head {
-            return false;
-        }
-        let head = self.head + n;
-        // Relaxed: a hint. Most writers that wait for this head are seen here, and served at once. 0, which is nobody, is
-        // more than any head then.
-        let may = headers.peer.wake_at_head.0.load(Ordering::Relaxed).wrapping_sub(1) >= head;
+    pub(crate) fn keep(&mut self, n: u64) -> bool {
+        let may = n < self.keep_below - self.head;
         if may {
-            self.head = head;
+            self.head += n;
         }
         may
+    }
+
+    /// Up to which position what is consumed may be kept, once the next `n` bytes have been consumed and given back.
+    pub(crate) fn may_keep(&self, n: u64) -> u64 {
+        self.head
+            .saturating_add(n)
+            .saturating_add(self.most_kept)
+            .min(self.tail)
+    }
+
+    /// Keeps what is consumed below `until` from now on, or says that it must not: all that was consumed has just been given
+    /// back, and the writer may wait for what comes next.
+    #[must_use]
+    pub(crate) fn start_keeping(&mut self, headers: Headers<'_, A>, until: u64) -> bool {
+        debug_assert!(self.head == self.given_back && self.head <= until && until <= self.tail);
+        if self.head == until {
+            return false;
+        }
+        // Relaxed: the fence of giving back lies before it, so that a writer which waits already is seen.
+        let wake = headers.peer.wake_at_head.0.load(Ordering::Relaxed);
+        if self.head < wake && wake < until {
+            return false;
+        }
+        // What reaches `until` is given back. Who waits for that, or for more, does not wait for what is kept.
+        self.keep_below = until;
+        true
     }
 
     /// Keeps up to `n` bytes, also in the small rings of the models.
     #[cfg(test)]
     pub(crate) fn keep_up_to(&mut self, n: u64) {
         self.most_kept = n;
-        self.keep_below = (self.head + n).min(self.tail);
+        self.keep_below = self.may_keep(0);
     }
 
     /// Bytes that have been consumed and not given back.
@@ -179,13 +192,19 @@ impl<A: Atomics> Consumer<A> {
         self.head - self.given_back
     }
 
-    /// Whether the next byte can be read with no more ado: it is there, and so is one after it.
+    /// Whether there are such.
+    #[inline(always)]
+    pub(crate) fn has_kept(&self) -> bool {
+        self.head != self.given_back
+    }
+
+    /// Whether something that is consumed now might be kept.
     #[inline(always)]
     pub(crate) fn keeps(&self) -> bool {
         self.head < self.keep_below
     }
 
-    /// Keeps nothing any more until the next time that something is given back.
+    /// Keeps nothing any more until [`start_keeping`](Self::start_keeping).
     pub(crate) fn stop_keeping(&mut self) {
         self.keep_below = self.head;
     }
@@ -195,14 +214,14 @@ impl<A: Atomics> Consumer<A> {
     #[inline(always)]
     #[must_use]
     pub(crate) fn settle(&mut self, headers: Headers<'_, A>) -> bool {
-        self.given_back != self.head && self.give_back(headers)
+        self.has_kept() && self.give_back(headers)
     }
 
     #[inline(always)]
     fn give_back(&mut self, headers: Headers<'_, A>) -> bool {
         let (old, head) = (self.given_back, self.head);
         self.given_back = head;
-        self.keep_below = head.saturating_add(self.most_kept).min(self.tail);
+        self.keep_below = head;
         // Release: my loads of the bytes come before the writer may write over them.
         headers.own.consumed.0.head.store(head, Ordering::Release);
         // SeqCst: between my head and the load of the writer's wake word, as in `Producer::publish`.

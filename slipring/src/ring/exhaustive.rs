@@ -238,14 +238,57 @@ fn rings_when_the_wanted_index_is_crossed_and_only_then() {
                     Step::ReaderLooks,
                     Step::Consume(old),
                 ];
-                let mut ring = Ring::after(CAPACITY, &full);
+                let mut ring = Ring::after(CAPACITY, &full[..3 + usize::from(old > 0)]);
                 ring.left.wake_at_head.0.store(wanted, Relaxed);
                 let reader = Headers {
                     own: &ring.right,
                     peer: &ring.left,
                 };
+                if old == new {
+                    continue;
+                }
                 let rung = ring.consumer.consume(reader, new - old);
                 assert_eq!(rung, crossed, "head {old} to {new}, wanted {wanted}");
+            }
+        }
+    }
+}
+
+/// What is consumed is kept up to the end of what may be kept and of what is known, but not while the writer waits for some of it.
+#[test]
+fn keeps_what_no_waiting_writer_waits_for() {
+    const CAPACITY: u64 = 8;
+    const KEPT: u64 = 4;
+    for tail in 1..=CAPACITY {
+        for head in 1..=tail {
+            for wanted in 0..=2 * CAPACITY {
+                let mut ring = Ring::after(CAPACITY, &[Step::Write(tail), Step::Publish, Step::ReaderLooks]);
+                ring.left.wake_at_head.0.store(wanted, Relaxed);
+                let reader = Headers {
+                    own: &ring.right,
+                    peer: &ring.left,
+                };
+                let consumer = &mut ring.consumer;
+                consumer.keep_up_to(KEPT);
+                consumer.stop_keeping();
+                let until = consumer.may_keep(head);
+                assert_eq!(until, tail.min(head + KEPT));
+                let _ = consumer.consume(reader, head);
+                let waits = head < wanted && wanted < until;
+                assert_eq!(consumer.start_keeping(reader, until), head < until && !waits);
+                while consumer.keeps() {
+                    let last = consumer.position() + 1 == until;
+                    assert_eq!(consumer.keep(1), !last, "the last one is given back");
+                    assert!(last || consumer.has_kept());
+                    if last {
+                        assert_eq!(
+                            consumer.consume(reader, 1),
+                            wanted == until,
+                            "tail {tail}, head {head}, wanted {wanted}"
+                        );
+                    }
+                }
+                assert_eq!(consumer.kept(), 0);
             }
         }
     }

@@ -14,3 +14,4 @@ pub(crate) mod shared_file;
 pub(crate) mod sigbus;
 pub(crate) mod socket;
 pub(crate) mod watch;
+pub(crate) mod wiped;

@@ -1,16 +1,15 @@
 //! Which process this is, and what it may run on.
 
-use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
+use super::wiped::{Wipeable, Wiped};
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity};
-use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Knows the process that made it from a forked child of that process, without a system call.
 ///
-/// A word in a page that the kernel gives back zeroed to a forked child (`MADV_WIPEONFORK`, madvise(2), Linux 4.14)
-/// holds the pid of the process. `getpid` would cost more than a publication; `pthread_atfork` misses a raw `clone`.
+/// A word in a page that is [wiped](Wiped) for a forked child holds the pid of the process. `getpid` would cost more than a
+/// publication; `pthread_atfork` misses a raw `clone`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Birth {
     page: &'static Page,
@@ -25,6 +24,9 @@ struct Page {
     spinning: Apart<AtomicU32>,
 }
 
+// SAFETY: atomics alone: 0 is a valid number, they may change while they are borrowed, and dropping them does nothing.
+unsafe impl Wipeable for Page {}
+
 /// On lines of its own: each operation on a stream reads the pid, and a half that begins to spin writes.
 #[repr(C, align(128))]
 #[derive(Debug)]
@@ -33,11 +35,11 @@ struct Apart<T>(T);
 impl Birth {
     /// The process that runs now.
     pub(crate) fn here() -> std::io::Result<Birth> {
-        static PAGE: OnceLock<&'static Page> = OnceLock::new();
+        static PAGE: OnceLock<Wiped<Page>> = OnceLock::new();
         let page = match PAGE.get() {
             Some(page) => page,
             None => {
-                let page = wiped_on_fork()?;
+                let page = Wiped::new()?;
                 PAGE.get_or_init(|| page)
             }
         };
@@ -59,25 +61,6 @@ impl Birth {
     pub(crate) fn spinning(self) -> &'static AtomicU32 {
         &self.page.spinning.0
     }
-}
-
-fn wiped_on_fork() -> std::io::Result<&'static Page> {
-    let len = rustix::param::page_size();
-    // SAFETY: a fresh anonymous mapping at an address of the kernel's choice touches nobody's memory.
-    let page = unsafe {
-        mmap_anonymous(
-            ptr::null_mut(),
-            len,
-            ProtFlags::READ | ProtFlags::WRITE,
-            MapFlags::PRIVATE,
-        )
-    }?;
-    // SAFETY: `page` is the mapping made above, `len` its length; wiping affects forked children only.
-    unsafe { madvise(page, len, Advice::LinuxWipeOnFork) }?;
-    const { assert!(size_of::<Page>() <= 4096, "no page is smaller") };
-    // SAFETY: the mapping is never unmapped, long enough, aligned for any of its fields, zeroed (0 is a valid
-    // AtomicU32), and only ever used through this type.
-    Ok(unsafe { &*page.cast::<Page>() })
 }
 
 /// How many CPUs there are to run on.

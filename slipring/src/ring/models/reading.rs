@@ -63,12 +63,14 @@ impl<A: Atomics> Reading<A> {
 
     pub(super) fn consume(&mut self, n: u64) {
         let headers = self.world.headers(self.who);
-        if self.ring.keep(headers, n) {
+        if n == 0 || self.ring.keep(n) {
             return;
         }
+        let until = self.ring.may_keep(n);
         if weakly(self.world.flaw.in_consume(), || self.ring.consume(headers, n)) {
             self.world.peer(self.who).writer.ring();
         }
+        let _ = self.ring.start_keeping(headers, until);
     }
 
     /// Gives back what has been kept, as `ReadHalf::settle`.
