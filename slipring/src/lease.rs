@@ -1,7 +1,7 @@
 //! How a reader of single bytes goes on without asking at each of them whether it still may.
 //!
 //! Whoever reads has to see that it is not a forked child's copy of the stream, and that no other thread has ended it: two looks,
-//! which take as long as reading a byte. So the next few bytes are leased. One word says up to which position, and it is 0
+//! which take as long as reading a byte. So what is known to be there is leased. One word says up to which position, and it is 0
 //! for whoever must not go on: in a forked child because it lies in a page that is wiped for it, and after an end because
 //! whoever ends the stream stores 0. The reader may be about to store a position at that very moment:
 //!
@@ -34,22 +34,27 @@ impl Lease {
         })
     }
 
-    /// For the reader, who keeps the endpoint, and with it the lease.
+    /// For the one reader, who keeps the endpoint, and with it the lease.
     pub(crate) fn leased(&self) -> Leased {
         Leased {
-            until: self.until.get(),
+            word: self.until.get(),
+            until: 0,
         }
     }
 
+    /// E3.
     pub(crate) fn revoke(&self) {
-        self.leased().revoke();
+        // Relaxed: ordered by the fence E2.
+        self.until.get().store(0, Ordering::Relaxed);
     }
 }
 
-/// What the reader sees of it. A pointer on the way to the word would cost a tenth of reading a byte.
+/// What the reader knows of it. A pointer more on the way to the word would cost a tenth of reading a byte.
 #[derive(Debug)]
 pub(crate) struct Leased {
-    until: &'static AtomicU64,
+    word: &'static AtomicU64,
+    /// What the reader has stored there last.
+    until: u64,
 }
 
 impl Leased {
@@ -58,16 +63,23 @@ impl Leased {
     pub(crate) fn covers(&self, position: u64) -> bool {
         // Relaxed: a position is the reader's own store, and 0 is coherent with what the thread that stored it has told (above). The
         // bytes are visible since their `tail` was loaded.
-        position < self.until.load(Ordering::Relaxed)
+        position < self.word.load(Ordering::Relaxed)
+    }
+
+    /// The end of what is leased, unless somebody else has revoked it.
+    #[inline(always)]
+    pub(crate) fn until(&self) -> u64 {
+        self.until
     }
 
     /// L1. The reader gives back, which is L2, and revokes if the stream has been ended.
-    pub(crate) fn grant(&self, until: u64) {
-        // Relaxed, here and below: ordered by the fences.
-        self.until.store(until, Ordering::Relaxed);
+    pub(crate) fn grant(&mut self, until: u64) {
+        self.until = until;
+        // Relaxed: ordered by the fence L2.
+        self.word.store(until, Ordering::Relaxed);
     }
 
-    pub(crate) fn revoke(&self) {
-        self.until.store(0, Ordering::Relaxed);
+    pub(crate) fn revoke(&mut self) {
+        self.grant(0);
     }
 }

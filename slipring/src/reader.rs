@@ -160,8 +160,12 @@ impl Reader {
     /// * Otherwise as at any end; see [`Reader`].
     pub fn fill_at_least(&mut self, n: usize) -> io::Result<&[u8]> {
         self.half.can_hold(n)?;
-        if n > 0 && self.wait(n)? == Readable::End {
-            return Err(self.half.too_short(n));
+        if n > 0 {
+            let found = self.wait(n);
+            self.half.lend_all();
+            if found? == Readable::End {
+                return Err(self.half.too_short(n));
+            }
         }
         Ok(self.half.view(n))
     }
@@ -250,10 +254,12 @@ impl Reader {
     /// cannot be asked. An end of the stream is `Ready`: the next read tells it.
     pub fn arm(&mut self, n: usize) -> io::Result<Readiness> {
         self.half.can_hold(n)?;
-        self.blocking.arm(&mut ReadWait {
+        let readiness = self.blocking.arm(&mut ReadWait {
             half: &mut self.half,
             want: n,
-        })
+        });
+        self.half.lend_all();
+        readiness
     }
 
     /// Takes back an [`arm`](Self::arm) that was `Pending`, if this reader is not going to be polled after all. Without

@@ -81,14 +81,22 @@ fn small_and_large_steps_may_be_mixed() {
                         source.write_all(writer, n).unwrap();
                     }
                     _ if known == 0 => assert_eq!(kind(reader.try_read(&mut [0; 8])), ErrorKind::WouldBlock),
-                    2 => assert_eq!(reader.available().unwrap(), known),
-                    3 => drop(reader.arm(capacity).unwrap()),
+                    2 => {
+                        assert_eq!(reader.available().unwrap(), known);
+                        assert!(copy || reader.fill_buf().unwrap().len() == known);
+                    }
+                    3 => {
+                        drop(reader.arm(capacity).unwrap());
+                        assert!(copy || reader.fill_buf().unwrap().len() == known);
+                    }
                     4 => reader.disarm(),
                     5 => drop(writer.arm(capacity / 2).unwrap()),
                     6 => {
                         let n = n.min(known);
                         let lent = reader.fill_at_least(n).unwrap();
                         bytes::check(1, sink.position, &lent[..n]);
+                        let lent = lent.len();
+                        assert!(reader.fill_buf().unwrap().len() >= lent);
                     }
                     7 => {
                         let n = reader.try_read(&mut last[..n]).unwrap();

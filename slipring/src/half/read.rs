@@ -85,7 +85,7 @@ impl ReadHalf {
         self.available() >= want && self.endpoint.local() == local::OPEN && self.endpoint.birth.is_here()
     }
 
-    /// Whether this half has just read a little of what it knows to be there, and nothing speaks against going on.
+    /// Whether the next byte is leased: it is known to be there, and nothing speaks against reading it.
     #[inline(always)]
     pub(crate) fn is_usual(&self) -> bool {
         self.leased.covers(self.ring.position())
@@ -121,32 +121,9 @@ impl ReadHalf {
     /// Gives back what has been kept.
     #[inline(always)]
     pub(crate) fn settle(&mut self) {
-        if self.ring.has_kept() {
-            self.settle_now();
-        }
-    }
-
-    #[inline(never)]
-    fn settle_now(&mut self) {
-        self.keep_no_more();
         if self.ring.settle(self.endpoint.headers()) {
             self.ring_peer();
         }
-    }
-
-    /// What is consumed from now on is given back at once. The lease ends with it: as long as it stands, nothing else has been
-    /// given back since `place` was made for it.
-    #[inline(always)]
-    fn keep_no_more(&mut self) {
-        if self.ring.keeps() {
-            self.end_lease();
-        }
-    }
-
-    #[cold]
-    fn end_lease(&mut self) {
-        self.ring.stop_keeping();
-        self.leased.revoke();
     }
 
     /// Remembers how the stream ended, and puts it into the words of `std::io`.
@@ -237,6 +214,7 @@ impl ReadHalf {
         self.look_around();
         // An end is left for the next read to report.
         let _ = self.look(self.available().saturating_add(1));
+        self.lend_all();
         // Nothing is read any more once this side has ended the stream.
         if self.has(0) { self.available() } else { 0 }
     }
@@ -276,14 +254,16 @@ impl ReadHalf {
     #[inline(never)]
     fn take_little(&mut self, buf: &mut [u8]) {
         self.copy_out(0, buf);
-        self.consume_little(buf.len());
+        self.consume_known(buf.len());
     }
 
     /// Copies the bytes that have just been consumed, and kept.
     #[inline(always)]
     fn copy_kept(&self, buf: &mut [u8]) {
         let position = self.ring.position() - buf.len() as u64;
-        // SAFETY, of both: the endpoint is alive; for the span see `consume_little`, and it was available before it was consumed.
+        // SAFETY, of both: the endpoint is alive, and the bytes have just been available. What is kept lies within what is leased,
+        // and that within a capacity of where `place` was made: for what was available there. The ring does not begin anew
+        // before all of that has been given back.
         match buf {
             // A copy of a length that is not known costs as much as all the rest.
             [byte] => unsafe { self.place.read(position, std::slice::from_mut(byte)) },
@@ -292,11 +272,12 @@ impl ReadHalf {
         point(Point::Read);
     }
 
-    /// Lends all that is known to be there, after [`is_usual`](Self::is_usual).
+    /// Lends all that is leased, after [`is_usual`](Self::is_usual).
     #[inline(always)]
     pub(crate) fn view_usual(&self) -> &[u8] {
-        // SAFETY: as in `view`, and for the span see `consume_little`; whoever keeps what is consumed has no bounce.
-        unsafe { self.place.slice(self.ring.position(), self.available()) }
+        let position = self.ring.position();
+        // SAFETY: as in `view`, as nothing is leased with a bounce; and for the span as in `copy_kept`.
+        unsafe { self.place.slice(position, (self.leased.until() - position) as usize) }
     }
 
     /// Fills `buf`, which is not empty: as many bytes are there, and this is the process that may read.
@@ -308,7 +289,6 @@ impl ReadHalf {
         if let Some(bounce) = &mut self.bounce {
             bounce.consume(buf.len());
         }
-        self.keep_no_more();
         let ring = self.ring.consume(self.endpoint.headers(), buf.len() as u64);
         point(Point::Consumed);
         if ring {
@@ -394,40 +374,39 @@ impl ReadHalf {
             return;
         }
         assert!(n <= self.available(), "more consumed than was available");
-        if is_little(n) {
-            self.consume_little(n);
-        } else {
-            self.give_back(n);
-        }
+        self.consume_known(n);
     }
 
-    fn give_back(&mut self, n: usize) {
-        self.keep_no_more();
+    /// Gives `n` available bytes back, with what has been kept so far. Leases what is known to lie behind them, and keeps a little
+    /// of it if this was little.
+    fn consume_known(&mut self, n: usize) {
         self.wait_no_more();
         if let Some(bounce) = &mut self.bounce {
             bounce.consume(n);
         }
+        let end = self.ring.end();
+        let renews = self.leased.until() < end && self.available() > n && self.bounce.is_none();
+        if renews {
+            self.place = self.endpoint.inbox.place(self.ring.offset(), self.ring.position());
+            self.leased.grant(end);
+        }
         let ring = self.ring.consume(self.endpoint.headers(), n as u64);
         point(Point::Consumed);
+        // After the fence of giving back; see `lease`.
+        if renews && self.endpoint.local() != local::OPEN {
+            self.leased.revoke();
+        }
+        if is_little(n) {
+            self.ring.start_keeping(self.endpoint.headers());
+        }
         if ring {
             self.ring_peer();
         }
     }
 
-    /// Gives `n` bytes back, with what has been kept so far, and leases the next ones.
-    ///
-    /// They lie at `place` for a capacity from here: the ring does not begin anew before all that is available has been given
-    /// back, and no more becomes available than a capacity beyond what has been. Whatever is given back ends the lease.
-    fn consume_little(&mut self, n: usize) {
-        let until = self.ring.may_keep(n as u64);
-        self.ring.stop_keeping();
-        self.leased.grant(until);
-        self.give_back(n);
-        // The order of these, and what `give_back` has between them, is that of `lease`.
-        let may = self.endpoint.local() == local::OPEN && self.ring.start_keeping(self.endpoint.headers(), until);
-        if may {
-            self.place = self.endpoint.inbox.place(self.ring.offset(), self.ring.position());
-        } else {
+    /// Lends all there is with the next view, though some of it came after what is leased: after a look for more than one byte.
+    pub(crate) fn lend_all(&mut self) {
+        if self.leased.until() < self.ring.end() {
             self.leased.revoke();
         }
     }
@@ -456,7 +435,7 @@ impl ReadHalf {
             reason: EndReason::Closed,
             position: self.ring.position(),
         });
-        self.end_lease();
+        self.leased.revoke();
         self.ring.forget();
         self.bounce = self.bounce.take().map(|_| Bounce::default());
     }
@@ -532,7 +511,7 @@ impl Waiting for ReadWait<'_> {
 
     fn stay_armed(&mut self) {
         // The next byte that is consumed ends the wait, and has to be seen to.
-        self.half.keep_no_more();
+        self.half.ring.stop_keeping();
         self.half.waits_on = true;
     }
 

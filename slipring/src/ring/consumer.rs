@@ -63,6 +63,12 @@ impl<A: Atomics> Consumer<A> {
     }
 
     /// Bytes consumed so far.
+    /// The end of what is available.
+    #[inline]
+    pub(crate) fn end(&self) -> u64 {
+        self.tail
+    }
+
     #[inline]
     pub(crate) fn position(&self) -> u64 {
         self.head
@@ -153,37 +159,26 @@ impl<A: Atomics> Consumer<A> {
         may
     }
 
-    /// Up to which position what is consumed may be kept, once the next `n` bytes have been consumed and given back.
-    pub(crate) fn may_keep(&self, n: u64) -> u64 {
-        self.head
-            .saturating_add(n)
-            .saturating_add(self.most_kept)
-            .min(self.tail)
-    }
-
-    /// Keeps what is consumed below `until` from now on, or says that it must not: all that was consumed has just been given
-    /// back, and the writer may wait for what comes next.
-    #[must_use]
-    pub(crate) fn start_keeping(&mut self, headers: Headers<'_, A>, until: u64) -> bool {
-        debug_assert!(self.head == self.given_back && self.head <= until && until <= self.tail);
+    /// Keeps a little of what is consumed from now on. To be called when all that was consumed has just been given back.
+    pub(crate) fn start_keeping(&mut self, headers: Headers<'_, A>) {
+        debug_assert!(!self.has_kept());
+        let until = self.head.saturating_add(self.most_kept).min(self.tail);
         if self.head == until {
-            return false;
+            return;
         }
         // Relaxed: the fence of giving back lies before it, so that a writer which waits already is seen.
         let wake = headers.peer.wake_at_head.0.load(Ordering::Relaxed);
-        if self.head < wake && wake < until {
-            return false;
-        }
         // What reaches `until` is given back. Who waits for that, or for more, does not wait for what is kept.
-        self.keep_below = until;
-        true
+        if wake <= self.head || until <= wake {
+            self.keep_below = until;
+        }
     }
 
     /// Keeps up to `n` bytes, also in the small rings of the models.
     #[cfg(test)]
     pub(crate) fn keep_up_to(&mut self, n: u64) {
         self.most_kept = n;
-        self.keep_below = self.may_keep(0);
+        self.keep_below = (self.head + n).min(self.tail);
     }
 
     /// Bytes that have been consumed and not given back.
@@ -192,16 +187,10 @@ impl<A: Atomics> Consumer<A> {
         self.head - self.given_back
     }
 
-    /// Whether there are such.
+    /// Whether something has been consumed and not given back.
     #[inline(always)]
     pub(crate) fn has_kept(&self) -> bool {
         self.head != self.given_back
-    }
-
-    /// Whether something that is consumed now might be kept.
-    #[inline(always)]
-    pub(crate) fn keeps(&self) -> bool {
-        self.head < self.keep_below
     }
 
     /// Keeps nothing any more until [`start_keeping`](Self::start_keeping).

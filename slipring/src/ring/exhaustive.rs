@@ -271,22 +271,22 @@ fn keeps_what_no_waiting_writer_waits_for() {
                 let consumer = &mut ring.consumer;
                 consumer.keep_up_to(KEPT);
                 consumer.stop_keeping();
-                let until = consumer.may_keep(head);
-                assert_eq!(until, tail.min(head + KEPT));
                 let _ = consumer.consume(reader, head);
+                consumer.start_keeping(reader);
+                let until = tail.min(head + KEPT);
                 let waits = head < wanted && wanted < until;
-                assert_eq!(consumer.start_keeping(reader, until), head < until && !waits);
-                while consumer.keeps() {
-                    let last = consumer.position() + 1 == until;
-                    assert_eq!(consumer.keep(1), !last, "the last one is given back");
-                    assert!(last || consumer.has_kept());
-                    if last {
-                        assert_eq!(
-                            consumer.consume(reader, 1),
-                            wanted == until,
-                            "tail {tail}, head {head}, wanted {wanted}"
-                        );
+                for position in head..until {
+                    let keeps = position + 1 < until && !waits;
+                    assert_eq!(
+                        consumer.keep(1),
+                        keeps,
+                        "tail {tail}, head {head}, wanted {wanted}, at {position}"
+                    );
+                    if !keeps {
+                        let rung = consumer.consume(reader, 1);
+                        assert_eq!(rung, wanted == position + 1);
                     }
+                    assert_eq!(consumer.has_kept(), keeps);
                 }
                 assert_eq!(consumer.kept(), 0);
             }

@@ -66,11 +66,10 @@ impl<A: Atomics> Reading<A> {
         if n == 0 || self.ring.keep(n) {
             return;
         }
-        let until = self.ring.may_keep(n);
         if weakly(self.world.flaw.in_consume(), || self.ring.consume(headers, n)) {
             self.world.peer(self.who).writer.ring();
         }
-        let _ = self.ring.start_keeping(headers, until);
+        self.ring.start_keeping(headers);
     }
 
     /// Gives back what has been kept, as `ReadHalf::settle`.
