@@ -67,18 +67,13 @@ fn write(writer: &mut impl Write, message: &mut [u8], order: Order) -> io::Resul
 fn read_all(reader: &mut impl BufRead, total: u64, read: SmallRead, verify: bool) -> io::Result<()> {
     if !verify {
         // The bytes are used, or the compiler leaves out what fetches them.
-        let mut sum = 0_u64;
-        take(reader, total, read, |byte| sum += u64::from(byte))?;
-        black_box(sum);
+        black_box(fold(reader, total, read, 0_u64, |sum, byte| sum + u64::from(byte))?);
         return Ok(());
     }
-    let mut position = 0;
-    let mut wrong = None;
-    take(reader, total, read, |byte| {
-        if byte != text(position) {
-            wrong.get_or_insert(position);
-        }
-        position += 1;
+    let seen = (0, None);
+    let (_, wrong) = fold(reader, total, read, seen, |(position, wrong), byte| {
+        let wrong = wrong.or((byte != text(position)).then_some(position));
+        (position + 1, wrong)
     })?;
     match wrong {
         None => Ok(()),
@@ -86,40 +81,41 @@ fn read_all(reader: &mut impl BufRead, total: u64, read: SmallRead, verify: bool
     }
 }
 
-/// Shows every byte to `see`, in the way that the case asks for.
-fn take(reader: &mut impl BufRead, total: u64, read: SmallRead, see: impl FnMut(u8)) -> io::Result<()> {
+/// Shows every byte to `see`, in the way that the case asks for. What `see` makes of them is handed on as a value, which the
+/// compiler can keep in a register whatever it is read from.
+fn fold<S>(reader: &mut impl BufRead, total: u64, read: SmallRead, seen: S, see: impl Fn(S, u8) -> S) -> io::Result<S> {
     match read {
-        SmallRead::BufRead => borrow_bytes(reader, total, see),
+        SmallRead::BufRead => borrow_bytes(reader, total, seen, see),
         // The compiler must not know what is behind it.
-        SmallRead::DynRead => read_bytes(black_box(reader), total, see),
-        SmallRead::Lines => read_lines(reader, total, see),
+        SmallRead::DynRead => read_bytes(black_box(reader), total, seen, see),
+        SmallRead::Lines => read_lines(reader, total, seen, see),
     }
 }
 
 #[inline(never)]
-fn borrow_bytes<R: BufRead>(reader: &mut R, total: u64, mut see: impl FnMut(u8)) -> io::Result<()> {
+fn borrow_bytes<R: BufRead, S>(reader: &mut R, total: u64, mut seen: S, see: impl Fn(S, u8) -> S) -> io::Result<S> {
     for _ in 0..total {
         let &byte = reader.fill_buf()?.first().ok_or(io::ErrorKind::UnexpectedEof)?;
         reader.consume(1);
-        see(byte);
+        seen = see(seen, byte);
     }
-    Ok(())
+    Ok(seen)
 }
 
 #[inline(never)]
-fn read_bytes(reader: &mut dyn Read, total: u64, mut see: impl FnMut(u8)) -> io::Result<()> {
+fn read_bytes<S>(reader: &mut dyn Read, total: u64, mut seen: S, see: impl Fn(S, u8) -> S) -> io::Result<S> {
     let mut byte = [0];
     for _ in 0..total {
         if reader.read(&mut byte)? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        see(byte[0]);
+        seen = see(seen, byte[0]);
     }
-    Ok(())
+    Ok(seen)
 }
 
 #[inline(never)]
-fn read_lines<R: BufRead>(reader: &mut R, total: u64, mut see: impl FnMut(u8)) -> io::Result<()> {
+fn read_lines<R: BufRead, S>(reader: &mut R, total: u64, mut seen: S, see: impl Fn(S, u8) -> S) -> io::Result<S> {
     let mut line = Vec::new();
     let mut position = 0;
     while position < total {
@@ -127,10 +123,10 @@ fn read_lines<R: BufRead>(reader: &mut R, total: u64, mut see: impl FnMut(u8)) -
         if reader.read_until(b'\n', &mut line)? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        line.iter().copied().for_each(&mut see);
+        seen = line.iter().copied().fold(seen, &see);
         position += line.len() as u64;
     }
-    Ok(())
+    Ok(seen)
 }
 
 /// The byte that has to be at a position: letters, so that neighbouring lines differ, and the end of a line.
