@@ -6,7 +6,7 @@ use crate::half::{Waiting, look_at_first, look_for_a_while};
 use crate::readiness::Readiness;
 use crate::sys::process::{self, Cpus};
 use crate::sys::watch::{Event, Watch};
-use crate::wait::{self, Coalescer, Permits, Sleeper, Slept, Spin, Spinner};
+use crate::wait::{self, Approach, Coalescer, Permits, Sleeper, Slept, Spin, Spinner};
 use rustix::fd::{AsFd, BorrowedFd};
 use std::io;
 use std::mem;
@@ -170,8 +170,9 @@ impl Blocking {
     ) -> Option<io::Result<W::News>> {
         let mut link_looked = start;
         let mut armed = false;
+        let mut approach = Approach::new(start, half.reach());
         let outcome = loop {
-            if let Some(outcome) = look_for_a_while(half) {
+            if let Some(outcome) = look_for_a_while(half, &approach) {
                 break Some(outcome);
             }
             let now = Instant::now();
@@ -193,6 +194,8 @@ impl Blocking {
             }
             if self.yields {
                 thread::yield_now();
+            } else {
+                approach.see(now, half.reach(), half.missing());
             }
         };
         if armed {

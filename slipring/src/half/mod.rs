@@ -9,7 +9,7 @@ mod write;
 pub(crate) use read::{ReadHalf, ReadWait, Readable};
 pub(crate) use write::{PART, Room, WriteHalf, WriteWait};
 
-use crate::wait::pause;
+use crate::wait::{Approach, pause};
 use std::io;
 
 /// A half that waits for something: what every way of waiting needs to know of it.
@@ -50,6 +50,9 @@ pub(crate) trait Waiting {
     /// How far the peer is known to have come: the end of what is there to be read, or free to be written.
     fn reach(&self) -> u64;
 
+    /// How many bytes are missing to what is waited for.
+    fn missing(&self) -> u64;
+
     /// Counts a sleep in the header.
     fn count_sleep(&self);
 
@@ -63,10 +66,17 @@ pub(crate) fn look_at_first<W: Waiting>(half: &mut W) -> Option<io::Result<W::Ne
     look_again_and_again(half, pause::SHORT_LOOKS, pause::short)
 }
 
-/// A microsecond of looks or so, further apart: between two readings of the clock.
+/// A microsecond of looks or so, further apart: between two readings of the clock. At a peer that is on its way one look, after
+/// a while.
 #[inline(always)]
-pub(crate) fn look_for_a_while<W: Waiting>(half: &mut W) -> Option<io::Result<W::News>> {
-    look_again_and_again(half, pause::LONG_LOOKS, pause::long)
+pub(crate) fn look_for_a_while<W: Waiting>(half: &mut W, approach: &Approach) -> Option<io::Result<W::News>> {
+    match approach.away() {
+        None => look_again_and_again(half, pause::LONG_LOOKS, pause::long),
+        Some(away) => {
+            pause::away(away);
+            half.look()
+        }
+    }
 }
 
 /// With the look itself one piece of code: the way from the byte that arrives to the caller is the round trip's

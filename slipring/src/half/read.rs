@@ -523,6 +523,10 @@ impl Waiting for ReadWait<'_> {
         self.half.position() + self.half.available() as u64
     }
 
+    fn missing(&self) -> u64 {
+        (self.want as u64).saturating_sub(self.half.available() as u64)
+    }
+
     fn count_sleep(&self) {
         count(&self.half.endpoint.headers().own.reading.0.sleeps);
     }

@@ -13,7 +13,7 @@ use crate::endpoint::Endpoint;
 use crate::half::{Waiting, look_at_first, look_for_a_while};
 use crate::sys::bell::{Bell, Kind};
 use crate::sys::process::{self, Cpus};
-use crate::wait::{Coalescer, Permits};
+use crate::wait::{Approach, Coalescer, Permits};
 use rustix::fd::{AsFd, AsRawFd};
 use std::future::Future;
 use std::io;
@@ -111,10 +111,14 @@ impl Spin {
         self.coalescer.long();
         let _permit = self.permits.take()?;
         let start = Instant::now();
-        while start.elapsed() < self.longest {
-            if let Some(outcome) = look_for_a_while(half) {
+        let mut now = start;
+        let mut approach = Approach::new(start, half.reach());
+        while now - start < self.longest {
+            if let Some(outcome) = look_for_a_while(half, &approach) {
                 return Some(outcome);
             }
+            now = Instant::now();
+            approach.see(now, half.reach(), half.missing());
         }
         None
     }

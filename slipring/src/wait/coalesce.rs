@@ -13,7 +13,7 @@
 //! Two waits are enough to see that an answer is all that there is: they bring no more than two others. So whoever waits for
 //! answers loses two microseconds in 65,536 waits, in the end; a source that has no more to give is tried for longer, 34 waits.
 
-use std::hint;
+use super::pause;
 use std::time::{Duration, Instant};
 
 /// How long to look away. Half as long gains less, longer gains little more (docs/performance.md).
@@ -86,7 +86,7 @@ impl Coalescer {
     #[inline(always)]
     pub(crate) fn look_away(&self) {
         if self.away {
-            pause(AWAY);
+            pause::away(AWAY);
         }
     }
 
@@ -153,14 +153,6 @@ impl Coalescer {
         self.stage = stage;
         self.away = matches!(stage, Stage::Glance | Stage::Parting | Stage::Trial | Stage::Coalescing);
         self.left = epochs * EPOCH;
-    }
-}
-
-#[cold]
-fn pause(time: Duration) {
-    let start = Instant::now();
-    while start.elapsed() < time {
-        hint::spin_loop();
     }
 }
 

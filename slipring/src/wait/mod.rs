@@ -115,12 +115,14 @@
 //! (SIGSTOP, a debugger) is awake or armed as it was; nothing times out, and it is rung as ever. A process killed
 //! while a forked child of it still holds the link is not seen as dead until the child goes.
 
+mod approach;
 mod coalesce;
 pub(crate) mod pause;
 mod permit;
 mod sleep;
 mod spin;
 
+pub(crate) use approach::Approach;
 pub(crate) use coalesce::Coalescer;
 pub(crate) use permit::Permits;
 #[cfg(test)]

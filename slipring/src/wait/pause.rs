@@ -4,6 +4,7 @@
 //! throws them all away.
 
 use std::hint;
+use std::time::{Duration, Instant};
 
 /// So many looks with a [`short`] pause, and so many with a [`long`] one, take about a microsecond.
 pub(crate) const SHORT_LOOKS: u32 = if cfg!(target_arch = "x86_64") { 128 } else { LONG_LOOKS };
@@ -31,4 +32,13 @@ pub(crate) fn short() {
 #[inline(always)]
 pub(crate) fn long() {
     hint::spin_loop();
+}
+
+/// Looks away for so long.
+#[cold]
+pub(crate) fn away(time: Duration) {
+    let start = Instant::now();
+    while start.elapsed() < time {
+        hint::spin_loop();
+    }
 }

@@ -65,6 +65,11 @@ impl Waiting for WriteWait<'_> {
         self.half.position().saturating_add(self.half.free() as u64)
     }
 
+    fn missing(&self) -> u64 {
+        let want = if self.drained { self.half.capacity() } else { self.want };
+        (want as u64).saturating_sub(self.half.free() as u64)
+    }
+
     fn count_sleep(&self) {
         count(&self.half.endpoint.headers().own.writing.0.sleeps);
     }
