@@ -6,9 +6,12 @@
 //! on, undisturbed, and all of them are taken at once. Network cards do so with interrupts ("interrupt coalescing", ethtool(8)).
 //!
 //! But whoever waits for an *answer* would lose that microsecond each time, and so would a stream whose source has no more to
-//! give. Nothing that can be seen here tells one from the other, so it is measured: some waits without, some with, some without
-//! again. Only if the peer came forward clearly faster with it than before and after, it stays on: until a wait outlasts the
-//! first looks, or it is time to measure again. If not, the next trial comes four times as many waits later.
+//! give. Nothing that can be seen here tells one from the other, so it is measured: some waits without, twice, and some with. Only if
+//! the peer came forward clearly faster with it, it stays on: until a wait outlasts the first looks, or it is time to measure
+//! again. If not, the next trial comes four times as many waits later; and twice as many if it was cut short by such a wait, since
+//! a stream that comes in bursts would be tried again and again.
+//!
+//! The waits after it say nothing: two that have been parted fall into step again only over hundreds of them.
 //!
 //! Two waits are enough to see that an answer is all that there is: they bring no more than two others. So whoever waits for
 //! answers loses two microseconds in 65,536 waits, in the end; a source that has no more to give is tried for longer, 34 waits.
@@ -29,8 +32,11 @@ const MORE: f64 = 2.0;
 /// Epochs before a trial, at first and at most.
 const EVERY: (u32, u32) = (16, 4096);
 
-/// Epochs for which a trial that has paid is good.
-const GOOD_FOR: u32 = 64;
+/// Epochs for which a trial that has paid is good: the first, and one that has confirmed many others. Trials can be lucky.
+const GOOD_FOR: (u32, u32) = (16, 256);
+
+/// Epochs after which two are in step again, if they are going to be.
+const REJOINED: u32 = 16;
 
 /// How much faster the peer has to come forward: by an eighth.
 const PAYS: f64 = 9.0 / 8.0;
@@ -39,15 +45,16 @@ const PAYS: f64 = 9.0 / 8.0;
 enum Stage {
     /// Nothing is measured.
     Plain,
+    /// The waits after `Coalescing`.
+    Rejoining,
     Before,
+    /// As `Before`: one of the two may have met a slow moment.
+    Again,
     /// The first two waits of the trial: is there more to be had at all?
     Glance,
     /// The next ones: how far the two are apart has still to change.
     Parting,
     Trial,
-    /// The first waits after it, likewise.
-    Closing,
-    After,
     /// The trial has paid.
     Coalescing,
 }
@@ -61,12 +68,14 @@ pub(crate) struct Coalescer {
     left: u32,
     /// Epochs before the next trial.
     every: u32,
+    /// Epochs for which it is good if it pays.
+    good_for: u32,
     /// When this stage began, and how far the peer had come.
     began: Option<(Instant, u64)>,
-    /// Bytes that a wait brought in `Before`.
+    /// Bytes that a wait brought in `Before` or `Again`.
     each: f64,
-    /// The rates of `Before` and `Trial`, in bytes per second.
-    rates: [f64; 2],
+    /// Bytes per second there, in the better one.
+    rate: f64,
 }
 
 impl Coalescer {
@@ -76,9 +85,10 @@ impl Coalescer {
             away: false,
             left: EVERY.0 * EPOCH,
             every: EVERY.0,
+            good_for: GOOD_FOR.0,
             began: None,
             each: 0.0,
-            rates: [0.0; 2],
+            rate: 0.0,
         }
     }
 
@@ -104,6 +114,9 @@ impl Coalescer {
         // What lies before the next trial is counted in short waits, whatever comes in between: a stream that is interrupted
         // now and then would never get there.
         if self.stage != Stage::Plain {
+            if self.away && self.stage != Stage::Coalescing {
+                self.every = (self.every * 2).min(EVERY.1);
+            }
             self.enter(Stage::Plain, self.every);
         }
     }
@@ -117,34 +130,35 @@ impl Coalescer {
         });
         self.began = Some(now);
         match self.stage {
-            Stage::Plain | Stage::Coalescing => self.enter(Stage::Before, 1),
-            Stage::Before => {
-                self.each = bytes / f64::from(EPOCH);
-                self.rates[0] = rate;
-                self.enter(Stage::Glance, 1);
-                self.left = GLANCE;
+            Stage::Coalescing => self.enter(Stage::Rejoining, REJOINED),
+            Stage::Plain | Stage::Rejoining => {
+                (self.each, self.rate) = (0.0, 0.0);
+                self.enter(Stage::Before, 1);
+            }
+            Stage::Before | Stage::Again => {
+                self.each = self.each.max(bytes / f64::from(EPOCH));
+                self.rate = self.rate.max(rate);
+                if self.stage == Stage::Before {
+                    self.enter(Stage::Again, 1);
+                } else {
+                    self.enter(Stage::Glance, 1);
+                    self.left = GLANCE;
+                }
             }
             Stage::Glance if bytes < MORE * self.each * f64::from(GLANCE) => self.fail(),
             Stage::Glance => self.enter(Stage::Parting, 1),
             Stage::Parting => self.enter(Stage::Trial, 1),
-            Stage::Trial => {
-                self.rates[1] = rate;
-                self.enter(Stage::Closing, 2);
+            Stage::Trial if rate > PAYS * self.rate => {
+                self.every = (self.every / 4).max(EVERY.0);
+                self.enter(Stage::Coalescing, self.good_for);
+                self.good_for = (self.good_for * 2).min(GOOD_FOR.1);
             }
-            Stage::Closing => self.enter(Stage::After, 1),
-            Stage::After => {
-                let [before, trial] = self.rates;
-                if trial > PAYS * before.max(rate) {
-                    self.every = EVERY.0;
-                    self.enter(Stage::Coalescing, GOOD_FOR);
-                } else {
-                    self.fail();
-                }
-            }
+            Stage::Trial => self.fail(),
         }
     }
 
     fn fail(&mut self) {
+        self.good_for = GOOD_FOR.0;
         self.enter(Stage::Plain, self.every);
         self.every = (self.every * 4).min(EVERY.1);
     }
@@ -211,6 +225,68 @@ mod tests {
             coalescer.short(|| (now, position));
         }
         assert_ne!(coalescer.stage, Stage::Coalescing);
+    }
+
+    /// What is gained lasts beyond the looking away: the two fall into step again only after so many waits.
+    #[test]
+    fn two_that_are_still_apart_are_not_measured_as_in_step() {
+        for lasting in [0, 5, 20, 100, 200] {
+            let mut coalescer = Coalescer::new();
+            let (mut now, mut position) = (Instant::now(), 0);
+            let (mut since, mut count) = (u32::MAX, 0);
+            for _ in 0..200_000 {
+                let away = coalescer.away;
+                since = if away { 0 } else { since.saturating_add(1) };
+                let (nanos, bytes) = match (away, since <= lasting) {
+                    (true, _) => (1100, 40 * 64),
+                    (false, true) => (60, 2 * 64),
+                    (false, false) => (60, 64),
+                };
+                now += Duration::from_nanos(nanos);
+                position += bytes;
+                count += u32::from(away);
+                coalescer.short(|| (now, position));
+            }
+            assert!(count > 160_000, "{count} after {lasting}");
+        }
+    }
+
+    #[test]
+    fn bursts_are_not_tried_again_and_again() {
+        for burst in [5, 20, 40, 60, 90, 130] {
+            let mut coalescer = Coalescer::new();
+            let mut bursts = |waits: u32| -> u32 {
+                let once = |_| {
+                    let count = away(&mut coalescer, burst, (60, 64), (1100, 4 * 64));
+                    coalescer.long();
+                    count
+                };
+                (0..waits / burst).map(once).sum()
+            };
+            bursts(100_000);
+            let count = bursts(1_000_000);
+            assert!(count <= 1_000_000 / 1000, "{count} in bursts of {burst}");
+        }
+    }
+
+    #[test]
+    fn luck_does_not_last() {
+        // The rates vary from wait to wait, and looking away changes nothing.
+        let mut coalescer = Coalescer::new();
+        let (mut now, mut position, mut random) = (Instant::now(), 0, 1_u64);
+        let mut count = 0;
+        for _ in 0..10_000_000 {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let luck = (random >> 33) % 8;
+            let away = coalescer.away;
+            count += u32::from(away);
+            now += Duration::from_nanos(if away { 1100 } else { 200 });
+            position += if away { 5 * 64 } else { 64 } * if luck == 0 { 8 } else { 1 };
+            coalescer.short(|| (now, position));
+        }
+        assert!(count < 10_000_000 / 600, "{count}");
     }
 
     #[test]
