@@ -154,25 +154,28 @@ fn an_abort_code_passes_through() {
     inner.wait().expect(1);
 }
 
+/// `slip-listen:n`, for a server of one client behind a Unix socket.
+fn exit_to_unix(sandbox: &Sandbox, serve: impl FnOnce(UnixStream) + Send + 'static) -> Process {
+    let server = UnixListener::bind(sandbox.path().join("back")).unwrap();
+    thread::spawn(move || serve(server.accept().unwrap().0));
+    let exit = sandbox.start(["forward", "slip-listen:n", "unix:back"]);
+    exit.listening_on();
+    exit
+}
+
 #[test]
 fn unix_sockets_on_both_ends() {
     let sandbox = Sandbox::new();
-    let (front, back) = (sandbox.path().join("front"), sandbox.path().join("back"));
-    let server = UnixListener::bind(&back).unwrap();
-    thread::spawn(move || {
-        while let Ok((mut stream, _)) = server.accept() {
-            let mut all = Vec::new();
-            stream.read_to_end(&mut all).unwrap();
-            stream.write_all(&all).unwrap();
-        }
+    let _exit = exit_to_unix(&sandbox, |mut stream| {
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).unwrap();
+        stream.write_all(&all).unwrap();
     });
-    let exit = sandbox.start(["forward", "slip-listen:n", "unix:back"]);
-    exit.listening_on();
     let entry = sandbox.start(["forward", "unix-listen:front", "slip:n"]);
     assert_eq!(entry.listening_on(), "unix-listen:front");
 
     let data = noise(5, 500_000);
-    let mut client = UnixStream::connect(&front).unwrap();
+    let mut client = UnixStream::connect(sandbox.path().join("front")).unwrap();
     client.write_all(&data).unwrap();
     client.shutdown(Shutdown::Write).unwrap();
     let mut answer = Vec::new();
@@ -229,18 +232,13 @@ fn a_tcp_server_that_stops_reading_does_not_lose_its_answer() {
 #[test]
 fn a_unix_server_that_stops_reading_stops_the_client_and_does_not_lose_its_answer() {
     let sandbox = Sandbox::new();
-    let (front, back) = (sandbox.path().join("front"), sandbox.path().join("back"));
-    let server = UnixListener::bind(&back).unwrap();
-    thread::spawn(move || {
-        let (stream, _) = server.accept().unwrap();
+    let _exit = exit_to_unix(&sandbox, |stream| {
         answer_early(stream, |stream| stream.shutdown(Shutdown::Both).unwrap());
     });
-    let exit = sandbox.start(["forward", "slip-listen:n", "unix:back"]);
-    exit.listening_on();
     let entry = sandbox.start(["forward", "unix-listen:front", "slip:n"]);
     entry.listening_on();
 
-    let mut client = UnixStream::connect(&front).unwrap();
+    let mut client = UnixStream::connect(sandbox.path().join("front")).unwrap();
     client.set_read_timeout(Some(DEADLINE)).unwrap();
     client.set_write_timeout(Some(DEADLINE)).unwrap();
     let mut sender = client.try_clone().unwrap();
@@ -250,4 +248,24 @@ fn a_unix_server_that_stops_reading_stops_the_client_and_does_not_lose_its_answe
     assert_eq!(answer, b"enough");
     let error = sender.join().unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+}
+
+/// TCP has no way to say it, so the client sends all it has, and somebody has to take it.
+#[test]
+fn a_tcp_client_whose_bytes_are_not_wanted_is_not_held_up() {
+    let sandbox = Sandbox::new();
+    let _exit = exit_to_unix(&sandbox, |mut stream| {
+        // Before anything comes: Linux does not tell whoever polls for room of it (`unix_poll` in net/unix/af_unix.c).
+        stream.shutdown(Shutdown::Read).unwrap();
+        stream.write_all(b"enough").unwrap();
+        std::mem::forget(stream);
+    });
+    let entry = sandbox.start(["forward", ANY, "slip:n"]);
+    let mut client = connect(entry.listening_on());
+    client.set_read_timeout(Some(DEADLINE)).unwrap();
+    client.set_write_timeout(Some(DEADLINE)).unwrap();
+    client.write_all(&vec![0; 64 << 20]).unwrap();
+    let mut answer = [0; 6];
+    client.read_exact(&mut answer).unwrap();
+    assert_eq!(answer, *b"enough");
 }

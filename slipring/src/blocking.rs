@@ -170,7 +170,9 @@ impl Blocking {
     ) -> Option<io::Result<W::News>> {
         let mut link_looked = start;
         let mut armed = false;
-        let mut approach = Approach::new(start, half.reach());
+        let end = budget.and_then(|budget| start.checked_add(budget));
+        let end = [end, deadline].into_iter().flatten().min();
+        let mut approach = Approach::new(start, end, half.reach());
         let outcome = loop {
             if let Some(outcome) = look_for_a_while(half, &approach) {
                 break Some(outcome);

@@ -1,18 +1,18 @@
 //! One process's side of a stream: what its two halves share.
 
 use crate::fail_points::{Point, point};
-use crate::lease::Lease;
+use crate::lease::{self, Lease};
 use crate::link::Binding;
 use crate::name::Name;
 use crate::options::Peer;
-use crate::ring::{Headers, Std, Word, ended};
+use crate::ring::{Headers, Std, ended};
 use crate::sys::bell::Bells;
 use crate::sys::memory::{Inbox, Outbox};
 use crate::sys::process::Birth;
 use crate::sys::watch::{self, Watches};
 use crate::wait;
 use rustix::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{self, AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// An endpoint whose handshake is done, and what its blocking halves sleep on, if it is to have such.
@@ -160,13 +160,9 @@ impl Endpoint {
     /// Ends both directions from this side, and whatever blocks in them. The first reason stays. `code` is an
     /// abort's.
     fn end(&self, how: u32, told: u32, code: u32) {
-        // Release: orders nothing that the halves need (see `local`), but costs nothing here.
-        if !self.birth.is_here() || !self.local.replace(local::OPEN, how, Ordering::Release) {
+        if !self.birth.is_here() || !lease::end::<Std>(&self.local, how, self.lease.word()) {
             return;
         }
-        // SeqCst: E2 and E3 of `lease`.
-        atomic::fence(Ordering::SeqCst);
-        self.lease.revoke();
         // Relaxed: published by the release stores of `fin` and `stop`.
         self.headers().own.published.0.code.store(code, Ordering::Relaxed);
         self.end_writing(told);

@@ -13,12 +13,43 @@
 //! ```
 //!
 //! If L3 does not see E1, then L2 comes before E2, and L1 before E3 in the order of all stores to `until`. Whether by L3 or by E3,
-//! the last one is 0; and whoever has learnt that the stream was ended, from the thread that did it, loads no older one than E3's.
-//! L2 is the fence that giving back needs anyway.
+//! the last one is 0; and whoever has learnt that the stream was ended, from a thread that has done it, loads no older one than
+//! its E3. Of several that end it only the first is told to the peer, but each does E2 and E3: the first may not have come that
+//! far when the second is done. L2 is the fence that giving back needs anyway. `ring::models::lease` runs this under loom.
 
+use crate::endpoint::local;
+use crate::ring::{Atomics, Std, Word};
 use crate::sys::wiped::WipedWord;
 use rustix::io;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Ends the stream on this side, E1 to E3. Says whether this was the first end.
+pub(crate) fn end<A: Atomics>(local: &A::U32, how: u32, until: &A::U64) -> bool {
+    // Release: orders nothing that the halves need (see `Endpoint::local`), but costs nothing here.
+    let first = local.replace(local::OPEN, how, Ordering::Release);
+    A::fence(Ordering::SeqCst);
+    // Relaxed: ordered by the fence.
+    until.store(0, Ordering::Relaxed);
+    first
+}
+
+/// L1 to L3, around giving back, which is L2. Says whether it stands.
+#[inline(always)]
+pub(crate) fn renew<A: Atomics, T>(
+    until: &A::U64,
+    position: u64,
+    give_back: impl FnOnce() -> T,
+    is_open: impl FnOnce() -> bool,
+) -> (T, bool) {
+    // Relaxed, here and below: ordered by the fence of giving back.
+    until.store(position, Ordering::Relaxed);
+    let given = give_back();
+    let stands = is_open();
+    if !stands {
+        until.store(0, Ordering::Relaxed);
+    }
+    (given, stands)
+}
 
 /// The lease of one endpoint's reader.
 #[derive(Debug)]
@@ -37,15 +68,14 @@ impl Lease {
     /// For the one reader, who keeps the endpoint, and with it the lease.
     pub(crate) fn leased(&self) -> Leased {
         Leased {
-            word: self.until.get(),
+            word: self.word(),
             until: 0,
         }
     }
 
-    /// E3.
-    pub(crate) fn revoke(&self) {
-        // Relaxed: ordered by the fence E2.
-        self.until.get().store(0, Ordering::Relaxed);
+    /// For [`end`].
+    pub(crate) fn word(&self) -> &'static AtomicU64 {
+        self.until.get()
     }
 }
 
@@ -72,14 +102,18 @@ impl Leased {
         self.until
     }
 
-    /// L1. The reader gives back, which is L2, and revokes if the stream has been ended.
-    pub(crate) fn grant(&mut self, until: u64) {
-        self.until = until;
-        // Relaxed: ordered by the fence L2.
-        self.word.store(until, Ordering::Relaxed);
+    /// Leases what lies before `until`, while `give_back` gives back, if then the stream `is_open`.
+    #[inline(always)]
+    pub(crate) fn renew<T>(&mut self, until: u64, give_back: impl FnOnce() -> T, is_open: impl FnOnce() -> bool) -> T {
+        let (given, stands) = renew::<Std, T>(self.word, until, give_back, is_open);
+        self.until = if stands { until } else { 0 };
+        given
     }
 
+    /// Leases nothing any more.
     pub(crate) fn revoke(&mut self) {
-        self.grant(0);
+        self.until = 0;
+        // Relaxed: for this thread itself.
+        self.word.store(0, Ordering::Relaxed);
     }
 }

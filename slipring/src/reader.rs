@@ -22,14 +22,12 @@ use std::time::Duration;
 /// # Room
 ///
 /// What is read makes room for the peer's writer. Reads of less than 64 bytes do not pay for telling it each time: fewer than 64
-/// bytes may be kept while more are known to be there. The writer is told at once if it is seen to wait for just that; and
-/// otherwise with the next read that makes it 64, or has nothing left that is known of, or waits, and by
-/// [`available`](Self::available). So do not count on the last 63 bytes of a ring when what is read byte by byte makes room for
-/// an answer that is waited for elsewhere.
+/// bytes may be kept while more are known to be there. The writer is told with the read that makes it 64, or has nothing left
+/// that is known of, or waits, and by [`available`](Self::available); and nothing is kept that it was seen to wait for when it
+/// was told last. So do not count on the last 63 bytes of a ring when what is read byte by byte makes room for an answer that is
+/// waited for elsewhere.
 ///
-/// A program that reads single bytes or short lines does well to put a [`BufReader`](std::io::BufReader) around the reader, as around a socket.
-/// This one lends the ring's own memory and looks, at each byte, whether anything has changed; a copy of 8 KiB in between costs
-/// less than that.
+/// Reading single bytes or short lines needs no [`BufReader`](std::io::BufReader) in between: this reader lends the ring's own memory.
 ///
 /// # Ends
 ///
@@ -160,12 +158,8 @@ impl Reader {
     /// * Otherwise as at any end; see [`Reader`].
     pub fn fill_at_least(&mut self, n: usize) -> io::Result<&[u8]> {
         self.half.can_hold(n)?;
-        if n > 0 {
-            let found = self.wait(n);
-            self.half.lend_all();
-            if found? == Readable::End {
-                return Err(self.half.too_short(n));
-            }
+        if n > 0 && self.wait(n)? == Readable::End {
+            return Err(self.half.too_short(n));
         }
         Ok(self.half.view(n))
     }
@@ -254,12 +248,10 @@ impl Reader {
     /// cannot be asked. An end of the stream is `Ready`: the next read tells it.
     pub fn arm(&mut self, n: usize) -> io::Result<Readiness> {
         self.half.can_hold(n)?;
-        let readiness = self.blocking.arm(&mut ReadWait {
+        self.blocking.arm(&mut ReadWait {
             half: &mut self.half,
             want: n,
-        });
-        self.half.lend_all();
-        readiness
+        })
     }
 
     /// Takes back an [`arm`](Self::arm) that was `Pending`, if this reader is not going to be polled after all. Without

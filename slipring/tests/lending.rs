@@ -4,7 +4,7 @@ mod common;
 
 use common::{Random, bytes, guard, kind};
 use slipring::{Options, Stream};
-use std::io::{BufRead, ErrorKind, IoSlice, Read, Write};
+use std::io::{BufRead, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::thread;
 use std::time::Duration;
 
@@ -75,7 +75,7 @@ fn small_and_large_steps_may_be_mixed() {
                     _ => 1 + random.below(40),
                 } as usize;
                 let known = (writer.position() - reader.position()) as usize;
-                match random.below(12) {
+                match random.below(13) {
                     0 | 1 => {
                         let n = n.min(writer.space().unwrap());
                         source.write_all(writer, n).unwrap();
@@ -86,11 +86,13 @@ fn small_and_large_steps_may_be_mixed() {
                         assert!(copy || reader.fill_buf().unwrap().len() == known);
                     }
                     3 => {
-                        drop(reader.arm(capacity).unwrap());
+                        let _ = reader.arm(capacity).unwrap();
                         assert!(copy || reader.fill_buf().unwrap().len() == known);
                     }
                     4 => reader.disarm(),
-                    5 => drop(writer.arm(capacity / 2).unwrap()),
+                    5 => {
+                        let _ = writer.arm(capacity / 2).unwrap();
+                    }
                     6 => {
                         let n = n.min(known);
                         let lent = reader.fill_at_least(n).unwrap();
@@ -107,6 +109,14 @@ fn small_and_large_steps_may_be_mixed() {
                         let n = n.min(lent.len());
                         sink.take(&lent[..n]);
                         reader.consume(n);
+                    }
+                    10 => {
+                        let (a, b) = last.split_at_mut(n / 2);
+                        let mut bufs = [IoSliceMut::new(a), IoSliceMut::new(&mut b[..n - n / 2])];
+                        let n = reader.read_vectored(&mut bufs).unwrap();
+                        sink.take(&last[..n]);
+                        let known = known - n;
+                        assert!(copy || known == 0 || n == 0 || reader.fill_buf().unwrap().len() == known);
                     }
                     _ => {
                         let n = reader.read(&mut last[..n]).unwrap();

@@ -101,6 +101,7 @@ impl ReadHalf {
             return Some(Err(forked()));
         }
         self.settle();
+        self.lease_no_more();
         // An end stays, even if a closer on the other side ended the stream beside a write that was still under way.
         if self.end.is_some() || self.endpoint.local() != local::OPEN {
             return Some(self.ended(Look::Pending));
@@ -159,6 +160,7 @@ impl ReadHalf {
         if self.end.is_some() {
             return;
         }
+        self.lease_no_more();
         // A header that makes no sense is reported by the next look that has to go there.
         let _ = self.ring.refresh(self.endpoint.headers());
     }
@@ -214,7 +216,6 @@ impl ReadHalf {
         self.look_around();
         // An end is left for the next read to report.
         let _ = self.look(self.available().saturating_add(1));
-        self.lend_all();
         // Nothing is read any more once this side has ended the stream.
         if self.has(0) { self.available() } else { 0 }
     }
@@ -261,12 +262,13 @@ impl ReadHalf {
     #[inline(always)]
     fn copy_kept(&self, buf: &mut [u8]) {
         let position = self.ring.position() - buf.len() as u64;
-        // SAFETY, of both: the endpoint is alive, and the bytes have just been available. What is kept lies within what is leased,
-        // and that within a capacity of where `place` was made: for what was available there. The ring does not begin anew
-        // before all of that has been given back.
+        // The bytes have just been available, and what is kept lies within what is leased; that lies within a capacity of where
+        // `place` was made, being what was available there; and the ring does not begin anew before all of it has been given back.
         match buf {
             // A copy of a length that is not known costs as much as all the rest.
+            // SAFETY: the endpoint, and so the inbox, is alive; for the span see above.
             [byte] => unsafe { self.place.read(position, std::slice::from_mut(byte)) },
+            // SAFETY: as above.
             _ => unsafe { self.place.read(position, buf) },
         }
         point(Point::Read);
@@ -388,14 +390,18 @@ impl ReadHalf {
         let renews = self.leased.until() < end && self.available() > n && self.bounce.is_none();
         if renews {
             self.place = self.endpoint.inbox.place(self.ring.offset(), self.ring.position());
-            self.leased.grant(end);
         }
-        let ring = self.ring.consume(self.endpoint.headers(), n as u64);
-        point(Point::Consumed);
-        // After the fence of giving back; see `lease`.
-        if renews && self.endpoint.local() != local::OPEN {
-            self.leased.revoke();
-        }
+        let mut give_back = || {
+            let ring = self.ring.consume(self.endpoint.headers(), n as u64);
+            point(Point::Consumed);
+            ring
+        };
+        let ring = if renews {
+            let is_open = || self.endpoint.local() == local::OPEN;
+            self.leased.renew(end, give_back, is_open)
+        } else {
+            give_back()
+        };
         if is_little(n) {
             self.ring.start_keeping(self.endpoint.headers());
         }
@@ -404,9 +410,10 @@ impl ReadHalf {
         }
     }
 
-    /// Lends all there is with the next view, though some of it came after what is leased: after a look for more than one byte.
-    pub(crate) fn lend_all(&mut self) {
-        if self.leased.until() < self.ring.end() {
+    /// Before a look for more than is known: the next view is of all there is then, not of what has been leased.
+    #[inline(always)]
+    fn lease_no_more(&mut self) {
+        if self.leased.until() > self.ring.position() {
             self.leased.revoke();
         }
     }

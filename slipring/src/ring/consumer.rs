@@ -62,13 +62,13 @@ impl<A: Atomics> Consumer<A> {
         self.capacity
     }
 
-    /// Bytes consumed so far.
     /// The end of what is available.
     #[inline]
     pub(crate) fn end(&self) -> u64 {
         self.tail
     }
 
+    /// Bytes consumed so far.
     #[inline]
     pub(crate) fn position(&self) -> u64 {
         self.head

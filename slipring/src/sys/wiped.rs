@@ -6,7 +6,7 @@ use rustix::param::page_size;
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// What may lie there.
 ///
@@ -61,7 +61,7 @@ impl<T: Wipeable> Drop for Wiped<T> {
     }
 }
 
-/// A word on a cache line of its own, at first 0. It is used again after this is dropped.
+/// A word on cache lines of its own, at first 0. It is used again after this is dropped.
 #[derive(Debug)]
 pub(crate) struct WipedWord {
     shelf: &'static Shelf,
@@ -73,13 +73,14 @@ pub(crate) struct WipedWord {
 struct Shelf {
     words: Wiped<[Line; PLACES]>,
     /// A bit for each. It is not wiped: a forked child has its parent's words, too, for as long as it has what they belong to.
-    taken: AtomicU64,
+    taken: AtomicU32,
     next: OnceLock<Box<Shelf>>,
 }
 
-const PLACES: usize = 64;
+const PLACES: usize = 32;
 
-#[repr(align(64))]
+/// Two cache lines of 64 bytes, as in [`ring`](crate::ring): x86 fetches them in pairs.
+#[repr(align(128))]
 #[derive(Debug)]
 struct Line(AtomicU64);
 
@@ -124,7 +125,7 @@ impl Shelf {
     fn new() -> io::Result<Shelf> {
         Ok(Shelf {
             words: Wiped::new()?,
-            taken: AtomicU64::new(0),
+            taken: AtomicU32::new(0),
             next: OnceLock::new(),
         })
     }
@@ -132,7 +133,7 @@ impl Shelf {
     fn take(&self) -> Option<usize> {
         // Relaxed: the exchange decides, and acquires what `drop` has released.
         let mut taken = self.taken.load(Ordering::Relaxed);
-        while taken != u64::MAX {
+        while taken != u32::MAX {
             let place = taken.trailing_ones();
             let with = taken | 1 << place;
             match self

@@ -112,7 +112,7 @@ impl Spin {
         let _permit = self.permits.take()?;
         let start = Instant::now();
         let mut now = start;
-        let mut approach = Approach::new(start, half.reach());
+        let mut approach = Approach::new(start, start.checked_add(self.longest), half.reach());
         while now - start < self.longest {
             if let Some(outcome) = look_for_a_while(half, &approach) {
                 return Some(outcome);

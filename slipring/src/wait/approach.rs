@@ -18,6 +18,8 @@ const SHORTEST: Duration = Duration::from_micros(1);
 #[derive(Debug)]
 pub(crate) struct Approach {
     start: Instant,
+    /// The end of the wait, if it has one.
+    end: Option<Instant>,
     /// When it was looked at last, and how far it had come.
     seen: (Instant, u64),
     /// It had come nearer then. One that sets off only now has been measured for too short a time.
@@ -26,10 +28,11 @@ pub(crate) struct Approach {
 }
 
 impl Approach {
-    /// A wait begins, for a peer that has come as far as `reach`.
-    pub(crate) fn new(now: Instant, reach: u64) -> Approach {
+    /// A wait begins, for a peer that has come as far as `reach`, and lasts no longer than until `end`.
+    pub(crate) fn new(now: Instant, end: Option<Instant>, reach: u64) -> Approach {
         Approach {
             start: now,
+            end,
             seen: (now, reach),
             moving: false,
             away: None,
@@ -50,7 +53,8 @@ impl Approach {
         self.away = if was_moving && came > 0 {
             let half = (now - then).as_secs_f64() * (missing as f64 / came as f64 / 2.0);
             // Bounded as a number: a duration has an end.
-            let longest = (now - self.start).min(LONGEST);
+            let left = self.end.map_or(LONGEST, |end| end.saturating_duration_since(now));
+            let longest = (now - self.start).min(LONGEST).min(left);
             Some(Duration::from_secs_f64(half.min(longest.as_secs_f64()))).filter(|away| *away >= SHORTEST)
         } else {
             None
@@ -68,7 +72,7 @@ mod tests {
     /// seen to have come `want` bytes.
     fn looks(want: u64, reach: impl Fn(u64) -> u64) -> (u32, u64) {
         let start = Instant::now();
-        let mut approach = Approach::new(start, reach(0));
+        let mut approach = Approach::new(start, None, reach(0));
         let mut now = start;
         for count in 1..100_000 {
             now += approach.away().unwrap_or(MICRO);
@@ -115,13 +119,24 @@ mod tests {
     #[test]
     fn no_time_is_too_long_to_be_counted() {
         let start = Instant::now();
-        let mut approach = Approach::new(start, 0);
+        let mut approach = Approach::new(start, None, 0);
         approach.see(start + MICRO, 1, u64::MAX);
         assert_eq!(approach.away(), None);
         let day = Duration::from_secs(86_400);
         approach.see(start + day, 2, u64::MAX);
         assert_eq!(approach.away(), Some(LONGEST));
         approach.see(start + day, u64::MAX, 0);
+        assert_eq!(approach.away(), None);
+    }
+    #[test]
+    fn a_wait_ends_when_it_has_to() {
+        let start = Instant::now();
+        let mut approach = Approach::new(start, Some(start + 12 * MICRO), 0);
+        for now in 1..=10 {
+            approach.see(start + now * MICRO, now.into(), 1000);
+        }
+        assert_eq!(approach.away(), Some(2 * MICRO));
+        approach.see(start + 13 * MICRO, 13, 1000);
         assert_eq!(approach.away(), None);
     }
 }

@@ -70,9 +70,9 @@
 //! A writer that sees the wake word of a waiting reader looks at `head` once more before it takes that reader to
 //! starve: the head it had may be older than the word.
 //!
-//! Spinning changes nothing in this: a spinner that does not sleep is not armed and need not be rung. One that spins
-//! for ever (`Spin::Always`) arms after the first millisecond all the same, so that the rule of the starving reader
-//! can see it.
+//! Spinning changes nothing in this, nor does looking away meanwhile (`Coalescer`, `Approach`): a spinner that does not
+//! sleep is not armed and need not be rung. One that spins for ever (`Spin::Always`) arms after the first millisecond all
+//! the same, so that the rule of the starving reader can see it.
 //!
 //! # In somebody else's event loop
 //!

@@ -15,9 +15,10 @@ use std::time::Duration;
 /// answers after a wake-up by the kernel: 1 to 2 µs on a core that is busy with the peer, 15 to 70 µs on one that
 /// idles.
 ///
-/// In a stream that is written as fast as it can be, a half that spins looks away for a microsecond at a time if it has measured
-/// that bytes go faster so: its looks disturb the peer. Whoever waits for an answer, or for a source that has no more to give, is
-/// left as quick as ever.
+/// Looks disturb a peer that is at work. In a stream that is written as fast as it can be, a half that spins looks away for a
+/// microsecond at a time if it has measured that bytes go faster so. And one that waits for much, such as a writer of large blocks,
+/// looks away for half of the time that the rest should take as it sees the peer come nearer, for 50 µs at most. Whoever waits
+/// for a short answer, or for a source that has no more to give, is left as quick as ever.
 ///
 /// Where both processes together have a single CPU (a machine, an affinity mask, a quota) nobody spins, whatever is
 /// chosen, except with [`Spin::Always`].

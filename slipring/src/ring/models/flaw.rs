@@ -18,6 +18,8 @@ pub(super) enum Flaw {
     WriterArmFence,
     /// No fence between `fin` or `stop` and the wake word in `armed`.
     EndFence,
+    /// No fence between `local` and the end of the lease in `lease::end`.
+    LeaseEndFence,
     /// `tail` stored Relaxed.
     TailRelease,
     /// `tail` loaded without an acquire.
@@ -76,6 +78,12 @@ pub(super) enum Flaw {
     WakeAcquire,
     /// A writer that sees a waiting reader does not look once more at what that one has consumed.
     StarvingByOldHead,
+    /// Whoever ends the stream leaves the lease alone.
+    EndKeepsLease,
+    /// Whoever ends it after another does.
+    OnlyTheFirstRevokes,
+    /// Whoever renews a lease does not look whether the stream is still open.
+    RenewUnlooked,
 }
 
 impl Flaw {
@@ -117,6 +125,10 @@ impl Flaw {
 
     pub(super) fn in_reader_arm(self) -> Weakness {
         self.weakness(&[(Flaw::ReaderArmFence, Weakness::SeqCst)])
+    }
+
+    pub(super) fn in_lease_end(self) -> Weakness {
+        self.weakness(&[(Flaw::LeaseEndFence, Weakness::SeqCst)])
     }
 
     pub(super) fn in_end(self) -> Weakness {

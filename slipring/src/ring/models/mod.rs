@@ -9,7 +9,8 @@
 //! * [`sleeping`]: no wake-up is lost;
 //! * [`ending`]: nor at the end; all bytes come first, and the end that is told is the right one;
 //! * [`starving`]: two that wait for each other do not;
-//! * [`polling`]: no wake-up is lost in an event loop that polls either.
+//! * [`polling`]: no wake-up is lost in an event loop that polls either;
+//! * [`lease`]: nothing is read by a lease once it is known that the stream has been ended.
 //!
 //! Each model is run as it is ([`holds`]) and with each thing left out that it is there for ([`fails`],
 //! [`Flaw`]): an ordering that can be removed without a model noticing is either not needed or not checked.
@@ -23,6 +24,7 @@ mod asleep;
 mod bytes;
 mod ending;
 mod flaw;
+mod lease;
 mod mutant;
 mod polling;
 mod reading;

@@ -48,7 +48,7 @@ fn writer<A: Atomics>(flaw: Flaw) {
     assert_eq!(reader.ring.position(), 4);
 }
 
-/// The same while the reader keeps the first byte, if it does not see the writer wait, and gives it back with the last one
+/// The same while the reader keeps the first byte, and gives it back with the last one
 /// that it knows of.
 fn keeping<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::one_way(2, flaw);
