@@ -137,7 +137,11 @@ fn who_knows_that_the_stream_was_closed_reads_not_one_byte_more() {
             let (told, known) = (AtomicBool::new(false), &AtomicU64::new(0));
             let at = random.below(4000);
             // In every other round the reader's thread ends the stream too, at about the same time: then it knows by itself.
-            let own = if round % 4 < 2 { u64::MAX } else { at + 1 + random.below(40) };
+            let own = if round % 4 < 2 {
+                u64::MAX
+            } else {
+                at + 1 + random.below(40)
+            };
             thread::scope(|scope| {
                 scope.spawn(|| {
                     while known.load(Ordering::Relaxed) < at {
