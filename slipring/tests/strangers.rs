@@ -44,7 +44,12 @@ fn open_place() -> Option<Place> {
     }
     let place = Place::new();
     fs::set_permissions(place.path(), Permissions::from_mode(0o755)).unwrap();
-    fs::copy(std::env::current_exe().unwrap(), place.name("program")).unwrap();
+    // By another process: a child that another test forks while this one has the copy open for writing would keep it from being
+    // executed, until it executes something itself (execve(2), ETXTBSY).
+    let copied = Command::new("cp")
+        .args([std::env::current_exe().unwrap(), place.name("program")])
+        .status();
+    assert!(copied.unwrap().success());
     Some(place)
 }
 

@@ -128,6 +128,7 @@ mod tests {
         approach.see(start + day, u64::MAX, 0);
         assert_eq!(approach.away(), None);
     }
+
     #[test]
     fn a_wait_ends_when_it_has_to() {
         let start = Instant::now();
