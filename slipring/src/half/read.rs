@@ -1,12 +1,17 @@
 //! The reading half.
 
+mod usual;
+mod waiting;
+
+pub(crate) use waiting::ReadWait;
+
 use super::bounce::Bounce;
-use super::{Waiting, forked};
+use super::forked;
 use crate::end::{End, EndReason, read_result};
 use crate::endpoint::{Endpoint, local};
 use crate::fail_points::{Point, point};
 use crate::lease::Leased;
-use crate::ring::{Consumer, Look, MOST_KEPT, Std, count, ended, load_peer};
+use crate::ring::{Consumer, Look, Std, count, ended, load_peer};
 use crate::sys::clock::Tick;
 use crate::sys::memory::Place;
 use crate::wait;
@@ -83,12 +88,6 @@ impl ReadHalf {
     #[inline(always)]
     pub(crate) fn has(&self, want: usize) -> bool {
         self.available() >= want && self.endpoint.local() == local::OPEN && self.endpoint.birth.is_here()
-    }
-
-    /// Whether the next byte is leased: it is known to be there, and nothing speaks against reading it.
-    #[inline(always)]
-    pub(crate) fn is_usual(&self) -> bool {
-        self.leased.covers(self.ring.position())
     }
 
     /// Looks for `want` bytes, at least one.
@@ -233,55 +232,6 @@ impl ReadHalf {
         buf.len()
     }
 
-    /// Fills `buf`, which is not empty, if it is known that this can be done and nothing speaks against it. Or does
-    /// nothing, and says so.
-    #[inline(always)]
-    pub(crate) fn take_at_once(&mut self, buf: &mut [u8]) -> bool {
-        if self.is_usual() && self.ring.keep(buf.len() as u64) {
-            self.copy_kept(buf);
-            return true;
-        }
-        let known = self.has(buf.len());
-        if known {
-            if is_little(buf.len()) {
-                self.take_little(buf);
-            } else {
-                self.take_known(buf);
-            }
-        }
-        known
-    }
-
-    #[inline(never)]
-    fn take_little(&mut self, buf: &mut [u8]) {
-        self.copy_out(0, buf);
-        self.consume_known(buf.len());
-    }
-
-    /// Copies the bytes that have just been consumed, and kept.
-    #[inline(always)]
-    fn copy_kept(&self, buf: &mut [u8]) {
-        let position = self.ring.position() - buf.len() as u64;
-        // The bytes have just been available, and what is kept lies within what is leased; that lies within a capacity of where
-        // `place` was made, being what was available there; and the ring does not begin anew before all of it has been given back.
-        match buf {
-            // A copy of a length that is not known costs as much as all the rest.
-            // SAFETY: the endpoint, and so the inbox, is alive; for the span see above.
-            [byte] => unsafe { self.place.read(position, std::slice::from_mut(byte)) },
-            // SAFETY: as above.
-            _ => unsafe { self.place.read(position, buf) },
-        }
-        point(Point::Read);
-    }
-
-    /// Lends all that is leased, after [`is_usual`](Self::is_usual).
-    #[inline(always)]
-    pub(crate) fn view_usual(&self) -> &[u8] {
-        let position = self.ring.position();
-        // SAFETY: as in `view`, as nothing is leased with a bounce; and for the span as in `copy_kept`.
-        unsafe { self.place.slice(position, (self.leased.until() - position) as usize) }
-    }
-
     /// Fills `buf`, which is not empty: as many bytes are there, and this is the process that may read.
     #[inline(always)]
     fn take_known(&mut self, buf: &mut [u8]) {
@@ -379,45 +329,6 @@ impl ReadHalf {
         self.consume_known(n);
     }
 
-    /// Gives `n` available bytes back, with what has been kept so far. Leases what is known to lie behind them, and keeps a little
-    /// of it if this was little.
-    fn consume_known(&mut self, n: usize) {
-        self.wait_no_more();
-        if let Some(bounce) = &mut self.bounce {
-            bounce.consume(n);
-        }
-        let end = self.ring.end();
-        let renews = self.leased.until() < end && self.available() > n && self.bounce.is_none();
-        if renews {
-            self.place = self.endpoint.inbox.place(self.ring.offset(), self.ring.position());
-        }
-        let mut give_back = || {
-            let ring = self.ring.consume(self.endpoint.headers(), n as u64);
-            point(Point::Consumed);
-            ring
-        };
-        let ring = if renews {
-            let is_open = || self.endpoint.local() == local::OPEN;
-            self.leased.renew(end, give_back, is_open)
-        } else {
-            give_back()
-        };
-        if is_little(n) {
-            self.ring.start_keeping(self.endpoint.headers());
-        }
-        if ring {
-            self.ring_peer();
-        }
-    }
-
-    /// Before a look for more than is known: the next view is of all there is then, not of what has been leased.
-    #[inline(always)]
-    fn lease_no_more(&mut self) {
-        if self.leased.until() > self.ring.position() {
-            self.leased.revoke();
-        }
-    }
-
     /// Takes back what a wait that was given up, or goes on elsewhere, has left.
     #[inline]
     pub(crate) fn wait_no_more(&mut self) {
@@ -448,98 +359,10 @@ impl ReadHalf {
     }
 }
 
-/// What does not pay for being given back at each read.
-#[inline(always)]
-fn is_little(n: usize) -> bool {
-    n < MOST_KEPT as usize
-}
-
 impl Drop for ReadHalf {
     fn drop(&mut self) {
         if self.endpoint.birth.is_here() {
             self.endpoint.end_reading(ended::CLOSED);
         }
-    }
-}
-
-/// A reader that waits for `want` bytes.
-#[derive(Debug)]
-pub(crate) struct ReadWait<'a> {
-    pub(crate) half: &'a mut ReadHalf,
-    pub(crate) want: usize,
-}
-
-impl Waiting for ReadWait<'_> {
-    type News = Readable;
-
-    #[inline(always)]
-    fn look(&mut self) -> Option<io::Result<Readable>> {
-        self.half.look(self.want)
-    }
-
-    fn arm(&mut self) {
-        // Before the wake word: a writer that sees this reader wait takes what it sees of `head` for all there is.
-        self.half.settle();
-        let at = self.half.ring.wake_at(self.want as u64);
-        wait::arm::<Std>(&self.half.endpoint.headers().own.wake_at_tail.0, at);
-        point(Point::ReaderArmed);
-    }
-
-    fn disarm(&mut self) {
-        self.half.waits_on = false;
-        wait::disarm::<Std>(&self.half.endpoint.headers().own.wake_at_tail.0);
-        point(Point::ReaderDisarmed);
-    }
-
-    fn nudge(&mut self) {
-        if self.half.ring.blocks_writer(self.half.endpoint.headers()) {
-            self.half.ring_peer();
-        }
-    }
-
-    fn look_at_link(&mut self) {
-        self.half.endpoint.look_at_link();
-    }
-
-    fn look_around(&mut self) {
-        self.half.look_around();
-    }
-
-    fn give_up(&mut self) {
-        // With nothing there, the writer has all the room it can want. With something, too little, it may wait for
-        // room that this reader does not make before it has more; it looks at the wake word to see that, so the word
-        // stays set.
-        if self.half.available() > 0 {
-            self.arm();
-            self.stay_armed();
-            self.nudge();
-        }
-    }
-
-    fn stay_armed(&mut self) {
-        // The next byte that is consumed ends the wait, and has to be seen to.
-        self.half.ring.stop_keeping();
-        self.half.waits_on = true;
-    }
-
-    fn done(&self) -> u64 {
-        self.half.endpoint.done()
-    }
-
-    fn reach(&self) -> u64 {
-        self.half.position() + self.half.available() as u64
-    }
-
-    fn missing(&self) -> u64 {
-        (self.want as u64).saturating_sub(self.half.available() as u64)
-    }
-
-    fn count_sleep(&self) {
-        count(&self.half.endpoint.headers().own.reading.0.sleeps);
-    }
-
-    #[inline]
-    fn count_spin(&self) {
-        count(&self.half.endpoint.headers().own.reading.0.spins);
     }
 }

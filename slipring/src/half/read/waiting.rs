@@ -1,0 +1,90 @@
+//! How a reader waits.
+
+use super::{ReadHalf, Readable};
+use crate::fail_points::{Point, point};
+use crate::half::Waiting;
+use crate::ring::{Std, count};
+use crate::wait;
+use std::io;
+
+/// A reader that waits for `want` bytes.
+#[derive(Debug)]
+pub(crate) struct ReadWait<'a> {
+    pub(crate) half: &'a mut ReadHalf,
+    pub(crate) want: usize,
+}
+
+impl Waiting for ReadWait<'_> {
+    type News = Readable;
+
+    #[inline(always)]
+    fn look(&mut self) -> Option<io::Result<Readable>> {
+        self.half.look(self.want)
+    }
+
+    fn arm(&mut self) {
+        // Before the wake word: a writer that sees this reader wait takes what it sees of `head` for all there is.
+        self.half.settle();
+        let at = self.half.ring.wake_at(self.want as u64);
+        wait::arm::<Std>(&self.half.endpoint.headers().own.wake_at_tail.0, at);
+        point(Point::ReaderArmed);
+    }
+
+    fn disarm(&mut self) {
+        self.half.waits_on = false;
+        wait::disarm::<Std>(&self.half.endpoint.headers().own.wake_at_tail.0);
+        point(Point::ReaderDisarmed);
+    }
+
+    fn nudge(&mut self) {
+        if self.half.ring.blocks_writer(self.half.endpoint.headers()) {
+            self.half.ring_peer();
+        }
+    }
+
+    fn look_at_link(&mut self) {
+        self.half.endpoint.look_at_link();
+    }
+
+    fn look_around(&mut self) {
+        self.half.look_around();
+    }
+
+    fn give_up(&mut self) {
+        // With nothing there, the writer has all the room it can want. With something, too little, it may wait for
+        // room that this reader does not make before it has more; it looks at the wake word to see that, so the word
+        // stays set.
+        if self.half.available() > 0 {
+            self.arm();
+            self.stay_armed();
+            self.nudge();
+        }
+    }
+
+    fn stay_armed(&mut self) {
+        // The next byte that is consumed ends the wait, and has to be seen to.
+        self.half.ring.stop_keeping();
+        self.half.waits_on = true;
+    }
+
+    fn done(&self) -> u64 {
+        self.half.endpoint.done()
+    }
+
+    fn reach(&self) -> u64 {
+        self.half.position() + self.half.available() as u64
+    }
+
+    fn missing(&self) -> u64 {
+        (self.want as u64).saturating_sub(self.half.available() as u64)
+    }
+
+    fn count_sleep(&self) {
+        count(&self.half.endpoint.headers().own.reading.0.sleeps);
+    }
+
+    #[inline]
+    fn count_spin(&self) {
+        count(&self.half.endpoint.headers().own.reading.0.spins);
+    }
+}
