@@ -27,7 +27,7 @@ pub fn limit(case: &Case) -> Option<&'static str> {
     }
 }
 
-pub fn all() -> [Contender; 8] {
+pub fn all() -> [Contender; 9] {
     [
         contender(
             BARE,
@@ -61,14 +61,21 @@ pub fn all() -> [Contender; 8] {
             REGION,
             "shared region",
             "not a transport: one core writes, the other reads; published by slots of 64 KiB, not by messages",
-            Region,
+            Region::Writable,
         )
         .part(|case| case.kind == Kind::Throughput || filled(case) || batched(case)),
+        contender(
+            "region-read-only",
+            "shared region, read-only",
+            "not a transport: as the shared region, but mapped read-only by the reader, as slipring's rings are",
+            Region::ReadOnly,
+        )
+        .part(|case| case.kind == Kind::Throughput && case.size >= 16 << 10),
         contender(
             "region-in-place",
             "shared region, in place",
             "not a transport: filled by one core and read by the other where it lies, by slots",
-            InPlace(Region),
+            InPlace(Region::Writable),
         )
         .part(filled),
         contender(

@@ -1,6 +1,6 @@
 //! The shared region: one core writes, the other reads, with as little synchronisation as there can be. A circle of
 //! slots, each published when it is full, whatever the size of the messages, by a number beside it; the reader says
-//! how many it has read. Small messages are gathered in the writer's cache first: many short copies into lines that the
+//! how many it has read, in a file of its own, so that it need not be able to write to the slots. Small messages are gathered in the writer's cache first: many short copies into lines that the
 //! other core has would take longer than one long copy. Nobody sleeps, ends, or is checked.
 //!
 //! A limit for streams, not a transport: only the host sends.
@@ -11,8 +11,6 @@ use super::{Link, Place, Transport, in_place::Lend, memcpy::copy, shared_file::S
 
 /// Two cache lines: the processor may fetch them as a pair.
 const LINE: usize = 128;
-/// How many slots the reader is done with, in a line of its own.
-const DONE: usize = 0;
 /// Of a slot, before its bytes: which one it is, counted from 1, and how many bytes it has.
 const NUMBER: usize = 0;
 const LENGTH: usize = 8;
@@ -25,10 +23,17 @@ const SLOTS: usize = 4;
 /// Messages shorter than this are gathered until they are as much.
 const GATHERED: usize = 16 << 10;
 
-pub struct Region;
+/// How the reader maps the slots.
+pub enum Region {
+    Writable,
+    ReadOnly,
+}
 
 pub struct Circle {
-    file: SharedFile,
+    /// written by the writer
+    slots: SharedFile,
+    /// how many of them the reader is done with: written by the reader
+    progress: SharedFile,
     /// slots that are written, or read
     number: u64,
     /// bytes of the next one that are written, or read
@@ -44,20 +49,28 @@ impl Transport for Region {
     type Link = Circle;
 
     fn host(&self, place: &Place, announce: impl FnOnce(&str) -> io::Result<()>) -> io::Result<Circle> {
-        let file = SharedFile::create(&place.directory.join("region"), LINE + SLOTS * (LINE + ROOM))?;
+        let slots = SharedFile::create(&place.directory.join("slots"), SLOTS * (LINE + ROOM))?;
+        let progress = SharedFile::create(&place.directory.join("progress"), LINE)?;
         announce("")?;
-        Ok(Circle::new(file))
+        Ok(Circle::new(slots, progress))
     }
 
     fn connect(&self, place: &Place, _address: &str) -> io::Result<Circle> {
-        Ok(Circle::new(SharedFile::open(&place.directory.join("region"))?))
+        let open = match self {
+            Region::Writable => SharedFile::open,
+            Region::ReadOnly => SharedFile::open_read_only,
+        };
+        let slots = open(&place.directory.join("slots"))?;
+        let progress = SharedFile::open(&place.directory.join("progress"))?;
+        Ok(Circle::new(slots, progress))
     }
 }
 
 impl Circle {
-    fn new(file: SharedFile) -> Circle {
+    fn new(slots: SharedFile, progress: SharedFile) -> Circle {
         Circle {
-            file,
+            slots,
+            progress,
             number: 0,
             filled: 0,
             done: 0,
@@ -67,26 +80,26 @@ impl Circle {
     }
 
     fn slot(&self) -> usize {
-        LINE + (self.number % SLOTS as u64) as usize * (LINE + ROOM)
+        (self.number % SLOTS as u64) as usize * (LINE + ROOM)
     }
 
     /// The next slot has these bytes.
     fn publish(&mut self) {
         let slot = self.slot();
-        self.file.store(slot + LENGTH, self.filled as u64);
+        self.slots.store(slot + LENGTH, self.filled as u64);
         self.number += 1;
-        self.file.store(slot + NUMBER, self.number);
+        self.slots.store(slot + NUMBER, self.number);
         self.filled = 0;
     }
 
     /// Waits for the next slot; where those of its bytes lie that have not been read.
     fn arrived(&self) -> Range<usize> {
         let slot = self.slot();
-        while self.file.load(slot + NUMBER) != self.number + 1 {
+        while self.slots.load(slot + NUMBER) != self.number + 1 {
             spin_loop();
         }
         let start = slot + LINE;
-        start + self.filled..start + self.file.load(slot + LENGTH) as usize
+        start + self.filled..start + self.slots.load(slot + LENGTH) as usize
     }
 
     /// `size` more of these bytes have been read.
@@ -97,7 +110,7 @@ impl Circle {
         }
         self.number += 1;
         self.filled = 0;
-        self.file.store(DONE, self.number);
+        self.progress.store(0, self.number);
     }
 
     /// Waits for room in a slot; where it is.
@@ -105,7 +118,7 @@ impl Circle {
         if self.filled == 0 {
             while self.number - self.done == SLOTS as u64 {
                 spin_loop();
-                self.done = self.file.load(DONE);
+                self.done = self.progress.load(0);
             }
         }
         self.slot() + LINE + self.filled
@@ -123,7 +136,7 @@ impl Circle {
         while !message.is_empty() {
             let place = self.room();
             let (part, rest) = message.split_at(message.len().min(ROOM - self.filled));
-            self.file.copy_in(place, part);
+            self.slots.copy_in(place, part);
             self.written(part.len());
             message = rest;
         }
@@ -175,7 +188,7 @@ impl Link for Circle {
         while !buffer.is_empty() {
             let bytes = self.arrived();
             let (part, rest) = buffer.split_at_mut(buffer.len().min(bytes.len()));
-            self.file.copy_out(bytes.start, part);
+            self.slots.copy_out(bytes.start, part);
             self.read(part.len(), bytes);
             buffer = rest;
         }
@@ -185,7 +198,7 @@ impl Link for Circle {
     fn receive_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let bytes = self.arrived();
         let length = buffer.len().min(bytes.len());
-        self.file.copy_out(bytes.start, &mut buffer[..length]);
+        self.slots.copy_out(bytes.start, &mut buffer[..length]);
         self.read(length, bytes);
         Ok(length)
     }
@@ -198,14 +211,14 @@ impl Link for Circle {
 impl Lend for Circle {
     fn send_in_place(&mut self, size: usize, write: impl FnOnce(&mut [u8])) -> io::Result<()> {
         let place = self.room();
-        write(self.file.lend_mut(place, size));
+        write(self.slots.lend_mut(place, size));
         self.written(size);
         Ok(())
     }
 
     fn receive_in_place(&mut self, size: usize, read: impl FnOnce(&[u8])) -> io::Result<()> {
         let bytes = self.arrived();
-        read(self.file.lend(bytes.start, size));
+        read(self.slots.lend(bytes.start, size));
         self.read(size, bytes);
         Ok(())
     }
