@@ -189,7 +189,7 @@ impl Blocking {
                 half.look_at_link();
                 if !armed {
                     // A peer that waits for what this half will not give has to see that this half waits too.
-                    half.arm();
+                    half.announce();
                     half.nudge();
                     armed = true;
                 }

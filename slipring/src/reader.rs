@@ -62,7 +62,10 @@ pub struct Reader {
 }
 
 impl Reader {
-    pub(crate) fn new(half: ReadHalf, watch: Watch, spin: Spin) -> Reader {
+    pub(crate) fn new(mut half: ReadHalf, watch: Watch, spin: Spin) -> Reader {
+        if spin == Spin::Always {
+            half.never_sleeps();
+        }
         Reader {
             blocking: Blocking::new(half.endpoint(), watch, spin),
             half,

@@ -35,7 +35,10 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(half: WriteHalf, watch: Watch, spin: Spin) -> Writer {
+    pub(crate) fn new(mut half: WriteHalf, watch: Watch, spin: Spin) -> Writer {
+        if spin == Spin::Always {
+            half.never_sleeps();
+        }
         Writer {
             blocking: Blocking::new(half.endpoint(), watch, spin),
             half,

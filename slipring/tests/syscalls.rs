@@ -48,6 +48,15 @@ const STANDS: [&str; 5] = [
     "drop a stream",
 ];
 
+/// A client whose peer spins for ever.
+const MEETS: [&str; 5] = [
+    "the first time",
+    "connect",
+    "shake hands",
+    "where a side spins for ever",
+    "count the processors",
+];
+
 /// What depends on the machine and on what the process did before: how the processors are counted (cgroups), whether a tick comes in
 /// between.
 const DEPENDS: [&str; 3] = [
@@ -82,7 +91,7 @@ fn calls_of(names: &[&str]) -> BTreeSet<&'static str> {
 }
 
 /// The names that the document may use.
-const NUMBERS: [(&str, i64); 53] = [
+const NUMBERS: [(&str, i64); 54] = [
     ("accept4", libc::SYS_accept4),
     ("bind", libc::SYS_bind),
     ("brk", libc::SYS_brk),
@@ -110,6 +119,7 @@ const NUMBERS: [(&str, i64); 53] = [
     ("listen", libc::SYS_listen),
     ("lseek", libc::SYS_lseek),
     ("madvise", libc::SYS_madvise),
+    ("membarrier", libc::SYS_membarrier),
     ("memfd_create", libc::SYS_memfd_create),
     ("mkdirat", libc::SYS_mkdirat),
     ("mmap", libc::SYS_mmap),
@@ -168,7 +178,12 @@ fn options() -> Options {
 
 #[test]
 fn child_process() {
-    process::play(&[("listens", listens), ("connects", connects), ("stands", stands)]);
+    process::play(&[
+        ("listens", listens),
+        ("connects", connects),
+        ("stands", stands),
+        ("meets", meets),
+    ]);
 }
 
 fn listens(arguments: &[&str]) {
@@ -193,6 +208,15 @@ fn stands(arguments: &[&str]) {
     let stream = options().connect(arguments[0]).unwrap();
     confine(&STANDS, arguments[1]);
     sleeps_and_rings(stream);
+    std::process::exit(0);
+}
+
+fn meets(arguments: &[&str]) {
+    say(&process::thread_id().to_string());
+    confine(&MEETS, arguments[1]);
+    let stream = options().spin(Spin::Always).connect(arguments[0]).unwrap();
+    // To drop it is another phase.
+    std::mem::forget(stream);
     std::process::exit(0);
 }
 
@@ -285,4 +309,23 @@ fn a_client_needs_just_what_is_listed() {
 #[test]
 fn a_stream_that_stands_needs_just_what_is_listed() {
     needs_just("stands", &STANDS);
+}
+
+/// One call more, on either side.
+#[test]
+fn who_meets_one_that_spins_for_ever_needs_just_what_is_listed() {
+    guard_for(4 * GENEROUS, || {
+        let meets = |without| {
+            let place = Place::new();
+            let name = place.name("x");
+            let listener = options().spin(Spin::Always).bind(&name).unwrap();
+            let mut other = process::start(&place, "meets", &[name.to_str().unwrap(), without]);
+            let thread = other.hear().parse().unwrap();
+            let _stream = accept(&listener, thread);
+            other.wait()
+        };
+        let status = meets("nothing");
+        assert!(status.success(), "more than the document lists: {status}");
+        assert_eq!(meets("membarrier").signal(), Some(libc::SIGSYS));
+    });
 }

@@ -20,10 +20,13 @@ pub(crate) trait Waiting {
     /// Looks; `None`: not yet.
     fn look(&mut self) -> Option<io::Result<Self::News>>;
 
-    /// Asks the peer to ring when it is time to look again.
+    /// Asks the peer to ring when it is time to look again. Whoever looks again then may sleep.
     fn arm(&mut self);
 
-    /// Takes that back.
+    /// Lets the peer see what this half waits for, for whoever goes on looking.
+    fn announce(&mut self);
+
+    /// Takes either back.
     fn disarm(&mut self);
 
     /// Rings the peer if it cannot go on because of this wait.

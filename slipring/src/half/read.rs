@@ -14,7 +14,7 @@ use crate::lease::Leased;
 use crate::ring::{Consumer, Look, Std, count, ended, load_peer};
 use crate::sys::clock::Tick;
 use crate::sys::memory::Place;
-use crate::wait;
+use crate::wait::Excuse;
 use std::io::{self, IoSliceMut};
 use std::sync::Arc;
 
@@ -41,11 +41,13 @@ pub(crate) struct ReadHalf {
     /// Nobody sleeps here, but the wake word says what for: a wait for more than was there was given up, or somebody
     /// polls.
     waits_on: bool,
+    excuse: Excuse,
 }
 
 impl ReadHalf {
     pub(crate) fn new(endpoint: Arc<Endpoint>) -> ReadHalf {
         let mut ring = Consumer::new(endpoint.inbox.capacity() as u64);
+        ring.set_excusable(endpoint.excusable);
         if endpoint.copy_reads {
             // A bounce has to follow every step.
             ring.keep_nothing();
@@ -53,12 +55,20 @@ impl ReadHalf {
         ReadHalf {
             leased: endpoint.lease.leased(),
             place: endpoint.inbox.place(0, 0),
+            excuse: Excuse::default(),
             ring,
             bounce: endpoint.copy_reads.then(Bounce::default),
             endpoint,
             end: None,
             looked: Tick::now(),
             waits_on: false,
+        }
+    }
+
+    /// This half never sleeps, but in somebody else's event loop.
+    pub(crate) fn never_sleeps(&mut self) {
+        if self.endpoint.excuses {
+            self.excuse.give(&self.endpoint.headers().own.wake_at_tail.0);
         }
     }
 
@@ -334,7 +344,7 @@ impl ReadHalf {
     pub(crate) fn wait_no_more(&mut self) {
         if self.waits_on {
             self.waits_on = false;
-            wait::disarm::<Std>(&self.endpoint.headers().own.wake_at_tail.0);
+            self.excuse.disarm(&self.endpoint.headers().own.wake_at_tail.0);
         }
     }
 

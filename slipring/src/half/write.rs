@@ -11,7 +11,7 @@ use crate::endpoint::{Endpoint, local};
 use crate::fail_points::{Point, point};
 use crate::ring::{Look, Producer, Std, count, ended, load_peer};
 use crate::sys::clock::Tick;
-use crate::wait;
+use crate::wait::Excuse;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 
@@ -64,16 +64,27 @@ pub(crate) struct WriteHalf {
     looked: Tick,
     /// Nobody sleeps here, but the wake word says what for: somebody polls.
     waits_on: bool,
+    excuse: Excuse,
 }
 
 impl WriteHalf {
     pub(crate) fn new(endpoint: Arc<Endpoint>) -> WriteHalf {
+        let mut ring = Producer::new(endpoint.outbox.capacity() as u64);
+        ring.set_excusable(endpoint.excusable);
         WriteHalf {
-            ring: Producer::new(endpoint.outbox.capacity() as u64),
+            ring,
+            excuse: Excuse::default(),
             endpoint,
             end: None,
             looked: Tick::now(),
             waits_on: false,
+        }
+    }
+
+    /// This half never sleeps, but in somebody else's event loop.
+    pub(crate) fn never_sleeps(&mut self) {
+        if self.endpoint.excuses {
+            self.excuse.give(&self.endpoint.headers().own.wake_at_head.0);
         }
     }
 
@@ -397,7 +408,7 @@ impl WriteHalf {
     pub(crate) fn wait_no_more(&mut self) {
         if self.waits_on {
             self.waits_on = false;
-            wait::disarm::<Std>(&self.endpoint.headers().own.wake_at_head.0);
+            self.excuse.disarm(&self.endpoint.headers().own.wake_at_head.0);
         }
     }
 

@@ -9,11 +9,13 @@ use crate::lease::Lease;
 use crate::name::Name;
 use crate::options::{Options, Peers};
 use crate::ring::Std;
+use crate::sys::barrier;
 use crate::sys::bell::{self, Bell, Bells};
 use crate::sys::memory::{Outbox, header_len};
 use crate::sys::process::{self, Birth};
 use crate::sys::socket::{self, Credentials};
 use crate::sys::watch::{Watches, timespec};
+use crate::wait::Spin;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -57,6 +59,7 @@ struct Mine {
     bells: Bells,
     watches: Option<Watches>,
     lease: Lease,
+    excuses: bool,
 }
 
 /// What is on its way out: bytes, and the descriptors that go with the first of them.
@@ -142,6 +145,12 @@ impl Handshake {
         self.options.handshake_timeout
     }
 
+    /// Whether my halves never sleep, and can make up for it if they do.
+    fn excuses(&self) -> bool {
+        let blocking = matches!(self.waits, Waits::Blocking);
+        blocking && self.options.spin == Spin::Always && barrier::is_known()
+    }
+
     /// Makes what is mine, and says hello.
     fn introduce(&mut self) -> Result<()> {
         let (outbox, memory) = Outbox::create(self.options.capacity)?;
@@ -156,11 +165,13 @@ impl Handshake {
             Waits::Polled => None,
         };
         let lease = Lease::new().map_err(Error::os("making a page that a forked child does not see (madvise)"))?;
+        let excuses = self.excuses();
         self.mine = Some(Mine {
             outbox,
             bells,
             watches,
             lease,
+            excuses,
         });
         point(Point::AllMade);
         let hello = Message::Hello(Hello {
@@ -168,6 +179,7 @@ impl Handshake {
             capacity: self.options.capacity as u64,
             header_len: header_len() as u32,
             bells: self.bell_kind,
+            excuses,
             protocol: self.options.protocol.clone().into_bytes(),
         });
         self.outgoing.push_back(Outgoing {
@@ -366,6 +378,8 @@ impl Handshake {
             theirs.peer,
             self.name,
             theirs.copy_reads,
+            theirs.excusable,
+            mine.excuses,
         ));
         Ok(Connected {
             endpoint,

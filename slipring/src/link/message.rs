@@ -24,6 +24,8 @@ pub(crate) struct Hello {
     pub(crate) capacity: u64,
     pub(crate) header_len: u32,
     pub(crate) bells: bell::Kind,
+    /// Its halves never sleep, and would excuse the other side from fences, if that one can be interrupted ([`barrier`](crate::sys::barrier)).
+    pub(crate) excuses: bool,
     pub(crate) protocol: Vec<u8>,
 }
 
@@ -76,6 +78,7 @@ impl Message {
                 bytes[16..24].copy_from_slice(&hello.capacity.to_le_bytes());
                 bytes[24..28].copy_from_slice(&hello.header_len.to_le_bytes());
                 bytes[28] = hello.bells.to_wire();
+                bytes[30] = hello.excuses.into();
                 put_text(&mut bytes, &hello.protocol);
             }
             Message::Verdict(verdict) => {
@@ -100,6 +103,7 @@ impl Message {
                 capacity: u64::from(u32_at(bytes, 16)) | u64::from(u32_at(bytes, 20)) << 32,
                 header_len: u32_at(bytes, 24),
                 bells: bell::Kind::from_wire(bytes[28]).ok_or(Malformed)?,
+                excuses: bytes[30] == 1,
                 protocol: text,
             })),
             VERDICT => Ok(Message::Verdict(match u32_at(bytes, 12) {
@@ -153,6 +157,7 @@ mod tests {
             capacity: 0x0102_0304_0506_0708,
             header_len: 4096,
             bells: bell::Kind::Inverted,
+            excuses: true,
             protocol: protocol.to_vec(),
         })
     }
@@ -162,7 +167,7 @@ mod tests {
     fn golden_bytes() {
         let mut expected = [0; LEN];
         expected[..32]
-            .copy_from_slice(b"slipring\x01\0\0\0\x01\0\x03\0\x08\x07\x06\x05\x04\x03\x02\x01\0\x10\0\0\x01\x07\0\0");
+            .copy_from_slice(b"slipring\x01\0\0\0\x01\0\x03\0\x08\x07\x06\x05\x04\x03\x02\x01\0\x10\0\0\x01\x07\x01\0");
         expected[32..39].copy_from_slice(b"ticks/1");
         assert_eq!(hello(b"ticks/1").encode(), expected);
 

@@ -6,6 +6,7 @@ use super::message::{Hello, MAX_PROTOCOL, Refusal, VERSIONS, printable};
 use crate::error::{Error, Result};
 use crate::options::{Options, Peer};
 use crate::ring::{Header, LAYOUT_VERSION, MAGIC, Std};
+use crate::sys::barrier;
 use crate::sys::bell::{self, Bell, Bells};
 use crate::sys::memory::{self, Inbox, SEALS};
 use crate::sys::process;
@@ -56,6 +57,7 @@ pub(super) struct Verified {
     pub(super) bells: Bells,
     pub(super) peer: Peer,
     pub(super) copy_reads: bool,
+    pub(super) excusable: bool,
 }
 
 /// Checks a hello with all that came with it.
@@ -117,6 +119,8 @@ pub(super) fn verify(
         },
         peer,
         copy_reads: options.copy_reads || !trusted,
+        // Whoever cannot be interrupted goes on with fences, whatever the peer says.
+        excusable: hello.excuses && barrier::register(),
     })
 }
 

@@ -1,6 +1,6 @@
 //! The reader's side of a ring.
 
-use super::{Atomics, Corrupt, Headers, Look, Word, ended, load_peer};
+use super::{Atomics, Corrupt, Headers, Look, Word, ended, load_peer, wake};
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 
@@ -31,6 +31,8 @@ pub(crate) struct Consumer<A: Atomics> {
     tail: u64,
     /// The peer's `base` that belongs to `tail`.
     base: u64,
+    /// The writer may excuse this process from the fence of giving back.
+    excusable: bool,
     _atomics: PhantomData<fn() -> A>,
 }
 
@@ -46,6 +48,7 @@ impl<A: Atomics> Consumer<A> {
             most_kept: MOST_KEPT.min(capacity / 8),
             tail: 0,
             base: 0,
+            excusable: false,
             _atomics: PhantomData,
         }
     }
@@ -55,6 +58,11 @@ impl<A: Atomics> Consumer<A> {
         debug_assert_eq!(self.head, self.given_back);
         self.most_kept = 0;
         self.keep_below = self.head;
+    }
+
+    /// As [`Producer::set_excusable`](super::Producer::set_excusable).
+    pub(crate) fn set_excusable(&mut self, yes: bool) {
+        self.excusable = yes;
     }
 
     #[inline]
@@ -145,7 +153,16 @@ impl<A: Atomics> Consumer<A> {
     pub(crate) fn consume(&mut self, headers: Headers<'_, A>, n: u64) -> bool {
         debug_assert!(0 < n && n <= self.available());
         self.head += n;
-        self.give_back(headers)
+        self.give_back(headers, self.excusable)
+    }
+
+    /// [`consume`](Self::consume), with a fence behind it in any case.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn consume_fenced(&mut self, headers: Headers<'_, A>, n: u64) -> bool {
+        debug_assert!(0 < n && n <= self.available());
+        self.head += n;
+        self.give_back(headers, false)
     }
 
     /// Consumes `n` bytes without giving them back, or does nothing and says so.
@@ -166,7 +183,7 @@ impl<A: Atomics> Consumer<A> {
         if self.head == until {
             return;
         }
-        // Relaxed: the fence of giving back lies before it, so that a writer which waits already is seen.
+        // Relaxed: giving back lies before it, with a fence or the writer's own, so that a writer which waited already is seen.
         let wake = headers.peer.wake_at_head.0.load(Ordering::Relaxed);
         // What reaches `until` is given back. Who waits for that, or for more, does not wait for what is kept.
         if wake <= self.head || until <= wake {
@@ -203,21 +220,17 @@ impl<A: Atomics> Consumer<A> {
     #[inline(always)]
     #[must_use]
     pub(crate) fn settle(&mut self, headers: Headers<'_, A>) -> bool {
-        self.has_kept() && self.give_back(headers)
+        self.has_kept() && self.give_back(headers, self.excusable)
     }
 
     #[inline(always)]
-    fn give_back(&mut self, headers: Headers<'_, A>) -> bool {
+    fn give_back(&mut self, headers: Headers<'_, A>, excusable: bool) -> bool {
         let (old, head) = (self.given_back, self.head);
         self.given_back = head;
         self.keep_below = head;
         // Release: my loads of the bytes come before the writer may write over them.
         headers.own.consumed.0.head.store(head, Ordering::Release);
-        // SeqCst: between my head and the load of the writer's wake word, as in `Producer::publish`.
-        A::fence(Ordering::SeqCst);
-        // Relaxed: ordered by the fence.
-        let wake = headers.peer.wake_at_head.0.load(Ordering::Relaxed);
-        old < wake && wake <= head
+        wake::is_due::<A>(&headers.peer.wake_at_head.0, old, head, excusable)
     }
 
     /// Lets go of what is available, without giving it back.
@@ -231,13 +244,13 @@ impl<A: Atomics> Consumer<A> {
     #[inline]
     pub(crate) fn blocks_writer(&self, headers: Headers<'_, A>) -> bool {
         // Relaxed: ordered by the fence of arming; see `Producer::look`.
-        headers.peer.wake_at_head.0.load(Ordering::Relaxed) > self.head
+        wake::is_beyond(headers.peer.wake_at_head.0.load(Ordering::Relaxed), self.head)
     }
 
     /// The peer's tail that makes `want` bytes readable: what to arm for. Never 0, as `want` is not.
     #[inline]
     pub(crate) fn wake_at(&self, want: u64) -> u64 {
         // A stream does not live to 2^64 bytes, but a peer may claim so.
-        self.head.saturating_add(want)
+        self.head.saturating_add(want).min(wake::UNFENCED - 1)
     }
 }

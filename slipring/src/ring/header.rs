@@ -5,6 +5,7 @@
 //! describes it, and the assertions at the end of this file hold it in place.
 
 use super::atomics::{Atomics, Std, Word};
+use super::wake;
 use std::mem::{offset_of, size_of};
 use std::sync::atomic::Ordering;
 
@@ -88,9 +89,9 @@ pub(crate) struct Header<A: Atomics> {
     pub(crate) preamble: Line<Preamble<A>>,
     pub(crate) published: Line<Published<A>>,
     pub(crate) consumed: Line<Consumed<A>>,
-    /// Line 3: my reader sleeps until the peer's `tail` reaches this; 0 = awake.
+    /// Line 3: my reader sleeps until the peer's `tail` reaches this, or is awake ([`wake`]).
     pub(crate) wake_at_tail: Line<A::U64>,
-    /// Line 4: my writer sleeps until the peer's `head` reaches this; 0 = awake.
+    /// Line 4: my writer sleeps until the peer's `head` reaches this, or is awake.
     pub(crate) wake_at_head: Line<A::U64>,
     pub(crate) reading: Line<Counters<A>>,
     pub(crate) writing: Line<Counters<A>>,
@@ -123,8 +124,8 @@ impl<A: Atomics> Header<A> {
                 head: A::U64::new(0),
                 stop: A::U32::new(ended::OPEN),
             }),
-            wake_at_tail: Line(A::U64::new(0)),
-            wake_at_head: Line(A::U64::new(0)),
+            wake_at_tail: Line(A::U64::new(wake::AWAKE)),
+            wake_at_head: Line(A::U64::new(wake::AWAKE)),
             reading: counters(),
             writing: counters(),
         }

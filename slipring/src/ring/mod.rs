@@ -20,6 +20,7 @@ mod atomics;
 mod consumer;
 mod header;
 mod producer;
+pub(crate) mod wake;
 
 #[cfg(test)]
 mod against_vecdeque;

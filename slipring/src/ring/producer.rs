@@ -1,6 +1,6 @@
 //! The writer's side of a ring.
 
-use super::{Atomics, Corrupt, Headers, Look, Word, ended, load_peer};
+use super::{Atomics, Corrupt, Headers, Look, Word, ended, load_peer, wake};
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 
@@ -26,6 +26,8 @@ pub(crate) struct Producer<A: Atomics> {
     /// Up to here the ring is known to be free, with no rewind to be considered before: the lesser of both at the last
     /// look at `head`, and since both only grow, less than that now.
     clear_until: u64,
+    /// The reader may excuse this process from the fence of a publication.
+    excusable: bool,
     _atomics: PhantomData<fn() -> A>,
 }
 
@@ -45,8 +47,14 @@ impl<A: Atomics> Producer<A> {
                 REWIND_WINDOW
             },
             clear_until: capacity.min(REWIND_WINDOW),
+            excusable: false,
             _atomics: PhantomData,
         }
+    }
+
+    /// The kernel can interrupt this process: its reader may excuse it from the fence of a publication.
+    pub(crate) fn set_excusable(&mut self, yes: bool) {
+        self.excusable = yes;
     }
 
     #[inline]
@@ -130,9 +138,9 @@ impl<A: Atomics> Producer<A> {
         // this half is armed, the fence of arming stands between its own wake word and this load, as the reader's
         // stands between its wake word and its load of mine; so one of the two sees the other. Before, it is a hint
         // that the next look repeats. Acquire (in `load_peer`): the reader gave back what it had read before it
-        // armed, with the fence of `consume` in between, so the head below is at least that one.
+        // armed, with a release, so the head below is at least that one.
         let wake = load_peer::<A, _>(&headers.peer.wake_at_tail.0);
-        if self.free() == 0 || wake <= self.published {
+        if self.free() == 0 || !wake::is_beyond(wake, self.published) {
             return Ok(Look::Pending);
         }
         // The head above may be older than that wake word: a reader that drained the ring in between does not starve.
@@ -176,12 +184,7 @@ impl<A: Atomics> Producer<A> {
         // Release: the bytes, and `base`, are visible to whoever sees this tail.
         headers.own.published.0.tail.store(self.tail, Ordering::Release);
         self.published = self.tail;
-        // SeqCst: between my tail and the load of the reader's wake word, as the reader has it between its wake
-        // word and its load of my tail. Without it both loads may miss both stores, and the reader sleeps on.
-        A::fence(Ordering::SeqCst);
-        // Relaxed: ordered by the fence.
-        let wake = headers.peer.wake_at_tail.0.load(Ordering::Relaxed);
-        old < wake && wake <= self.tail
+        wake::is_due::<A>(&headers.peer.wake_at_tail.0, old, self.tail, self.excusable)
     }
 
     /// Moves the next byte to the start of the ring, if everything has been consumed and it is time to look.

@@ -42,6 +42,32 @@
 //! ringer had stored is visible to whom it woke: the kernel's lock on the bell orders a ring before the end of the
 //! sleep that it ends.
 //!
+//! # Without the fence
+//!
+//! In full flow W2 is half of what a small message costs, and it is there for a reader that is about to sleep. A reader that spins for
+//! ever is never about to: it excuses the writer from the fence ([`Excuse`]), by a wake word that says
+//! [`UNFENCED`](crate::ring::wake). It need not be rung, so it does not matter what the writer sees when it does not fence. While it
+//! has to be seen to wait (below) it announces what for, as R1 and R2, and goes on looking.
+//!
+//! Only where such a half is polled in somebody else's event loop does it sleep. Before, it takes the excuse back for good, and has the
+//! kernel interrupt every CPU that runs such a peer, and fence there (membarrier(2), [`barrier`](crate::sys::barrier)):
+//!
+//! ```text
+//! reader                                    writer
+//! ------                                    ------
+//! R1  wake_at_tail.store(wanted)            W1  tail.store(new, Release)
+//! R2' membarrier                            W2' wake_at_tail.load() == UNFENCED? done
+//! R3  as above                              W2  as above
+//! ```
+//!
+//! The writer is interrupted between two of its instructions. If W1 was before, R3 sees it. If W1 comes later, so does W2',
+//! which then sees R1; the writer is not excused, and the rest is as above. A writer that does not run at that moment has a fence
+//! behind it: to be switched off a CPU is one. So W2' has to come after W1, and R2' after R1. A process that the kernel does not interrupt
+//! takes no excuse.
+//!
+//! What else leans on W2 has its own: a reader that renews its lease fences always (`lease`), and whoever arms releases what it has
+//! given back before.
+//!
 //! # Why nobody deadlocks
 //!
 //! A blocked `write` asks for more room than one byte, so that it is not woken for each; a reader may ask for "at
@@ -71,7 +97,7 @@
 //! starve: the head it had may be older than the word.
 //!
 //! Spinning changes nothing in this, nor does looking away meanwhile (`Coalescer`, `Approach`): a spinner that does not
-//! sleep is not armed and need not be rung. One that spins for ever (`Spin::Always`) arms after the first millisecond all
+//! sleep is not armed and need not be rung. One that spins for ever (`Spin::Always`) announces that it waits after the first millisecond all
 //! the same, so that the rule of the starving reader can see it.
 //!
 //! # In somebody else's event loop
@@ -117,6 +143,7 @@
 
 mod approach;
 mod coalesce;
+mod excuse;
 pub(crate) mod pause;
 mod permit;
 mod sleep;
@@ -124,9 +151,12 @@ mod spin;
 
 pub(crate) use approach::Approach;
 pub(crate) use coalesce::Coalescer;
+pub(crate) use excuse::Excuse;
 pub(crate) use permit::Permits;
 #[cfg(test)]
 pub(crate) use sleep::armed;
-pub(crate) use sleep::{Sleeper, Slept, arm, disarm, end, prepare, sleep};
+pub(crate) use sleep::{Sleeper, Slept, end, prepare, sleep};
+#[cfg(test)]
+pub(crate) use sleep::{arm, arm_by, disarm};
 pub use spin::Spin;
 pub(crate) use spin::Spinner;

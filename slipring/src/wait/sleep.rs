@@ -1,25 +1,33 @@
 //! Sleeping and being woken, independent of what a half waits for and what it sleeps on.
 
-use crate::ring::{Atomics, Word, ended};
+use crate::ring::{Atomics, Word, ended, wake};
 use std::io;
 use std::sync::atomic::Ordering;
 
 /// Announces that this half sleeps until the peer's index reaches `at`. The caller looks again before it sleeps.
 #[inline]
 pub(crate) fn arm<A: Atomics>(wake: &A::U64, at: u64) {
-    debug_assert_ne!(at, 0, "0 means awake");
-    // Relaxed: the fence below orders it.
-    wake.store(at, Ordering::Relaxed);
-    // SeqCst: between my wake word and my look at the peer's indexes; pairs with the fence in `publish` and
-    // `consume`, and with that of the peer's own arming.
-    A::fence(Ordering::SeqCst);
+    arm_by::<A>(wake, at, || {
+        // SeqCst: between my wake word and my look at the peer's indexes; pairs with the fence in `publish` and
+        // `consume`, and with that of the peer's own arming.
+        A::fence(Ordering::SeqCst);
+    });
 }
 
-/// Takes the announcement back.
+/// [`arm`], with a fence that may be more than one.
 #[inline]
-pub(crate) fn disarm<A: Atomics>(wake: &A::U64) {
+pub(crate) fn arm_by<A: Atomics>(wake: &A::U64, at: u64, fence: impl FnOnce()) {
+    debug_assert!(at != wake::AWAKE && at != wake::UNFENCED);
+    // Release: whoever sees this half wait sees all that it has given back before. For the rest the fence orders it.
+    wake.store(at, Ordering::Release);
+    fence();
+}
+
+/// Takes the announcement back: says that the half is `awake`.
+#[inline]
+pub(crate) fn disarm<A: Atomics>(wake: &A::U64, awake: u64) {
     // Relaxed: a peer that still sees the old value rings once too often, which is allowed.
-    wake.store(0, Ordering::Relaxed);
+    wake.store(awake, Ordering::Relaxed);
 }
 
 /// Whether the half that owns this word sleeps, or is about to: asked after an end was stored.
@@ -27,7 +35,7 @@ pub(crate) fn disarm<A: Atomics>(wake: &A::U64) {
 pub(crate) fn armed<A: Atomics>(wake: &A::U64) -> bool {
     // SeqCst: between the `fin` or `stop` stored before and the load of the wake word, as W2 above.
     A::fence(Ordering::SeqCst);
-    wake.load(Ordering::Relaxed) != 0
+    wake::is_beyond(wake.load(Ordering::Relaxed), wake::AWAKE)
 }
 
 /// Stores how a direction ended, unless it has. Says whether this was the first end, and whether the half that owns

@@ -73,16 +73,18 @@ impl ReadHalf {
         if renews {
             self.place = self.endpoint.inbox.place(self.ring.offset(), self.ring.position());
         }
-        let mut give_back = || {
-            let ring = self.ring.consume(self.endpoint.headers(), n as u64);
-            point(Point::Consumed);
-            ring
-        };
         let ring = if renews {
+            let give_back = || {
+                let ring = self.ring.consume_fenced(self.endpoint.headers(), n as u64);
+                point(Point::Consumed);
+                ring
+            };
             let is_open = || self.endpoint.local() == local::OPEN;
             self.leased.renew(end, give_back, is_open)
         } else {
-            give_back()
+            let ring = self.ring.consume(self.endpoint.headers(), n as u64);
+            point(Point::Consumed);
+            ring
         };
         if is_little(n) {
             self.ring.start_keeping(self.endpoint.headers());

@@ -3,8 +3,7 @@
 use super::{ReadHalf, Readable};
 use crate::fail_points::{Point, point};
 use crate::half::Waiting;
-use crate::ring::{Std, count};
-use crate::wait;
+use crate::ring::count;
 use std::io;
 
 /// A reader that waits for `want` bytes.
@@ -12,6 +11,15 @@ use std::io;
 pub(crate) struct ReadWait<'a> {
     pub(crate) half: &'a mut ReadHalf,
     pub(crate) want: usize,
+}
+
+impl ReadWait<'_> {
+    /// What to ask to be rung for.
+    fn wake_at(&mut self) -> u64 {
+        // Before the wake word: a writer that sees this reader wait takes what it sees of `head` for all there is.
+        self.half.settle();
+        self.half.ring.wake_at(self.want as u64)
+    }
 }
 
 impl Waiting for ReadWait<'_> {
@@ -23,16 +31,26 @@ impl Waiting for ReadWait<'_> {
     }
 
     fn arm(&mut self) {
-        // Before the wake word: a writer that sees this reader wait takes what it sees of `head` for all there is.
-        self.half.settle();
-        let at = self.half.ring.wake_at(self.want as u64);
-        wait::arm::<Std>(&self.half.endpoint.headers().own.wake_at_tail.0, at);
+        let at = self.wake_at();
+        self.half
+            .excuse
+            .arm(&self.half.endpoint.headers().own.wake_at_tail.0, at);
+        point(Point::ReaderArmed);
+    }
+
+    fn announce(&mut self) {
+        let at = self.wake_at();
+        self.half
+            .excuse
+            .announce(&self.half.endpoint.headers().own.wake_at_tail.0, at);
         point(Point::ReaderArmed);
     }
 
     fn disarm(&mut self) {
         self.half.waits_on = false;
-        wait::disarm::<Std>(&self.half.endpoint.headers().own.wake_at_tail.0);
+        self.half
+            .excuse
+            .disarm(&self.half.endpoint.headers().own.wake_at_tail.0);
         point(Point::ReaderDisarmed);
     }
 
@@ -55,7 +73,7 @@ impl Waiting for ReadWait<'_> {
         // room that this reader does not make before it has more; it looks at the wake word to see that, so the word
         // stays set.
         if self.half.available() > 0 {
-            self.arm();
+            self.announce();
             self.stay_armed();
             self.nudge();
         }

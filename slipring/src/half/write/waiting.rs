@@ -3,8 +3,7 @@
 use super::{Room, WriteHalf};
 use crate::fail_points::{Point, point};
 use crate::half::Waiting;
-use crate::ring::{Std, count};
-use crate::wait;
+use crate::ring::count;
 use std::io;
 
 /// A writer that waits for `want` bytes of room.
@@ -14,6 +13,14 @@ pub(crate) struct WriteWait<'a> {
     pub(crate) want: usize,
     /// Waits until the peer has consumed everything, rather than for room.
     pub(crate) drained: bool,
+}
+
+impl WriteWait<'_> {
+    /// What to ask to be rung for.
+    fn wake_at(&self) -> u64 {
+        let want = if self.drained { self.half.capacity() } else { self.want };
+        self.half.ring.wake_at(want as u64)
+    }
 }
 
 impl Waiting for WriteWait<'_> {
@@ -29,15 +36,26 @@ impl Waiting for WriteWait<'_> {
     }
 
     fn arm(&mut self) {
-        let want = if self.drained { self.half.capacity() } else { self.want };
-        let at = self.half.ring.wake_at(want as u64);
-        wait::arm::<Std>(&self.half.endpoint.headers().own.wake_at_head.0, at);
+        let at = self.wake_at();
+        self.half
+            .excuse
+            .arm(&self.half.endpoint.headers().own.wake_at_head.0, at);
+        point(Point::WriterArmed);
+    }
+
+    fn announce(&mut self) {
+        let at = self.wake_at();
+        self.half
+            .excuse
+            .announce(&self.half.endpoint.headers().own.wake_at_head.0, at);
         point(Point::WriterArmed);
     }
 
     fn disarm(&mut self) {
         self.half.waits_on = false;
-        wait::disarm::<Std>(&self.half.endpoint.headers().own.wake_at_head.0);
+        self.half
+            .excuse
+            .disarm(&self.half.endpoint.headers().own.wake_at_head.0);
         point(Point::WriterDisarmed);
     }
 

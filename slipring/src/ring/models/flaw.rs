@@ -16,6 +16,8 @@ pub(super) enum Flaw {
     ReaderArmFence,
     /// The same, of the writer.
     WriterArmFence,
+    /// The wake word of the reader stored Relaxed.
+    ArmRelease,
     /// No fence between `fin` or `stop` and the wake word in `armed`.
     EndFence,
     /// No fence between `local` and the end of the lease in `lease::end`.
@@ -74,6 +76,12 @@ pub(super) enum Flaw {
     NoGiveUp,
     /// A reader asks to be rung, then gives back what it has kept.
     GiveBackAfterArming,
+    /// A half that has excused its peer from the fence sleeps without interrupting it.
+    NoInterrupt,
+    /// It interrupts its peer, then announces that it sleeps.
+    InterruptBeforeArming,
+    /// Whoever moves an index looks whether it is excused before, not after.
+    WakeBeforeIndex,
     /// A writer loads the wake word of a waiting reader without an acquire.
     WakeAcquire,
     /// A writer that sees a waiting reader does not look once more at what that one has consumed.
@@ -124,7 +132,10 @@ impl Flaw {
     }
 
     pub(super) fn in_reader_arm(self) -> Weakness {
-        self.weakness(&[(Flaw::ReaderArmFence, Weakness::SeqCst)])
+        self.weakness(&[
+            (Flaw::ReaderArmFence, Weakness::SeqCst),
+            (Flaw::ArmRelease, Weakness::Release),
+        ])
     }
 
     pub(super) fn in_lease_end(self) -> Weakness {

@@ -2,11 +2,12 @@
 //!
 //! It does what `half::ReadHalf` does, less what a [`Flaw`] leaves out.
 
-use super::super::{Atomics, Consumer, Header, Headers, Look, Word, ended};
+use super::super::{Atomics, Consumer, Header, Headers, Look, Word, ended, wake};
 use super::asleep::Half;
 use super::byte_at;
 use super::flaw::Flaw;
-use super::mutant::weakly;
+use super::interrupt::{self, Interrupts};
+use super::mutant::{Weakness, weakly};
 use super::world::{Bell, Who, World};
 use crate::wait;
 use std::sync::Arc;
@@ -15,6 +16,8 @@ use std::sync::atomic::Ordering;
 pub(super) struct Reading<A: Atomics> {
     world: Arc<World<A>>,
     who: Who,
+    /// The peer has been excused from its fences, and can be interrupted by these.
+    unfenced: Option<Arc<Interrupts>>,
     pub(super) ring: Consumer<A>,
 }
 
@@ -24,7 +27,15 @@ impl<A: Atomics> Reading<A> {
             ring: Consumer::new(world.peer(who).bytes.capacity()),
             world: Arc::clone(world),
             who,
+            unfenced: None,
         }
+    }
+
+    /// Excuses the peer from its fences until this half sleeps, as `wait::Excuse` does.
+    pub(super) fn excuse(&mut self, peer: &Arc<Interrupts>) {
+        self.unfenced = Some(Arc::clone(peer));
+        let wake = &self.world.own(self.who).header.wake_at_tail.0;
+        wake.store(wake::UNFENCED, Ordering::Relaxed);
     }
 
     /// Takes in what the writer has published. An honest writer never seems corrupt.
@@ -66,7 +77,15 @@ impl<A: Atomics> Reading<A> {
         if n == 0 || self.ring.keep(n) {
             return;
         }
-        if weakly(self.world.flaw.in_consume(), || self.ring.consume(headers, n)) {
+        let wake = &headers.peer.wake_at_head.0;
+        let due = if self.world.flaw == Flaw::WakeBeforeIndex && wake.load(Ordering::Relaxed) == wake::UNFENCED {
+            interrupt::may_come();
+            let _ = weakly(Weakness::SeqCst, || self.ring.consume(headers, n));
+            false
+        } else {
+            weakly(self.world.flaw.in_consume(), || self.ring.consume(headers, n))
+        };
+        if due {
             self.world.peer(self.who).writer.ring();
         }
         self.ring.start_keeping(headers);
@@ -156,13 +175,21 @@ impl<A: Atomics> Half for Reading<A> {
             self.settle();
         }
         let wake = &self.world.own(self.who).header.wake_at_tail.0;
-        weakly(self.world.flaw.in_reader_arm(), || {
-            wait::arm::<A>(wake, self.ring.wake_at(want))
+        let at = self.ring.wake_at(want);
+        let flaw = self.world.flaw;
+        weakly(flaw.in_reader_arm(), || match self.unfenced.take() {
+            Some(_) if flaw == Flaw::NoInterrupt => wait::arm::<A>(wake, at),
+            Some(peer) if flaw == Flaw::InterruptBeforeArming => {
+                peer.interrupt();
+                wait::arm::<A>(wake, at);
+            }
+            Some(peer) => wait::arm_by::<A>(wake, at, || peer.interrupt()),
+            None => wait::arm::<A>(wake, at),
         });
     }
 
     fn disarm(&mut self) {
-        wait::disarm::<A>(&self.world.own(self.who).header.wake_at_tail.0);
+        wait::disarm::<A>(&self.world.own(self.who).header.wake_at_tail.0, wake::AWAKE);
     }
 
     fn look(&mut self, want: u64) -> Look {

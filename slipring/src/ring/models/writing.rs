@@ -2,11 +2,12 @@
 //!
 //! It does what `half::WriteHalf` does, less what a [`Flaw`] leaves out.
 
-use super::super::{Atomics, Header, Headers, Look, Producer, Word};
+use super::super::{Atomics, Header, Headers, Look, Producer, Word, wake};
 use super::asleep::Half;
 use super::byte_at;
 use super::flaw::Flaw;
-use super::mutant::weakly;
+use super::interrupt::{self, Interrupts};
+use super::mutant::{Weakness, weakly};
 use super::world::{Bell, Who, World};
 use crate::wait;
 use std::sync::Arc;
@@ -15,6 +16,8 @@ use std::sync::atomic::Ordering;
 pub(super) struct Writing<A: Atomics> {
     world: Arc<World<A>>,
     who: Who,
+    /// The peer has been excused from its fences, and can be interrupted by these.
+    unfenced: Option<Arc<Interrupts>>,
     pub(super) ring: Producer<A>,
 }
 
@@ -24,7 +27,15 @@ impl<A: Atomics> Writing<A> {
             ring: Producer::new(world.own(who).bytes.capacity()),
             world: Arc::clone(world),
             who,
+            unfenced: None,
         }
+    }
+
+    /// Excuses the peer from its fences until this half sleeps, as `wait::Excuse` does.
+    pub(super) fn excuse(&mut self, peer: &Arc<Interrupts>) {
+        self.unfenced = Some(Arc::clone(peer));
+        let wake = &self.world.own(self.who).header.wake_at_head.0;
+        wake.store(wake::UNFENCED, Ordering::Relaxed);
     }
 
     /// Writes the next `n` bytes, which are free, without publishing them.
@@ -39,7 +50,15 @@ impl<A: Atomics> Writing<A> {
 
     pub(super) fn publish(&mut self) {
         let headers = self.world.headers(self.who);
-        if weakly(self.world.flaw.in_publish(), || self.ring.publish(headers)) {
+        let wake = &headers.peer.wake_at_tail.0;
+        let due = if self.world.flaw == Flaw::WakeBeforeIndex && wake.load(Ordering::Relaxed) == wake::UNFENCED {
+            interrupt::may_come();
+            let _ = weakly(Weakness::SeqCst, || self.ring.publish(headers));
+            false
+        } else {
+            weakly(self.world.flaw.in_publish(), || self.ring.publish(headers))
+        };
+        if due {
             self.world.peer(self.who).reader.ring();
         }
     }
@@ -137,13 +156,21 @@ impl<A: Atomics> Half for Writing<A> {
 
     fn arm(&mut self, want: u64) {
         let wake = &self.world.own(self.who).header.wake_at_head.0;
-        weakly(self.world.flaw.in_writer_arm(), || {
-            wait::arm::<A>(wake, self.ring.wake_at(want))
+        let at = self.ring.wake_at(want);
+        let flaw = self.world.flaw;
+        weakly(flaw.in_writer_arm(), || match self.unfenced.take() {
+            Some(_) if flaw == Flaw::NoInterrupt => wait::arm::<A>(wake, at),
+            Some(peer) if flaw == Flaw::InterruptBeforeArming => {
+                peer.interrupt();
+                wait::arm::<A>(wake, at);
+            }
+            Some(peer) => wait::arm_by::<A>(wake, at, || peer.interrupt()),
+            None => wait::arm::<A>(wake, at),
         });
     }
 
     fn disarm(&mut self) {
-        wait::disarm::<A>(&self.world.own(self.who).header.wake_at_head.0);
+        wait::disarm::<A>(&self.world.own(self.who).header.wake_at_head.0, wake::AWAKE);
     }
 
     fn look(&mut self, want: u64) -> Look {
