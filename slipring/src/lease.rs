@@ -15,7 +15,8 @@
 //! If L3 does not see E1, then L2 comes before E2, and L1 before E3 in the order of all stores to `until`. Whether by L3 or by E3,
 //! the last one is 0; and whoever has learnt that the stream was ended, from a thread that has done it, loads no older one than
 //! its E3. Of several that end it only the first is told to the peer, but each does E2 and E3: the first may not have come that
-//! far when the second is done. L2 is the fence that giving back needs anyway. `ring::models::lease` runs this under loom.
+//! far when the second is done. L2 is the fence that giving back needs anyway, but towards a peer that excuses from it; a renewal never
+//! takes that excuse (`Consumer::consume_fenced`). `ring::models::lease` runs this under loom.
 
 use crate::endpoint::local;
 use crate::ring::{Atomics, Std, Word};
@@ -33,7 +34,7 @@ pub(crate) fn end<A: Atomics>(local: &A::U32, how: u32, until: &A::U64) -> bool 
     first
 }
 
-/// L1 to L3, around giving back, which is L2. Says whether it stands.
+/// L1 to L3, around giving back with a fence, which is L2. Says whether it stands.
 #[inline(always)]
 pub(crate) fn renew<A: Atomics, T>(
     until: &A::U64,

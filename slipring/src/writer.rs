@@ -204,7 +204,7 @@ impl Writer {
 
     /// Several writes that are published at once.
     ///
-    /// A publication costs two fences and perhaps a wake-up of the peer; a batch pays for them once. It publishes at
+    /// A publication costs a fence, unless the peer spins for ever, and perhaps a wake-up of the peer; a batch pays for them once. It publishes at
     /// [`flush`](Write::flush), when dropped, after each 64 KiB, and whenever it has to wait.
     ///
     /// # Examples

@@ -83,7 +83,8 @@ impl WriteHalf {
 
     /// This half never sleeps, but in somebody else's event loop.
     pub(crate) fn never_sleeps(&mut self) {
-        if self.endpoint.excuses {
+        // What the header of a forked child's copy says is the parent's.
+        if self.endpoint.excuses && self.endpoint.birth.is_here() {
             self.excuse.give(&self.endpoint.headers().own.wake_at_head.0);
         }
     }

@@ -119,8 +119,8 @@ pub(super) fn verify(
         },
         peer,
         copy_reads: options.copy_reads || !trusted,
-        // Whoever cannot be interrupted goes on with fences, whatever the peer says.
-        excusable: hello.excuses && barrier::register(),
+        // Whoever cannot be interrupted goes on with fences, whatever the peer says. Another user gets nothing done to this process.
+        excusable: trusted && hello.excuses && barrier::register(),
     })
 }
 

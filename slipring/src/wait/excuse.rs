@@ -2,8 +2,7 @@
 //!
 //! They are half of what a small message costs, and are for a peer that is about to sleep. Whoever spins for ever
 //! ([`Spin::Always`](super::Spin::Always)) need not be rung, so nobody has to look whether it has to be. There is one way for such a half
-//! to sleep all the same, in an event loop of the user's ([`prepare`](super::prepare)); then, once and for all, it has the kernel
-//! fence in its peer's way, and excuses nobody any more.
+//! to sleep all the same, in an event loop; then it has the kernel fence in its peer's way, and excuses nobody any more.
 
 use super::pause;
 use super::sleep::{arm, arm_by, disarm};
@@ -62,5 +61,32 @@ impl Excuse {
     #[inline]
     pub(crate) fn disarm(&self, word: &AtomicU64) {
         disarm::<Std>(word, if self.given { wake::UNFENCED } else { wake::AWAKE });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_on_the_way() {
+        let word = AtomicU64::new(wake::AWAKE);
+        let says = || word.load(Ordering::Relaxed);
+        let mut excuse = Excuse::default();
+        excuse.arm(&word, 7);
+        assert_eq!(says(), 7);
+        excuse.disarm(&word);
+        assert_eq!(says(), wake::AWAKE);
+        excuse.give(&word);
+        assert_eq!(says(), wake::UNFENCED);
+        excuse.announce(&word, 8);
+        assert_eq!(says(), 8);
+        excuse.disarm(&word);
+        assert_eq!(says(), wake::UNFENCED);
+        // It is taken back by going to sleep.
+        excuse.arm(&word, 9);
+        assert_eq!(says(), 9);
+        excuse.disarm(&word);
+        assert_eq!(says(), wake::AWAKE);
     }
 }

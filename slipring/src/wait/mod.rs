@@ -49,7 +49,7 @@
 //! [`UNFENCED`](crate::ring::wake). It need not be rung, so it does not matter what the writer sees when it does not fence. While it
 //! has to be seen to wait (below) it announces what for, as R1 and R2, and goes on looking.
 //!
-//! Only where such a half is polled in somebody else's event loop does it sleep. Before, it takes the excuse back for good, and has the
+//! Only where such a half is polled in somebody else's event loop does it sleep. Before, it takes the excuse back, and has the
 //! kernel interrupt every CPU that runs such a peer, and fence there (membarrier(2), [`barrier`](crate::sys::barrier)):
 //!
 //! ```text
@@ -120,7 +120,7 @@
 //! *Why before arming.* Every ring falls before R0 or after it. One before it is taken out; but whatever its ringer had
 //! stored it had stored before the ring, and R3 comes after R0, so that R3 sees it (the lock of the bell and that of
 //! the set order them). One after R0 stays in the set, and R4 returns at once. A publication that rings nobody because
-//! it saw no wake word was before R1 in the order of the fences, and R3 sees it as ever. Drained between R1 and R4,
+//! it saw no wake word was before R1 in the order of the fences (or before R2', if it did without), and R3 sees it as ever. Drained between R1 and R4,
 //! after the look, a ring meant for just this wait would be taken out with nobody left to look: the model of it
 //! deadlocks.
 //!

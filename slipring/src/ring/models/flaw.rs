@@ -90,6 +90,8 @@ pub(super) enum Flaw {
     EndKeepsLease,
     /// Whoever ends it after another does.
     OnlyTheFirstRevokes,
+    /// Whoever renews a lease gives back without a fence, if it is excused from it.
+    RenewExcused,
     /// Whoever renews a lease does not look whether the stream is still open.
     RenewUnlooked,
 }

@@ -1,7 +1,7 @@
 //! Nothing is read by a lease once it is known that the stream has been ended.
 
 use super::super::atomics::model::Loom;
-use super::super::{Atomics, Word};
+use super::super::{Atomics, Consumer, Header, Headers, Word, wake};
 use super::mutant::weakly;
 use super::{Flaw, Mutant, Why, fails, holds};
 use crate::lease;
@@ -33,8 +33,21 @@ where
             words.told[which].store(1, Ordering::Release);
         })
     });
+    // A writer that excuses from fences has written two bytes.
+    let (own, peer) = (Header::<A>::new(4096, 2), Header::<A>::new(4096, 2));
+    peer.published.0.tail.store(2, Ordering::Relaxed);
+    peer.wake_at_head.0.store(wake::UNFENCED, Ordering::Relaxed);
+    let headers = Headers { own: &own, peer: &peer };
+    let mut ring = Consumer::<A>::new(2);
+    ring.set_excusable(true);
+    ring.refresh(headers).expect("an honest writer");
     for position in [1, 2] {
-        let give_back = || weakly(flaw.in_consume(), || A::fence(Ordering::SeqCst));
+        let give_back = || {
+            weakly(flaw.in_consume(), || match flaw {
+                Flaw::RenewExcused => ring.consume(headers, 1),
+                _ => ring.consume_fenced(headers, 1),
+            })
+        };
         let is_open = || flaw == Flaw::RenewUnlooked || words.local.load(Ordering::Relaxed) == 0;
         lease::renew::<A, _>(&words.until, position, give_back, is_open);
         if words.told.iter().any(|told| told.load(Ordering::Acquire) == 1) {
@@ -67,6 +80,7 @@ fn an_end_ends_the_lease() {
         Flaw::OnlyTheFirstRevokes,
         Flaw::RenewUnlooked,
         Flaw::ConsumeFence,
+        Flaw::RenewExcused,
         Flaw::LeaseEndFence,
     ] {
         fails(ended_by_two::<Mutant>, flaw, Why::WrongEnd);
