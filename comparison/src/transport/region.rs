@@ -1,7 +1,8 @@
 //! The shared region: one core writes, the other reads, with as little synchronisation as there can be. A circle of
 //! slots, each published when it is full, whatever the size of the messages, by a number beside it; the reader says
-//! how many it has read, in a file of its own, so that it need not be able to write to the slots. Small messages are gathered in the writer's cache first: many short copies into lines that the
-//! other core has would take longer than one long copy. Nobody sleeps, ends, or is checked.
+//! how many it has read, in a file of its own, so that it need not be able to write to the slots. Small messages are
+//! gathered in the writer's cache first: many short copies into lines that the other core has would take longer than
+//! one long copy. Nobody sleeps, ends, or is checked.
 //!
 //! A limit for streams, not a transport: only the host sends.
 

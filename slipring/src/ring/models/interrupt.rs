@@ -1,5 +1,8 @@
 //! What membarrier(2) does, in a model: a thread is interrupted between two of its steps, and executes a fence there.
 
+use super::super::Atomics;
+use super::flaw::Flaw;
+use crate::wait;
 use loom::sync::Notify;
 use loom::sync::atomic::{AtomicBool, fence};
 use std::cell::RefCell;
@@ -36,8 +39,20 @@ impl Interrupts {
         self.serve();
     }
 
+    /// Arms a half that has excused this thread from its fences, as `wait::Excuse` does, less what a [`Flaw`] leaves out.
+    pub(super) fn interrupt_and_arm<A: Atomics>(&self, wake: &A::U64, at: u64, flaw: Flaw) {
+        match flaw {
+            Flaw::NoInterrupt => wait::arm::<A>(wake, at),
+            Flaw::InterruptBeforeArming => {
+                self.interrupt();
+                wait::arm::<A>(wake, at);
+            }
+            _ => wait::arm_by::<A>(wake, at, || self.interrupt()),
+        }
+    }
+
     /// Interrupts the thread, and waits until it has executed the fence.
-    pub(super) fn interrupt(&self) {
+    fn interrupt(&self) {
         fence(Ordering::SeqCst);
         // Release, and acquire below: the kernel's own locks order what comes before an interrupt and what comes after it.
         self.asked.store(true, Ordering::Release);

@@ -178,12 +178,7 @@ impl<A: Atomics> Half for Reading<A> {
         let at = self.ring.wake_at(want);
         let flaw = self.world.flaw;
         weakly(flaw.in_reader_arm(), || match self.unfenced.take() {
-            Some(_) if flaw == Flaw::NoInterrupt => wait::arm::<A>(wake, at),
-            Some(peer) if flaw == Flaw::InterruptBeforeArming => {
-                peer.interrupt();
-                wait::arm::<A>(wake, at);
-            }
-            Some(peer) => wait::arm_by::<A>(wake, at, || peer.interrupt()),
+            Some(peer) => peer.interrupt_and_arm::<A>(wake, at, flaw),
             None => wait::arm::<A>(wake, at),
         });
     }
