@@ -55,6 +55,7 @@ pub fn work<T: Transport>(transport: &T, args: &Args, case: &'static Case, strea
                 // What is made at the first use is part of what a stream takes.
                 let first = Order {
                     messages: 1,
+                    round: 0,
                     verify: true,
                 };
                 if host {

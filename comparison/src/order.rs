@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct Order {
     /// how many messages, or round trips of each stream
     pub messages: u64,
+    /// Decides where in their pages the messages lie.
+    pub round: u32,
     /// Every byte is compared with what it has to be.
     pub verify: bool,
 }

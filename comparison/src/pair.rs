@@ -108,7 +108,11 @@ impl Pair {
             Kind::FixedRate { per_second } => (per_second / 50).max(32),
             Kind::Streams { streams } => (4096 / streams as u64).max(8),
         };
-        self.carry_out(Order { messages, verify: true })?;
+        self.carry_out(Order {
+            messages,
+            round: 0,
+            verify: true,
+        })?;
         Ok(())
     }
 
@@ -124,6 +128,7 @@ impl Pair {
         loop {
             let [here, there] = self.carry_out(Order {
                 messages,
+                round: 0,
                 verify: false,
             })?;
             let taken = wall(&here, &there).max(1);

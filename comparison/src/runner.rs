@@ -46,9 +46,9 @@ impl Runner {
         }
         let mut repeated = 0;
         let mut disturbed = false;
-        for _ in 0..self.rounds {
+        for number in 0..self.rounds {
             for repeat in 0..=REPEATS {
-                let (reports, others) = round(&mut running);
+                let (reports, others) = round(number, &mut running);
                 let quiet = others.is_none_or(|share| share <= TOLERATED);
                 if !quiet && repeat < REPEATS {
                     repeated += 1;
@@ -87,7 +87,7 @@ impl Runner {
 }
 
 /// Every contender once; and how much of a core other processes took meanwhile.
-fn round(running: &mut [Running]) -> (Vec<io::Result<[Report; 2]>>, Option<f64>) {
+fn round(number: u32, running: &mut [Running]) -> (Vec<io::Result<[Report; 2]>>, Option<f64>) {
     let start = now();
     let busy = machine::busy();
     let own = Cpu::Process.spent();
@@ -96,6 +96,7 @@ fn round(running: &mut [Running]) -> (Vec<io::Result<[Report; 2]>>, Option<f64>)
         .map(|one| {
             one.pair.carry_out(Order {
                 messages: one.messages,
+                round: number,
                 verify: false,
             })
         })

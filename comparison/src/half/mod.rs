@@ -3,6 +3,7 @@
 //! Each kind of case is in a file of its own.
 
 mod batched;
+mod buffer;
 mod filled;
 mod fixed_rate;
 mod round_trip;
@@ -10,6 +11,7 @@ mod throughput;
 
 use std::io;
 
+use self::buffer::Buffer;
 use crate::{
     case::{Case, Kind},
     clock::{self, Cpu, SECOND},
@@ -26,8 +28,8 @@ pub struct Half<L> {
     link: L,
     case: &'static Case,
     cpu: Cpu,
-    message: Vec<u8>,
-    received: Vec<u8>,
+    message: Buffer,
+    received: Buffer,
 }
 
 impl<L: Link> Half<L> {
@@ -40,12 +42,18 @@ impl<L: Link> Half<L> {
             link,
             case,
             cpu,
-            message: vec![0; case.size],
-            received: vec![0; at_once],
+            message: Buffer::new(case.size),
+            received: Buffer::new(at_once),
         }
     }
 
+    fn place(&mut self, round: u32) {
+        self.message.move_to(round as usize);
+        self.received.move_to(round as usize + 1);
+    }
+
     pub fn host(&mut self, order: Order) -> io::Result<Report> {
+        self.place(order.round);
         timed(self.cpu, || match self.case.kind {
             Kind::RoundTrip | Kind::Streams { .. } => self.ask_timed(order),
             Kind::Throughput => self.send_all(order),
@@ -57,6 +65,7 @@ impl<L: Link> Half<L> {
     }
 
     pub fn peer(&mut self, order: Order) -> io::Result<Report> {
+        self.place(order.round);
         timed(self.cpu, || match self.case.kind {
             Kind::RoundTrip | Kind::Streams { .. } => self.echo(order),
             Kind::Throughput | Kind::Batched { .. } => self.receive_all(order),

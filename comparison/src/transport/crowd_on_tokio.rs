@@ -54,6 +54,7 @@ where
     let host = args.address.is_none();
     // What is made at the first use is part of what a stream takes.
     let first = Order {
+        round: 0,
         messages: 1,
         verify: true,
     };

@@ -8,7 +8,7 @@
 //! The owner maps it writable and then seals it, so that nobody else ever can (memfd_create(2), `F_SEAL_FUTURE_WRITE`
 //! in fcntl(2)); the peer maps it read-only. This file holds all raw-pointer access to ring memory.
 
-use super::copy::copy;
+use super::copy::{load, store};
 use crate::error::{Error, Result};
 use crate::ring::{Header, Std};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -175,7 +175,7 @@ impl Outbox {
         let to = self.mapping.span(offset, bytes.len());
         // SAFETY: `span` has checked that the destination is mapped, and it is mapped writable. `bytes` is no part of
         // it: the caller holds no slice of the span. The peer only reads these pages, and not before `tail` says so.
-        unsafe { copy(bytes.as_ptr(), to, bytes.len()) };
+        unsafe { store(bytes.as_ptr(), to, bytes.len()) };
     }
 
     /// The span of `len` bytes at `offset`, to be written in place.
@@ -228,7 +228,7 @@ impl Inbox {
         // until `head` gives them back; a dishonest one may, and then this copies an undefined mixture of old and new
         // bytes, through raw pointers and into memory of my own, so that nobody ever holds a reference to what
         // changes.
-        unsafe { copy(from, to.as_mut_ptr(), to.len()) };
+        unsafe { load(from, to.as_mut_ptr(), to.len()) };
     }
 
     /// The span of `len` bytes at `offset`, without a copy.
@@ -287,7 +287,7 @@ impl Place {
         let from = self.at(position, to.len());
         // SAFETY: by the caller's promise the source is mapped, as what lies behind the ring is the ring again; the rest as
         // in `Inbox::read`.
-        unsafe { copy(from, to.as_mut_ptr(), to.len()) };
+        unsafe { load(from, to.as_mut_ptr(), to.len()) };
     }
 
     /// As [`Inbox::slice`].

@@ -4,7 +4,7 @@
 //! is read here is input, every access is through raw pointers or atomics, and [`SharedFile::is_lost`] tells whether a
 //! shrunken file had to be replaced ([`sigbus`]). All raw-pointer access to such memory is in here.
 
-use super::copy::copy;
+use super::copy::{load, store};
 use crate::sys::sigbus::Guarded;
 use rustix::fd::AsFd;
 use rustix::io::Errno;
@@ -73,7 +73,7 @@ impl SharedFile {
         // SAFETY: the destination is mapped writable (`span`), and `bytes` is no part of it: nobody lends slices of
         // what is still to be written. Another process may touch these bytes at the same time only against the rules
         // of the ring; then they are an undefined mixture in its memory, which no reference of this process covers.
-        unsafe { copy(bytes.as_ptr(), to, bytes.len()) };
+        unsafe { store(bytes.as_ptr(), to, bytes.len()) };
     }
 
     /// Copies from `offset`.
@@ -83,7 +83,7 @@ impl SharedFile {
         // SAFETY: the source is mapped (`span`); `to` is this process's own and no part of it. Another process may
         // write these bytes at the same time only against the rules; then an undefined mixture of old and new bytes is
         // copied, through raw pointers and into memory that is nobody else's.
-        unsafe { copy(from, to.as_mut_ptr(), to.len()) };
+        unsafe { load(from, to.as_mut_ptr(), to.len()) };
     }
 
     /// The `len` bytes at `offset`, without a copy.
