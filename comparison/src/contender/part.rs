@@ -12,11 +12,6 @@ pub fn sharing(case: &Case) -> bool {
     matches!(case.kind, Kind::RoundTrip | Kind::Throughput | Kind::FixedRate { .. })
 }
 
-/// Where a ring of the default size holds few messages.
-pub fn large(case: &Case) -> bool {
-    case.kind == Kind::Throughput && case.size >= 64 << 10
-}
-
 /// What shows the price of being woken.
 pub fn woken(case: &Case) -> bool {
     case.kind == Kind::RoundTrip && (case.size == 64 || case.cores == Cores::One)

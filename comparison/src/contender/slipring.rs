@@ -5,41 +5,34 @@ use ::slipring::Spin;
 use super::{Contender, contender, part::*};
 use crate::transport::{in_place::InPlace, slipring::Slipring};
 
-pub fn all() -> [Contender; 5] {
+pub fn all() -> [Contender; 4] {
     [
         contender(
             "slipring-spinning",
             "slipring, spinning",
             "uses up the receiver's core",
-            Slipring::new(Spin::Always),
+            Slipring(Spin::Always),
         )
         .part(|case| usual(case) || filled(case) || batched(case)),
-        contender(
-            "slipring-large",
-            "slipring, spinning, 1 MiB",
-            "as before, with four times the default ring, for large messages",
-            Slipring::new(Spin::Always).capacity(1 << 20),
-        )
-        .part(large),
         contender(
             "slipring-adaptive",
             "slipring, adaptive",
             "the default: spins where that has paid, else sleeps",
-            Slipring::new(Spin::default()),
+            Slipring(Spin::default()),
         )
         .part(|case| sharing(case) || crowded(case) || filled(case) || batched(case)),
         contender(
             "slipring-sleeping",
             "slipring, sleeping",
             "never spins; woken by an eventfd",
-            Slipring::new(Spin::Never),
+            Slipring(Spin::Never),
         )
         .part(|case| sharing(case) || crowded(case) || filled(case) || batched(case)),
         contender(
             "slipring-in-place",
             "slipring, spinning, in place",
             "filled in a grant, read in the peer's memory; uses up the receiver's core",
-            InPlace(Slipring::new(Spin::Always)),
+            InPlace(Slipring(Spin::Always)),
         )
         .part(filled),
     ]

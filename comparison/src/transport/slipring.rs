@@ -1,4 +1,4 @@
-//! A slipring stream, all defaults but the spinning, and the capacity where that is said.
+//! A slipring stream, all defaults but the spinning.
 
 use std::{
     io::{self, BufRead, Read, Write},
@@ -9,10 +9,7 @@ use ::slipring::{Options, Reader, Spin, Writer};
 
 use super::{Link, Place, Transport, in_place::Lend, small_reads};
 
-pub struct Slipring {
-    spin: Spin,
-    capacity: Option<usize>,
-}
+pub struct Slipring(pub Spin);
 
 pub struct Halves {
     reader: Reader,
@@ -20,24 +17,9 @@ pub struct Halves {
 }
 
 impl Slipring {
-    pub fn new(spin: Spin) -> Self {
-        Slipring { spin, capacity: None }
-    }
-
-    /// With so many bytes of ring each way.
-    pub fn capacity(self, bytes: usize) -> Self {
-        Slipring {
-            capacity: Some(bytes),
-            ..self
-        }
-    }
-
     fn upgrade(&self, socket: UnixStream) -> io::Result<Halves> {
-        let mut options = Options::new().spin(self.spin);
-        if let Some(capacity) = self.capacity {
-            options = options.capacity(capacity);
-        }
-        let (reader, writer) = options.upgrade(socket)?.into_split();
+        let stream = Options::new().spin(self.0).upgrade(socket)?;
+        let (reader, writer) = stream.into_split();
         Ok(Halves { reader, writer })
     }
 }

@@ -17,10 +17,6 @@ use std::sync::Arc;
 
 /// A large write is published in parts of this many bytes, so that the reader's copy overlaps the writer's.
 pub(crate) const PART: usize = 64 * 1024;
-/// And in a ring that holds many of them in larger ones: each copy takes a moment to get going.
-const LARGE_PART: usize = 128 * 1024;
-/// From which capacity on.
-const LARGE_RING: usize = 8 * LARGE_PART;
 
 /// What a look of a writer found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -279,8 +275,7 @@ impl WriteHalf {
 
     #[inline(never)]
     fn put_parts(&mut self, bytes: &[u8]) {
-        let size = if self.capacity() < LARGE_RING { PART } else { LARGE_PART };
-        for part in bytes.chunks(size) {
+        for part in bytes.chunks(PART) {
             self.copy_in(part);
             self.publish();
         }
