@@ -17,18 +17,19 @@ impl<L: Link> Half<L> {
     pub(super) fn send_on_time(&mut self, order: Order, period: u64) -> io::Result<Report> {
         let first = clock::now() + period;
         let mut sending = 0;
+        let message = &mut *self.message;
         for number in 0..order.messages {
             if order.verify {
-                fill(&mut self.message, number * 1009);
+                fill(message, number * 1009);
             }
             let due = first + number * period;
-            self.message[..8].copy_from_slice(&due.to_le_bytes());
+            message[..8].copy_from_slice(&due.to_le_bytes());
             let mut now = clock::now();
             while now < due {
                 std::hint::spin_loop();
                 now = clock::now();
             }
-            self.link.send(&self.message)?;
+            self.link.send(message)?;
             sending += clock::now() - now;
         }
         Ok(Report {
@@ -40,10 +41,11 @@ impl<L: Link> Half<L> {
     pub(super) fn receive_on_time(&mut self, order: Order) -> io::Result<Report> {
         let mut latency = stats::histogram();
         let mut expected = vec![0; self.case.size];
+        let message = &mut *self.message;
         for number in 0..order.messages {
-            self.link.receive(&mut self.message)?;
+            self.link.receive(message)?;
             let now = clock::now();
-            let (due, rest) = self.message.split_first_chunk().ok_or(io::ErrorKind::InvalidData)?;
+            let (due, rest) = message.split_first_chunk().ok_or(io::ErrorKind::InvalidData)?;
             if order.verify {
                 fill(&mut expected, number * 1009);
                 if *rest != expected[8..] {

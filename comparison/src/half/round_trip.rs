@@ -24,20 +24,28 @@ impl<L: Link> Half<L> {
 
     /// Tells how long each took, but for the first ones.
     pub fn ask(&mut self, order: Order, mut record: impl FnMut(u64)) -> io::Result<()> {
-        let echo = &mut self.received[..self.case.size];
+        let Half {
+            link,
+            message,
+            received,
+            case,
+            ..
+        } = self;
+        let message = &mut **message;
+        let echo = &mut received[..case.size];
         for number in 0..order.messages {
             if order.verify {
-                fill(&mut self.message, number * 1009);
+                fill(message, number * 1009);
             }
-            self.message[..8].copy_from_slice(&number.to_le_bytes());
+            message[..8].copy_from_slice(&number.to_le_bytes());
             let sent = clock::now();
-            self.link.send(&self.message)?;
-            self.link.receive(echo)?;
+            link.send(message)?;
+            link.receive(echo)?;
             let taken = clock::now() - sent;
             if number >= order.messages / WARM_UP {
                 record(taken);
             }
-            if echo[..8] != self.message[..8] || (order.verify && *echo != *self.message) {
+            if echo[..8] != message[..8] || (order.verify && *echo != *message) {
                 return Err(io::Error::other("an echo is not what was sent"));
             }
         }
@@ -45,9 +53,11 @@ impl<L: Link> Half<L> {
     }
 
     pub(super) fn echo(&mut self, order: Order) -> io::Result<Report> {
+        let Half { link, message, .. } = self;
+        let message = &mut **message;
         for _ in 0..order.messages {
-            self.link.receive(&mut self.message)?;
-            self.link.send(&self.message)?;
+            link.receive(message)?;
+            link.send(message)?;
         }
         Ok(Report::default())
     }

@@ -11,11 +11,12 @@ use crate::{
 
 impl<L: Link> Half<L> {
     pub(super) fn send_all(&mut self, order: Order) -> io::Result<Report> {
+        let message = &mut *self.message;
         for number in 0..order.messages {
             if order.verify {
-                fill(&mut self.message, number * self.case.size as u64);
+                fill(message, number * self.case.size as u64);
             }
-            self.link.send(&self.message)?;
+            self.link.send(message)?;
         }
         self.link.flush()?;
         Ok(Report::default())
@@ -24,13 +25,14 @@ impl<L: Link> Half<L> {
     pub(super) fn receive_all(&mut self, order: Order) -> io::Result<Report> {
         let total = order.messages * self.case.size as u64;
         let mut position = 0;
+        let received = &mut *self.received;
         while position < total {
-            let length = self.link.receive_some(&mut self.received)?;
+            let length = self.link.receive_some(received)?;
             if length == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             if order.verify {
-                check(&self.received[..length], position)?;
+                check(&received[..length], position)?;
             }
             position += length as u64;
         }
