@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::Half;
+use super::{Half, buffer::Buffer};
 use crate::{
     order::{Order, Report},
     pattern::fill,
@@ -12,7 +12,8 @@ use crate::{
 impl<L: Link> Half<L> {
     /// The receiver is that of a stream: it takes what there is.
     pub(super) fn send_batches(&mut self, order: Order, batch: usize) -> io::Result<Report> {
-        let mut messages = vec![0; batch * self.case.size];
+        let mut messages = Buffer::new(batch * self.case.size, true);
+        messages.move_to(order.round as usize);
         let mut left = order.messages;
         let mut position = 0;
         while left > 0 {

@@ -38,18 +38,19 @@ impl<L: Link> Half<L> {
             Kind::Throughput | Kind::Batched { .. } => case.size.max(RECEIVE),
             _ => case.size,
         };
+        let moves = !matches!(case.kind, Kind::Streams { .. });
         Half {
             link,
             case,
             cpu,
-            message: Buffer::new(case.size),
-            received: Buffer::new(at_once),
+            message: Buffer::new(case.size, moves),
+            received: Buffer::new(at_once, moves),
         }
     }
 
     fn place(&mut self, round: u32) {
         self.message.move_to(round as usize);
-        self.received.move_to(round as usize + 1);
+        self.received.move_to(3 * round as usize + 1);
     }
 
     pub fn host(&mut self, order: Order) -> io::Result<Report> {

@@ -25,7 +25,7 @@ const HOW_TO_READ: &str = "
 <ul>
 <li>Two processes on one machine, but for what says that it uses threads. All contenders of a case run in turn, round by round: compare within a
 case of one run, never between runs or machines. The value is the median of the rounds, with the least and the greatest beside it; when these lie far apart, the
-machine is noisy, and small differences mean nothing.</li>
+machine is noisy, or it matters where in their pages the messages lie, which changes from round to round; small differences mean nothing then.</li>
 <li>Everybody copies the message in and copies it out, but where it says &ldquo;in place&rdquo;. Before a contender is measured, every byte of some thousand messages is compared.</li>
 <li>Round trip: one message there and back, one at a time. p99, p99.9 and max are of all rounds together. &ldquo;to bare&rdquo;: divided by two processes
 that spin on a flag in shared memory with the message beside it. &ldquo;to Unix&rdquo;: divided by the Unix socket. On one core that is

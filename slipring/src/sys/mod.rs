@@ -7,7 +7,7 @@
 pub(crate) mod barrier;
 pub(crate) mod bell;
 pub(crate) mod clock;
-mod copy;
+pub(crate) mod copy;
 pub(crate) mod memory;
 pub(crate) mod process;
 pub(crate) mod range_lock;
