@@ -68,18 +68,15 @@ mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::thread;
 
-    fn permits(own: usize, both: usize) -> Permits {
-        Permits::new(Box::leak(Box::default()), own, both)
-    }
-
     fn out(permits: &Permits) -> u32 {
         permits.taken.load(Ordering::Relaxed)
     }
 
     #[test]
     fn one_cpu_is_left_to_those_who_work() {
+        static TAKEN: AtomicU32 = AtomicU32::new(0);
         for (own, both, most) in [(1, 1, 0), (2, 2, 1), (8, 8, 7), (1, 2, 1), (1, 64, 1), (2, 4, 1)] {
-            let permits = permits(own, both);
+            let permits = Permits::new(&TAKEN, own, both);
             let taken: Vec<Permit> = std::iter::from_fn(|| permits.take()).take(100).collect();
             assert_eq!(taken.len(), most, "{own} CPUs, {both} with the peer's");
         }
@@ -87,7 +84,8 @@ mod tests {
 
     #[test]
     fn who_insists_counts_for_the_others() {
-        let permits = permits(4, 4);
+        static TAKEN: AtomicU32 = AtomicU32::new(0);
+        let permits = Permits::new(&TAKEN, 4, 4);
         let insisting: Vec<Permit> = (0..5).map(|_| permits.insist()).collect();
         assert!(permits.take().is_none());
         drop(insisting);
@@ -97,7 +95,8 @@ mod tests {
 
     #[test]
     fn a_panic_gives_it_back() {
-        let permits = permits(2, 2);
+        static TAKEN: AtomicU32 = AtomicU32::new(0);
+        let permits = Permits::new(&TAKEN, 2, 2);
         let panicked = catch_unwind(AssertUnwindSafe(|| {
             let _permit = permits.take().expect("nobody else has it");
             std::panic::resume_unwind(Box::new(()));
@@ -108,7 +107,8 @@ mod tests {
 
     #[test]
     fn a_forked_child_gives_back_nothing() {
-        let permits = permits(2, 2);
+        static TAKEN: AtomicU32 = AtomicU32::new(0);
+        let permits = Permits::new(&TAKEN, 2, 2);
         let permit = permits.take();
         // What the kernel does to a child.
         permits.taken.store(0, Ordering::Relaxed);
@@ -118,7 +118,8 @@ mod tests {
 
     #[test]
     fn many_threads_never_hold_more_than_there_are() {
-        let permits = permits(3, 3);
+        static TAKEN: AtomicU32 = AtomicU32::new(0);
+        let permits = Permits::new(&TAKEN, 3, 3);
         let holding = AtomicU32::new(0);
         thread::scope(|scope| {
             for _ in 0..4 {
