@@ -20,7 +20,6 @@ pub struct Buffer {
     memory: Box<[u8]>,
     size: usize,
     start: usize,
-    moves: bool,
 }
 
 impl Buffer {
@@ -30,13 +29,12 @@ impl Buffer {
             memory: vec![0; size + room].into(),
             size,
             start: 0,
-            moves,
         }
     }
 
     /// Moves on to the place of this round.
     pub fn move_to(&mut self, round: usize) {
-        if self.moves {
+        if self.memory.len() > self.size {
             let offset = (FIRST + round * STEP) % PAGE;
             self.start = self.memory.as_ptr().align_offset(PAGE) + offset;
         }

@@ -74,6 +74,11 @@ pub(super) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
     }
 }
 
+/// The bytes of a string may be stored, and seen, in any order; but a store that follows is not seen before them, and loads
+/// keep their order to what surrounds the string, as those of any other instruction do (Intel's Software Developer's Manual
+/// 3A, "Fast-String Operation and Out-of-Order Stores", says so; on AMD's the C libraries and the kernel have relied on it
+/// ever since). For the compiler it is a call that may touch any memory, so it moves no index across.
+///
 /// # Safety
 ///
 /// As for `ptr::copy_nonoverlapping`.
@@ -81,12 +86,6 @@ pub(super) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
 unsafe fn copy_string(from: *const u8, to: *mut u8, len: usize) {
     // SAFETY: reads and writes what the caller has promised may be, `len` bytes upwards: the direction flag is clear, as
     // everywhere between functions.
-    //
-    // The bytes of a string may be stored, and seen, in any order; but a store that follows is not seen before them, and
-    // loads keep their order to what surrounds the string, as those of any other instruction do (Intel's Software
-    // Developer's Manual 3A, "Fast-String Operation and Out-of-Order Stores", says so; on AMD's the C libraries and the
-    // kernel have relied on it ever since). For the compiler it is a call that may touch any memory, so it moves no index
-    // across.
     unsafe {
         asm!(
             "rep movsb",
