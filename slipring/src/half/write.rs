@@ -1,9 +1,12 @@
 //! The writing half.
 
+mod large;
 mod usual;
 mod waiting;
 
 pub(crate) use waiting::WriteWait;
+
+use large::{Expectation, LARGE};
 
 use super::forked;
 use crate::end::{End, EndReason, write_error};
@@ -65,6 +68,7 @@ pub(crate) struct WriteHalf {
     /// Nobody sleeps here, but the wake word says what for: somebody polls.
     waits_on: bool,
     excuse: Excuse,
+    expectation: Expectation,
 }
 
 impl WriteHalf {
@@ -74,6 +78,7 @@ impl WriteHalf {
         WriteHalf {
             ring,
             excuse: Excuse::default(),
+            expectation: Expectation::default(),
             endpoint,
             end: None,
             looked: Tick::now(),
@@ -263,22 +268,14 @@ impl WriteHalf {
         self.look(n).transpose()
     }
 
-    /// Copies `bytes`, for which there is room, and publishes them in parts.
+    /// Copies `bytes`, for which there is room, and publishes them, in parts if they are many.
     #[inline]
     pub(crate) fn put(&mut self, bytes: &[u8]) {
-        if bytes.len() > PART {
-            return self.put_parts(bytes);
+        if bytes.len() >= LARGE {
+            return self.put_large(bytes);
         }
         self.copy_in(bytes);
         self.publish();
-    }
-
-    #[inline(never)]
-    fn put_parts(&mut self, bytes: &[u8]) {
-        for part in bytes.chunks(PART) {
-            self.copy_in(part);
-            self.publish();
-        }
     }
 
     /// Writes what fits, or fails with `WouldBlock`.

@@ -216,6 +216,17 @@ impl<A: Atomics> Producer<A> {
         Ok(())
     }
 
+    /// Whether the reader has nothing left, and looks for more instead of sleeping, as far as can be seen. Only a hint, on which
+    /// nothing depends but how soon it gets the first bytes of many.
+    #[inline]
+    pub(crate) fn is_waited_for(&mut self, headers: Headers<'_, A>) -> bool {
+        // A head that makes no sense is reported by the next look that has to go there.
+        let seen = self.refresh(headers);
+        // Relaxed: a hint.
+        let wake = headers.peer.wake_at_tail.0.load(Ordering::Relaxed);
+        seen.is_ok() && self.drained() && !wake::is_beyond(wake, self.published)
+    }
+
     /// Whether the peer has consumed everything published, as last seen.
     #[inline]
     pub(crate) fn drained(&self) -> bool {

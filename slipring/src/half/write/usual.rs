@@ -1,6 +1,6 @@
 //! The short way of the usual write: what is known to be well is not asked again.
 
-use super::{PART, WriteHalf};
+use super::{LARGE, PART, WriteHalf};
 use crate::endpoint::local;
 use crate::fail_points::{Point, point};
 
@@ -30,7 +30,7 @@ impl WriteHalf {
     /// are part of every round trip.
     #[inline(always)]
     pub(crate) fn put_at_once(&mut self, bytes: &[u8]) -> bool {
-        if bytes.len().wrapping_sub(1) >= PART || self.unpublished() > 0 || !self.is_usual(bytes.len()) {
+        if bytes.len().wrapping_sub(1) >= LARGE - 1 || self.unpublished() > 0 || !self.is_usual(bytes.len()) {
             return false;
         }
         self.copy_usual(bytes);
