@@ -5,34 +5,44 @@ use ::slipring::Spin;
 use super::{Contender, contender, part::*};
 use crate::transport::{in_place::InPlace, slipring::Slipring};
 
-pub fn all() -> [Contender; 4] {
+pub fn all() -> [Contender; 5] {
     [
         contender(
             "slipring-spinning",
             "slipring, spinning",
             "uses up the receiver's core",
-            Slipring(Spin::Always),
+            Slipring::new(Spin::Always),
         )
         .part(|case| usual(case) || filled(case) || batched(case)),
         contender(
             "slipring-adaptive",
             "slipring, adaptive",
             "the default: spins where that has paid, else sleeps",
-            Slipring(Spin::default()),
+            Slipring::new(Spin::default()),
         )
         .part(|case| sharing(case) || crowded(case) || filled(case) || batched(case)),
         contender(
             "slipring-sleeping",
             "slipring, sleeping",
             "never spins; woken by an eventfd",
-            Slipring(Spin::Never),
+            Slipring::new(Spin::Never),
         )
         .part(|case| sharing(case) || crowded(case) || filled(case) || batched(case)),
+        contender(
+            "slipring-trusting",
+            "slipring, spinning, trusting",
+            "each process could write into the other one's ring, as with all the other rings here; uses up the receiver's core",
+            Slipring {
+                spin: Spin::Always,
+                trust_peer: true,
+            },
+        )
+        .part(much),
         contender(
             "slipring-in-place",
             "slipring, spinning, in place",
             "filled in a grant, read in the peer's memory; uses up the receiver's core",
-            InPlace(Slipring(Spin::Always)),
+            InPlace(Slipring::new(Spin::Always)),
         )
         .part(filled),
     ]

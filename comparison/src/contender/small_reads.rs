@@ -18,19 +18,19 @@ pub fn all() -> [Contender; 4] {
             "small-slipring",
             "slipring, adaptive",
             "its reader as it is: fill_buf lends the ring's memory",
-            SmallReads(Slipring(Spin::default())),
+            SmallReads(Slipring::new(Spin::default())),
         ),
         contender(
             "small-slipring-sleeping",
             "slipring, sleeping",
             "the same, never spinning",
-            SmallReads(Slipring(Spin::Never)),
+            SmallReads(Slipring::new(Spin::Never)),
         ),
         contender(
             "small-slipring-buffered",
             "BufReader<slipring>, adaptive",
             "its reader in a BufReader, as a socket would be: 8 KiB of buffer, the default",
-            SmallReads(Buffered(Slipring(Spin::default()))),
+            SmallReads(Buffered(Slipring::new(Spin::default()))),
         ),
         contender(
             UNIX_BUFFERED,

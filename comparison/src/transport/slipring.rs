@@ -1,4 +1,4 @@
-//! A slipring stream, all defaults but the spinning.
+//! A slipring stream, all defaults but the spinning, and perhaps the protection of the rings.
 
 use std::{
     io::{self, BufRead, Read, Write},
@@ -9,7 +9,10 @@ use ::slipring::{Options, Reader, Spin, Writer};
 
 use super::{Link, Place, Transport, in_place::Lend, small_reads};
 
-pub struct Slipring(pub Spin);
+pub struct Slipring {
+    pub spin: Spin,
+    pub trust_peer: bool,
+}
 
 pub struct Halves {
     reader: Reader,
@@ -17,8 +20,17 @@ pub struct Halves {
 }
 
 impl Slipring {
+    /// All defaults but the spinning.
+    pub fn new(spin: Spin) -> Self {
+        Slipring {
+            spin,
+            trust_peer: false,
+        }
+    }
+
     fn upgrade(&self, socket: UnixStream) -> io::Result<Halves> {
-        let stream = Options::new().spin(self.0).upgrade(socket)?;
+        let options = Options::new().spin(self.spin).trust_peer(self.trust_peer);
+        let stream = options.upgrade(socket)?;
         let (reader, writer) = stream.into_split();
         Ok(Halves { reader, writer })
     }

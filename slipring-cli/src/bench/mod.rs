@@ -103,6 +103,11 @@ pub struct Args {
     #[arg(long, value_name = "SIZE,SIZE..", value_delimiter = ',', value_parser = parse_capacity)]
     capacity: Vec<usize>,
 
+    /// Measure slipring also with peers that trust each other: without the kernel's protection of the rings, which costs time on
+    /// some processors
+    #[arg(long)]
+    trust_peer: bool,
+
     /// Rounds of each measurement [default: 5, with --quick 3; of streams 15, with --quick 5]
     #[arg(
         long,
@@ -121,7 +126,7 @@ pub struct Args {
         value_name = "N,N..",
         value_delimiter = ',',
         value_parser = streams::parse_count,
-        conflicts_with_all = ["spin", "only"]
+        conflicts_with_all = ["spin", "only", "trust_peer"]
     )]
     streams: Vec<usize>,
 }
@@ -205,7 +210,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         machine::pin_to(there)?;
         machine::pin_to(here)?;
     }
-    let contenders = contender::all(&args.spin, &args.capacity);
+    let contenders = contender::all(&args.spin, &args.capacity, args.trust_peer);
     let (possible, left_out): (Vec<_>, Vec<_>) = contenders
         .iter()
         .partition(|contender| cores == Cores::Several || !contender.spins);

@@ -153,7 +153,7 @@ impl Handshake {
 
     /// Makes what is mine, and says hello.
     fn introduce(&mut self) -> Result<()> {
-        let (outbox, memory) = Outbox::create(self.options.capacity)?;
+        let (outbox, memory) = Outbox::create(self.options.capacity, self.options.leaves_ring_open())?;
         point(Point::MemoryMade);
         let bells = Bells {
             reader: Bell::new(self.bell_kind)?,

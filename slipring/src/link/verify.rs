@@ -8,11 +8,11 @@ use crate::options::{Options, Peer};
 use crate::ring::{Header, LAYOUT_VERSION, MAGIC, Std};
 use crate::sys::barrier;
 use crate::sys::bell::{self, Bell, Bells};
-use crate::sys::memory::{self, Inbox, SEALS};
+use crate::sys::memory::{self, FIXED, Inbox, SEALS};
 use crate::sys::process;
 use crate::sys::socket::Credentials;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use rustix::fs::{fcntl_get_seals, fstat, fstatfs, readlink};
+use rustix::fs::{SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, fstatfs, readlink};
 use rustix::io::Errno;
 use std::sync::atomic::Ordering;
 
@@ -107,7 +107,7 @@ pub(super) fn verify(
     let Ok([outbox, reader_bell, writer_bell]) = <[OwnedFd; DESCRIPTORS]>::try_from(fds) else {
         return Err(Refused::bad("more descriptors than expected"));
     };
-    let inbox = inbox(outbox.as_fd(), hello, options)?;
+    let inbox = inbox(outbox.as_fd(), hello, options, options.trust_peer && trusted)?;
     for bell in [&reader_bell, &writer_bell] {
         eventfd(bell.as_fd())?;
     }
@@ -143,13 +143,30 @@ fn user(sender: Option<Credentials>, options: &Options) -> std::result::Result<P
     })
 }
 
-fn inbox(fd: BorrowedFd<'_>, hello: &Hello, options: &Options) -> std::result::Result<Inbox, Refused> {
-    // First, because it calls into no file system that somebody else wrote; a pipe, a socket, an ordinary file end
-    // here.
-    let seals = fcntl_get_seals(fd).map_err(|_| Refused::bad("the memory cannot be sealed"))?;
-    if !seals.contains(SEALS) {
+/// The seals of the peer's memory, after those that it has left to this side have been added; unless it is `open`, trusted
+/// without.
+fn sealed(fd: BorrowedFd<'_>, open: bool) -> std::result::Result<SealFlags, Refused> {
+    let seals = || fcntl_get_seals(fd).map_err(|_| Refused::bad("the memory cannot be sealed"));
+    let theirs = seals()?;
+    let left_open = theirs & SEALS == FIXED;
+    if left_open && open {
+        return Ok(theirs);
+    }
+    if left_open {
+        // Without them the peer could take pages out of it again. A failure shows below.
+        let _ = fcntl_add_seals(fd, SEALS - FIXED);
+    }
+    let all = seals()?;
+    if !all.contains(SEALS) {
         return Err(Refused::bad("the memory is not sealed"));
     }
+    Ok(all)
+}
+
+fn inbox(fd: BorrowedFd<'_>, hello: &Hello, options: &Options, open: bool) -> std::result::Result<Inbox, Refused> {
+    // First, because it calls into no file system that somebody else wrote; a pipe, a socket, an ordinary file end
+    // here.
+    let seals = sealed(fd, open)?;
     let file_system =
         fstatfs(fd).map_err(|e| Refused::resources(Error::os("checking the peer's memory (fstatfs)")(e)))?;
     if file_system.f_type as u64 != TMPFS {
@@ -186,7 +203,8 @@ fn inbox(fd: BorrowedFd<'_>, hello: &Hello, options: &Options) -> std::result::R
             },
         ));
     }
-    let inbox = Inbox::map(fd, header_len, capacity).map_err(Refused::resources)?;
+    let writable = !seals.contains(SealFlags::FUTURE_WRITE);
+    let inbox = Inbox::map(fd, header_len, capacity, writable).map_err(Refused::resources)?;
     let preamble = &inbox.header().preamble.0;
     // Relaxed: the message that brought the descriptor came after the preamble was written.
     let honest = preamble.magic.load(Ordering::Relaxed) == MAGIC

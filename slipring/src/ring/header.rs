@@ -146,8 +146,9 @@ pub(crate) fn load_peer<A: Atomics, T>(word: &impl Word<T>) -> T {
 /// Adds one to a counter that only this thread writes.
 #[inline]
 pub(crate) fn count(counter: &impl Word<u64>) {
-    // Relaxed: nothing is ordered by it, and a stale value in a tool's view does no harm.
-    counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    // Relaxed: nothing is ordered by it, and a stale value in a tool's view does no harm. Wrapping: a peer that may write here
+    // could have written anything.
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
 }
 
 const _: () = {

@@ -84,9 +84,14 @@ pub fn verdict(why: u32, text: &[u8]) -> [u8; LEN] {
     bytes
 }
 
-/// The seals that an outbox has to have.
+/// The seals that an outbox has.
 pub fn seals() -> SealFlags {
-    SealFlags::SHRINK | SealFlags::GROW | SealFlags::FUTURE_WRITE | SealFlags::SEAL
+    fixed() | SealFlags::FUTURE_WRITE | SealFlags::SEAL
+}
+
+/// Those that it has to have when it is sent; the others are added by whoever does not do without.
+pub fn fixed() -> SealFlags {
+    SealFlags::SHRINK | SealFlags::GROW
 }
 
 /// A memfd of `len` bytes, all allocated, without any seal.
