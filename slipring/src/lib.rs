@@ -116,7 +116,8 @@
 //! it does not rewrite published bytes while this side holds them borrowed ([`fill_buf`](std::io::BufRead::fill_buf),
 //! [`Reader::fill_at_least`]; [`Options::copy_reads`] does without that), and that it does not block a bell. Towards
 //! other users neither is relied on: views are copied, and bells are of a kind that cannot block. `read` copies
-//! always.
+//! always. Two that want large messages faster than that protection lets them through can do without a part of it:
+//! [`Options::trust_peer`].
 //!
 //! # Waiting
 //!
