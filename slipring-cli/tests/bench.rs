@@ -66,6 +66,7 @@ fn rings_of_several_capacities_are_compared() {
         "never",
         "--capacity",
         "16K,1M",
+        "--trust-peer",
         "--only",
         "stream-64k/slipring",
     ];
@@ -74,9 +75,21 @@ fn rings_of_several_capacities_are_compared() {
     let document: Value = serde_json::from_str(&outcome.stdout).expect("one JSON document");
     let transports = transports(&document["cases"][0]);
     let names: Vec<&Value> = transports.iter().map(|one| &one["transport"]).collect();
-    assert_eq!(names, ["slipring-never@16K", "slipring-never@1024K"]);
+    let expected = [
+        "slipring-never@16K",
+        "slipring-never@16K+trusting",
+        "slipring-never@1024K",
+        "slipring-never@1024K+trusting",
+    ];
+    assert_eq!(names, expected);
     let titles: Vec<&Value> = transports.iter().map(|one| &one["title"]).collect();
-    assert_eq!(titles, ["slipring (sleeping, 16 KiB)", "slipring (sleeping, 1 MiB)"]);
+    let expected = [
+        "slipring (sleeping, 16 KiB)",
+        "slipring (sleeping, 16 KiB, trusting)",
+        "slipring (sleeping, 1 MiB)",
+        "slipring (sleeping, 1 MiB, trusting)",
+    ];
+    assert_eq!(titles, expected);
     for transport in transports {
         assert!(transport["rounds"][0]["bytes"].as_u64() > Some(0), "{transport:#}");
     }

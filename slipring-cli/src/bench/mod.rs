@@ -53,6 +53,7 @@ Examples:
   slipring bench --only rtt-64/unix --only rtt-64/slipring
   slipring bench --spin 5us,20us      slipring with other spinnings
   slipring bench --spin adaptive --capacity 64K,256K,1M     slipring with other rings
+  slipring bench --trust-peer --only slipring-   slipring without the protection of its rings, too
   slipring bench --only mmf- --only slipring-    the ring of C# programs beside the stream
   slipring bench --quick --json | jq .goals
   slipring bench --streams 1,16,128,512     one server with many streams, beside Unix sockets

@@ -17,8 +17,8 @@ pub(super) const LARGE: usize = 2 * STEP;
 /// The most writes between two looks whether the reader waits.
 const SELDOM: u32 = 15;
 
-/// Whether it is worth a look that the reader waits: it takes the line of `head` away from a reader at work. Not for each write
-/// while it does not wait.
+/// Whether it is worth looking if the reader waits. A look takes the line of `head` away from a reader at work, so while it does
+/// not wait, few writes are worth it.
 #[derive(Debug, Default)]
 pub(super) struct Expectation {
     /// Writes until the next look.
