@@ -155,28 +155,28 @@ impl Options {
         self
     }
 
-    /// Does without the kernel's protection of the rings towards a peer of the same user, if it says the same: on some processors
-    /// messages from 4 KiB on get through faster.
+    /// Trusts a peer of the same user, or root, not to write into this side's ring, and does without the kernel's protection: if the
+    /// peer says the same, messages from 4 KiB on get through faster on some processors.
     ///
     /// By default nobody but its owner can write into a ring. But on AMD's Zen 5 a copy out of memory that may not be written
     /// costs the writer, which has to ask for each line again. Without the protection round trips of 4 to 64 KiB take 0.7 to 0.8 of the
-    /// time there, and writes of 4 KiB get through at up to 1.4 times the rate, larger ones at up to 1.1 times; but a flow of
-    /// messages of 1 KiB at 0.8 times. Other processors were not measured: `slipring bench --trust-peer` does it.
+    /// time there, and writes of 4 KiB get through at up to 1.4 times the rate, those of 64 KiB and more at up to 1.1 times; of 16 KiB
+    /// at the same, and a flow of messages of 1 KiB at 0.8 times. Other processors were not measured: `slipring bench --trust-peer`
+    /// does it.
     ///
-    /// What a peer is trusted with: not to write into this side's ring, and not to give back memory of its own. One that does by
-    /// mistake can spoil bytes of this stream that it has not read yet, and those that this side is about to write in a
-    /// [`Grant`](crate::Grant): nothing else of this process, and no other stream.
+    /// It is used if both sides say so; otherwise the rings are as ever. The trust is given by saying so, whatever the peer says:
+    /// not to write into this side's ring, and not to give back memory of either ring. A peer that does so by mistake can spoil bytes
+    /// of this stream that it has not read yet, and what this side is about to write in a [`Grant`](crate::Grant), which is its memory
+    /// as well then: nothing else of this process, and no other stream.
     ///
-    /// Each ring takes its size of address space once more in the process that reads it. Without effect on this side's ring if
-    /// [`allow`](Self::allow) lets other users in, and on theirs ever.
+    /// Whoever reads a ring maps it twice as often then: four times its size of address space.
+    ///
+    /// A ring of another user is protected from this side, and this side's from it, whatever is chosen. With
+    /// [`allow`](Self::allow), this side's ring is, whoever comes, as that is not known when the ring is made; also over a socket that
+    /// another user has made.
     pub fn trust_peer(mut self, yes: bool) -> Options {
         self.trust_peer = yes;
         self
-    }
-
-    /// Whether this side's ring is left for the peer, whoever it turns out to be, to seal.
-    pub(crate) fn leaves_ring_open(&self) -> bool {
-        self.trust_peer && self.peers == Peers::SameUser
     }
 
     /// Whether this user may be at the other end.

@@ -3,6 +3,8 @@
 
 mod common;
 
+#[cfg(feature = "tokio")]
+use common::Place;
 use common::process::asleep;
 use common::raw::{PAGE, Side, Words, at, fixed, receive, seals, send, verdict};
 use common::{Random, bytes, guard, guard_for};
@@ -58,7 +60,7 @@ fn writable_mappings(memory: &OwnedFd) -> usize {
 }
 
 #[test]
-fn a_ring_is_open_only_if_both_sides_say_so() {
+fn a_ring_is_read_writable_only_if_both_sides_say_so() {
     guard(|| {
         let cases = [
             (options(), false, false),
@@ -138,6 +140,38 @@ fn the_bytes_are_the_same_through_either_mapping() {
         writing.join().unwrap();
         assert_eq!(right.read(&mut buf).unwrap(), 0);
     });
+}
+
+/// A listener's side has its options as a connecting one does, on tokio as well.
+#[cfg(feature = "tokio")]
+#[tokio::test]
+async fn a_listener_trusts_as_it_is_told() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    for trusts in [false, true] {
+        let place = Place::new();
+        let name = place.name("x");
+        let listener = slipring::tokio::Listener::bind_with(&options().trust_peer(trusts), &name).unwrap();
+        let connecting = thread::spawn(move || {
+            let link = UnixStream::connect(&name).unwrap();
+            let side = open_side();
+            side.greet(&link);
+            let (_, fds) = receive(&link).unwrap();
+            send(&link, &verdict(0, b""), &[]).unwrap();
+            receive(&link).unwrap();
+            (link, side, fds)
+        });
+        let mut stream = listener.accept().await.unwrap();
+        let (link, side, fds) = connecting.join().unwrap();
+        assert_eq!(seals_of(&fds[0]), if trusts { fixed() } else { seals() });
+        assert_eq!(writable_mappings(&side.memory) - 1, if trusts { 2 } else { 0 });
+        side.words.put(PAGE, &[7; 5000]);
+        side.words.store(at::TAIL, 5000);
+        let mut buf = [0; 5000];
+        stream.read_exact(&mut buf).await.unwrap();
+        assert_eq!(buf, [7; 5000]);
+        stream.write_all(&buf).await.unwrap();
+        drop(link);
+    }
 }
 
 /// A trusted peer that writes all over this side's memory spoils its own stream, and gets nothing of this side's to fail.

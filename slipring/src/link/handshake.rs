@@ -153,7 +153,9 @@ impl Handshake {
 
     /// Makes what is mine, and says hello.
     fn introduce(&mut self) -> Result<()> {
-        let (outbox, memory) = Outbox::create(self.options.capacity, self.options.leaves_ring_open())?;
+        // As for the bells: not where somebody else's process may hold the other end, who is not known yet.
+        let open = self.options.trust_peer && self.bell_kind == bell::Kind::Plain;
+        let (outbox, memory) = Outbox::create(self.options.capacity, open)?;
         point(Point::MemoryMade);
         let bells = Bells {
             reader: Bell::new(self.bell_kind)?,

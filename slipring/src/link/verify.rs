@@ -12,7 +12,7 @@ use crate::sys::memory::{self, FIXED, Inbox, SEALS};
 use crate::sys::process;
 use crate::sys::socket::Credentials;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use rustix::fs::{SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, fstatfs, readlink};
+use rustix::fs::{SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, fstatfs, ftruncate, readlink};
 use rustix::io::Errno;
 use std::sync::atomic::Ordering;
 
@@ -149,12 +149,14 @@ fn sealed(fd: BorrowedFd<'_>, open: bool) -> std::result::Result<SealFlags, Refu
     let seals = || fcntl_get_seals(fd).map_err(|_| Refused::bad("the memory cannot be sealed"));
     let theirs = seals()?;
     let left_open = theirs & SEALS == FIXED;
-    if left_open && open {
+    if theirs.contains(SEALS) || left_open && open {
         return Ok(theirs);
     }
     if left_open {
-        // Without them the peer could take pages out of it again. A failure shows below.
-        let _ = fcntl_add_seals(fd, SEALS - FIXED);
+        // Without them the peer could take pages out of it again. If they are refused, that shows below.
+        if let Err(Errno::INVAL) = fcntl_add_seals(fd, SEALS - FIXED) {
+            return Err(Refused::resources(memory::no_seals()));
+        }
     }
     let all = seals()?;
     if !all.contains(SEALS) {
@@ -185,7 +187,11 @@ fn inbox(fd: BorrowedFd<'_>, hello: &Hello, options: &Options, open: bool) -> st
     if stat.st_size as u64 != (header_len + capacity) as u64 {
         return Err(Refused::bad("the memory has another size than announced"));
     }
-    // Pages that the peer has not allocated would be allocated, and paid for, by whoever touches them first.
+    // Pages that the peer has not allocated would be allocated, and paid for, by whoever touches them first. Those that it has
+    // beyond the end, where nobody looks for them (fallocate(2), `FALLOC_FL_KEEP_SIZE`), would count as well; so they go, and the seals
+    // keep it from making others.
+    ftruncate(fd, stat.st_size as u64).map_err(|_| Refused::bad("the memory is not open for writing"))?;
+    let stat = fstat(fd).map_err(|e| Refused::resources(Error::os("checking the peer's memory (fstat)")(e)))?;
     if (stat.st_blocks as u64).saturating_mul(512) < stat.st_size as u64 {
         return Err(Refused::bad("the memory is not allocated"));
     }

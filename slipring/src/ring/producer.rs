@@ -222,9 +222,14 @@ impl<A: Atomics> Producer<A> {
     pub(crate) fn is_waited_for(&mut self, headers: Headers<'_, A>) -> bool {
         // A head that makes no sense is reported by the next look that has to go there.
         let seen = self.refresh(headers);
+        seen.is_ok() && self.drained() && !self.is_slept_on(headers)
+    }
+
+    /// Whether the reader sleeps until more than this has been published, as far as can be seen. Only a hint.
+    #[inline]
+    pub(crate) fn is_slept_on(&self, headers: Headers<'_, A>) -> bool {
         // Relaxed: a hint.
-        let wake = headers.peer.wake_at_tail.0.load(Ordering::Relaxed);
-        seen.is_ok() && self.drained() && !wake::is_beyond(wake, self.published)
+        wake::is_beyond(headers.peer.wake_at_tail.0.load(Ordering::Relaxed), self.published)
     }
 
     /// Whether the peer has consumed everything published, as last seen.

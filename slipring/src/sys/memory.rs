@@ -26,7 +26,7 @@ use std::ptr::{self, NonNull};
 /// The seals that every outbox has: its size is fixed.
 pub(crate) const FIXED: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW);
 
-/// And those that it has unless both sides do without: nobody maps it writable from now on, or takes pages out of it; and that is
+/// And those that it has unless both sides do without: nobody maps it writable from then on, or takes pages out of it; and that is
 /// all.
 pub(crate) const SEALS: SealFlags = FIXED.union(SealFlags::FUTURE_WRITE).union(SealFlags::SEAL);
 
@@ -172,10 +172,7 @@ impl Outbox {
         // The mapping above stays writable: the seal binds only those to come.
         let seals = if open { FIXED } else { SEALS };
         fcntl_add_seals(&fd, seals).map_err(|e| match e {
-            Errno::INVAL => Error::Unsupported {
-                what: "sealing shared memory (F_SEAL_FUTURE_WRITE)",
-                needs: "Linux 5.1 or newer",
-            },
+            Errno::INVAL => no_seals(),
             e => Error::os("sealing shared memory")(e),
         })?;
         Ok((Outbox { mapping }, fd))
@@ -235,8 +232,11 @@ impl Inbox {
     pub(crate) fn map(fd: BorrowedFd<'_>, header_len: usize, capacity: usize, writable: bool) -> Result<Inbox> {
         let failed = || Error::os("mapping the peer's shared memory (mmap)");
         let mapping = Mapping::new(fd, header_len, capacity, ProtFlags::READ).map_err(failed())?;
-        let writable = writable.then(|| Mapping::of_ring(fd, header_len, capacity));
-        let writable = writable.transpose().map_err(failed())?;
+        let writable = match writable.then(|| Mapping::of_ring(fd, header_len, capacity)).transpose() {
+            // It has been sealed meanwhile.
+            Err(Errno::PERM) => None,
+            mapped => mapped.map_err(failed())?,
+        };
         for mapping in [&mapping].into_iter().chain(&writable) {
             mapping.populate(Advice::LinuxPopulateRead);
         }
@@ -264,7 +264,7 @@ impl Inbox {
     pub(crate) fn read(&self, offset: usize, to: &mut [u8]) {
         let from = self.mapping.span(offset, to.len());
         // SAFETY: `span` has checked that the source is mapped, here and in the other mapping; sealed against shrinking and fully
-        // allocated, it stays readable. `to` is this process's own and no part of it. An honest peer does not write these bytes
+        // allocated, it stays readable (what a trusted peer takes out of it reads as zeros). `to` is this process's own and no part of it. An honest peer does not write these bytes
         // until `head` gives them back; a dishonest one may, and then this copies an undefined mixture of old and new
         // bytes, through raw pointers and into memory of my own, so that nobody ever holds a reference to what
         // changes.
@@ -346,6 +346,14 @@ impl Place {
     }
 }
 
+/// The error of a kernel that does not know all of [`SEALS`].
+pub(crate) fn no_seals() -> Error {
+    Error::Unsupported {
+        what: "sealing shared memory (F_SEAL_FUTURE_WRITE)",
+        needs: "Linux 5.1 or newer",
+    }
+}
+
 fn create_memfd() -> rustix::io::Result<OwnedFd> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     // A system may be set to refuse memory that could be made executable (sysctl vm.memfd_noexec=2); a kernel before
@@ -373,6 +381,31 @@ mod tests {
             inbox.read(offset, &mut got);
             assert_eq!(got, bytes, "at offset {offset}");
         }
+    }
+
+    #[test]
+    fn much_is_read_through_the_writable_mapping_and_little_is_not() {
+        let capacity = 4 * min_capacity();
+        let (outbox, fd) = Outbox::create(capacity, true).unwrap();
+        let (other, other_fd) = Outbox::create(capacity, true).unwrap();
+        for (outbox, byte) in [(&outbox, 1), (&other, 2)] {
+            // SAFETY: this test is the one writer and holds no slice.
+            unsafe { outbox.write(0, &vec![byte; capacity]) };
+        }
+        let mut inbox = Inbox::map(fd.as_fd(), header_len(), capacity, true).unwrap();
+        // Another ring in its place shows which one is read.
+        inbox.writable = Inbox::map(other_fd.as_fd(), header_len(), capacity, true)
+            .unwrap()
+            .writable;
+        for (len, byte) in [(1, 1), (64, 1), (2047, 1), (2048, 2), (capacity, 2)] {
+            for offset in [0, 7, capacity - 1] {
+                let mut got = vec![0; len];
+                inbox.read(offset, &mut got);
+                assert_eq!(got, vec![byte; len], "{len} at {offset}");
+            }
+        }
+        let inbox = Inbox::map(fd.as_fd(), header_len(), capacity, false).unwrap();
+        assert!(inbox.writable.is_none());
     }
 
     #[test]

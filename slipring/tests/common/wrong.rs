@@ -302,7 +302,11 @@ pub fn descriptors() -> Vec<Wrong> {
 
 /// Sends this memory, after it has got all its seals.
 fn with_memory(link: &UnixStream, memory: &OwnedFd) {
-    fcntl_add_seals(memory, seals()).unwrap();
+    with_seals(link, memory, seals());
+}
+
+fn with_seals(link: &UnixStream, memory: &OwnedFd, seals: SealFlags) {
+    fcntl_add_seals(memory, seals).unwrap();
     let side = right();
     with(link, &[memory.as_fd(), side.bells[0].as_fd(), side.bells[1].as_fd()]);
 }
@@ -373,12 +377,50 @@ pub fn memories() -> Vec<Wrong> {
         },
     ));
     for page in [0, 1, 2] {
-        all.push(wrong("memory with a hole", NOT_ALLOCATED, DESCRIPTORS, move |link| {
+        let punched = move || {
             let memory = with_preamble(memory(LEN), PAGE as u32, CAPACITY as u64);
             let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
             fallocate(&memory, punch, page * PAGE as u64, PAGE as u64).unwrap();
-            with_memory(link, &memory);
+            memory
+        };
+        all.push(wrong("memory with a hole", NOT_ALLOCATED, DESCRIPTORS, move |link| {
+            with_memory(link, &punched());
         }));
+        all.push(wrong(
+            "memory with a hole, to be sealed by the receiver",
+            NOT_ALLOCATED,
+            DESCRIPTORS,
+            move |link| with_seals(link, &punched(), fixed()),
+        ));
+        all.push(wrong(
+            "memory with a hole, and as much beyond its end",
+            NOT_ALLOCATED,
+            DESCRIPTORS,
+            move |link| {
+                let memory = punched();
+                fallocate(&memory, FallocateFlags::KEEP_SIZE, LEN as u64, PAGE as u64).unwrap();
+                with_memory(link, &memory);
+            },
+        ));
+    }
+    for seals in [fixed(), seals()] {
+        all.push(wrong(
+            "memory that is open for reading alone",
+            if seals == fixed() {
+                "not sealed"
+            } else {
+                "not open for writing"
+            },
+            DESCRIPTORS,
+            move |link| {
+                let memory = with_preamble(memory(LEN), PAGE as u32, CAPACITY as u64);
+                let path = format!("/proc/self/fd/{}", memory.as_raw_fd());
+                fcntl_add_seals(&memory, seals).unwrap();
+                let again = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+                let side = right();
+                with(link, &[again.as_fd(), side.bells[0].as_fd(), side.bells[1].as_fd()]);
+            },
+        ));
     }
     // What the preamble says, in place of magic, version, length of the header, capacity.
     type Lie = (&'static str, fn(&Words));

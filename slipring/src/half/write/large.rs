@@ -44,25 +44,35 @@ impl WriteHalf {
     /// Copies `bytes`, of which there are [`LARGE`] at least, and for which there is room, and publishes them in parts.
     #[inline(never)]
     pub(super) fn put_large(&mut self, bytes: &[u8]) {
-        let (mut step, mut rest) = (PART, bytes);
+        let (mut part, others) = bytes.split_at(bytes.len().min(PART));
         if self.expectation.is_due() {
             // What it has to load from the reader's header comes while the copy is under way.
-            let waited_for = self.ring.is_waited_for(self.endpoint.headers());
-            let (first, others) = bytes.split_at(STEP);
-            self.copy_in(first);
-            if waited_for {
-                self.publish();
-                step = STEP;
-            }
-            rest = others;
+            let mut waited_for = self.ring.is_waited_for(self.endpoint.headers());
             self.expectation.met(waited_for);
+            part = self.put_step(part, waited_for);
+            // Whoever has fallen asleep meanwhile is woken once for the rest, not for each step.
+            while waited_for && part.len() > STEP {
+                waited_for = !self.ring.is_slept_on(self.endpoint.headers());
+                if waited_for {
+                    part = self.put_step(part, true);
+                }
+            }
         }
-        // Up to the end of the first part; then by whole ones.
-        let (part, others) = rest.split_at(rest.len().min(PART - (bytes.len() - rest.len())));
-        for bytes in part.chunks(step).chain(others.chunks(PART)) {
+        for bytes in [part].into_iter().chain(others.chunks(PART)) {
             self.copy_in(bytes);
             self.publish();
         }
+    }
+
+    /// Copies the first [`STEP`] of `bytes`, and publishes it or leaves it to the next publication. Returns the rest.
+    #[inline]
+    fn put_step<'a>(&mut self, bytes: &'a [u8], publish: bool) -> &'a [u8] {
+        let (step, rest) = bytes.split_at(STEP);
+        self.copy_in(step);
+        if publish {
+            self.publish();
+        }
+        rest
     }
 }
 
