@@ -211,8 +211,8 @@ impl Outbox {
     pub(crate) unsafe fn slice_mut<'a>(&self, offset: usize, len: usize) -> &'a mut [u8] {
         let at = self.mapping.span(offset, len);
         // SAFETY: mapped writable (`span`), initialised (the kernel zeroed it), written by this process alone (the
-        // seals, or a peer that is trusted with it), and by the caller's promise through this slice alone. The peer may look at it; a read there is no
-        // access here.
+        // seals, or the word of a peer that is trusted with it), and by the caller's promise through this slice alone. The
+        // peer may look at it; a read there is no access here.
         unsafe { std::slice::from_raw_parts_mut(at, len) }
     }
 }
@@ -263,11 +263,11 @@ impl Inbox {
     #[inline]
     pub(crate) fn read(&self, offset: usize, to: &mut [u8]) {
         let from = self.mapping.span(offset, to.len());
-        // SAFETY: `span` has checked that the source is mapped, here and in the other mapping; sealed against shrinking and fully
-        // allocated, it stays readable (what a trusted peer takes out of it reads as zeros). `to` is this process's own and no part of it. An honest peer does not write these bytes
-        // until `head` gives them back; a dishonest one may, and then this copies an undefined mixture of old and new
-        // bytes, through raw pointers and into memory of my own, so that nobody ever holds a reference to what
-        // changes.
+        // SAFETY: `span` has checked that the source is mapped, here and in the other mapping; sealed against shrinking
+        // and fully allocated, it stays readable (what a trusted peer takes out of it reads as zeros). `to` is this
+        // process's own and no part of it. An honest peer does not write these bytes until `head` gives them back; a
+        // dishonest one may, and then this copies an undefined mixture of old and new bytes, through raw pointers and
+        // into memory of my own, so that nobody ever holds a reference to what changes.
         unsafe { load(from, to.as_mut_ptr(), to.len(), || self.much().span(offset, to.len())) };
     }
 
