@@ -264,8 +264,9 @@ fn a_tcp_client_whose_bytes_are_not_wanted_is_not_held_up() {
     let mut client = connect(entry.listening_on());
     client.set_read_timeout(Some(DEADLINE)).unwrap();
     client.set_write_timeout(Some(DEADLINE)).unwrap();
-    client.write_all(&vec![0; 64 << 20]).unwrap();
+    // Then the server has shut its reading.
     let mut answer = [0; 6];
     client.read_exact(&mut answer).unwrap();
     assert_eq!(answer, *b"enough");
+    client.write_all(&vec![0; 64 << 20]).unwrap();
 }
