@@ -183,16 +183,18 @@ fn inbox(fd: BorrowedFd<'_>, hello: &Hello, options: &Options, open: bool) -> st
     if !capacity.is_power_of_two() || capacity < memory::min_capacity() || capacity > memory::MAX_CAPACITY {
         return Err(Refused::bad("the capacity is impossible"));
     }
-    let stat = fstat(fd).map_err(|e| Refused::resources(Error::os("checking the peer's memory (fstat)")(e)))?;
-    if stat.st_size as u64 != (header_len + capacity) as u64 {
-        return Err(Refused::bad("the memory has another size than announced"));
-    }
     // Pages that the peer has not allocated would be allocated, and paid for, by whoever touches them first. Those that it has
     // beyond the end, where nobody looks for them (fallocate(2), `FALLOC_FL_KEEP_SIZE`), would count as well; so they go, and the seals
-    // keep it from making others.
-    ftruncate(fd, stat.st_size as u64).map_err(|_| Refused::bad("the memory is not open for writing"))?;
+    // keep it from making others. Any other size than it has is against the seals.
+    let len = (header_len + capacity) as u64;
+    ftruncate(fd, len).map_err(|e| {
+        Refused::bad(match e {
+            Errno::PERM => "the memory has another size than announced",
+            _ => "the memory is not open for writing",
+        })
+    })?;
     let stat = fstat(fd).map_err(|e| Refused::resources(Error::os("checking the peer's memory (fstat)")(e)))?;
-    if (stat.st_blocks as u64).saturating_mul(512) < stat.st_size as u64 {
+    if (stat.st_blocks as u64).saturating_mul(512) < len {
         return Err(Refused::bad("the memory is not allocated"));
     }
     if capacity > options.max_peer_capacity {

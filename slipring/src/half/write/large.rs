@@ -47,14 +47,15 @@ impl WriteHalf {
         let (mut part, others) = bytes.split_at(bytes.len().min(PART));
         if self.expectation.is_due() {
             // What it has to load from the reader's header comes while the copy is under way.
-            let mut waited_for = self.ring.is_waited_for(self.endpoint.headers());
+            let waited_for = self.ring.is_waited_for(self.endpoint.headers());
             self.expectation.met(waited_for);
-            part = self.put_step(part, waited_for);
-            // Whoever has fallen asleep meanwhile is woken once for the rest, not for each step.
-            while waited_for && part.len() > STEP {
-                waited_for = !self.ring.is_slept_on(self.endpoint.headers());
-                if waited_for {
-                    part = self.put_step(part, true);
+            part = self.copy_step(part);
+            if waited_for {
+                self.publish();
+                // Whoever has fallen asleep meanwhile is woken once for the rest, not for each step.
+                while part.len() > STEP && !self.ring.is_slept_on(self.endpoint.headers()) {
+                    part = self.copy_step(part);
+                    self.publish();
                 }
             }
         }
@@ -64,14 +65,11 @@ impl WriteHalf {
         }
     }
 
-    /// Copies the first [`STEP`] of `bytes`, and publishes it or leaves it to the next publication. Returns the rest.
+    /// Copies the first [`STEP`] of `bytes`, and leaves it to the next publication. Returns the rest.
     #[inline]
-    fn put_step<'a>(&mut self, bytes: &'a [u8], publish: bool) -> &'a [u8] {
+    fn copy_step<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let (step, rest) = bytes.split_at(STEP);
         self.copy_in(step);
-        if publish {
-            self.publish();
-        }
         rest
     }
 }
