@@ -6,7 +6,7 @@ use crate::link::{self, First, Handshake, Waits, check_options};
 use crate::listener::Listener;
 use crate::name::Name;
 use crate::stream::Stream;
-use crate::sys::process;
+use crate::sys::user;
 use crate::wait::Spin;
 use rustix::fd::OwnedFd;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -182,7 +182,7 @@ impl Options {
     /// Whether this user may be at the other end.
     pub(crate) fn trusts(&self, uid: u32) -> bool {
         uid == 0
-            || uid == process::euid()
+            || uid == user::me()
             || match &self.peers {
                 Peers::SameUser => false,
                 Peers::Users(users) => users.contains(&uid),

@@ -12,8 +12,9 @@ use crate::ring::Std;
 use crate::sys::barrier;
 use crate::sys::bell::{self, Bell, Bells};
 use crate::sys::memory::{Outbox, header_len};
-use crate::sys::process::{self, Birth};
+use crate::sys::process::Birth;
 use crate::sys::socket::{self, Credentials};
+use crate::sys::user;
 use crate::sys::watch::{Watches, timespec};
 use crate::wait::Spin;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -107,7 +108,7 @@ impl Handshake {
         })?;
         let made_by = socket::made_by(link.as_fd()).map_err(Error::os("asking who made the socket (SO_PEERCRED)"))?;
         // Someone else's process may hold the other end of my bells: see `bell::Kind`.
-        let bell_kind = if options.peers == Peers::SameUser && made_by == process::euid() {
+        let bell_kind = if options.peers == Peers::SameUser && made_by == user::me() {
             bell::Kind::Plain
         } else {
             bell::Kind::Inverted
@@ -348,7 +349,7 @@ impl Handshake {
             (Refusal::User, ..) => Error::Refused {
                 why: format!(
                     "it does not allow user {}; it would have to with Options::allow",
-                    process::euid()
+                    user::me()
                 ),
             },
             (Refusal::Descriptors, ..) => Error::Refused {

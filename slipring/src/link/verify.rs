@@ -9,8 +9,8 @@ use crate::ring::{Header, LAYOUT_VERSION, MAGIC, Std};
 use crate::sys::barrier;
 use crate::sys::bell::{self, Bell, Bells};
 use crate::sys::memory::{self, FIXED, Inbox, SEALS};
-use crate::sys::process;
 use crate::sys::socket::Credentials;
+use crate::sys::user;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, fstatfs, ftruncate, readlink};
 use rustix::io::Errno;
@@ -91,7 +91,7 @@ pub(super) fn verify(
     }
     let peer = user(sender, options)?;
     // Root could do anything to this process anyway.
-    let trusted = peer.uid == process::euid() || peer.uid == 0;
+    let trusted = peer.uid == user::me() || peer.uid == 0;
     if !trusted && hello.bells != bell::Kind::Inverted {
         return Err(Refused::bad("a bell that another user could block"));
     }

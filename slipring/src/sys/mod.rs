@@ -14,5 +14,6 @@ pub(crate) mod range_lock;
 pub(crate) mod shared_file;
 pub(crate) mod sigbus;
 pub(crate) mod socket;
+pub(crate) mod user;
 pub(crate) mod watch;
 pub(crate) mod wiped;

@@ -4,30 +4,31 @@ use super::wiped::{Wipeable, Wiped};
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Knows the process that made it from a forked child of that process, without a system call.
 ///
-/// A word in a page that is [wiped](Wiped) for a forked child holds the pid of the process. `getpid` would cost more than a
-/// publication; `pthread_atfork` misses a raw `clone`.
+/// A word in a page that is [wiped](Wiped) for a forked child holds a number of the process, which neither it nor any
+/// process that it was forked from has had before. A pid would not do: in another pid namespace a child can have its
+/// parent's. Besides, `getpid` would cost more than a publication, and `pthread_atfork` misses a raw `clone`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Birth {
     page: &'static Page,
-    pid: u32,
+    number: u64,
 }
 
 /// What that page holds.
 #[repr(C)]
 #[derive(Debug)]
 struct Page {
-    pid: AtomicU32,
+    number: AtomicU64,
     spinning: Apart<AtomicU32>,
 }
 
 // SAFETY: atomics alone: 0 is a valid number, they may change while they are borrowed, and dropping them does nothing.
 unsafe impl Wipeable for Page {}
 
-/// On lines of its own: each operation on a stream reads the pid, and a half that begins to spin writes.
+/// On lines of its own: each operation on a stream reads the number, and a half that begins to spin writes.
 #[repr(C, align(128))]
 #[derive(Debug)]
 struct Apart<T>(T);
@@ -36,6 +37,8 @@ impl Birth {
     /// The process that runs now.
     pub(crate) fn here() -> std::io::Result<Birth> {
         static PAGE: OnceLock<Wiped<Page>> = OnceLock::new();
+        /// The last number that was given. A forked child goes on from its parent's.
+        static LAST: AtomicU64 = AtomicU64::new(0);
         let page = match PAGE.get() {
             Some(page) => page,
             None => {
@@ -43,17 +46,25 @@ impl Birth {
                 PAGE.get_or_init(|| page)
             }
         };
-        let pid = std::process::id();
-        // Relaxed: every thread of a process stores the same value, and a forked child starts with one thread.
-        page.pid.store(pid, Ordering::Relaxed);
-        Ok(Birth { page, pid })
+        // Relaxed, here and below: a number stands for nothing but itself, and no other memory goes with it.
+        let mut number = page.number.load(Ordering::Relaxed);
+        if number == 0 {
+            number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+            if let Err(earlier) = page
+                .number
+                .compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed)
+            {
+                number = earlier;
+            }
+        }
+        Ok(Birth { page, number })
     }
 
     /// Whether this is still the process it was made in, not a forked child.
     #[inline]
     pub(crate) fn is_here(self) -> bool {
         // Relaxed: see `here`; fork itself orders everything before it.
-        self.page.pid.load(Ordering::Relaxed) == self.pid
+        self.page.number.load(Ordering::Relaxed) == self.number
     }
 
     /// How many halves of this process spin right now. None of them does in a forked child, which starts with one
@@ -98,9 +109,4 @@ pub(crate) fn cpus(peer: Option<u32>) -> Cpus {
         own,
         both: cpus.count() as usize,
     }
-}
-
-/// The user whose rights this process has.
-pub(crate) fn euid() -> u32 {
-    rustix::process::geteuid().as_raw()
 }
