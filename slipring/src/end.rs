@@ -22,6 +22,9 @@ pub enum EndReason {
     Corrupt,
     /// The peer gave the stream up: to it, this side's header made no sense.
     Rejected,
+    /// The peer did not take what this side had passed in the last step of the handshake: it had no memory or no
+    /// descriptors left, or found something wrong. Only the side that accepted can meet this: no byte was exchanged.
+    Refused,
     /// This side ended it: by a `Closer`, by `shutdown`, or by `abort`.
     Closed,
 }
@@ -45,6 +48,7 @@ impl fmt::Display for EndReason {
             EndReason::PeerDied => f.write_str("the peer died or left without closing the stream"),
             EndReason::Corrupt => f.write_str("the peer broke the protocol and the stream was given up"),
             EndReason::Rejected => f.write_str("the peer gave the stream up as corrupt"),
+            EndReason::Refused => f.write_str("the peer refused the stream in the last step of the handshake"),
             EndReason::Closed => f.write_str("the stream was closed on this side"),
         }
     }
@@ -67,7 +71,7 @@ pub(crate) fn write_error(end: End) -> io::Error {
         EndReason::Finished | EndReason::ReaderGone | EndReason::PeerDied | EndReason::Closed => {
             io::ErrorKind::BrokenPipe
         }
-        EndReason::Aborted { .. } | EndReason::Rejected => io::ErrorKind::ConnectionAborted,
+        EndReason::Aborted { .. } | EndReason::Rejected | EndReason::Refused => io::ErrorKind::ConnectionAborted,
         EndReason::Corrupt => io::ErrorKind::InvalidData,
     };
     io::Error::new(kind, Ended(end))
@@ -78,7 +82,7 @@ pub(crate) fn read_result(end: End) -> io::Result<()> {
     let kind = match end.reason {
         EndReason::Finished | EndReason::Closed | EndReason::ReaderGone => return Ok(()),
         EndReason::PeerDied => io::ErrorKind::ConnectionReset,
-        EndReason::Aborted { .. } | EndReason::Rejected => io::ErrorKind::ConnectionAborted,
+        EndReason::Aborted { .. } | EndReason::Rejected | EndReason::Refused => io::ErrorKind::ConnectionAborted,
         EndReason::Corrupt => io::ErrorKind::InvalidData,
     };
     Err(io::Error::new(kind, Ended(end)))

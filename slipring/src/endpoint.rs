@@ -7,11 +7,12 @@ use crate::name::Name;
 use crate::options::Peer;
 use crate::ring::{Headers, Std, ended};
 use crate::sys::bell::Bells;
+use crate::sys::closing::Link;
 use crate::sys::memory::{Inbox, Outbox};
 use crate::sys::process::Birth;
 use crate::sys::watch::{self, Watches};
 use crate::wait;
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -35,7 +36,7 @@ pub(crate) struct Endpoint {
     pub(crate) outbox: Outbox,
     pub(crate) inbox: Inbox,
     /// The socket the stream was set up over. Never read any more; its hang-up is the peer's death.
-    pub(crate) link: OwnedFd,
+    pub(crate) link: Link,
     /// What my halves sleep on.
     pub(crate) own_bells: Bells,
     /// What the peer's halves sleep on.
@@ -66,10 +67,9 @@ impl Endpoint {
     pub(crate) fn new(
         outbox: Outbox,
         inbox: Inbox,
-        link: OwnedFd,
+        link: Link,
         own_bells: Bells,
         peer_bells: Bells,
-        birth: Birth,
         lease: Lease,
         peer: Peer,
         name: Option<Name>,
@@ -80,10 +80,10 @@ impl Endpoint {
         Endpoint {
             outbox,
             inbox,
+            birth: link.birth(),
             link,
             own_bells,
             peer_bells,
-            birth,
             lease,
             gone: AtomicBool::new(false),
             local: AtomicU32::new(local::OPEN),
@@ -197,11 +197,10 @@ impl Endpoint {
 
 impl Drop for Endpoint {
     fn drop(&mut self) {
-        // A forked child that still holds the link would keep it open, so closing it is not enough; and the child
-        // itself must not end its parent's stream.
+        // Before the memory is unmapped, which takes longer.
         if self.birth.is_here() {
             point(Point::HangingUp);
-            let _ = rustix::net::shutdown(&self.link, rustix::net::Shutdown::Both);
+            self.link.hang_up();
             point(Point::HungUp);
         }
     }

@@ -4,6 +4,7 @@
 //! plain [`std::io::Error`]s; an [`Error`] converts into one (so that `?` works) and stays inside
 //! as its inner error.
 
+use rustix::io::Errno;
 use std::fmt::Write;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -232,6 +233,31 @@ impl Error {
                 doing,
                 source: io::Error::new(kind, AtPath { path, source }),
             }
+        }
+    }
+
+    /// Whether this process wants for something, and nobody else did anything wrong.
+    pub(crate) fn is_want(&self) -> bool {
+        matches!(self, Error::Os { .. } | Error::Unsupported { .. })
+    }
+
+    /// Whether descriptors have run out.
+    pub(crate) fn is_exhaustion(&self) -> bool {
+        let errno = self.errno();
+        [Errno::MFILE, Errno::NFILE]
+            .iter()
+            .any(|e| errno == Some(e.raw_os_error()))
+    }
+
+    /// Whether too many descriptors of this user are on their way to others that do not receive them (unix(7)).
+    pub(crate) fn is_too_much_in_flight(&self) -> bool {
+        self.errno() == Some(Errno::TOOMANYREFS.raw_os_error())
+    }
+
+    fn errno(&self) -> Option<i32> {
+        match self {
+            Error::Os { source, .. } => source.raw_os_error(),
+            _ => None,
         }
     }
 

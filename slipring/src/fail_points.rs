@@ -24,13 +24,13 @@ points! {
     Listening "listening" "somebody listens, and is not known to the caller yet";
     Taken "taken" "a connection was taken from the backlog";
     Begun "begun" "a handshake has begun; nothing was made or said";
+    Introduced "introduced" "the peer's hello was accepted; nothing was made for it";
     MemoryMade "memory-made" "this side's memory was made; there are no bells";
     AllMade "all-made" "everything was made; nothing was said";
     Sending "sending" "a message of the handshake is about to be sent";
     Sent "sent" "a message of the handshake was sent";
     Received "received" "a message of the handshake was received";
     Verified "verified" "the peer's memory and bells were verified and mapped";
-    Accepted "accepted" "the peer has accepted this side";
     Connected "connected" "the handshake is done, and its caller does not know";
     WriteBegun "write-begun" "a write has begun; the ring may have been rewound";
     Copied "copied" "bytes were copied into the ring, and not published";

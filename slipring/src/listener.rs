@@ -1,9 +1,7 @@
 //! Listening at a name.
 
-#[cfg(feature = "tokio")]
-use crate::endpoint::Connected;
 use crate::error::{Error, Result};
-use crate::link::{Acceptor, Stopper};
+use crate::link::{Accepted, Acceptor, Stopper};
 use crate::name::Name;
 use crate::options::Options;
 use crate::stream::Stream;
@@ -79,6 +77,9 @@ impl Listener {
 
     /// A client that has completed its handshake by now, without blocking.
     ///
+    /// While very many come it returns `None` after some of them, and the [descriptor](#impl-AsFd-for-Listener) stays
+    /// readable.
+    ///
     /// # Errors
     ///
     /// As [`accept`](Self::accept).
@@ -102,16 +103,21 @@ impl Listener {
 
     fn accept_until(&self, deadline: Option<Instant>) -> Result<Option<Stream>> {
         match self.acceptor.accept(deadline)? {
-            Some(connected) => Stream::new(connected, self.acceptor.options().spin).map(Some),
-            None => Ok(None),
+            Accepted::Stream(connected) => Stream::new(connected, self.acceptor.options().spin).map(Some),
+            Accepted::Nothing | Accepted::Busy => Ok(None),
         }
     }
 
     /// As [`try_accept`](Self::try_accept), for another kind of stream.
     #[cfg(feature = "tokio")]
-    pub(crate) fn try_accept_connected(&self) -> Result<Option<(Connected, Spin)>> {
-        let connected = self.acceptor.accept(Some(Instant::now()))?;
-        Ok(connected.map(|connected| (connected, self.acceptor.options().spin)))
+    pub(crate) fn try_accept_connected(&self) -> Result<Accepted> {
+        self.acceptor.accept(Some(Instant::now()))
+    }
+
+    /// How streams of this listener wait.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn spin(&self) -> Spin {
+        self.acceptor.options().spin
     }
 
     /// From now on streams are for an event loop.

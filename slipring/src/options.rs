@@ -2,10 +2,12 @@
 
 use crate::endpoint::Connected;
 use crate::error::{Error, Result};
-use crate::link::{self, First, Handshake, Waits, check_options};
+use crate::link::{self, First, Handshake, Origin, Waits, check_options};
 use crate::listener::Listener;
 use crate::name::Name;
 use crate::stream::Stream;
+use crate::sys::closing::Link;
+use crate::sys::process::Birth;
 use crate::sys::user;
 use crate::wait::Spin;
 use rustix::fd::OwnedFd;
@@ -30,6 +32,17 @@ pub enum Peers {
     Users(Vec<u32>),
     /// Anyone who can reach the name.
     Anyone,
+}
+
+/// What a user may do at the other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// Be there, and be relied on: it is this process's own user, or root.
+    Trusted,
+    /// Be there.
+    Allowed,
+    /// Nothing, and why.
+    Refused(&'static str),
 }
 
 /// Who is at the other end, by the kernel's word at the time of the handshake.
@@ -70,7 +83,8 @@ pub struct Options {
     pub(crate) max_peer_capacity: usize,
     pub(crate) protocol: String,
     pub(crate) spin: Spin,
-    pub(crate) handshake_timeout: Duration,
+    pub(crate) handshake_timeout: Option<Duration>,
+    pub(crate) backlog_timeout: Option<Duration>,
     pub(crate) wait_for_listener: Option<Duration>,
     pub(crate) peers: Peers,
     pub(crate) copy_reads: bool,
@@ -92,7 +106,8 @@ impl Options {
             max_peer_capacity: 64 << 20,
             protocol: String::new(),
             spin: Spin::default(),
-            handshake_timeout: Duration::from_secs(5),
+            handshake_timeout: None,
+            backlog_timeout: None,
             wait_for_listener: None,
             peers: Peers::SameUser,
             copy_reads: false,
@@ -131,7 +146,7 @@ impl Options {
 
     /// How long connecting, the handshake included, and each handshake of a listener may take.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Options {
-        self.handshake_timeout = timeout;
+        self.handshake_timeout = Some(timeout);
         self
     }
 
@@ -179,37 +194,65 @@ impl Options {
         self
     }
 
-    /// Whether this user may be at the other end.
+    /// Whether this user may be at the other end. `mine_alone`: the kernel lets no other user but root get there, so
+    /// that a number which says nothing elsewhere says who it is.
+    pub(crate) fn admits(&self, uid: u32, mine_alone: bool) -> Admission {
+        let (is_told, me) = (user::is_told(uid), user::me());
+        if is_told && (uid == 0 || uid == me) || mine_alone && uid == me {
+            return Admission::Trusted;
+        }
+        match &self.peers {
+            Peers::Anyone => Admission::Allowed,
+            Peers::Users(users) if is_told && users.contains(&uid) => Admission::Allowed,
+            _ if !is_told => Admission::Refused(
+                "it is the number of all users that have none in this user namespace, and so tells nobody from another; \
+                 Peers::Anyone lets them in",
+            ),
+            _ => Admission::Refused("a peer of this user is not allowed; allow it with Options::allow"),
+        }
+    }
+
+    /// Whether this user may own the socket that is connected to.
     pub(crate) fn trusts(&self, uid: u32) -> bool {
-        uid == 0
-            || uid == user::me()
-            || match &self.peers {
-                Peers::SameUser => false,
-                Peers::Users(users) => users.contains(&uid),
-                Peers::Anyone => true,
-            }
+        !matches!(self.admits(uid, false), Admission::Refused(_))
+    }
+
+    /// How long a handshake may take.
+    pub(crate) fn handshake_timeout_or_default(&self) -> Duration {
+        self.handshake_timeout.unwrap_or(Duration::from_secs(5))
+    }
+
+    /// When waiting in the queue of a listener is over that begins now; `None`: never.
+    pub(crate) fn queue_deadline(&self) -> Option<Instant> {
+        self.backlog_timeout.or(self.handshake_timeout).map(Self::deadline)
     }
 
     /// The moment `after` from now; an absurd one is a century away.
     pub(crate) fn deadline(after: Duration) -> Instant {
-        let now = Instant::now();
-        now.checked_add(after)
-            .unwrap_or_else(|| now + Duration::from_secs(100 * 365 * 24 * 3600))
+        Self::later(Instant::now(), after)
     }
 
-    /// A socket that is connected to `name`, and by when the handshake over it has to be done.
-    pub(crate) fn dial(&self, name: &Name) -> Result<(OwnedFd, Instant)> {
+    /// The moment `after` from `start`; an absurd one is a century away.
+    pub(crate) fn later(start: Instant, after: Duration) -> Instant {
+        start
+            .checked_add(after)
+            .unwrap_or_else(|| start + Duration::from_secs(100 * 365 * 24 * 3600))
+    }
+
+    /// A socket that is connected to `name`, and what is known of it.
+    pub(crate) fn dial(&self, name: &Name) -> Result<(Link, Origin)> {
         let trusted = |uid| self.trusts(uid);
-        match self.wait_for_listener {
-            None => {
-                let deadline = Self::deadline(self.handshake_timeout);
-                Ok((link::dial(name, deadline, &trusted)?, deadline))
-            }
-            Some(patience) => {
-                let link = link::dial_waiting(name, Some(patience), self.handshake_timeout, &trusted)?;
-                Ok((link, Self::deadline(self.handshake_timeout)))
-            }
-        }
+        let until = self.queue_deadline();
+        let within = Self::deadline(self.handshake_timeout_or_default());
+        let socket = match self.wait_for_listener {
+            None => link::dial(name, until.unwrap_or(within), &trusted)?,
+            Some(patience) => link::dial_waiting(name, Some(patience), self.handshake_timeout_or_default(), &trusted)?,
+        };
+        let origin = Origin {
+            mine_alone: false,
+            until: self.queue_deadline(),
+        };
+        Ok((Link::new(socket, here()?), origin))
     }
 
     /// Binds a name and listens; see [`Listener`].
@@ -235,10 +278,10 @@ impl Options {
     pub fn connect(&self, name: impl AsRef<OsStr>) -> Result<Stream> {
         check_options(self)?;
         let name = Name::parse(name)?;
-        let (link, deadline) = self.dial(&name)?;
+        let (link, origin) = self.dial(&name)?;
         let options = Arc::new(self.clone());
-        let handshake = Handshake::new(link, options, Some(name), First::Me, Waits::Blocking)?;
-        Stream::new(link::drive(handshake, deadline)?, self.spin)
+        let handshake = Handshake::new(link, options, Some(name), First::Me, Waits::Blocking, origin)?;
+        Stream::new(link::drive(handshake)?, self.spin)
     }
 
     /// Meets one other process at a name, whoever comes first: both call this, and each gets its end of one stream.
@@ -267,10 +310,18 @@ impl Options {
     /// As [`connect`](Self::connect), except for those about names.
     pub fn upgrade(&self, socket: UnixStream) -> Result<Stream> {
         check_options(self)?;
-        let options = Arc::new(self.clone());
-        let handshake = Handshake::new(socket.into(), options, None, First::Me, Waits::Blocking)?;
-        let deadline = Self::deadline(self.handshake_timeout);
-        Stream::new(link::drive(handshake, deadline)?, self.spin)
+        let handshake = self.upgrading(socket.into(), Waits::Blocking)?;
+        Stream::new(link::drive(handshake)?, self.spin)
+    }
+
+    /// A handshake over a socket that was not made here, whose other end begins one as well.
+    pub(crate) fn upgrading(&self, socket: OwnedFd, waits: Waits) -> Result<Handshake> {
+        let origin = Origin {
+            mine_alone: false,
+            until: Some(Self::deadline(self.handshake_timeout_or_default())),
+        };
+        let link = Link::new(socket, here()?);
+        Handshake::new(link, Arc::new(self.clone()), None, First::Me, waits, origin)
     }
 
     /// Two connected endpoints within this process, for threads and tests.
@@ -288,8 +339,18 @@ impl Options {
         let options = Arc::new(self.clone());
         let (left, right) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
             .map_err(Error::os("making a pair of sockets (socketpair)"))?;
-        let left = Handshake::new(left, Arc::clone(&options), None, First::Me, waits)?;
-        let right = Handshake::new(right, options, None, First::Me, waits)?;
-        link::drive_pair(left, right)
+        let origin = Origin {
+            mine_alone: true,
+            until: None,
+        };
+        let side = |socket| -> Result<Handshake> {
+            let link = Link::new(socket, here()?);
+            Handshake::new(link, Arc::clone(&options), None, First::Me, waits, origin)
+        };
+        link::drive_pair(side(left)?, side(right)?)
     }
+}
+
+fn here() -> Result<Birth> {
+    Birth::here().map_err(Error::os("marking this process (madvise)"))
 }

@@ -153,6 +153,7 @@ impl ReadHalf {
                     code: load_peer::<Std, _>(&self.endpoint.headers().peer.published.0.code),
                 },
                 (Look::Ended(ended::POISONED), _) => EndReason::Rejected,
+                (Look::Ended(ended::REFUSED), _) => EndReason::Refused,
                 // A `fin` that no version of this protocol stores.
                 (Look::Ended(_), _) => {
                     self.endpoint.poison();

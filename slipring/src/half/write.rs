@@ -194,6 +194,7 @@ impl WriteHalf {
                     code: load_peer::<Std, _>(&self.endpoint.headers().peer.published.0.code),
                 },
                 (Look::Ended(ended::POISONED), _) => EndReason::Rejected,
+                (Look::Ended(ended::REFUSED), _) => EndReason::Refused,
                 // A `stop` that no version of this protocol stores.
                 (Look::Ended(_), _) => {
                     self.endpoint.poison();

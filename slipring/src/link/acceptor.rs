@@ -1,25 +1,29 @@
 //! Accepting: many handshakes at a time, so that a silent or slow client delays nobody.
 //!
 //! An epoll set, level-triggered, holds the listening socket, every client that is still shaking hands, a timer for
-//! the earliest deadline, and the stop signal. Whoever is in `accept` waits on it without holding a lock, so that
-//! several threads can; the work itself is done under the lock, one event at a time.
+//! the earliest deadline, and the stop signal. Each thread in `accept` waits on it without holding a lock. A lock is
+//! held for short steps alone; a client that has passed everything is checked, mapped and answered outside of it.
+//!
+//! A client that is shaking hands holds one descriptor of this process, and nothing else is made for it. How many there
+//! may be depends on the limit of descriptors; if there are more, or descriptors run out, the user that has the most of
+//! them loses the oldest.
 
 use super::binding::Binding;
-use super::handshake::{First, Handshake, Progress, Waits};
-use super::message::{Message, Refusal, Verdict};
+use super::handshake::{First, Handshake, Origin, Progress, Waits};
 use crate::endpoint::Connected;
 use crate::error::{Error, Result};
 use crate::fail_points::{Point, point};
 use crate::name::{Name, Scope};
 use crate::options::{Options, Peers};
+use crate::sys::closing::{Link, Listening};
 use crate::sys::process::Birth;
-use crate::sys::socket;
+use crate::sys::user;
 use crate::sys::watch::timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::io::Errno;
-use rustix::net::{SocketFlags, accept_with};
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
+use rustix::process::{Resource, getrlimit};
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
 use std::collections::BTreeMap;
 use std::mem::MaybeUninit;
@@ -31,8 +35,18 @@ use std::time::{Duration, Instant};
 /// How many connections the kernel keeps while nobody accepts (or fewer: sysctl net.core.somaxconn).
 const BACKLOG: i32 = 1024;
 
-/// How many clients may be shaking hands at a time. The oldest makes way for a new one.
+/// How many clients may be shaking hands at a time, and which part of the descriptors that this process may have.
 const MOST_PENDING: usize = 256;
+const PART_OF_DESCRIPTORS: u64 = 4;
+
+/// Which part of them may be of one user that is not this process's own.
+const PART_OF_A_STRANGER: usize = 4;
+
+/// Events that are taken at once.
+const BATCH: usize = 16;
+
+/// Batches after the time is up: for a caller that gives no time, what there is to do is done, unless it has no end.
+const LATE_BATCHES: u32 = 4;
 
 const SOCKET: u64 = 0;
 const STOP: u64 = 1;
@@ -47,8 +61,11 @@ pub struct Stopper {
 
 impl Stopper {
     /// Ends blocked calls of `accept` and all later ones with [`Error::Stopped`]. Does not block; the name stays
-    /// bound until the listener is dropped.
+    /// bound until the listener is dropped. Does nothing in a forked child: the listener is its parent's.
     pub fn stop(&self) {
+        if !self.stop.birth.is_here() {
+            return;
+        }
         // Release: pairs with the acquire of whoever the bell wakes.
         self.stop.stopped.store(true, Ordering::Release);
         // It can only fail once it has been rung 2^64 - 1 times.
@@ -60,6 +77,36 @@ impl Stopper {
 struct Stop {
     bell: OwnedFd,
     stopped: AtomicBool,
+    birth: Birth,
+}
+
+impl Stop {
+    fn is_asked_for(&self) -> bool {
+        // Acquire: pairs with the release in `stop`.
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    /// Silences a bell that somebody rang who may not stop anything. It goes on ringing for all threads otherwise.
+    fn silence(&self) {
+        if !self.is_asked_for() {
+            let _ = rustix::io::read(&self.bell, &mut [0; 8]);
+            // Somebody may have stopped it just then, whose ring was taken with the others.
+            if self.is_asked_for() {
+                let _ = rustix::io::write(&self.bell, &1u64.to_ne_bytes());
+            }
+        }
+    }
+}
+
+/// What came of accepting for a while.
+#[derive(Debug)]
+pub(crate) enum Accepted {
+    /// A client has completed its handshake.
+    Stream(Connected),
+    /// The time is up, and nothing was left to be done.
+    Nothing,
+    /// The time is up, and there is more to be done.
+    Busy,
 }
 
 #[derive(Debug)]
@@ -70,28 +117,17 @@ pub(crate) struct Acceptor {
     stop: Arc<Stop>,
     options: Arc<Options>,
     name: Name,
+    /// The socket's mode keeps all other users out.
+    mine_alone: bool,
+    most_pending: usize,
+    /// A descriptor in reserve: see [`turn_away`](Acceptor::turn_away).
+    spare: Mutex<Option<OwnedFd>>,
     clients: Mutex<Clients>,
     refused: AtomicU64,
     last_refusal: Mutex<Option<String>>,
     #[cfg(feature = "tokio")]
     polled: AtomicBool,
     binding: Binding,
-}
-
-/// The listening socket. Dropping it hangs up on whoever is in the backlog, which closing alone would not while a
-/// forked child has a copy; and a child that drops its copy changes nothing for its parent.
-#[derive(Debug)]
-struct Listening {
-    fd: OwnedFd,
-    birth: Birth,
-}
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        if self.birth.is_here() {
-            let _ = rustix::net::shutdown(&self.fd, rustix::net::Shutdown::Both);
-        }
-    }
 }
 
 /// Clients that are shaking hands, by number; a higher number came later and has the later deadline.
@@ -101,11 +137,40 @@ struct Clients {
     accepted: u64,
 }
 
+impl Clients {
+    /// The oldest of the user that has the most, but for one.
+    fn first_to_go(&self, spared: Option<u64>) -> Option<u64> {
+        let others = || {
+            self.by_number
+                .iter()
+                .filter(move |(number, _)| Some(**number) != spared)
+        };
+        let mut counts = BTreeMap::<u32, usize>::new();
+        others().for_each(|(_, client)| *counts.entry(client.user()).or_default() += 1);
+        let (user, _) = counts.into_iter().max_by_key(|(_, count)| *count)?;
+        others()
+            .find(|(_, client)| client.user() == user)
+            .map(|(number, _)| *number)
+    }
+
+    /// The clients of one user, oldest first.
+    fn of(&self, user: u32) -> impl Iterator<Item = u64> {
+        let its = self.by_number.iter().filter(move |(_, client)| client.user() == user);
+        its.map(|(number, _)| *number)
+    }
+}
+
 #[derive(Debug)]
 struct Client {
     handshake: Handshake,
     deadline: Instant,
     writes: bool,
+}
+
+impl Client {
+    fn user(&self) -> u32 {
+        self.handshake.made_by()
+    }
 }
 
 impl Acceptor {
@@ -117,7 +182,7 @@ impl Acceptor {
         };
         let birth = Birth::here().map_err(Error::os("marking this process (madvise)"))?;
         let (binding, socket) = Binding::new(&name, mode, BACKLOG)?;
-        let socket = Listening { fd: socket, birth };
+        let socket = Listening::new(socket, birth);
         let set = epoll::create(CreateFlags::CLOEXEC).map_err(Error::os("making an epoll set"))?;
         let bell =
             eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(Error::os("making an eventfd"))?;
@@ -126,21 +191,26 @@ impl Acceptor {
             TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK,
         )
         .map_err(Error::os("making a timer"))?;
-        for (fd, token) in [(&socket.fd, SOCKET), (&bell, STOP), (&timer, TIMER)] {
+        for (fd, token) in [(socket.as_fd(), SOCKET), (bell.as_fd(), STOP), (timer.as_fd(), TIMER)] {
             epoll::add(&set, fd, EventData::new_u64(token), EventFlags::IN)
                 .map_err(Error::os("watching a listener (epoll)"))?;
         }
+        let spare = spare(&timer)?;
         Ok(Acceptor {
             set,
-            socket,
             timer,
             stop: Arc::new(Stop {
                 bell,
                 stopped: AtomicBool::new(false),
+                birth,
             }),
             options,
             name,
+            mine_alone: mode == 0o600,
+            most_pending: most_pending(),
+            spare: Mutex::new(Some(spare)),
             clients: Mutex::default(),
+            socket,
             refused: AtomicU64::new(0),
             last_refusal: Mutex::default(),
             #[cfg(feature = "tokio")]
@@ -196,33 +266,42 @@ impl Acceptor {
         self.binding
     }
 
-    /// The next client that has completed its handshake; `None` at the deadline.
-    pub(crate) fn accept(&self, deadline: Option<Instant>) -> Result<Option<Connected>> {
+    /// The next client that has completed its handshake, before the deadline.
+    pub(crate) fn accept(&self, deadline: Option<Instant>) -> Result<Accepted> {
+        let mut late_batches = 0;
         loop {
-            // Acquire: pairs with the release in `stop`.
-            if self.stop.stopped.load(Ordering::Acquire) {
+            if self.stop.is_asked_for() {
                 return Err(Error::Stopped);
             }
-            let timeout = deadline.map(|d| timespec(d.saturating_duration_since(Instant::now())));
-            let late = timeout.is_some_and(|t| t == timespec(Duration::ZERO));
-            let tokens = self.wait(timeout.as_ref())?;
-            if tokens.is_empty() && late {
-                return Ok(None);
+            // Whatever happens, the clock is looked at after each batch.
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let is_late = left == Some(Duration::ZERO);
+            if is_late && late_batches == LATE_BATCHES {
+                return Ok(Accepted::Busy);
             }
-            let mut clients = self.clients();
+            late_batches += u32::from(is_late);
+            let Some(tokens) = self.wait(left.map(timespec).as_ref())? else {
+                continue;
+            };
+            if tokens.is_empty() && is_late {
+                return Ok(Accepted::Nothing);
+            }
             for token in tokens {
                 let done = match token {
-                    STOP => None,
-                    TIMER => {
-                        self.expire(&mut clients)?;
+                    STOP => {
+                        self.stop.silence();
                         None
                     }
-                    SOCKET => self.greet(&mut clients)?,
-                    client => self.step(&mut clients, client)?,
+                    TIMER => {
+                        self.expire(&mut self.clients())?;
+                        None
+                    }
+                    SOCKET => self.greet()?,
+                    client => self.step(client)?,
                 };
-                if done.is_some() {
+                if let Some(connected) = done {
                     // The other events are level-triggered: the next call gets them again.
-                    return Ok(done);
+                    return Ok(Accepted::Stream(connected));
                 }
             }
         }
@@ -233,98 +312,183 @@ impl Acceptor {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait(&self, timeout: Option<&Timespec>) -> Result<Vec<u64>> {
-        let mut events = [MaybeUninit::uninit(); 16];
+    /// What has happened, within the time; `None` if a signal came.
+    fn wait(&self, timeout: Option<&Timespec>) -> Result<Option<Vec<u64>>> {
+        let mut events = [MaybeUninit::uninit(); BATCH];
         match epoll::wait(&self.set, &mut events, timeout) {
-            Ok((events, _)) => Ok(events.iter().map(|e| e.data.u64()).collect()),
-            Err(Errno::INTR) => Ok(vec![]),
+            Ok((events, _)) => Ok(Some(events.iter().map(|e| e.data.u64()).collect())),
+            Err(Errno::INTR) => Ok(None),
             Err(e) => Err(Error::os("waiting for connections (epoll_wait)")(e)),
         }
     }
 
     /// Takes a connection from the backlog and begins its handshake.
-    fn greet(&self, clients: &mut Clients) -> Result<Option<Connected>> {
-        let link = match accept_with(&self.socket.fd, SocketFlags::CLOEXEC) {
-            Ok(link) => link,
-            // Another thread was faster, or the client has left again.
-            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => return Ok(None),
-            Err(e) => return Err(Error::os("accepting a connection")(e)),
+    fn greet(&self) -> Result<Option<Connected>> {
+        let link = loop {
+            match self.socket.accept() {
+                Ok(link) => break link,
+                // Another thread was faster, or the client has left again.
+                Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => return Ok(None),
+                Err(Errno::MFILE | Errno::NFILE) if self.make_room() => {}
+                Err(e @ (Errno::MFILE | Errno::NFILE)) => {
+                    self.turn_away();
+                    return Err(Error::os("accepting a connection")(e));
+                }
+                Err(e) => return Err(Error::os("accepting a connection")(e)),
+            }
         };
         point(Point::Taken);
-        let uid = socket::made_by(link.as_fd()).map_err(Error::os("asking who connected (SO_PEERCRED)"))?;
-        if !self.options.trusts(uid) {
-            let verdict = Message::Verdict(Verdict::Refused(Refusal::User, vec![])).encode();
-            let _ = socket::send(link.as_fd(), &verdict, &[]);
-            return self.judge(Error::UntrustedPeer {
-                uid,
-                why: "it connected, and is not allowed".into(),
-            });
-        }
-        let handshake = Handshake::new(
-            link,
-            Arc::clone(&self.options),
-            Some(self.name.clone()),
-            First::Peer,
-            self.waits(),
-        )?;
-        let number = FIRST_CLIENT + clients.accepted;
-        epoll::add(&self.set, handshake.link(), EventData::new_u64(number), EventFlags::IN)
-            .map_err(Error::os("watching a connection (epoll)"))?;
-        clients.accepted += 1;
-        if clients.by_number.len() >= MOST_PENDING
-            && let Some((_, oldest)) = clients.by_number.pop_first()
-        {
-            self.unwatch(&oldest);
-            self.judge::<()>(Error::Timeout {
-                what: "the handshake of a client, while others came,",
-                after: self.options.handshake_timeout,
-            })?;
-        }
-        let deadline = Instant::now() + self.options.handshake_timeout;
-        clients.by_number.insert(
-            number,
-            Client {
+        let mut client = match self.begin(link) {
+            Ok(handshake) => Client {
                 handshake,
-                deadline,
+                deadline: Options::deadline(self.options.handshake_timeout_or_default()),
                 writes: false,
             },
-        );
-        self.set_timer(clients)?;
+            Err(error) => return self.judge(error),
+        };
+        if let Err(error) = client.handshake.screen() {
+            return self.judge(error);
+        }
+        let number = {
+            let mut clients = self.clients();
+            self.let_go_for(&mut clients, client.user());
+            let number = FIRST_CLIENT + clients.accepted;
+            epoll::add(
+                &self.set,
+                client.handshake.link(),
+                EventData::new_u64(number),
+                EventFlags::IN,
+            )
+            .map_err(Error::os("watching a connection (epoll)"))?;
+            clients.accepted += 1;
+            clients.by_number.insert(number, client);
+            self.set_timer(&clients)?;
+            number
+        };
         // Most have said hello by the time they are accepted.
-        self.step(clients, number)
+        self.step(number)
+    }
+
+    fn begin(&self, link: Link) -> Result<Handshake> {
+        let origin = Origin {
+            mine_alone: self.mine_alone,
+            until: None,
+        };
+        let (options, name) = (Arc::clone(&self.options), Some(self.name.clone()));
+        Handshake::new(link, options, name, First::Peer, self.waits(), origin)
+    }
+
+    /// Tells a client in the backlog that descriptors have run out. To take it out needs one, which is held in reserve.
+    /// If it stayed there, it would wait for nothing, and `accept` would be woken for it again and again.
+    fn turn_away(&self) {
+        let mut held = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = None;
+        if let Ok(link) = self.socket.accept()
+            && let Ok(mut handshake) = self.begin(link)
+        {
+            let error = Error::os("accepting a connection")(Errno::MFILE);
+            handshake.tell(&error);
+            self.count(&error);
+        }
+        *held = spare(&self.timer).ok();
+    }
+
+    /// Lets go of a client that is shaking hands, if there would be too many with another one of this user.
+    fn let_go_for(&self, clients: &mut Clients, user: u32) {
+        let is_stranger = !user::is_me(user);
+        let victim = if clients.by_number.len() >= self.most_pending {
+            clients.first_to_go(None)
+        } else if is_stranger && clients.of(user).count() >= self.most_pending.div_ceil(PART_OF_A_STRANGER) {
+            clients.of(user).next()
+        } else {
+            None
+        };
+        if let Some(victim) = victim {
+            self.let_go(clients, victim);
+        }
+    }
+
+    /// Lets go of a client that is shaking hands, for its descriptor. Says whether there was one.
+    fn make_room(&self) -> bool {
+        let mut clients = self.clients();
+        let victim = clients.first_to_go(None);
+        if let Some(victim) = victim {
+            self.let_go(&mut clients, victim);
+        }
+        victim.is_some()
+    }
+
+    fn let_go(&self, clients: &mut Clients, number: u64) {
+        if let Some(client) = clients.by_number.remove(&number) {
+            self.unwatch(&client);
+            self.count(&Error::Timeout {
+                what: "the handshake of a client, while others came,",
+                after: self.options.handshake_timeout_or_default(),
+            });
+        }
     }
 
     /// Goes on with one client's handshake.
-    fn step(&self, clients: &mut Clients, number: u64) -> Result<Option<Connected>> {
-        let Some(client) = clients.by_number.get_mut(&number) else {
-            // Another thread has dealt with it.
-            return Ok(None);
-        };
-        match client.handshake.step() {
-            Ok(Progress::Wait { write }) => {
-                if write != client.writes {
+    fn step(&self, number: u64) -> Result<Option<Connected>> {
+        match self.step_in_table(number)? {
+            Some(client) => self.complete(client),
+            None => Ok(None),
+        }
+    }
+
+    /// Goes on with it as long as it is one of many; returns a client whose everything has arrived.
+    fn step_in_table(&self, number: u64) -> Result<Option<Client>> {
+        let mut clients = self.clients();
+        let progress = loop {
+            let Some(client) = clients.by_number.get_mut(&number) else {
+                // Another thread has dealt with it.
+                return Ok(None);
+            };
+            match client.handshake.try_step() {
+                Ok(Progress::Wait { write }) if write == client.writes => return Ok(None),
+                Ok(Progress::Wait { write }) => {
                     client.writes = write;
                     let mut interest = EventFlags::IN;
                     interest.set(EventFlags::OUT, write);
-                    epoll::modify(&self.set, client.handshake.link(), EventData::new_u64(number), interest)
-                        .map_err(Error::os("watching a connection (epoll)"))?;
+                    return epoll::modify(&self.set, client.handshake.link(), EventData::new_u64(number), interest)
+                        .map(|()| None)
+                        .map_err(Error::os("watching a connection (epoll)"));
                 }
-                Ok(None)
+                Err(error) if error.is_exhaustion() => match clients.first_to_go(Some(number)) {
+                    Some(victim) => self.let_go(&mut clients, victim),
+                    None => break Err(error),
+                },
+                progress => break progress.map(|_| ()),
             }
-            Ok(Progress::Done) => {
-                let Some(client) = clients.by_number.remove(&number) else {
-                    return Ok(None);
-                };
-                self.unwatch(&client);
-                self.set_timer(clients)?;
-                client.handshake.finish().map(Some)
-            }
+        };
+        let Some(mut client) = clients.by_number.remove(&number) else {
+            return Ok(None);
+        };
+        self.unwatch(&client);
+        self.set_timer(&clients)?;
+        drop(clients);
+        match progress {
+            Ok(()) => Ok(Some(client)),
             Err(error) => {
-                if let Some(client) = clients.by_number.remove(&number) {
-                    self.unwatch(&client);
-                }
-                self.set_timer(clients)?;
+                client.handshake.tell(&error);
                 self.judge(error)
+            }
+        }
+    }
+
+    /// Checks and maps what a client has passed, makes what it gets, and passes it: the last step.
+    fn complete(&self, mut client: Client) -> Result<Option<Connected>> {
+        loop {
+            match client.handshake.try_step() {
+                Ok(Progress::Arrived) => {}
+                Ok(Progress::Done) => return client.handshake.finish().map(Some),
+                // There is room for an answer of this length in any socket that has had none.
+                Ok(Progress::Wait { .. }) => return self.judge(Error::PeerGone),
+                Err(error) if error.is_exhaustion() && self.make_room() => {}
+                Err(error) => {
+                    client.handshake.tell(&error);
+                    return self.judge(error);
+                }
             }
         }
     }
@@ -335,17 +499,21 @@ impl Acceptor {
         let _ = epoll::delete(&self.set, client.handshake.link());
     }
 
-    /// A client's fault is counted; a lack of this process's is the caller's to know.
+    /// A client's fault is counted; a want of this process's is the caller's to know.
     fn judge<T>(&self, error: Error) -> Result<Option<T>> {
-        match error {
-            error @ (Error::Os { .. } | Error::Unsupported { .. }) => Err(error),
-            error => {
-                // Relaxed: a statistic.
-                self.refused.fetch_add(1, Ordering::Relaxed);
-                *self.last_refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
-                Ok(None)
-            }
+        // Descriptors that wait to be received count for all that this user sends: the one that does not receive them is
+        // to blame.
+        if error.is_want() && !error.is_too_much_in_flight() {
+            return Err(error);
         }
+        self.count(&error);
+        Ok(None)
+    }
+
+    fn count(&self, error: &Error) {
+        // Relaxed: a statistic.
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        *self.last_refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
     }
 
     /// Lets go of clients whose time is up.
@@ -355,10 +523,10 @@ impl Acceptor {
             && oldest.get().deadline <= now
         {
             self.unwatch(&oldest.remove());
-            self.judge::<()>(Error::Timeout {
+            self.count(&Error::Timeout {
                 what: "the handshake of a client",
-                after: self.options.handshake_timeout,
-            })?;
+                after: self.options.handshake_timeout_or_default(),
+            });
         }
         self.set_timer(clients)
     }
@@ -380,6 +548,18 @@ impl Acceptor {
             .map(|_| ())
             .map_err(Error::os("setting a timer"))
     }
+}
+
+/// A descriptor to be given up for another.
+fn spare(any: &OwnedFd) -> Result<OwnedFd> {
+    fcntl_dupfd_cloexec(any, 0).map_err(Error::os("keeping a descriptor in reserve (fcntl)"))
+}
+
+/// How many clients may be shaking hands at a time.
+fn most_pending() -> usize {
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let part = usize::try_from(descriptors / PART_OF_DESCRIPTORS).unwrap_or(usize::MAX);
+    part.clamp(1, MOST_PENDING)
 }
 
 impl AsFd for Acceptor {

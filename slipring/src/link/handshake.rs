@@ -1,18 +1,18 @@
 //! The handshake as a state machine that never blocks: whoever drives it polls the socket.
 
-use super::message::{Hello, LEN, Message, Refusal, VERSIONS, Verdict, printable};
-use super::verify::{self, DESCRIPTORS, Refused, Verified};
+use super::message::{Hello, LEN, Memory, Message, Refusal, VERSIONS, printable};
+use super::verify::{self, DESCRIPTORS, Fault, Introduced, Refused, Verified};
 use crate::endpoint::{Connected, Endpoint};
 use crate::error::{Error, Result};
 use crate::fail_points::{Point, point};
 use crate::lease::Lease;
 use crate::name::Name;
-use crate::options::{Options, Peers};
+use crate::options::{Admission, Options};
 use crate::ring::Std;
 use crate::sys::barrier;
 use crate::sys::bell::{self, Bell, Bells};
+use crate::sys::closing::{Link, Passed};
 use crate::sys::memory::{Outbox, header_len};
-use crate::sys::process::Birth;
 use crate::sys::socket::{self, Credentials};
 use crate::sys::user;
 use crate::sys::watch::{Watches, timespec};
@@ -22,7 +22,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Who speaks first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,10 +33,12 @@ pub(crate) enum First {
     Peer,
 }
 
-/// What a step is waiting for.
+/// How far a step has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Progress {
     Done,
+    /// Everything of the peer's has arrived. The next step checks and maps it, which takes longer than any other.
+    Arrived,
     /// The socket has to become readable, or writable where `write` says so.
     Wait {
         write: bool,
@@ -70,34 +72,49 @@ struct Outgoing {
     memory: Option<OwnedFd>,
 }
 
+/// What is known of a socket before anything is said over it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Origin {
+    /// The kernel has let no other user but root get to the other end: it is the word for a user whose number says
+    /// nothing ([`user`]).
+    pub(crate) mine_alone: bool,
+    /// How long the peer may take before it says anything: a listener that does not accept. `None`: for ever.
+    pub(crate) until: Option<Instant>,
+}
+
 #[derive(Debug)]
 pub(crate) struct Handshake {
-    link: OwnedFd,
+    link: Link,
     options: Arc<Options>,
     name: Option<Name>,
     first: First,
     waits: Waits,
-    birth: Birth,
-    bell_kind: bell::Kind,
-    mine: Option<Mine>,
+    origin: Origin,
+    started: Instant,
+    /// Who made the other end of the socket.
+    made_by: Credentials,
+    /// What the peer's hello says, and when it came.
+    introduced: Option<(Introduced, Instant)>,
+    /// What came with the peer's memory, not checked yet.
+    unchecked: Option<(Memory, Vec<Passed>)>,
     theirs: Option<Verified>,
-    accepted: bool,
+    mine: Option<Mine>,
     outgoing: VecDeque<Outgoing>,
     /// The message that is coming in, and what came with it.
     incoming: [u8; LEN],
     arrived: usize,
-    fds: Vec<OwnedFd>,
-    truncated: bool,
+    fds: Vec<Passed>,
     sender: Option<Credentials>,
 }
 
 impl Handshake {
     pub(crate) fn new(
-        link: OwnedFd,
+        link: Link,
         options: Arc<Options>,
         name: Option<Name>,
         first: First,
         waits: Waits,
+        origin: Origin,
     ) -> Result<Handshake> {
         point(Point::Begun);
         socket::ask_for_credentials(link.as_fd()).map_err(|e| match e {
@@ -107,43 +124,84 @@ impl Handshake {
             e => Error::os("asking for credentials (SO_PASSCRED)")(e),
         })?;
         let made_by = socket::made_by(link.as_fd()).map_err(Error::os("asking who made the socket (SO_PEERCRED)"))?;
-        // Someone else's process may hold the other end of my bells: see `bell::Kind`.
-        let bell_kind = if options.peers == Peers::SameUser && made_by == user::me() {
-            bell::Kind::Plain
-        } else {
-            bell::Kind::Inverted
-        };
         let mut handshake = Handshake {
             link,
             options,
             name,
             first,
             waits,
-            birth: Birth::here().map_err(Error::os("marking this process (madvise)"))?,
-            bell_kind,
-            mine: None,
+            origin,
+            started: Instant::now(),
+            made_by,
+            introduced: None,
+            unchecked: None,
             theirs: None,
-            accepted: false,
+            mine: None,
             outgoing: VecDeque::new(),
             incoming: [0; LEN],
             arrived: 0,
             fds: Vec::new(),
-            truncated: false,
             sender: None,
         };
         if first == First::Me {
-            handshake.introduce()?;
+            handshake.say_hello();
         }
         Ok(handshake)
+    }
+
+    /// Refuses whoever made the other end of the socket, if that user may not be there. It is a first look, at what is
+    /// known before anything was said.
+    pub(crate) fn screen(&mut self) -> Result<()> {
+        let uid = self.made_by.uid;
+        match self.options.admits(uid, self.origin.mine_alone) {
+            Admission::Refused(why) => Err(self.refuse(Refused::user(uid, why))),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn link(&self) -> BorrowedFd<'_> {
         self.link.as_fd()
     }
 
-    #[cfg(feature = "tokio")]
-    pub(crate) fn timeout(&self) -> std::time::Duration {
-        self.options.handshake_timeout
+    /// The user who made the other end of the socket.
+    pub(crate) fn made_by(&self) -> u32 {
+        self.made_by.uid
+    }
+
+    /// Whether the socket was made by this process itself, which has to accept in another thread.
+    fn is_within(&self) -> bool {
+        self.made_by.pid == std::process::id()
+    }
+
+    /// When it has taken too long. The time of the handshake itself runs from the peer's first word.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let timeout = self.options.handshake_timeout_or_default();
+        let since = |start: Instant| Some(Options::later(start, timeout));
+        match &self.introduced {
+            Some((_, at)) => since(*at),
+            // A listener of this very process: without a limit it would wait for itself.
+            None if self.is_within() => self.origin.until.into_iter().chain(since(self.started)).min(),
+            None => self.origin.until,
+        }
+    }
+
+    /// The error for a handshake that has taken too long.
+    pub(crate) fn late(&self) -> Error {
+        let (what, since) = match &self.introduced {
+            Some((_, at)) => ("the handshake, which the other side had begun,", *at),
+            None if self.is_within() => (
+                "waiting for this process itself to accept, which it has to do in another thread while one connects,",
+                self.started,
+            ),
+            None => (
+                "waiting for the other side to accept (it is there, and perhaps busy)",
+                self.started,
+            ),
+        };
+        Error::Timeout {
+            what,
+            after: since.elapsed(),
+        }
     }
 
     /// Whether my halves never sleep, and can make up for it if they do.
@@ -152,15 +210,36 @@ impl Handshake {
         blocking && self.options.spin == Spin::Always && barrier::is_known()
     }
 
-    /// Makes what is mine, and says hello.
-    fn introduce(&mut self) -> Result<()> {
-        // As for the bells: not where somebody else's process may hold the other end, who is not known yet.
-        let open = self.options.trust_peer && self.bell_kind == bell::Kind::Plain;
-        let (outbox, memory) = Outbox::create(self.options.capacity, open)?;
+    fn say_hello(&mut self) {
+        let hello = Message::Hello(Hello {
+            versions: VERSIONS,
+            capacity: self.options.capacity as u64,
+            header_len: header_len() as u32,
+            protocol: self.options.protocol.clone().into_bytes(),
+        });
+        self.outgoing.push_back(Outgoing {
+            bytes: hello.encode().to_vec(),
+            memory: None,
+        });
+    }
+
+    /// Makes what is mine, and passes it. If it fails nothing is left, and it can be tried again.
+    fn pass_mine(&mut self, trusted: bool) -> Result<()> {
+        // A socket that somebody else made may have an end that is somebody else's, whoever speaks there: see
+        // `bell::Kind`.
+        let trusted = trusted
+            && (self.origin.mine_alone || user::is_told(self.made_by.uid))
+            && [user::me(), 0].contains(&self.made_by.uid);
+        let bells_kind = if trusted {
+            bell::Kind::Plain
+        } else {
+            bell::Kind::Inverted
+        };
+        let (outbox, memory) = Outbox::create(self.options.capacity, self.options.trust_peer && trusted)?;
         point(Point::MemoryMade);
         let bells = Bells {
-            reader: Bell::new(self.bell_kind)?,
-            writer: Bell::new(self.bell_kind)?,
+            reader: Bell::new(bells_kind)?,
+            writer: Bell::new(bells_kind)?,
         };
         let watches = match self.waits {
             Waits::Blocking => Some(Watches::new(&bells, self.link.as_fd())?),
@@ -177,30 +256,49 @@ impl Handshake {
             excuses,
         });
         point(Point::AllMade);
-        let hello = Message::Hello(Hello {
-            versions: VERSIONS,
-            capacity: self.options.capacity as u64,
-            header_len: header_len() as u32,
-            bells: self.bell_kind,
+        let message = Message::Memory(Memory {
+            bells: bells_kind,
             excuses,
-            protocol: self.options.protocol.clone().into_bytes(),
         });
         self.outgoing.push_back(Outgoing {
-            bytes: hello.encode().to_vec(),
+            bytes: message.encode().to_vec(),
             memory: Some(memory),
         });
         Ok(())
     }
 
-    /// Goes as far as it can without blocking. An error is final; the peer has been told if it was refused.
+    /// Goes as far as it can without blocking. An error is final, and the peer has been told.
     pub(crate) fn step(&mut self) -> Result<Progress> {
+        self.try_step().inspect_err(|error| self.tell(error))
+    }
+
+    /// As [`step`](Self::step); but of an error that [is a want](Error::is_want) of this process the peer has not been
+    /// told, and it can be tried again.
+    pub(crate) fn try_step(&mut self) -> Result<Progress> {
         loop {
             self.flush()?;
-            if self.accepted && self.outgoing.is_empty() {
-                return Ok(Progress::Done);
+            if let Some((memory, fds)) = self.unchecked.take() {
+                self.check(memory, fds)?;
             }
-            if self.accepted {
-                return Ok(Progress::Wait { write: true });
+            // Each side passes its memory once it knows enough of the other's: the side that spoke first what it
+            // says, the other one all of it.
+            let trusted = match (&self.introduced, self.first) {
+                (Some((introduced, _)), First::Me) => Some(introduced.trusted),
+                (Some((introduced, _)), First::Peer) if self.theirs.is_some() => Some(introduced.trusted),
+                _ => None,
+            };
+            if let Some(trusted) = trusted
+                && self.mine.is_none()
+            {
+                self.pass_mine(trusted)?;
+                continue;
+            }
+            if self.theirs.is_some() && self.mine.is_some() {
+                return Ok(if self.outgoing.is_empty() {
+                    Progress::Done
+                } else {
+                    Progress::Wait { write: true }
+                });
             }
             match self.receive()? {
                 Some(message) => self.handle(message)?,
@@ -209,6 +307,9 @@ impl Handshake {
                         write: !self.outgoing.is_empty(),
                     });
                 }
+            }
+            if self.unchecked.is_some() {
+                return Ok(Progress::Arrived);
             }
         }
     }
@@ -238,11 +339,17 @@ impl Handshake {
                 Err(Errno::AGAIN) => break,
                 Err(Errno::INTR) => {}
                 // A peer that refused and left has said why, and that can still be read.
-                Err(Errno::PIPE | Errno::CONNRESET) if !self.accepted => {
+                Err(Errno::PIPE | Errno::CONNRESET) if self.theirs.is_none() => {
                     self.outgoing.clear();
                     break;
                 }
                 Err(Errno::PIPE | Errno::CONNRESET) => return Err(Error::PeerGone),
+                Err(Errno::INVAL) if !user::has_number() => {
+                    return Err(Error::Unsupported {
+                        what: "number for this process's user or group in its user namespace",
+                        needs: "a line for it in /proc/self/uid_map and gid_map",
+                    });
+                }
                 Err(e) => return Err(Error::os("sending the handshake")(e)),
             }
         }
@@ -252,18 +359,26 @@ impl Handshake {
     /// Takes in what has arrived; a whole message, or `None` if there is nothing more for now.
     fn receive(&mut self) -> Result<Option<Message>> {
         while self.arrived < LEN {
-            match socket::receive(self.link.as_fd(), &mut self.incoming[self.arrived..]) {
+            let space = &mut self.incoming[self.arrived..];
+            // Looked at first, and then taken away: what cannot be had for want of descriptors is not lost.
+            match socket::peek(self.link.as_fd(), space) {
                 Ok(received) => {
-                    self.fds.extend(received.fds);
-                    self.truncated |= received.truncated;
-                    self.sender = self.sender.or(received.credentials);
-                    if self.fds.len() > DESCRIPTORS {
-                        return Err(self.refuse(Refused::bad("more descriptors than expected")));
+                    let fds: Vec<_> = received.fds.into_iter().map(Passed::new).collect();
+                    if received.truncated {
+                        // There is room for all that the kernel can pass; so it is this process that has none left.
+                        return Err(Error::os("receiving the peer's descriptors")(Errno::MFILE));
                     }
                     if received.len == 0 {
                         return Err(Error::PeerGone);
                     }
+                    socket::take(self.link.as_fd(), &mut space[..received.len])
+                        .map_err(Error::os("receiving the handshake"))?;
                     self.arrived += received.len;
+                    self.fds.extend(fds);
+                    self.sender = self.sender.or(received.credentials);
+                    if self.fds.len() > DESCRIPTORS {
+                        return Err(self.refuse(Refused::bad("more descriptors than expected")));
+                    }
                 }
                 Err(Errno::AGAIN) => return Ok(None),
                 Err(Errno::INTR) => {}
@@ -280,51 +395,68 @@ impl Handshake {
     }
 
     fn handle(&mut self, message: Message) -> Result<()> {
-        match message {
-            Message::Hello(hello) if self.theirs.is_none() => {
-                let fds = std::mem::take(&mut self.fds);
-                let verified = verify::verify(&hello, fds, self.truncated, self.sender, &self.options);
-                self.theirs = Some(verified.map_err(|refused| self.refuse(refused))?);
-                point(Point::Verified);
-                if self.mine.is_none() {
-                    self.introduce().map_err(|e| self.refuse(Refused::resources(e)))?;
+        let (fds, sender) = (std::mem::take(&mut self.fds), self.sender.take());
+        match (message, &self.introduced) {
+            (Message::Refused(why, detail), _) => Err(self.refused(why, &detail)),
+            (Message::Hello(hello), None) => {
+                let introduced = verify::hello(&hello, sender, self.origin.mine_alone, &self.options)
+                    .map_err(|refused| self.refuse(refused))?;
+                if !fds.is_empty() {
+                    return Err(self.refuse(Refused::bad("more descriptors than expected")));
                 }
-                if self.first == First::Me {
-                    self.accept();
+                self.introduced = Some((introduced, Instant::now()));
+                point(Point::Introduced);
+                if self.first == First::Peer {
+                    self.say_hello();
                 }
                 Ok(())
             }
-            Message::Verdict(Verdict::Refused(why, detail)) => Err(self.refused(why, &detail)),
-            Message::Verdict(Verdict::Accepted) if self.theirs.is_some() && self.fds.is_empty() => {
-                self.accepted = true;
-                point(Point::Accepted);
-                if self.first == First::Peer {
-                    // The last word: nothing can go wrong here any more, and the caller gets the stream.
-                    self.accept();
+            (Message::Memory(memory), Some((introduced, _))) if self.theirs.is_none() => {
+                if sender != Some(introduced.sender) {
+                    return Err(self.refuse(Refused::bad("its memory comes from another process than its hello")));
                 }
+                self.unchecked = Some((memory, fds));
                 Ok(())
             }
             _ => Err(self.refuse(Refused::bad("a message out of turn"))),
         }
     }
 
-    /// Tells the peer that it is accepted.
-    fn accept(&mut self) {
-        let verdict = Message::Verdict(Verdict::Accepted);
-        self.outgoing.push_back(Outgoing {
-            bytes: verdict.encode().to_vec(),
-            memory: None,
-        });
+    /// Checks and maps what the peer has passed.
+    fn check(&mut self, memory: Memory, fds: Vec<Passed>) -> Result<()> {
+        let Some((introduced, _)) = &self.introduced else {
+            return Err(self.refuse(Refused::bad("a message out of turn")));
+        };
+        match verify::memory(memory, fds, introduced, &self.options) {
+            Ok(verified) => {
+                self.theirs = Some(verified);
+                point(Point::Verified);
+                Ok(())
+            }
+            Err(Fault::Theirs(refused)) => Err(self.refuse(refused)),
+            Err(Fault::Mine(error)) => Err(error),
+        }
     }
 
     /// Tells the peer why it is refused, as far as the socket takes it at once.
     fn refuse(&mut self, refused: Refused) -> Error {
-        let verdict = Message::Verdict(Verdict::Refused(refused.why, refused.detail)).encode();
+        let message = Message::Refused(refused.why, refused.detail).encode();
         // Unless something else is still on its way: half a message before it would be nonsense.
         if self.outgoing.is_empty() {
-            let _ = socket::send(self.link.as_fd(), &verdict, &[]);
+            let _ = socket::send(self.link.as_fd(), &message, &[]);
+        }
+        // A peer that has this side's memory may have gone on with the stream, and reads nothing here any more.
+        if let Some(mine) = &self.mine {
+            mine.outbox.header().refuse();
         }
         refused.error
+    }
+
+    /// Tells the peer that this process wants for something.
+    pub(crate) fn tell(&mut self, error: &Error) {
+        if error.is_want() {
+            self.refuse(Refused::resources());
+        }
     }
 
     /// What the peer's refusal means here.
@@ -376,7 +508,6 @@ impl Handshake {
             self.link,
             mine.bells,
             theirs.bells,
-            self.birth,
             mine.lease,
             theirs.peer,
             self.name,
@@ -391,24 +522,25 @@ impl Handshake {
     }
 }
 
-/// Drives a handshake to its end, blocking until `deadline`.
-pub(crate) fn drive(mut handshake: Handshake, deadline: Instant) -> Result<Connected> {
+/// Drives a handshake to its end, blocking until its deadline.
+pub(crate) fn drive(mut handshake: Handshake) -> Result<Connected> {
     loop {
-        let Progress::Wait { write } = handshake.step()? else {
-            return handshake.finish();
+        let write = match handshake.step()? {
+            Progress::Done => return handshake.finish(),
+            Progress::Arrived => continue,
+            Progress::Wait { write } => write,
         };
-        let now = Instant::now();
-        if now >= deadline {
-            return Err(Error::Timeout {
-                what: "the handshake (a listener may be there without calling accept)",
-                after: handshake.options.handshake_timeout,
-            });
+        let left = handshake
+            .deadline()
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if left == Some(Duration::ZERO) {
+            return Err(handshake.late());
         }
         let mut interest = PollFlags::IN;
         interest.set(PollFlags::OUT, write);
         match poll(
             &mut [PollFd::new(&handshake.link, interest)],
-            Some(&timespec(deadline - now)),
+            left.map(timespec).as_ref(),
         ) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(e) => return Err(Error::os("waiting for the handshake (poll)")(e)),
@@ -418,8 +550,8 @@ pub(crate) fn drive(mut handshake: Handshake, deadline: Instant) -> Result<Conne
 
 /// Drives both sides of a handshake within this thread.
 pub(crate) fn drive_pair(mut left: Handshake, mut right: Handshake) -> Result<[Connected; 2]> {
-    // Each message fits into the socket's buffer at once, so each round takes both sides a message further.
-    for _ in 0..4 {
+    // Each message fits into the socket's buffer at once, so each round takes both sides a step further.
+    for _ in 0..6 {
         if (left.step()?, right.step()?) == (Progress::Done, Progress::Done) {
             return Ok([left.finish()?, right.finish()?]);
         }

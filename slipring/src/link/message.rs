@@ -1,32 +1,39 @@
-//! The two messages of the handshake, byte by byte: `docs/layout.md`.
+//! The messages of the handshake, byte by byte: `docs/layout.md`.
 
 use crate::sys::bell;
 
 /// What every message begins with.
 const MAGIC: [u8; 8] = *b"slipring";
 
-/// Both messages have this length.
+/// Each message has this length.
 pub(crate) const LEN: usize = 96;
 
 /// The longest application protocol, in bytes.
 pub(crate) const MAX_PROTOCOL: usize = 64;
 
 /// The lowest and the highest version of the handshake and the layout that this build speaks.
-pub(crate) const VERSIONS: (u16, u16) = (1, 1);
+pub(crate) const VERSIONS: (u16, u16) = (2, 2);
 
 const HELLO: u32 = 1;
-const VERDICT: u32 = 2;
+const REFUSAL: u32 = 2;
+const MEMORY: u32 = 3;
 
-/// What a side says of itself. Its descriptors come with it: outbox, the reader's bell, the writer's bell.
+/// What a side says of itself, before it makes or passes anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hello {
     pub(crate) versions: (u16, u16),
     pub(crate) capacity: u64,
     pub(crate) header_len: u32,
-    pub(crate) bells: bell::Kind,
-    /// Its halves never sleep, and would excuse the other side from fences, if that one can be interrupted ([`barrier`](crate::sys::barrier)).
-    pub(crate) excuses: bool,
     pub(crate) protocol: Vec<u8>,
+}
+
+/// What comes with a side's descriptors: outbox, the reader's bell, the writer's bell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Memory {
+    pub(crate) bells: bell::Kind,
+    /// The side's halves never sleep, and would excuse the other side from fences, if that one can be interrupted
+    /// ([`barrier`](crate::sys::barrier)).
+    pub(crate) excuses: bool,
 }
 
 /// Why a side refuses. The numbers are the wire's.
@@ -49,17 +56,11 @@ pub(crate) enum Refusal {
     Other = 7,
 }
 
-/// How a side judges the other's hello.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Accepted,
-    Refused(Refusal, Vec<u8>),
-}
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Message {
     Hello(Hello),
-    Verdict(Verdict),
+    Memory(Memory),
+    Refused(Refusal, Vec<u8>),
 }
 
 /// Not a message of this protocol.
@@ -77,16 +78,17 @@ impl Message {
                 bytes[14..16].copy_from_slice(&hello.versions.1.to_le_bytes());
                 bytes[16..24].copy_from_slice(&hello.capacity.to_le_bytes());
                 bytes[24..28].copy_from_slice(&hello.header_len.to_le_bytes());
-                bytes[28] = hello.bells.to_wire();
-                bytes[30] = hello.excuses.into();
                 put_text(&mut bytes, &hello.protocol);
             }
-            Message::Verdict(verdict) => {
-                bytes[8..12].copy_from_slice(&VERDICT.to_le_bytes());
-                if let Verdict::Refused(why, detail) = verdict {
-                    bytes[12..16].copy_from_slice(&(*why as u32).to_le_bytes());
-                    put_text(&mut bytes, detail);
-                }
+            Message::Memory(memory) => {
+                bytes[8..12].copy_from_slice(&MEMORY.to_le_bytes());
+                bytes[28] = memory.bells.to_wire();
+                bytes[30] = memory.excuses.into();
+            }
+            Message::Refused(why, detail) => {
+                bytes[8..12].copy_from_slice(&REFUSAL.to_le_bytes());
+                bytes[12..16].copy_from_slice(&(*why as u32).to_le_bytes());
+                put_text(&mut bytes, detail);
             }
         }
         bytes
@@ -102,20 +104,25 @@ impl Message {
                 versions: (u16_at(bytes, 12), u16_at(bytes, 14)),
                 capacity: u64::from(u32_at(bytes, 16)) | u64::from(u32_at(bytes, 20)) << 32,
                 header_len: u32_at(bytes, 24),
-                bells: bell::Kind::from_wire(bytes[28]).ok_or(Malformed)?,
-                excuses: bytes[30] == 1,
                 protocol: text,
             })),
-            VERDICT => Ok(Message::Verdict(match u32_at(bytes, 12) {
-                0 => Verdict::Accepted,
-                1 => Verdict::Refused(Refusal::Version, text),
-                2 => Verdict::Refused(Refusal::Protocol, text),
-                3 => Verdict::Refused(Refusal::Capacity, text),
-                4 => Verdict::Refused(Refusal::User, text),
-                5 => Verdict::Refused(Refusal::Descriptors, text),
-                6 => Verdict::Refused(Refusal::Resources, text),
-                _ => Verdict::Refused(Refusal::Other, text),
+            MEMORY => Ok(Message::Memory(Memory {
+                bells: bell::Kind::from_wire(bytes[28]).ok_or(Malformed)?,
+                excuses: bytes[30] == 1,
             })),
+            REFUSAL => {
+                let why = match u32_at(bytes, 12) {
+                    0 => return Err(Malformed),
+                    1 => Refusal::Version,
+                    2 => Refusal::Protocol,
+                    3 => Refusal::Capacity,
+                    4 => Refusal::User,
+                    5 => Refusal::Descriptors,
+                    6 => Refusal::Resources,
+                    _ => Refusal::Other,
+                };
+                Ok(Message::Refused(why, text))
+            }
             _ => Err(Malformed),
         }
     }
@@ -156,26 +163,33 @@ mod tests {
             versions: (1, 3),
             capacity: 0x0102_0304_0506_0708,
             header_len: 4096,
-            bells: bell::Kind::Inverted,
-            excuses: true,
             protocol: protocol.to_vec(),
         })
     }
+
+    const MEMORY_OF_ALL: Message = Message::Memory(Memory {
+        bells: bell::Kind::Inverted,
+        excuses: true,
+    });
 
     /// The bytes that `docs/layout.md` shows.
     #[test]
     fn golden_bytes() {
         let mut expected = [0; LEN];
         expected[..32]
-            .copy_from_slice(b"slipring\x01\0\0\0\x01\0\x03\0\x08\x07\x06\x05\x04\x03\x02\x01\0\x10\0\0\x01\x07\x01\0");
+            .copy_from_slice(b"slipring\x01\0\0\0\x01\0\x03\0\x08\x07\x06\x05\x04\x03\x02\x01\0\x10\0\0\0\x07\0\0");
         expected[32..39].copy_from_slice(b"ticks/1");
         assert_eq!(hello(b"ticks/1").encode(), expected);
 
         let mut expected = [0; LEN];
         expected[..32].copy_from_slice(b"slipring\x02\0\0\0\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x03\0\0");
         expected[32..35].copy_from_slice(b"a/2");
-        let verdict = Message::Verdict(Verdict::Refused(Refusal::Protocol, b"a/2".to_vec()));
-        assert_eq!(verdict.encode(), expected);
+        let refused = Message::Refused(Refusal::Protocol, b"a/2".to_vec());
+        assert_eq!(refused.encode(), expected);
+
+        let mut expected = [0; LEN];
+        expected[..32].copy_from_slice(b"slipring\x03\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\x01\0");
+        assert_eq!(MEMORY_OF_ALL.encode(), expected);
     }
 
     #[test]
@@ -183,8 +197,8 @@ mod tests {
         for message in [
             hello(b""),
             hello(&[b'x'; MAX_PROTOCOL]),
-            Message::Verdict(Verdict::Accepted),
-            Message::Verdict(Verdict::Refused(Refusal::Other, b"why".to_vec())),
+            MEMORY_OF_ALL,
+            Message::Refused(Refusal::Other, b"why".to_vec()),
         ] {
             assert_eq!(Message::decode(&message.encode()), Ok(message));
         }

@@ -3,15 +3,21 @@
 //! ```text
 //! connecting side                                     accepting side
 //! ---------------                                     --------------
-//! Hello  + outbox, two bells, credentials   ───────▶  checks everything, then makes its own
-//! checks everything                         ◀───────  Hello + outbox, two bells, credentials
-//! Verdict: accepted                         ───────▶  `accept` returns the stream
-//! `connect` returns the stream              ◀───────  Verdict: accepted
+//! Hello                                     ───────▶  waits in the queue until somebody accepts
+//!                                                     checks version, protocol, user, capacity
+//! checks the same                           ◀───────  Hello
+//! makes its own
+//! Memory + outbox, two bells                ───────▶  checks and maps it, makes its own
+//! checks and maps it                        ◀───────  Memory + outbox, two bells
+//! `connect` returns the stream                        `accept` returns the stream
 //! ```
 //!
-//! A side that refuses sends a `Verdict` with its reason instead. Both ends of an `upgrade` speak first; the messages
-//! are the same. Afterwards nothing is ever read from the socket again: it stays open so that the kernel can say when
-//! the other process is gone.
+//! A side that refuses sends a `Refused` with its reason instead. Every message carries the sender's credentials. Until
+//! the accepting side has all that it needs, it has made nothing and holds one descriptor. If the connecting side cannot
+//! use what it gets in the end, it says so in its own header, and the accepted stream ends with that reason.
+//!
+//! Both ends of an `upgrade` speak first; the messages are the same. Afterwards nothing is ever read from the socket
+//! again: it stays open so that the kernel can say when the other process is gone.
 
 mod acceptor;
 mod binding;
@@ -28,13 +34,13 @@ mod strangers;
 mod verify;
 mod watch;
 
-pub(crate) use acceptor::Acceptor;
 pub use acceptor::Stopper;
+pub(crate) use acceptor::{Accepted, Acceptor};
 pub(crate) use binding::Binding;
 pub(crate) use dial::{dial, dial_waiting};
 #[cfg(feature = "tokio")]
 pub(crate) use handshake::Progress;
-pub(crate) use handshake::{First, Handshake, Waits, drive, drive_pair};
+pub(crate) use handshake::{First, Handshake, Origin, Waits, drive, drive_pair};
 pub use listing::{BoundName, NameState, names};
 pub(crate) use rendezvous::rendezvous;
 pub(crate) use verify::check_options;

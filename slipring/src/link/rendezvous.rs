@@ -1,14 +1,16 @@
 //! Two processes that meet at a name, whoever comes first.
 
-use super::acceptor::Acceptor;
+use super::acceptor::{Accepted, Acceptor};
 use super::dial::dial;
 use super::directory::{Places, Standing};
-use super::handshake::{First, Handshake, Waits, drive};
+use super::handshake::{First, Handshake, Origin, Waits, drive};
 use super::lock::{LockState, lock_state};
 use crate::endpoint::Connected;
 use crate::error::{Error, Result};
 use crate::name::Name;
 use crate::options::Options;
+use crate::sys::closing::Link;
+use crate::sys::process::Birth;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -42,7 +44,9 @@ pub(crate) fn rendezvous(options: &Arc<Options>, name: Name, deadline: Option<In
 }
 
 fn wait_for_second(first: Acceptor, deadline: Option<Instant>, start: Instant) -> Result<Connected> {
-    let connected = first.accept(deadline)?.ok_or_else(|| late(start))?;
+    let Accepted::Stream(connected) = first.accept(deadline)? else {
+        return Err(late(start));
+    };
     let mut binding = first.into_binding();
     // From here on a third one is told; those in the backlog were hung up on, and come back to see it.
     binding.mark_paired()?;
@@ -52,16 +56,22 @@ fn wait_for_second(first: Acceptor, deadline: Option<Instant>, start: Instant) -
 }
 
 fn join_first(options: &Arc<Options>, name: &Name) -> Result<Connected> {
-    let deadline = Instant::now() + options.handshake_timeout;
-    let link = dial(name, deadline, &|uid| options.trusts(uid))?;
+    let deadline = Options::deadline(options.handshake_timeout_or_default());
+    let socket = dial(name, deadline, &|uid| options.trusts(uid))?;
+    let origin = Origin {
+        mine_alone: false,
+        until: Some(deadline),
+    };
+    let birth = Birth::here().map_err(Error::os("marking this process (madvise)"))?;
     let handshake = Handshake::new(
-        link,
+        Link::new(socket, birth),
         Arc::clone(options),
         Some(name.clone()),
         First::Me,
         Waits::Blocking,
+        origin,
     )?;
-    drive(handshake, deadline)
+    drive(handshake)
 }
 
 /// Whether the two that meet at this name have met.

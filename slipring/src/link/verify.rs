@@ -1,16 +1,16 @@
-//! What a peer sends is checked before it is used, in this order: versions, protocol, user; number of descriptors;
-//! seals, file system, size, allocation, my limit; then it is mapped and its preamble compared; and a bell has to be
-//! an eventfd.
+//! What a peer sends is checked before it is used, in this order. Its hello: versions, protocol, user, length of the
+//! header, capacity, my limit. What it passes: number of descriptors; a bell has to be an eventfd; seals, file system,
+//! size, allocation of the memory, which is mapped then, its preamble compared, and brought up.
 
-use super::message::{Hello, MAX_PROTOCOL, Refusal, VERSIONS, printable};
+use super::message::{Hello, MAX_PROTOCOL, Memory, Refusal, VERSIONS, printable};
 use crate::error::{Error, Result};
-use crate::options::{Options, Peer};
+use crate::options::{Admission, Options, Peer};
 use crate::ring::{Header, LAYOUT_VERSION, MAGIC, Std};
 use crate::sys::barrier;
 use crate::sys::bell::{self, Bell, Bells};
+use crate::sys::closing::Passed;
 use crate::sys::memory::{self, FIXED, Inbox, SEALS};
 use crate::sys::socket::Credentials;
-use crate::sys::user;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, fstatfs, ftruncate, readlink};
 use rustix::io::Errno;
@@ -39,15 +39,45 @@ impl Refused {
         }
     }
 
-    /// A lack of mine, not a fault of the peer's.
-    pub(super) fn resources(error: Error) -> Refused {
-        Refused::new(Refusal::Resources, "", error)
-    }
-
     /// What the peer sent is not what it should be.
     pub(super) fn bad(what: &'static str) -> Refused {
         Refused::new(Refusal::Descriptors, what, Error::BadPeer { what: what.into() })
     }
+
+    /// A user that may not be at the other end.
+    pub(super) fn user(uid: u32, why: &str) -> Refused {
+        Refused::new(Refusal::User, "", Error::UntrustedPeer { uid, why: why.into() })
+    }
+
+    /// A want of mine, which only the peer has to be told.
+    pub(super) fn resources() -> Refused {
+        Refused::new(Refusal::Resources, "", Error::PeerGone)
+    }
+}
+
+/// Why what the peer passed cannot be used.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// It is not what it should be.
+    Theirs(Refused),
+    /// This process wants for something.
+    Mine(Error),
+}
+
+impl From<Refused> for Fault {
+    fn from(refused: Refused) -> Fault {
+        Fault::Theirs(refused)
+    }
+}
+
+/// What a hello tells, once it has passed.
+#[derive(Debug)]
+pub(super) struct Introduced {
+    pub(super) sender: Credentials,
+    /// The peer could do anything to this process anyway: it is of the same user, or root.
+    pub(super) trusted: bool,
+    header_len: usize,
+    capacity: usize,
 }
 
 /// What has passed.
@@ -60,14 +90,13 @@ pub(super) struct Verified {
     pub(super) excusable: bool,
 }
 
-/// Checks a hello with all that came with it.
-pub(super) fn verify(
+/// Checks a hello. `mine_alone`: no other user could be where it comes from.
+pub(super) fn hello(
     hello: &Hello,
-    fds: Vec<OwnedFd>,
-    truncated: bool,
     sender: Option<Credentials>,
+    mine_alone: bool,
     options: &Options,
-) -> std::result::Result<Verified, Refused> {
+) -> std::result::Result<Introduced, Refused> {
     let (lowest, highest) = hello.versions;
     if lowest > VERSIONS.1 || highest < VERSIONS.0 {
         return Err(Refused::new(
@@ -89,113 +118,20 @@ pub(super) fn verify(
             },
         ));
     }
-    let peer = user(sender, options)?;
-    // Root could do anything to this process anyway.
-    let trusted = peer.uid == user::me() || peer.uid == 0;
-    if !trusted && hello.bells != bell::Kind::Inverted {
-        return Err(Refused::bad("a bell that another user could block"));
-    }
-    if truncated {
-        // There is room for all that the kernel can pass; so it is this process that has no descriptors left.
-        return Err(Refused::resources(Error::os("receiving the peer's descriptors")(
-            Errno::MFILE,
-        )));
-    }
-    if fds.len() < DESCRIPTORS {
-        return Err(Refused::bad("a descriptor is missing"));
-    }
-    let Ok([outbox, reader_bell, writer_bell]) = <[OwnedFd; DESCRIPTORS]>::try_from(fds) else {
-        return Err(Refused::bad("more descriptors than expected"));
-    };
-    let inbox = inbox(outbox.as_fd(), hello, options, options.trust_peer && trusted)?;
-    for bell in [&reader_bell, &writer_bell] {
-        eventfd(bell.as_fd())?;
-    }
-    Ok(Verified {
-        inbox,
-        bells: Bells {
-            reader: Bell::of_peer(reader_bell, hello.bells),
-            writer: Bell::of_peer(writer_bell, hello.bells),
-        },
-        peer,
-        copy_reads: options.copy_reads || !trusted,
-        // Whoever cannot be interrupted goes on with fences, whatever the peer says. Another user gets nothing done to this process.
-        excusable: trusted && hello.excuses && barrier::register(),
-    })
-}
-
-fn user(sender: Option<Credentials>, options: &Options) -> std::result::Result<Peer, Refused> {
     let sender = sender.ok_or_else(|| Refused::bad("no credentials"))?;
-    if !options.trusts(sender.uid) {
-        return Err(Refused::new(
-            Refusal::User,
-            "",
-            Error::UntrustedPeer {
-                uid: sender.uid,
-                why: "a peer of this user is not allowed; allow it with Options::allow".into(),
-            },
-        ));
-    }
-    Ok(Peer {
-        pid: (sender.pid != 0).then_some(sender.pid),
-        uid: sender.uid,
-        gid: sender.gid,
-    })
-}
-
-/// The seals of the peer's memory, after those that it has left to this side have been added; unless it is `open`, trusted
-/// without.
-fn sealed(fd: BorrowedFd<'_>, open: bool) -> std::result::Result<SealFlags, Refused> {
-    let seals = || fcntl_get_seals(fd).map_err(|_| Refused::bad("the memory cannot be sealed"));
-    let theirs = seals()?;
-    let left_open = theirs & SEALS == FIXED;
-    if theirs.contains(SEALS) || left_open && open {
-        return Ok(theirs);
-    }
-    if left_open {
-        // Without them the peer could take pages out of it again. If they are refused, that shows below.
-        if let Err(Errno::INVAL) = fcntl_add_seals(fd, SEALS - FIXED) {
-            return Err(Refused::resources(memory::no_seals()));
-        }
-    }
-    let all = seals()?;
-    if !all.contains(SEALS) {
-        return Err(Refused::bad("the memory is not sealed"));
-    }
-    Ok(all)
-}
-
-fn inbox(fd: BorrowedFd<'_>, hello: &Hello, options: &Options, open: bool) -> std::result::Result<Inbox, Refused> {
-    // First, because it calls into no file system that somebody else wrote; a pipe, a socket, an ordinary file end
-    // here.
-    let seals = sealed(fd, open)?;
-    let file_system =
-        fstatfs(fd).map_err(|e| Refused::resources(Error::os("checking the peer's memory (fstatfs)")(e)))?;
-    if file_system.f_type as u64 != TMPFS {
-        return Err(Refused::bad("the memory is not an ordinary memfd"));
-    }
-    let page = rustix::param::page_size();
+    let trusted = match options.admits(sender.uid, mine_alone) {
+        Admission::Trusted => true,
+        Admission::Allowed => false,
+        Admission::Refused(why) => return Err(Refused::user(sender.uid, why)),
+    };
     let header_len = hello.header_len as usize;
+    let page = rustix::param::page_size();
     if header_len < size_of::<Header<Std>>() || !header_len.is_multiple_of(page) || header_len > 1 << 16 {
         return Err(Refused::bad("the header has an impossible length"));
     }
     let capacity = usize::try_from(hello.capacity).unwrap_or(usize::MAX);
     if !capacity.is_power_of_two() || capacity < memory::min_capacity() || capacity > memory::MAX_CAPACITY {
         return Err(Refused::bad("the capacity is impossible"));
-    }
-    // Pages that the peer has not allocated would be allocated, and paid for, by whoever touches them first. Those that it has
-    // beyond the end, where nobody looks for them (fallocate(2), `FALLOC_FL_KEEP_SIZE`), would count as well; so they go, and the seals
-    // keep it from making others. Any other size than it has is against the seals.
-    let len = (header_len + capacity) as u64;
-    ftruncate(fd, len).map_err(|e| {
-        Refused::bad(match e {
-            Errno::PERM => "the memory has another size than announced",
-            _ => "the memory is not open for writing",
-        })
-    })?;
-    let stat = fstat(fd).map_err(|e| Refused::resources(Error::os("checking the peer's memory (fstat)")(e)))?;
-    if (stat.st_blocks as u64).saturating_mul(512) < len {
-        return Err(Refused::bad("the memory is not allocated"));
     }
     if capacity > options.max_peer_capacity {
         let detail = format!("at most {} bytes are accepted", options.max_peer_capacity);
@@ -211,32 +147,132 @@ fn inbox(fd: BorrowedFd<'_>, hello: &Hello, options: &Options, open: bool) -> st
             },
         ));
     }
+    Ok(Introduced {
+        sender,
+        trusted,
+        header_len,
+        capacity,
+    })
+}
+
+/// Checks what a peer has passed that has been introduced, and maps its memory.
+pub(super) fn memory(
+    memory: Memory,
+    fds: Vec<Passed>,
+    introduced: &Introduced,
+    options: &Options,
+) -> std::result::Result<Verified, Fault> {
+    let trusted = introduced.trusted;
+    if !trusted && memory.bells != bell::Kind::Inverted {
+        return Err(Refused::bad("a bell that another user could block").into());
+    }
+    if fds.len() < DESCRIPTORS {
+        return Err(Refused::bad("a descriptor is missing").into());
+    }
+    let Ok([outbox, reader_bell, writer_bell]) = <[Passed; DESCRIPTORS]>::try_from(fds) else {
+        return Err(Refused::bad("more descriptors than expected").into());
+    };
+    let bell = |passed| eventfd(passed).map(|fd| Bell::of_peer(fd, memory.bells));
+    let bells = Bells {
+        reader: bell(reader_bell)?,
+        writer: bell(writer_bell)?,
+    };
+    let inbox = inbox(outbox, introduced, options.trust_peer && trusted, options.capacity)?;
+    let Credentials { pid, uid, gid } = introduced.sender;
+    Ok(Verified {
+        inbox,
+        bells,
+        peer: Peer {
+            pid: (pid != 0).then_some(pid),
+            uid,
+            gid,
+        },
+        copy_reads: options.copy_reads || !trusted,
+        // A process that cannot be interrupted goes on with fences, whatever the peer says. Another user gets nothing done
+        // to this process.
+        excusable: trusted && memory.excuses && barrier::register(),
+    })
+}
+
+/// The seals of the peer's memory, after those that it has left to this side have been added; unless it is `open`, trusted
+/// without.
+fn sealed(fd: BorrowedFd<'_>, open: bool) -> std::result::Result<SealFlags, Fault> {
+    let seals = || fcntl_get_seals(fd).map_err(|_| Refused::bad("the memory cannot be sealed"));
+    let theirs = seals()?;
+    let left_open = theirs & SEALS == FIXED;
+    if theirs.contains(SEALS) || left_open && open {
+        return Ok(theirs);
+    }
+    if left_open {
+        // Without them the peer could take pages out of it again. If they are refused, that shows below.
+        if let Err(Errno::INVAL) = fcntl_add_seals(fd, SEALS - FIXED) {
+            return Err(Fault::Mine(memory::no_seals()));
+        }
+    }
+    let all = seals()?;
+    if !all.contains(SEALS) {
+        return Err(Refused::bad("the memory is not sealed").into());
+    }
+    Ok(all)
+}
+
+fn inbox(
+    passed: Passed,
+    introduced: &Introduced,
+    open: bool,
+    own_capacity: usize,
+) -> std::result::Result<Inbox, Fault> {
+    let want = |doing| move |e: Errno| Fault::Mine(Error::os(doing)(e));
+    let Introduced {
+        header_len, capacity, ..
+    } = *introduced;
+    // First, because it calls into no file system that somebody else wrote; a pipe, a socket, an ordinary file end
+    // here.
+    let seals = sealed(passed.as_fd(), open)?;
+    let file_system = fstatfs(&passed).map_err(want("checking the peer's memory (fstatfs)"))?;
+    if file_system.f_type as u64 != TMPFS {
+        return Err(Refused::bad("the memory is not an ordinary memfd").into());
+    }
+    let fd = passed.harmless();
+    // Pages that the peer has not allocated would be allocated, and paid for, by whoever touches them first. Those that it has
+    // beyond the end, where nobody looks for them (fallocate(2), `FALLOC_FL_KEEP_SIZE`), would count as well; so they go, and the seals
+    // keep it from making others. Any other size than it has is against the seals.
+    let len = (header_len + capacity) as u64;
+    ftruncate(&fd, len).map_err(|e| {
+        Refused::bad(match e {
+            Errno::PERM => "the memory has another size than announced",
+            _ => "the memory is not open for writing",
+        })
+    })?;
+    let stat = fstat(&fd).map_err(want("checking the peer's memory (fstat)"))?;
+    if (stat.st_blocks as u64).saturating_mul(512) < len {
+        return Err(Refused::bad("the memory is not allocated").into());
+    }
     let writable = !seals.contains(SealFlags::FUTURE_WRITE);
-    let inbox = Inbox::map(fd, header_len, capacity, writable).map_err(Refused::resources)?;
+    let inbox = Inbox::map(fd.as_fd(), header_len, capacity, writable).map_err(Fault::Mine)?;
     let preamble = &inbox.header().preamble.0;
     // Relaxed: the message that brought the descriptor came after the preamble was written.
     let honest = preamble.magic.load(Ordering::Relaxed) == MAGIC
         && preamble.version.load(Ordering::Relaxed) == LAYOUT_VERSION
-        && preamble.header_len.load(Ordering::Relaxed) == hello.header_len
-        && preamble.capacity.load(Ordering::Relaxed) == hello.capacity;
+        && preamble.header_len.load(Ordering::Relaxed) as usize == header_len
+        && preamble.capacity.load(Ordering::Relaxed) == capacity as u64;
     if !honest {
-        return Err(Refused::bad(
-            "the memory does not begin with the preamble that was announced",
-        ));
+        return Err(Refused::bad("the memory does not begin with the preamble that was announced").into());
     }
+    inbox.populate(own_capacity);
     Ok(inbox)
 }
 
 /// A bell is an eventfd: asked of /proc before anything is done with it, since even adding a strange file to an epoll
 /// set calls into whoever implements it.
-fn eventfd(fd: BorrowedFd<'_>) -> std::result::Result<(), Refused> {
-    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+fn eventfd(passed: Passed) -> std::result::Result<OwnedFd, Fault> {
+    let path = format!("/proc/self/fd/{}", passed.as_fd().as_raw_fd());
     match readlink(path, Vec::new()) {
-        Ok(target) if target.as_bytes() == b"anon_inode:[eventfd]" => Ok(()),
-        Ok(_) => Err(Refused::bad("a bell is not an eventfd")),
-        Err(e) => Err(Refused::resources(Error::os(
-            "checking the peer's bell (is /proc mounted?)",
-        )(e))),
+        Ok(target) if target.as_bytes() == b"anon_inode:[eventfd]" => Ok(passed.harmless()),
+        Ok(_) => Err(Refused::bad("a bell is not an eventfd").into()),
+        Err(e) => Err(Fault::Mine(Error::os("checking the peer's bell (is /proc mounted?)")(
+            e,
+        ))),
     }
 }
 

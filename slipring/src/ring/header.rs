@@ -29,6 +29,8 @@ pub(crate) mod ended {
     pub(crate) const ABORTED: u32 = 2;
     /// This side found the other's header out of range and has given up the stream.
     pub(crate) const POISONED: u32 = 3;
+    /// This side has refused the other's memory, or had no means to use it, when the other took the stream for made.
+    pub(crate) const REFUSED: u32 = 4;
 }
 
 /// Keeps what is in it on lines of its own.
@@ -129,6 +131,13 @@ impl<A: Atomics> Header<A> {
             reading: counters(),
             writing: counters(),
         }
+    }
+
+    /// Ends both directions before there is a stream on this side: what the peer has passed is refused.
+    pub(crate) fn refuse(&self) {
+        // Release: as of any end; nothing comes before it.
+        self.published.0.fin.store(ended::REFUSED, Ordering::Release);
+        self.consumed.0.stop.store(ended::REFUSED, Ordering::Release);
     }
 }
 

@@ -7,6 +7,7 @@
 pub(crate) mod barrier;
 pub(crate) mod bell;
 pub(crate) mod clock;
+pub(crate) mod closing;
 pub(crate) mod copy;
 pub(crate) mod memory;
 pub(crate) mod process;

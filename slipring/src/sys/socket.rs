@@ -2,8 +2,8 @@
 
 use rustix::cmsg_space;
 use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use rustix::io::Errno;
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, UCred, sendmsg, sockopt};
+use rustix::io::{Errno, ioctl_fionread};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, UCred, recv, sendmsg, sockopt};
 use std::io::{self, IoSlice};
 use std::mem::{MaybeUninit, size_of, zeroed};
 use std::os::fd::RawFd;
@@ -63,6 +63,40 @@ pub(crate) struct Received {
 
 /// Receives without blocking. All descriptors that arrive are owned by the result, and closed with it.
 pub(crate) fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> rustix::io::Result<Received> {
+    receive_by(socket, bytes, libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT)
+}
+
+/// As [`receive`], and leaves all of it where it is: what could not be delivered for want of descriptors can be had later.
+/// [`take`] takes it away.
+pub(crate) fn peek(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> rustix::io::Result<Received> {
+    receive_by(
+        socket,
+        bytes,
+        libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT | libc::MSG_PEEK,
+    )
+}
+
+/// Takes away what [`peek`] has brought: so many bytes, and the descriptors with them, of which the result of `peek` has
+/// copies. So nobody waits here for one that is closed.
+pub(crate) fn take(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> rustix::io::Result<()> {
+    let mut taken = 0;
+    while taken < bytes.len() {
+        match recv(socket, &mut bytes[taken..], RecvFlags::DONTWAIT) {
+            Ok((_, 0)) => return Err(Errno::PIPE),
+            Ok((_, n)) => taken += n,
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Bytes that have arrived and were not received.
+pub(crate) fn unread(socket: BorrowedFd<'_>) -> rustix::io::Result<u64> {
+    ioctl_fionread(socket)
+}
+
+fn receive_by(socket: BorrowedFd<'_>, bytes: &mut [u8], flags: libc::c_int) -> rustix::io::Result<Received> {
     // By libc rather than rustix: a sender that this pid namespace does not know has the pid 0, which rustix's type
     // for a pid cannot hold.
     const SPACE: usize = {
@@ -85,13 +119,7 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> rustix::io::R
     message.msg_control = control.as_mut_ptr().cast();
     message.msg_controllen = SPACE as _;
     // SAFETY: the message points at one iovec over `bytes` and at `control`, all alive and of the lengths given.
-    let len = unsafe {
-        libc::recvmsg(
-            socket.as_raw_fd(),
-            &raw mut message,
-            libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT,
-        )
-    };
+    let len = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) };
     if len < 0 {
         return Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO));
     }
@@ -137,9 +165,9 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> rustix::io::R
     Ok(received)
 }
 
-/// The user that connected this socket, or called `listen` on its other end, or made the socket pair (`SO_PEERCRED`):
-/// a first hint, not who uses it now.
-pub(crate) fn made_by(socket: BorrowedFd<'_>) -> io::Result<u32> {
+/// Who connected this socket, or called `listen` on its other end, or made the socket pair (`SO_PEERCRED`): a first hint,
+/// not who uses it now.
+pub(crate) fn made_by(socket: BorrowedFd<'_>) -> io::Result<Credentials> {
     let mut sender = libc::ucred { pid: 0, uid: 0, gid: 0 };
     let mut len = size_of::<libc::ucred>() as libc::socklen_t;
     // By libc for the same reason as in `receive`.
@@ -154,7 +182,11 @@ pub(crate) fn made_by(socket: BorrowedFd<'_>) -> io::Result<u32> {
         )
     };
     if done == 0 {
-        Ok(sender.uid)
+        Ok(Credentials {
+            pid: sender.pid as u32,
+            uid: sender.uid,
+            gid: sender.gid,
+        })
     } else {
         Err(io::Error::last_os_error())
     }

@@ -5,9 +5,9 @@ use crate::error::{Error, Result};
 use crate::link::{Handshake, Progress};
 use rustix::fd::AsRawFd;
 use std::os::fd::RawFd;
-use std::time::Instant;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::time::timeout_at;
 
 /// A handshake whose socket is registered with the reactor.
 struct Shaking(Handshake);
@@ -18,36 +18,29 @@ impl AsRawFd for Shaking {
     }
 }
 
-/// Drives a handshake to its end, until `deadline`.
-pub(super) async fn drive(handshake: Handshake, deadline: Instant) -> Result<Connected> {
-    let timeout = handshake.timeout();
-    match tokio::time::timeout_at(deadline.into(), run(handshake)).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(Error::Timeout {
-            what: "the handshake (a listener may be there without calling accept)",
-            after: timeout,
-        }),
-    }
-}
-
-async fn run(handshake: Handshake) -> Result<Connected> {
+/// Drives a handshake to its end, until its deadline.
+pub(super) async fn drive(handshake: Handshake) -> Result<Connected> {
     // SAFETY: the handshake owns the socket and keeps it for as long as it is registered.
     let registered =
         unsafe { AsyncFd::register_with_interest(Shaking(handshake), Interest::READABLE | Interest::WRITABLE) };
     let mut shaking = registered.map_err(Error::os("registering with the runtime"))?;
     loop {
-        let Progress::Wait { write } = shaking.get_mut().0.step()? else {
-            return shaking.into_inner().0.finish();
+        let handshake = &mut shaking.get_mut().0;
+        let interest = match handshake.step()? {
+            Progress::Done => return shaking.into_inner().0.finish(),
+            Progress::Arrived => continue,
+            Progress::Wait { write: true } => Interest::READABLE | Interest::WRITABLE,
+            Progress::Wait { write: false } => Interest::READABLE,
         };
-        let interest = if write {
-            Interest::READABLE | Interest::WRITABLE
-        } else {
-            Interest::READABLE
+        let deadline = handshake.deadline();
+        let ready = shaking.ready(interest);
+        let ready = match deadline {
+            Some(deadline) => timeout_at(deadline.into(), ready).await,
+            None => Ok(ready.await),
         };
-        let mut ready = shaking
-            .ready(interest)
-            .await
-            .map_err(Error::os("waiting for the handshake"))?;
-        ready.clear_ready();
+        match ready {
+            Ok(ready) => ready.map_err(Error::os("waiting for the handshake"))?.clear_ready(),
+            Err(_) => return Err(shaking.get_ref().0.late()),
+        }
     }
 }

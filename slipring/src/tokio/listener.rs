@@ -1,18 +1,19 @@
 //! Listening on tokio.
 
 use super::stream::Stream;
+use crate::endpoint::Connected;
 use crate::error::{Error, Result};
-use crate::link::Stopper;
+use crate::link::{Accepted, Stopper};
 use crate::name::Name;
 use crate::options::Options;
 use rustix::fd::{AsFd, AsRawFd};
 use std::ffi::OsStr;
+use std::io;
 use std::os::fd::RawFd;
 use std::path::Path;
 use std::task::{Context, Poll, ready};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::task::coop;
 
 /// A bound name, at which other processes connect; the counterpart of [`crate::Listener`].
 #[derive(Debug)]
@@ -63,8 +64,8 @@ impl Listener {
             .map_err(Error::os("registering with the runtime"))
     }
 
-    /// Waits until a client has connected and completed the handshake. Clients shake hands side by side: one that
-    /// says nothing delays nobody.
+    /// Waits until a client has connected and completed the handshake. Any number of tasks may wait at a time. Clients
+    /// shake hands side by side: one that says nothing delays nobody.
     ///
     /// # Errors
     ///
@@ -74,33 +75,45 @@ impl Listener {
     ///
     /// Cancel safe: no client is lost.
     pub async fn accept(&self) -> Result<Stream> {
-        std::future::poll_fn(|cx| self.poll_accept(cx)).await
+        loop {
+            // Unlike a poll this keeps a waker for each task.
+            let mut ready = self.listener.readable().await.map_err(waiting)?;
+            match self.try_accept()? {
+                Accepted::Stream(connected) => return self.stream(connected),
+                Accepted::Nothing => ready.clear_ready(),
+                Accepted::Busy => {
+                    drop(ready);
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
     }
 
-    /// As [`accept`](Self::accept). One task at a time.
+    /// As [`accept`](Self::accept), for one task at a time: the waker of the last call is kept, and no other.
     ///
     /// # Errors
     ///
     /// As [`accept`](Self::accept).
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Result<Stream>> {
-        let budget = ready!(coop::poll_proceed(cx));
         loop {
-            match self.listener.get_ref().0.try_accept_connected() {
-                Ok(Some((connected, spin))) => {
-                    budget.made_progress();
-                    return Poll::Ready(Stream::new(connected, spin));
+            let mut ready = ready!(self.listener.poll_read_ready(cx)).map_err(waiting)?;
+            match self.try_accept()? {
+                Accepted::Stream(connected) => return Poll::Ready(self.stream(connected)),
+                Accepted::Nothing => ready.clear_ready(),
+                Accepted::Busy => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
-                Ok(None) => {}
-                Err(e) => {
-                    budget.made_progress();
-                    return Poll::Ready(Err(e));
-                }
-            }
-            match ready!(self.listener.poll_read_ready(cx)) {
-                Ok(mut ready) => ready.clear_ready(),
-                Err(e) => return Poll::Ready(Err(Error::os("waiting for connections")(e))),
             }
         }
+    }
+
+    fn try_accept(&self) -> Result<Accepted> {
+        self.listener.get_ref().0.try_accept_connected()
+    }
+
+    fn stream(&self, connected: Connected) -> Result<Stream> {
+        Stream::new(connected, self.listener.get_ref().0.spin())
     }
 
     /// A handle that ends `accept` from any thread or task.
@@ -127,4 +140,8 @@ impl Listener {
     pub fn last_refusal(&self) -> Option<String> {
         self.listener.get_ref().0.last_refusal()
     }
+}
+
+fn waiting(error: io::Error) -> Error {
+    Error::os("waiting for connections")(error)
 }

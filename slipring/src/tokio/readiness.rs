@@ -61,7 +61,7 @@ struct OwnLink(Arc<Endpoint>);
 
 impl AsRawFd for OwnLink {
     fn as_raw_fd(&self) -> RawFd {
-        self.0.link.as_raw_fd()
+        self.0.link.as_fd().as_raw_fd()
     }
 }
 

@@ -81,14 +81,14 @@ impl Stream {
         check_options(options)?;
         let name = Name::parse(name)?;
         // Looking for the name touches the file system, and waits where the backlog is full.
-        let (link, deadline) = blocking({
+        let (link, origin) = blocking({
             let (options, name) = (options.clone(), name.clone());
             move || options.dial(&name)
         })
         .await?;
         let options = Arc::new(options.clone());
-        let handshake = Handshake::new(link, Arc::clone(&options), Some(name), First::Me, Waits::Polled)?;
-        Stream::new(drive(handshake, deadline).await?, options.spin)
+        let handshake = Handshake::new(link, Arc::clone(&options), Some(name), First::Me, Waits::Polled, origin)?;
+        Stream::new(drive(handshake).await?, options.spin)
     }
 
     /// Meets one other process at a name with the default [`Options`]; see [`Options::rendezvous`].
@@ -144,10 +144,8 @@ impl Stream {
     pub async fn upgrade_with(options: &Options, socket: UnixStream) -> Result<Stream> {
         check_options(options)?;
         let socket = socket.into_std().map_err(Error::os("taking over the socket"))?;
-        let options = Arc::new(options.clone());
-        let handshake = Handshake::new(socket.into(), Arc::clone(&options), None, First::Me, Waits::Polled)?;
-        let deadline = Options::deadline(options.handshake_timeout);
-        Stream::new(drive(handshake, deadline).await?, options.spin)
+        let handshake = options.upgrading(socket.into(), Waits::Polled)?;
+        Stream::new(drive(handshake).await?, options.spin)
     }
 
     /// Two connected endpoints within this process, with the default [`Options`].

@@ -1,0 +1,201 @@
+//! Closing what a peer has passed, where it holds up nobody.
+//!
+//! The process that closes a descriptor last waits for what is behind it: a TCP socket with `SO_LINGER` (socket(7)) for
+//! bytes that nobody takes, a file of FUSE for the program that serves it. So a peer that passes such a descriptor would
+//! decide for how long a thread of this process blocks. Everything of a peer's that has not been found to be harmless is
+//! closed by one thread of its own, which is started when it is needed for the first time.
+//!
+//! The lingering of sockets is turned off first, so that one does not keep the next from being closed. A file of FUSE
+//! whose server hangs can still do that: then descriptors are held, and nobody waits for them.
+
+use super::process::Birth;
+use super::socket;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::net::sockopt::set_socket_linger;
+use rustix::net::{Shutdown, SocketFlags, accept_with, shutdown};
+use std::sync::OnceLock;
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+
+/// More messages than a Unix socket holds.
+const MOST_MESSAGES: u32 = 1024;
+
+/// The thread that closes.
+struct Closer {
+    birth: Birth,
+    queue: Sender<OwnedFd>,
+}
+
+impl Closer {
+    /// The one of this process. `None` if there can be none: no thread is to be had, or this is a forked child, which
+    /// has its parent's queue without the thread.
+    fn get() -> Option<&'static Closer> {
+        static CLOSER: OnceLock<Option<Closer>> = OnceLock::new();
+        let closer = CLOSER.get_or_init(Closer::start).as_ref();
+        closer.filter(|closer| closer.birth.is_here())
+    }
+
+    fn start() -> Option<Closer> {
+        let birth = Birth::here().ok()?;
+        let (queue, closing) = channel::<OwnedFd>();
+        thread::Builder::new()
+            .name("slipring-close".into())
+            .stack_size(64 << 10)
+            .spawn(move || closing.iter().for_each(close))
+            .ok()?;
+        Some(Closer { birth, queue })
+    }
+}
+
+/// Closes a descriptor elsewhere; or here, if there is no other way.
+fn elsewhere(fd: OwnedFd) {
+    match Closer::get() {
+        Some(closer) => {
+            if let Err(unsent) = closer.queue.send(fd) {
+                close(unsent.0);
+            }
+        }
+        None => close(fd),
+    }
+}
+
+/// Closes a descriptor, and what is on its way through it if it is a Unix socket. Each call fails, and does nothing, for
+/// what it does not fit.
+fn close(fd: OwnedFd) {
+    let _ = shutdown(&fd, Shutdown::Both);
+    for _ in 0..MOST_MESSAGES {
+        match socket::receive(fd.as_fd(), &mut [0; 4096]) {
+            Ok(received) if received.len > 0 => {
+                for passed in received.fds {
+                    let _ = set_socket_linger(&passed, None);
+                }
+            }
+            _ => break,
+        }
+    }
+    let _ = set_socket_linger(&fd, None);
+}
+
+/// A descriptor that a peer has passed, before it is known what it is. Dropping it does not block.
+#[derive(Debug)]
+pub(crate) struct Passed(Option<OwnedFd>);
+
+impl Passed {
+    pub(crate) fn new(fd: OwnedFd) -> Passed {
+        Passed(Some(fd))
+    }
+
+    /// Takes it for one that nobody waits for who closes it.
+    pub(crate) fn harmless(mut self) -> OwnedFd {
+        self.0.take().expect(THERE)
+    }
+}
+
+impl AsFd for Passed {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_ref().expect(THERE).as_fd()
+    }
+}
+
+impl Drop for Passed {
+    fn drop(&mut self) {
+        self.0.take().map(elsewhere);
+    }
+}
+
+const THERE: &str = "it is there until it is dropped";
+
+/// The Unix socket over which a stream is set up, and whose hang-up is the peer's death. Dropping it hangs up, and does
+/// not block, whatever the peer has sent over it.
+#[derive(Debug)]
+pub(crate) struct Link {
+    fd: Option<OwnedFd>,
+    birth: Birth,
+}
+
+impl Link {
+    /// This process's end of a connected socket.
+    pub(crate) fn new(fd: OwnedFd, birth: Birth) -> Link {
+        Link { fd: Some(fd), birth }
+    }
+
+    /// The process that it belongs to.
+    pub(crate) fn birth(&self) -> Birth {
+        self.birth
+    }
+
+    /// Tells the peer that this side is gone. Closing alone would not, while a forked child has a copy; and the child
+    /// must not end its parent's stream.
+    pub(crate) fn hang_up(&self) {
+        if self.birth.is_here() {
+            let _ = shutdown(self, Shutdown::Both);
+        }
+    }
+}
+
+impl AsFd for Link {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_ref().expect(THERE).as_fd()
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        // Nothing more comes in after this.
+        self.hang_up();
+        if let Some(fd) = self.fd.take()
+            && socket::unread(fd.as_fd()) != Ok(0)
+        {
+            elsewhere(fd);
+        }
+    }
+}
+
+/// A listening socket that does not block. Dropping it hangs up on the clients in its backlog, and does not block either,
+/// whatever they have sent.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    fd: Option<OwnedFd>,
+    birth: Birth,
+}
+
+impl Listening {
+    pub(crate) fn new(fd: OwnedFd, birth: Birth) -> Listening {
+        Listening { fd: Some(fd), birth }
+    }
+
+    /// Takes the next client out of the backlog.
+    pub(crate) fn accept(&self) -> rustix::io::Result<Link> {
+        accept_with(self, SocketFlags::CLOEXEC).map(|fd| Link::new(fd, self.birth))
+    }
+}
+
+impl AsFd for Listening {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_ref().expect(THERE).as_fd()
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        // A forked child that drops its copy changes nothing for its parent.
+        if !self.birth.is_here() {
+            return;
+        }
+        // Nobody comes in after this.
+        let _ = shutdown(&*self, Shutdown::Both);
+        let left = loop {
+            match self.accept() {
+                Ok(_) | Err(Errno::INTR | Errno::CONNABORTED) => {}
+                Err(left) => break left,
+            }
+        };
+        // Otherwise there are clients in it that cannot be taken out, for want of a descriptor.
+        if !matches!(left, Errno::AGAIN | Errno::INVAL)
+            && let Some(fd) = self.fd.take()
+        {
+            elsewhere(fd);
+        }
+    }
+}
