@@ -190,6 +190,11 @@ impl Options {
             }
     }
 
+    /// How long a handshake may take.
+    pub(crate) fn handshake_timeout_or_default(&self) -> Duration {
+        self.handshake_timeout
+    }
+
     /// The moment `after` from now; an absurd one is a century away.
     pub(crate) fn deadline(after: Duration) -> Instant {
         let now = Instant::now();
@@ -202,12 +207,12 @@ impl Options {
         let trusted = |uid| self.trusts(uid);
         match self.wait_for_listener {
             None => {
-                let deadline = Self::deadline(self.handshake_timeout);
+                let deadline = Self::deadline(self.handshake_timeout_or_default());
                 Ok((link::dial(name, deadline, &trusted)?, deadline))
             }
             Some(patience) => {
-                let link = link::dial_waiting(name, Some(patience), self.handshake_timeout, &trusted)?;
-                Ok((link, Self::deadline(self.handshake_timeout)))
+                let link = link::dial_waiting(name, Some(patience), self.handshake_timeout_or_default(), &trusted)?;
+                Ok((link, Self::deadline(self.handshake_timeout_or_default())))
             }
         }
     }
@@ -269,7 +274,7 @@ impl Options {
         check_options(self)?;
         let options = Arc::new(self.clone());
         let handshake = Handshake::new(socket.into(), options, None, First::Me, Waits::Blocking)?;
-        let deadline = Self::deadline(self.handshake_timeout);
+        let deadline = Self::deadline(self.handshake_timeout_or_default());
         Stream::new(link::drive(handshake, deadline)?, self.spin)
     }
 

@@ -277,10 +277,10 @@ impl Acceptor {
             self.unwatch(&oldest);
             self.judge::<()>(Error::Timeout {
                 what: "the handshake of a client, while others came,",
-                after: self.options.handshake_timeout,
+                after: self.options.handshake_timeout_or_default(),
             })?;
         }
-        let deadline = Instant::now() + self.options.handshake_timeout;
+        let deadline = Options::deadline(self.options.handshake_timeout_or_default());
         clients.by_number.insert(
             number,
             Client {
@@ -357,7 +357,7 @@ impl Acceptor {
             self.unwatch(&oldest.remove());
             self.judge::<()>(Error::Timeout {
                 what: "the handshake of a client",
-                after: self.options.handshake_timeout,
+                after: self.options.handshake_timeout_or_default(),
             })?;
         }
         self.set_timer(clients)

@@ -143,7 +143,7 @@ impl Handshake {
 
     #[cfg(feature = "tokio")]
     pub(crate) fn timeout(&self) -> std::time::Duration {
-        self.options.handshake_timeout
+        self.options.handshake_timeout_or_default()
     }
 
     /// Whether my halves never sleep, and can make up for it if they do.
@@ -401,7 +401,7 @@ pub(crate) fn drive(mut handshake: Handshake, deadline: Instant) -> Result<Conne
         if now >= deadline {
             return Err(Error::Timeout {
                 what: "the handshake (a listener may be there without calling accept)",
-                after: handshake.options.handshake_timeout,
+                after: handshake.options.handshake_timeout_or_default(),
             });
         }
         let mut interest = PollFlags::IN;

@@ -52,7 +52,7 @@ fn wait_for_second(first: Acceptor, deadline: Option<Instant>, start: Instant) -
 }
 
 fn join_first(options: &Arc<Options>, name: &Name) -> Result<Connected> {
-    let deadline = Instant::now() + options.handshake_timeout;
+    let deadline = Options::deadline(options.handshake_timeout_or_default());
     let link = dial(name, deadline, &|uid| options.trusts(uid))?;
     let handshake = Handshake::new(
         link,

@@ -146,7 +146,7 @@ impl Stream {
         let socket = socket.into_std().map_err(Error::os("taking over the socket"))?;
         let options = Arc::new(options.clone());
         let handshake = Handshake::new(socket.into(), Arc::clone(&options), None, First::Me, Waits::Polled)?;
-        let deadline = Options::deadline(options.handshake_timeout);
+        let deadline = Options::deadline(options.handshake_timeout_or_default());
         Stream::new(drive(handshake, deadline).await?, options.spin)
     }
 
