@@ -2,13 +2,12 @@
 
 use crate::endpoint::Connected;
 use crate::error::{Error, Result};
-use crate::link::{self, First, Handshake, Waits, check_options};
+use crate::link::{self, Dialed, First, Handshake, Queue, Waits, check_options};
 use crate::listener::Listener;
 use crate::name::Name;
 use crate::stream::Stream;
 use crate::sys::user;
 use crate::wait::Spin;
-use rustix::fd::OwnedFd;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use std::ffi::OsStr;
 use std::os::unix::net::UnixStream;
@@ -70,7 +69,8 @@ pub struct Options {
     pub(crate) max_peer_capacity: usize,
     pub(crate) protocol: String,
     pub(crate) spin: Spin,
-    pub(crate) handshake_timeout: Duration,
+    pub(crate) handshake_timeout: Option<Duration>,
+    pub(crate) backlog_timeout: Option<Duration>,
     pub(crate) wait_for_listener: Option<Duration>,
     pub(crate) peers: Peers,
     pub(crate) copy_reads: bool,
@@ -85,14 +85,15 @@ impl Default for Options {
 
 impl Options {
     /// The defaults: 256 KiB, peers of up to 64 MiB, no protocol name, [`Spin::default`], five seconds for the
-    /// handshake, no waiting for a listener, peers of the same user.
+    /// handshake, no waiting for a name to be bound, no limit in the queue of a listener, peers of the same user.
     pub fn new() -> Options {
         Options {
             capacity: 256 * 1024,
             max_peer_capacity: 64 << 20,
             protocol: String::new(),
             spin: Spin::default(),
-            handshake_timeout: Duration::from_secs(5),
+            handshake_timeout: None,
+            backlog_timeout: None,
             wait_for_listener: None,
             peers: Peers::SameUser,
             copy_reads: false,
@@ -129,14 +130,44 @@ impl Options {
         self
     }
 
-    /// How long connecting, the handshake included, and each handshake of a listener may take.
+    /// How long a handshake may take, on either side. The default is 5 s. `Duration::MAX` is no limit.
+    ///
+    /// The time of a client begins when the listener takes it up, not while it waits in the listener's queue: that
+    /// has a limit of its own, [`backlog_timeout`](Self::backlog_timeout), for which this one stands in where it
+    /// alone is set. On tokio the caller's own `timeout` ends either.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Options {
-        self.handshake_timeout = timeout;
+        self.handshake_timeout = Some(timeout);
+        self
+    }
+
+    /// How long [`connect`](Self::connect) waits in the queue of a living listener: for a place in its backlog, and
+    /// until it takes this client up. `Duration::MAX` is no limit.
+    ///
+    /// By default it is the [`handshake_timeout`](Self::handshake_timeout), if that is set; else there is no limit,
+    /// as there is none for a client of a Unix socket that is connected and not accepted yet. A dropped future, or
+    /// the caller's own `timeout`, ends the waiting on tokio.
+    ///
+    /// Where the listener belongs to the connecting process itself, the limit is that of the handshake, 5 s by
+    /// default: a thread that binds, connects and only then accepts waits for itself.
+    ///
+    /// ```
+    /// use slipring::{Error, Listener, Options};
+    /// use std::time::Duration;
+    /// # let name = format!("doc-backlog-{}", std::process::id());
+    ///
+    /// let busy = Listener::bind(&name)?;
+    /// let hasty = Options::new().backlog_timeout(Duration::from_millis(10));
+    /// assert!(matches!(hasty.connect(&name), Err(Error::Timeout { .. })));
+    /// # drop(busy);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn backlog_timeout(mut self, timeout: Duration) -> Options {
+        self.backlog_timeout = Some(timeout);
         self
     }
 
     /// How long [`connect`](Self::connect) waits for the name to be bound (by default not at all), and how long
-    /// [`rendezvous`](Self::rendezvous) waits for the other side (by default for ever).
+    /// [`rendezvous`](Self::rendezvous) waits for the other side (by default for ever). `Duration::MAX` is no limit.
     pub fn wait_for_listener(mut self, timeout: Duration) -> Options {
         self.wait_for_listener = Some(timeout);
         self
@@ -192,7 +223,15 @@ impl Options {
 
     /// How long a handshake may take.
     pub(crate) fn handshake_timeout_or_default(&self) -> Duration {
-        self.handshake_timeout
+        self.handshake_timeout.unwrap_or(Duration::from_secs(5))
+    }
+
+    /// How long to wait in the queue of a living listener.
+    pub(crate) fn queue(&self) -> Queue {
+        Queue {
+            of_another: self.backlog_timeout.or(self.handshake_timeout),
+            of_this: self.handshake_timeout_or_default(),
+        }
     }
 
     /// The moment `after` from now; an absurd one is a century away.
@@ -202,19 +241,20 @@ impl Options {
             .unwrap_or_else(|| now + Duration::from_secs(100 * 365 * 24 * 3600))
     }
 
-    /// A socket that is connected to `name`, and by when the handshake over it has to be done.
-    pub(crate) fn dial(&self, name: &Name) -> Result<(OwnedFd, Instant)> {
+    /// A socket that is connected to `name`.
+    pub(crate) fn dial(&self, name: &Name) -> Result<Dialed> {
         let trusted = |uid| self.trusts(uid);
         match self.wait_for_listener {
-            None => {
-                let deadline = Self::deadline(self.handshake_timeout_or_default());
-                Ok((link::dial(name, deadline, &trusted)?, deadline))
-            }
-            Some(patience) => {
-                let link = link::dial_waiting(name, Some(patience), self.handshake_timeout_or_default(), &trusted)?;
-                Ok((link, Self::deadline(self.handshake_timeout_or_default())))
-            }
+            None => link::dial(name, self.queue(), &trusted),
+            patience => link::dial_waiting(name, patience, self.queue(), &trusted),
         }
+    }
+
+    /// By when the handshake over a socket that was just connected has to be done.
+    pub(crate) fn handshake_deadline(&self, dialed: &Dialed) -> Instant {
+        dialed
+            .queue_until
+            .unwrap_or_else(|| Self::deadline(self.handshake_timeout_or_default()))
     }
 
     /// Binds a name and listens; see [`Listener`].
@@ -231,7 +271,9 @@ impl Options {
     /// Connects to a name that a [`Listener`] is bound to.
     ///
     /// Returns when the listener has *accepted* and the handshake is done; a Unix socket would return from the
-    /// backlog. So a thread that binds, connects and only then accepts waits for itself, until the timeout.
+    /// backlog. So a thread that binds, connects and only then accepts waits for itself, until the
+    /// [`handshake_timeout`](Self::handshake_timeout). For a listener that is another process it waits its turn, for
+    /// up to the [`backlog_timeout`](Self::backlog_timeout).
     ///
     /// # Errors
     ///
@@ -240,9 +282,10 @@ impl Options {
     pub fn connect(&self, name: impl AsRef<OsStr>) -> Result<Stream> {
         check_options(self)?;
         let name = Name::parse(name)?;
-        let (link, deadline) = self.dial(&name)?;
+        let dialed = self.dial(&name)?;
+        let deadline = self.handshake_deadline(&dialed);
         let options = Arc::new(self.clone());
-        let handshake = Handshake::new(link, options, Some(name), First::Me, Waits::Blocking)?;
+        let handshake = Handshake::new(dialed.socket, options, Some(name), First::Me, Waits::Blocking)?;
         Stream::new(link::drive(handshake, deadline)?, self.spin)
     }
 

@@ -31,7 +31,7 @@ mod watch;
 pub(crate) use acceptor::Acceptor;
 pub use acceptor::Stopper;
 pub(crate) use binding::Binding;
-pub(crate) use dial::{dial, dial_waiting};
+pub(crate) use dial::{Dialed, Queue, dial, dial_waiting};
 #[cfg(feature = "tokio")]
 pub(crate) use handshake::Progress;
 pub(crate) use handshake::{First, Handshake, Waits, drive, drive_pair};

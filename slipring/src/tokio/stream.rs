@@ -81,13 +81,20 @@ impl Stream {
         check_options(options)?;
         let name = Name::parse(name)?;
         // Looking for the name touches the file system, and waits where the backlog is full.
-        let (link, deadline) = blocking({
+        let dialed = blocking({
             let (options, name) = (options.clone(), name.clone());
             move || options.dial(&name)
         })
         .await?;
+        let deadline = options.handshake_deadline(&dialed);
         let options = Arc::new(options.clone());
-        let handshake = Handshake::new(link, Arc::clone(&options), Some(name), First::Me, Waits::Polled)?;
+        let handshake = Handshake::new(
+            dialed.socket,
+            Arc::clone(&options),
+            Some(name),
+            First::Me,
+            Waits::Polled,
+        )?;
         Stream::new(drive(handshake, deadline).await?, options.spin)
     }
 
