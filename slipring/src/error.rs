@@ -5,7 +5,7 @@
 //! as its inner error.
 
 use rustix::io::Errno;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,8 +14,31 @@ use std::time::Duration;
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Setting up failed. The text says what happened and what to do next.
+///
+/// Its `Debug` is its text as well, so that it is what a `main` that returns it, or an [`io::Error`] made of it, prints.
+///
+/// # As an [`io::Error`]
+///
+/// `?` makes an [`io::Error`] of it, whose [`kind`](io::Error::kind) tells the usual cases apart, and which has this
+/// error inside. The number of the operating system is in here: [`raw_os_error`](Error::raw_os_error). (The
+/// `io::Error` itself has none: it could hold either that or the text.) `WouldBlock` and `Interrupted`, upon which
+/// callers try again, are kinds of none of these errors.
+///
+/// ```
+/// use slipring::{Error, Listener};
+/// use std::io;
+///
+/// fn listen() -> io::Result<Listener> {
+///     Ok(Listener::bind("/nowhere/at/all")?)
+/// }
+///
+/// let error = listen().unwrap_err();
+/// assert_eq!(error.kind(), io::ErrorKind::NotFound);
+/// let inside = error.get_ref().and_then(|inside| inside.downcast_ref::<Error>());
+/// assert_eq!(inside.and_then(Error::raw_os_error), Some(2));
+/// ```
 #[non_exhaustive]
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum Error {
     /// The text is not a name.
     #[error(
@@ -84,6 +107,25 @@ pub enum Error {
         /// What was found on the way and could not be used, and why: a stale socket, a directory
         /// that is not safe.
         passed_over: Vec<(PathBuf, String)>,
+        /// How long the name was waited for; zero without waiting.
+        waited: Duration,
+    },
+
+    /// A process is bound to the name, but its socket has been removed, so that nobody can connect.
+    #[error(
+        "{} is bound to the name {name}, but its socket {} has been removed, as cleaners of temporary files do, so that \
+         nobody can connect{}. Start that process anew",
+        holder(*pid),
+        path.display(),
+        after_waiting(*waited)
+    )]
+    SocketGone {
+        /// The name.
+        name: String,
+        /// Where its socket was.
+        path: PathBuf,
+        /// The process that is bound to it, if that can be told.
+        pid: Option<u32>,
         /// How long the name was waited for; zero without waiting.
         waited: Duration,
     },
@@ -218,7 +260,7 @@ impl Error {
     pub(crate) fn os<E: Into<io::Error>>(doing: &'static str) -> impl FnOnce(E) -> Error {
         move |source| Error::Os {
             doing,
-            source: source.into(),
+            source: clearly(source.into()),
         }
     }
 
@@ -226,7 +268,7 @@ impl Error {
     /// `map_err(Error::os_at("doing this", path))`.
     pub(crate) fn os_at<E: Into<io::Error>>(doing: &'static str, path: &Path) -> impl FnOnce(E) -> Error {
         move |source| {
-            let source = source.into();
+            let source = clearly(source.into());
             let kind = source.kind();
             let path = path.to_owned();
             Error::Os {
@@ -243,32 +285,26 @@ impl Error {
 
     /// Whether descriptors have run out.
     pub(crate) fn is_exhaustion(&self) -> bool {
-        let errno = self.errno();
-        [Errno::MFILE, Errno::NFILE]
-            .iter()
-            .any(|e| errno == Some(e.raw_os_error()))
+        self.is_errno(Errno::MFILE) || self.is_errno(Errno::NFILE)
     }
 
     /// Whether too many descriptors of this user are on their way to others that do not receive them (unix(7)).
     pub(crate) fn is_too_much_in_flight(&self) -> bool {
-        self.errno() == Some(Errno::TOOMANYREFS.raw_os_error())
+        self.is_errno(Errno::TOOMANYREFS)
     }
 
-    fn errno(&self) -> Option<i32> {
-        match self {
-            Error::Os { source, .. } => source.raw_os_error(),
-            _ => None,
-        }
+    fn is_errno(&self, errno: Errno) -> bool {
+        self.raw_os_error() == Some(errno.raw_os_error())
     }
 
     /// The kind that an [`io::Error`] made of this has.
-    fn kind(&self) -> ErrorKind {
+    pub fn kind(&self) -> ErrorKind {
         match self {
             Error::InvalidName { .. }
             | Error::PathTooLong { .. }
             | Error::Capacity { .. }
             | Error::ProtocolTooLong { .. } => ErrorKind::InvalidInput,
-            Error::NotBound { .. } | Error::NoRuntimeDirectory { .. } => ErrorKind::NotFound,
+            Error::NotBound { .. } | Error::SocketGone { .. } | Error::NoRuntimeDirectory { .. } => ErrorKind::NotFound,
             Error::NameInUse { .. } | Error::RendezvousTaken { .. } => ErrorKind::AddrInUse,
             Error::UntrustedPeer { .. } | Error::UnsafeDirectory { .. } => ErrorKind::PermissionDenied,
             Error::Refused { .. } | Error::Protocol { .. } | Error::Version { .. } => ErrorKind::ConnectionRefused,
@@ -278,9 +314,49 @@ impl Error {
             // Not Interrupted: callers take that as "try again", and would never stop.
             Error::Stopped => ErrorKind::Other,
             Error::Unsupported { .. } => ErrorKind::Unsupported,
-            Error::Os { source, .. } => source.kind(),
+            Error::Os { source, .. } => match source.kind() {
+                // Callers take these two as "nothing there yet" and "try again". Here the first is a want of something
+                // that the kernel limits, and no call is left for the second.
+                ErrorKind::WouldBlock => ErrorKind::OutOfMemory,
+                ErrorKind::Interrupted => ErrorKind::Other,
+                kind => kind,
+            },
         }
     }
+
+    /// The number of the operating system's error (`errno`), if this is a failed call of its.
+    pub fn raw_os_error(&self) -> Option<i32> {
+        let Error::Os { source, .. } = self else { return None };
+        let mut error: &(dyn std::error::Error + 'static) = source;
+        loop {
+            if let Some(number) = error.downcast_ref().and_then(io::Error::raw_os_error) {
+                return Some(number);
+            }
+            error = error.source()?;
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What the operating system says, put so that it can be acted upon.
+fn clearly(source: io::Error) -> io::Error {
+    match source.kind() {
+        // What is set up here asks for nothing that could be there later; so it is a limit that is meant.
+        ErrorKind::WouldBlock => io::Error::new(ErrorKind::OutOfMemory, AtLimit { source }),
+        _ => source,
+    }
+}
+
+/// EAGAIN of a call that does not wait for anything.
+#[derive(Debug, thiserror::Error)]
+#[error("the limit of locked memory (RLIMIT_MEMLOCK; `ulimit -l`) is reached: {source}")]
+struct AtLimit {
+    source: io::Error,
 }
 
 impl From<Error> for io::Error {
@@ -303,13 +379,18 @@ fn holder(pid: Option<u32>) -> String {
     pid.map_or_else(|| "another process".into(), |pid| format!("process {pid}"))
 }
 
+/// " after 1.5s of waiting", or nothing.
+fn after_waiting(waited: Duration) -> String {
+    if waited.is_zero() {
+        return String::new();
+    }
+    format!(" after {waited:.1?} of waiting")
+}
+
 /// The middle of the text of [`Error::NotBound`]: how long was waited, what was tried and what was
 /// passed over.
 fn not_bound(tried: &[PathBuf], passed_over: &[(PathBuf, String)], waited: Duration) -> String {
-    let mut text = String::new();
-    if !waited.is_zero() {
-        let _ = write!(text, " after {waited:.1?} of waiting");
-    }
+    let mut text = after_waiting(waited);
     if !tried.is_empty() {
         let tried: Vec<String> = tried.iter().map(|path| path.display().to_string()).collect();
         let _ = write!(text, "; tried {}", tried.join(", "));
@@ -395,6 +476,22 @@ mod tests {
                     "tried /run/here",
                     "passed over /run/here (is stale)",
                     "Start",
+                ],
+            ),
+            (
+                Error::SocketGone {
+                    name: name(),
+                    path: path(),
+                    pid: Some(17),
+                    waited: Duration::from_millis(1500),
+                },
+                ErrorKind::NotFound,
+                &[
+                    "process 17 is bound",
+                    "Local/clock",
+                    "socket /run/here has been removed",
+                    "after 1.5s",
+                    "Start that process anew",
                 ],
             ),
             (
@@ -502,6 +599,47 @@ mod tests {
             assert_eq!(io.to_string(), text);
             assert!(io.get_ref().is_some_and(|inner| inner.is::<Error>()), "{text}");
         }
+    }
+
+    #[test]
+    fn debug_is_the_text_on_its_own_and_inside_an_io_error() {
+        for (error, ..) in each() {
+            let text = error.to_string();
+            assert_eq!(format!("{error:?}"), text);
+            let io = format!("{:?}", io::Error::from(error));
+            assert!(io.contains(&text), "{io}");
+        }
+    }
+
+    #[test]
+    fn kinds_upon_which_callers_try_again_are_none_of_these() {
+        use rustix::io::Errno;
+        for (errno, kind) in [
+            (Errno::AGAIN, ErrorKind::OutOfMemory),
+            (Errno::INTR, ErrorKind::Other),
+            (Errno::NOMEM, ErrorKind::OutOfMemory),
+        ] {
+            for error in [
+                Error::os("mapping shared memory (mmap)")(errno),
+                Error::os_at("mapping", Path::new("/run/here"))(errno),
+            ] {
+                assert_eq!(error.raw_os_error(), Some(errno.raw_os_error()), "{error}");
+                let text = error.to_string();
+                assert_eq!(text.contains("RLIMIT_MEMLOCK"), errno == Errno::AGAIN, "{text}");
+                assert_eq!(io::Error::from(error).kind(), kind, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_number_of_the_operating_system_stays_reachable() {
+        use rustix::io::Errno;
+        let error = io::Error::from(Error::os_at("binding", Path::new("/run/here"))(Errno::MFILE));
+        let inside = error.get_ref().and_then(|inside| inside.downcast_ref::<Error>());
+        assert_eq!(inside.and_then(Error::raw_os_error), Some(Errno::MFILE.raw_os_error()));
+        assert_eq!(Error::PeerGone.raw_os_error(), None);
+        let made = Error::os("doing")(io::Error::other("no number"));
+        assert_eq!(made.raw_os_error(), None);
     }
 
     #[test]

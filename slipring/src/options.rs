@@ -2,7 +2,7 @@
 
 use crate::endpoint::Connected;
 use crate::error::{Error, Result};
-use crate::link::{self, First, Handshake, Origin, Waits, check_options};
+use crate::link::{self, Dialed, First, Handshake, Origin, Queue, Waits, check_options};
 use crate::listener::Listener;
 use crate::name::Name;
 use crate::stream::Stream;
@@ -144,9 +144,39 @@ impl Options {
         self
     }
 
-    /// How long connecting, the handshake included, and each handshake of a listener may take.
+    /// How long a handshake may take, on either side. The default is 5 s. `Duration::MAX` is no limit.
+    ///
+    /// The time of a client begins when the listener takes it up, not while it waits in the listener's queue: that
+    /// has a limit of its own, [`backlog_timeout`](Self::backlog_timeout), for which this one stands in where it
+    /// alone is set. On tokio the caller's own `timeout` ends either.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Options {
         self.handshake_timeout = Some(timeout);
+        self
+    }
+
+    /// How long [`connect`](Self::connect) waits in the queue of a living listener: for a place in its backlog, and
+    /// until it takes this client up. `Duration::MAX` is no limit.
+    ///
+    /// By default it is the [`handshake_timeout`](Self::handshake_timeout), if that is set; else there is no limit,
+    /// as there is none for a client of a Unix socket that is connected and not accepted yet. A dropped future, or
+    /// the caller's own `timeout`, ends the waiting on tokio.
+    ///
+    /// Where the listener belongs to the connecting process itself, the limit is that of the handshake, 5 s by
+    /// default: a thread that binds, connects and only then accepts waits for itself.
+    ///
+    /// ```
+    /// use slipring::{Error, Listener, Options};
+    /// use std::time::Duration;
+    /// # let name = format!("doc-backlog-{}", std::process::id());
+    ///
+    /// let busy = Listener::bind(&name)?;
+    /// let hasty = Options::new().backlog_timeout(Duration::from_millis(10));
+    /// assert!(matches!(hasty.connect(&name), Err(Error::Timeout { .. })));
+    /// # drop(busy);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn backlog_timeout(mut self, timeout: Duration) -> Options {
+        self.backlog_timeout = Some(timeout);
         self
     }
 
@@ -222,9 +252,12 @@ impl Options {
         self.handshake_timeout.unwrap_or(Duration::from_secs(5))
     }
 
-    /// When waiting in the queue of a listener is over that begins now; `None`: never.
-    pub(crate) fn queue_deadline(&self) -> Option<Instant> {
-        self.backlog_timeout.or(self.handshake_timeout).map(Self::deadline)
+    /// How long to wait in the queue of a living listener.
+    pub(crate) fn queue(&self) -> Queue {
+        Queue {
+            of_another: self.backlog_timeout.or(self.handshake_timeout),
+            of_this: self.handshake_timeout_or_default(),
+        }
     }
 
     /// The moment `after` from now; an absurd one is a century away.
@@ -239,20 +272,13 @@ impl Options {
             .unwrap_or_else(|| start + Duration::from_secs(100 * 365 * 24 * 3600))
     }
 
-    /// A socket that is connected to `name`, and what is known of it.
-    pub(crate) fn dial(&self, name: &Name) -> Result<(Link, Origin)> {
+    /// A socket that is connected to `name`.
+    pub(crate) fn dial(&self, name: &Name) -> Result<Dialed> {
         let trusted = |uid| self.trusts(uid);
-        let until = self.queue_deadline();
-        let within = Self::deadline(self.handshake_timeout_or_default());
-        let socket = match self.wait_for_listener {
-            None => link::dial(name, until.unwrap_or(within), &trusted)?,
-            Some(patience) => link::dial_waiting(name, Some(patience), self.handshake_timeout_or_default(), &trusted)?,
-        };
-        let origin = Origin {
-            mine_alone: false,
-            until: self.queue_deadline(),
-        };
-        Ok((Link::new(socket, here()?), origin))
+        match self.wait_for_listener {
+            None => link::dial(name, self.queue(), &trusted),
+            patience => link::dial_waiting(name, patience, self.queue(), &trusted),
+        }
     }
 
     /// Binds a name and listens; see [`Listener`].
@@ -278,9 +304,7 @@ impl Options {
     pub fn connect(&self, name: impl AsRef<OsStr>) -> Result<Stream> {
         check_options(self)?;
         let name = Name::parse(name)?;
-        let (link, origin) = self.dial(&name)?;
-        let options = Arc::new(self.clone());
-        let handshake = Handshake::new(link, options, Some(name), First::Me, Waits::Blocking, origin)?;
+        let handshake = Handshake::of_client(self.dial(&name)?, Arc::new(self.clone()), name, Waits::Blocking)?;
         Stream::new(link::drive(handshake)?, self.spin)
     }
 

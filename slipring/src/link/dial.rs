@@ -1,142 +1,450 @@
 //! Connecting to a name: finding its socket, and whose it is, and the connection itself. The
 //! handshake comes after this.
 //!
+//! [`Dial`] is a state machine: [`Dial::look`] never waits for longer than a look takes, and says what to wait for then.
+//! [`dial`] and [`dial_waiting`] drive it for threads.
+//!
 //! A socket is opened (as a place, `O_PATH`), judged, and connected to through that very
 //! descriptor: what was judged is what is connected to, even if somebody exchanges the file.
 //! Its owner must be trusted; who is at the other end then, the handshake asks the kernel.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, open};
+use rustix::fs::{FileType, Mode, OFlags, Stat, fcntl_setfl, fstat, open};
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
-use super::directory::{Places, Standing, kind_of};
+use super::directory::{Places, Standing, kind_of, whose};
+use super::lock::{LockState, look_at_lock};
 use super::spot::Candidate;
 use super::watch::Watch;
 use crate::error::{Error, Result};
 use crate::name::Name;
+use crate::options::Options;
+use crate::sys::user;
 
-/// How long a listener may take from binding its socket to setting its mode.
+/// How long a listener may take from taking its lock to binding its socket and setting its mode.
 const SETTLING: Duration = Duration::from_millis(20);
+
+/// The pause before the first look again, where only looking tells.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
 
 /// The longest pause between two looks, where only looking tells.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Connects to a name. The socket returned is blocking, and closed on exec.
+/// The longest pause before a full backlog is tried again.
+const LONGEST_IN_LINE: Duration = Duration::from_millis(32);
+
+/// A socket that is connected to a listener, which has perhaps not taken it up yet.
+#[derive(Debug)]
+pub(crate) struct Dialed {
+    /// Blocking, and closed on exec.
+    pub(crate) socket: OwnedFd,
+    /// Whether the socket's file is known to be of this process's user: by a number that says so, or since this
+    /// process was allowed what only its owner is.
+    pub(crate) owner_is_me: bool,
+    /// By when the listener has to take this client up. `None`: there is no limit.
+    pub(crate) queue_until: Option<Instant>,
+}
+
+/// Connects to a name.
 ///
-/// While the listener's backlog is full it waits, until the deadline. It does not wait for a name
-/// that nobody is bound to. `trusted_owner` is asked whether the socket may belong to that user.
+/// While the listener's backlog is full it waits, for up to `queue`. It does not wait for a name that nobody is bound
+/// to. `trusted_owner` is asked whether the socket may belong to that user.
 ///
 /// # Errors
 ///
-/// [`Error::NotBound`], with everything that was tried and passed over; [`Error::UntrustedPeer`];
-/// [`Error::Timeout`]; [`Error::PathTooLong`]; [`Error::NotSlipring`] for a socket that is no
-/// stream; [`Error::Os`], among others if this user may not connect.
-pub(crate) fn dial(name: &Name, deadline: Instant, trusted_owner: &dyn Fn(u32) -> bool) -> Result<OwnedFd> {
-    dial_in(&Places::from_env(), name, deadline, trusted_owner)
-}
-
-/// As [`dial`], with an environment of one's own.
-pub(crate) fn dial_in(
-    places: &Places,
-    name: &Name,
-    deadline: Instant,
-    trusted_owner: &dyn Fn(u32) -> bool,
-) -> Result<OwnedFd> {
-    let settled = Instant::now() + SETTLING;
-    loop {
-        match look_everywhere(&places.candidates(name)?, deadline, trusted_owner)? {
-            Look::Connected(socket) => return Ok(socket),
-            // Perhaps it is just being bound, and still has the mode that the umask left.
-            Look::Nobody(nobody) if nobody.denied.is_some() && Instant::now() < settled => {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            Look::Nobody(nobody) => return Err(nobody.into_error(name, Duration::ZERO)),
-        }
-    }
+/// [`Error::NotBound`], with everything that was tried and passed over; [`Error::SocketGone`];
+/// [`Error::UntrustedPeer`]; [`Error::Timeout`]; [`Error::PathTooLong`]; [`Error::NotSlipring`] for a socket that is
+/// no stream; [`Error::Os`], among others if this user may not connect, or for want of descriptors.
+pub(crate) fn dial(name: &Name, queue: Queue, trusted_owner: &dyn Fn(u32) -> bool) -> Result<Dialed> {
+    Dial::new(Places::from_env(), name.clone(), Patience::None, queue).drive(trusted_owner)
 }
 
 /// Connects to a name as soon as somebody is bound to it: waits for that for as long as `patience` (None: for
-/// ever), and then up to `connect_within` for a place in the backlog.
+/// ever), and then up to `queue` for a place in the backlog.
 ///
 /// # Errors
 ///
-/// As [`dial`], at once but for [`Error::NotBound`], which says how long was waited.
+/// As [`dial`], at once but for [`Error::NotBound`] and [`Error::SocketGone`], which say how long was waited.
 pub(crate) fn dial_waiting(
     name: &Name,
     patience: Option<Duration>,
-    connect_within: Duration,
+    queue: Queue,
     trusted_owner: &dyn Fn(u32) -> bool,
-) -> Result<OwnedFd> {
-    dial_waiting_in(&Places::from_env(), name, patience, connect_within, trusted_owner)
+) -> Result<Dialed> {
+    Dial::new(Places::from_env(), name.clone(), Patience::of(patience), queue).drive(trusted_owner)
 }
 
-/// As [`dial_waiting`], with an environment of one's own.
-///
-/// Why no wake-up is lost: the watch is armed before each look, so whatever makes the look succeed
-/// either came before it, or is an event that ends the wait. There is one thing without an event:
-/// that `listen` is called on a socket that is bound. Only while there is a socket that does not
-/// take connections, it is looked at again after a pause; the pause grows from 1 ms and starts anew
-/// with every event, so that a listener which is about to listen is found at once, and a stale
-/// socket costs next to nothing. The same where a directory cannot be watched (no inotify instances
-/// left, no right to read it). As long as everything is watched and there is no socket, nothing is
-/// looked at without an event, so that no event that was lost could be covered up.
-pub(crate) fn dial_waiting_in(
-    places: &Places,
-    name: &Name,
-    patience: Option<Duration>,
-    connect_within: Duration,
-    trusted_owner: &dyn Fn(u32) -> bool,
-) -> Result<OwnedFd> {
-    const FIRST_PAUSE: Duration = Duration::from_millis(1);
-    let started = Instant::now();
-    let until = patience.map(|patience| after(started, patience));
-    let candidates = places.candidates(name)?;
-    let sockets: Vec<&Path> = candidates
-        .iter()
-        .map(|candidate| candidate.spot.socket.as_path())
-        .collect();
-    let mut watch = Watch::new();
-    let mut pause = FIRST_PAUSE;
-    let mut denied_since = None;
-    loop {
-        let all_watched = watch.arm(sockets.iter().copied());
-        let deadline = after(Instant::now(), connect_within);
-        // Judged after the watch was armed, each time: a directory may have come.
-        let nobody = match look_everywhere(&places.candidates(name)?, deadline, trusted_owner)? {
-            Look::Connected(socket) => return Ok(socket),
-            Look::Nobody(nobody) => nobody,
-        };
-        let now = Instant::now();
-        denied_since = nobody.denied.as_ref().and(denied_since.or(Some(now)));
-        let denied_for_good = denied_since.is_some_and(|since| now >= since + SETTLING);
-        if denied_for_good || until.is_some_and(|until| now >= until) {
-            return Err(nobody.into_error(name, started.elapsed()));
-        }
-        let pauses = nobody.refusing || !all_watched;
-        let next_look = if pauses { Some(now + pause) } else { None };
-        let event = watch.wait(next_look.into_iter().chain(until).min())?;
-        pause = if event || !pauses {
-            FIRST_PAUSE
+/// How long to wait in the queue of a listener.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Queue {
+    /// Of another process. `None`: there is no limit.
+    pub(crate) of_another: Option<Duration>,
+    /// Of this very process, which cannot accept while it waits for itself.
+    pub(crate) of_this: Duration,
+}
+
+impl Queue {
+    /// By when a listener has to take up a client that comes to it now.
+    fn until(self, its_own: bool) -> Option<Instant> {
+        let limit = if its_own {
+            Some(self.of_another.unwrap_or(self.of_this).min(self.of_this))
         } else {
-            LONGEST_PAUSE.min(pause * 2)
+            self.of_another
         };
+        limit.map(Options::deadline)
     }
 }
 
-/// That long after `start`; a year, if that is more than can be counted.
-fn after(start: Instant, duration: Duration) -> Instant {
-    let year = Duration::from_secs(365 * 24 * 60 * 60);
-    start.checked_add(duration.min(year)).unwrap_or(start)
+/// How long to wait for somebody to be bound to the name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Patience {
+    None,
+    Until(Instant),
+    Endless,
+}
+
+impl Patience {
+    /// That long from now; for ever if it is not said how long.
+    pub(crate) fn of(patience: Option<Duration>) -> Patience {
+        patience.map_or(Patience::Endless, |patience| {
+            Patience::Until(Options::deadline(patience))
+        })
+    }
+
+    fn until(self) -> Option<Instant> {
+        match self {
+            Patience::Until(until) => Some(until),
+            Patience::None | Patience::Endless => None,
+        }
+    }
+}
+
+/// What to do when the listener's backlog is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WhenFull {
+    /// Block in the kernel, which wakes those in line in turn.
+    Block,
+    /// Come back after a pause.
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "for event loops"))]
+    Return,
+}
+
+/// What a look has brought.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Connected(Dialed),
+    /// To look again once the watch has something to tell ([`Dial::watch`]), or at this moment.
+    Wait {
+        until: Option<Instant>,
+    },
+}
+
+/// Connecting to one name.
+///
+/// Why no wake-up is lost: the watch is armed before each look but the first, and the second follows at once. So
+/// whatever makes a look succeed either came before it, or is an event that ends the wait. There is one thing without
+/// an event: that `listen` is called on a socket that is bound. Only while there is a socket that does not take
+/// connections, it is looked at again after a pause; the pause grows from 1 ms and starts anew with every event, so
+/// that a listener which is about to listen is found at once, and a stale socket costs next to nothing. The same where
+/// a directory cannot be watched (no inotify instances left, no right to read it). As long as everything is watched
+/// and there is no socket, nothing is looked at without an event, so that no event that was lost could be covered up.
+///
+/// The first look does without a watch: making one and closing it again costs more than connecting, and most names
+/// that are waited for are there.
+#[derive(Debug)]
+pub(crate) struct Dial {
+    places: Places,
+    name: Name,
+    patience: Patience,
+    queue: Queue,
+    started: Instant,
+    watch: Option<Watch>,
+    pause: Duration,
+    /// Since when somebody seems to be between two steps of binding the name.
+    unsettled: Option<Instant>,
+    /// When the listener's backlog was first found full, and by when a place must come free.
+    in_line: Option<(Instant, Option<Instant>)>,
+}
+
+impl Dial {
+    pub(crate) fn new(places: Places, name: Name, patience: Patience, queue: Queue) -> Dial {
+        Dial {
+            places,
+            name,
+            patience,
+            queue,
+            started: Instant::now(),
+            watch: None,
+            pause: FIRST_PAUSE,
+            unsettled: None,
+            in_line: None,
+        }
+    }
+
+    /// Goes on to the end, blocking.
+    pub(crate) fn drive(mut self, trusted_owner: &dyn Fn(u32) -> bool) -> Result<Dialed> {
+        loop {
+            let until = match self.look(trusted_owner, WhenFull::Block)? {
+                Step::Connected(dialed) => return Ok(dialed),
+                Step::Wait { until } => until,
+            };
+            match (&self.watch, until) {
+                (Some(watch), until) => {
+                    let event = watch.wait(until)?;
+                    self.noticed(event);
+                }
+                (None, Some(until)) => std::thread::sleep(until.saturating_duration_since(Instant::now())),
+                (None, None) => std::thread::sleep(LONGEST_PAUSE),
+            }
+        }
+    }
+
+    /// What tells that it is worth to look again, if anything does.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn watch(&self) -> Option<&Watch> {
+        self.watch.as_ref()
+    }
+
+    /// Says whether the wait was ended by an event.
+    pub(crate) fn noticed(&mut self, event: bool) {
+        if event {
+            self.pause = FIRST_PAUSE;
+        }
+    }
+
+    /// Looks everywhere, and connects if it can.
+    ///
+    /// # Errors
+    ///
+    /// As [`dial_waiting`].
+    pub(crate) fn look(&mut self, trusted_owner: &dyn Fn(u32) -> bool, when_full: WhenFull) -> Result<Step> {
+        loop {
+            // Judged after the watch was armed, each time: a directory may have come.
+            let all_watched = self.arm()?;
+            let candidates = self.places.candidates(&self.name)?;
+            let nobody = match self.look_everywhere(&candidates, trusted_owner, when_full)? {
+                Look::Connected(dialed) => return Ok(Step::Connected(dialed)),
+                Look::Full => {
+                    let limit = self.in_line.and_then(|(_, limit)| limit);
+                    return Ok(self.pause(LONGEST_IN_LINE, limit));
+                }
+                Look::Nobody(nobody) => nobody,
+            };
+            self.in_line = None;
+            let now = Instant::now();
+            let hidden = match self.patience {
+                Patience::None => hidden(&candidates)?,
+                _ => None,
+            };
+            let unsettled = nobody.denied.is_some() || hidden.is_some();
+            self.unsettled = if unsettled { self.unsettled.or(Some(now)) } else { None };
+            let settling = self.unsettled.is_some_and(|since| now < since + SETTLING);
+            match self.patience {
+                // Perhaps it is just being bound: without its socket yet, or with the mode that the umask left.
+                Patience::None if settling => return Ok(self.pause(FIRST_PAUSE, None)),
+                Patience::None => return Err(self.nobody(nobody, hidden)),
+                Patience::Until(until) if now >= until => {
+                    let hidden = self::hidden(&candidates)?;
+                    return Err(self.nobody(nobody, hidden));
+                }
+                _ if unsettled && !settling => return Err(self.nobody(nobody, None)),
+                _ => {}
+            }
+            if self.watch.is_none() {
+                self.watch = Some(Watch::new());
+                continue;
+            }
+            if nobody.refusing || !all_watched {
+                return Ok(self.pause(LONGEST_PAUSE, self.patience.until()));
+            }
+            self.pause = FIRST_PAUSE;
+            let until = self.patience.until();
+            return Ok(Step::Wait { until });
+        }
+    }
+
+    /// Watches every place. True if nothing can come without an event.
+    fn arm(&mut self) -> Result<bool> {
+        let Some(watch) = &mut self.watch else {
+            return Ok(false);
+        };
+        let candidates = self.places.candidates(&self.name)?;
+        Ok(watch.arm(candidates.iter().map(|candidate| candidate.spot.socket.as_path())))
+    }
+
+    /// Waits for a little, the longer the more often, but not beyond `limit`.
+    fn pause(&mut self, longest: Duration, limit: Option<Instant>) -> Step {
+        let pause = self.pause.min(longest);
+        self.pause = longest.min(pause * 2);
+        let next = Instant::now() + pause;
+        Step::Wait {
+            until: Some(limit.map_or(next, |limit| limit.min(next))),
+        }
+    }
+
+    fn nobody(&self, nobody: Nobody, hidden: Option<Hidden>) -> Error {
+        let waited = match self.patience {
+            Patience::None => Duration::ZERO,
+            _ => self.started.elapsed(),
+        };
+        let name = self.name.to_string();
+        match (nobody.denied, hidden) {
+            (Some(denied), _) => denied,
+            (None, Some(Hidden { path, pid })) => Error::SocketGone {
+                name,
+                path,
+                pid,
+                waited,
+            },
+            (None, None) => Error::NotBound {
+                name,
+                tried: nobody.tried,
+                passed_over: nobody.passed_over,
+                waited,
+            },
+        }
+    }
+
+    fn look_everywhere(
+        &mut self,
+        candidates: &[Candidate],
+        trusted_owner: &dyn Fn(u32) -> bool,
+        when_full: WhenFull,
+    ) -> Result<Look> {
+        let mut nobody = Nobody::default();
+        for candidate in candidates {
+            let path = &candidate.spot.socket;
+            nobody.tried.push(path.clone());
+            match &candidate.standing {
+                Standing::Safe => {}
+                Standing::Missing => continue,
+                Standing::Unusable(why) | Standing::Unsafe(why) => {
+                    nobody.passed_over.push((candidate.directory.clone(), why.clone()));
+                    continue;
+                }
+            }
+            let Some((found, stat)) = find(candidate)? else {
+                continue;
+            };
+            let owner_is_me = may_belong_to_its_owner(&found, &stat, path, trusted_owner)?;
+            if !FileType::from_raw_mode(stat.st_mode).is_socket() {
+                nobody
+                    .passed_over
+                    .push((path.clone(), format!("it is {}, not a socket", kind_of(&stat))));
+                continue;
+            }
+            match self.knock(&found, candidate, when_full)? {
+                Knock::Opened(socket, queue_until) => {
+                    return Ok(Look::Connected(Dialed {
+                        socket,
+                        owner_is_me,
+                        queue_until,
+                    }));
+                }
+                Knock::Full => return Ok(Look::Full),
+                Knock::Gone => {}
+                Knock::Refused => {
+                    let why = "nobody listens there: it is stale, or not listening yet";
+                    nobody.passed_over.push((path.clone(), why.into()));
+                    nobody.refusing = true;
+                }
+                Knock::Denied(error) => {
+                    nobody.denied = Some(error);
+                    nobody.refusing = true;
+                }
+            }
+        }
+        Ok(Look::Nobody(nobody))
+    }
+
+    /// Connects to the socket that was found at the candidate's path.
+    fn knock(&mut self, found: &OwnedFd, candidate: &Candidate, when_full: WhenFull) -> Result<Knock> {
+        const DOING: &str = "connecting";
+        let path = candidate.spot.socket.as_path();
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket =
+            socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(Error::os("making a socket"))?;
+        // This thread's, not the process's: a thread can have descriptors of its own.
+        let mut way = PathBuf::from(format!("/proc/thread-self/fd/{}", found.as_raw_fd()));
+        let mut blocks = false;
+        loop {
+            match SocketAddrUnix::new(&way).and_then(|address| connect(&socket, &address)) {
+                Ok(()) => {
+                    if blocks {
+                        set_socket_timeout(&socket, Timeout::Send, None)
+                            .map_err(Error::os("lifting the time limit"))?;
+                    } else {
+                        fcntl_setfl(&socket, OFlags::empty()).map_err(Error::os("making a socket block"))?;
+                    }
+                    let until = match self.in_line {
+                        Some((_, until)) => until,
+                        None => self.queue.until(false),
+                    };
+                    return Ok(Knock::Opened(socket, until));
+                }
+                // A full backlog, or the time in it is up, or a signal: the clock is looked at each time.
+                Err(Errno::AGAIN | Errno::INTR) => {
+                    let limit = self.stand_in_line(candidate)?;
+                    if when_full == WhenFull::Return {
+                        return Ok(Knock::Full);
+                    }
+                    if !blocks {
+                        fcntl_setfl(&socket, OFlags::empty()).map_err(Error::os("making a socket block"))?;
+                        blocks = true;
+                    }
+                    // Zero would mean no limit, and so would less than a microsecond.
+                    let left = limit
+                        .map(|limit| limit.saturating_duration_since(Instant::now()))
+                        .map(|left| left.max(Duration::from_millis(1)));
+                    set_socket_timeout(&socket, Timeout::Send, left)
+                        .map_err(Error::os("limiting the time to connect"))?;
+                }
+                // The descriptor is open: so it is /proc that is not there, as in a bare chroot.
+                Err(Errno::NOENT | Errno::NOTDIR) if way != path => way = path.to_owned(),
+                Err(Errno::NOENT) => return Ok(Knock::Gone),
+                Err(Errno::CONNREFUSED) => return Ok(Knock::Refused),
+                Err(errno @ (Errno::ACCESS | Errno::PERM)) => {
+                    return Ok(Knock::Denied(Error::os_at(DOING, path)(errno)));
+                }
+                Err(Errno::PROTOTYPE) => return Err(Error::NotSlipring),
+                Err(errno) => return Err(Error::os_at(DOING, path)(errno)),
+            }
+        }
+    }
+
+    /// By when a place in the backlog must come free.
+    fn stand_in_line(&mut self, candidate: &Candidate) -> Result<Option<Instant>> {
+        let now = Instant::now();
+        let (since, limit) = match self.in_line {
+            Some(line) => line,
+            None => {
+                let me = Some(std::process::id());
+                let holder = look_at_lock(&candidate.spot.lock, now)?;
+                let its_own = matches!(holder, LockState::Held { pid, .. } if pid == me);
+                (now, self.queue.until(its_own))
+            }
+        };
+        self.in_line = Some((since, limit));
+        if limit.is_some_and(|limit| now >= limit) {
+            return Err(Error::Timeout {
+                what: "connecting (the listener's backlog is full)",
+                after: now - since,
+            });
+        }
+        Ok(limit)
+    }
 }
 
 /// What came of looking at every candidate.
 enum Look {
-    Connected(OwnedFd),
+    Connected(Dialed),
+    /// Somebody listens, and has no room just now.
+    Full,
     Nobody(Nobody),
 }
 
@@ -151,64 +459,44 @@ struct Nobody {
     denied: Option<Error>,
 }
 
-impl Nobody {
-    fn into_error(self, name: &Name, waited: Duration) -> Error {
-        let Nobody {
-            tried,
-            passed_over,
-            denied,
-            ..
-        } = self;
-        denied.unwrap_or_else(|| Error::NotBound {
-            name: name.to_string(),
-            tried,
-            passed_over,
-            waited,
-        })
-    }
+/// A process that is bound to the name, and cannot be reached.
+struct Hidden {
+    path: PathBuf,
+    pid: Option<u32>,
 }
 
-fn look_everywhere(candidates: &[Candidate], deadline: Instant, trusted_owner: &dyn Fn(u32) -> bool) -> Result<Look> {
-    let mut nobody = Nobody::default();
-    for candidate in candidates {
-        let path = &candidate.spot.socket;
-        nobody.tried.push(path.clone());
-        match &candidate.standing {
-            Standing::Safe => {}
-            Standing::Missing => continue,
-            Standing::Unusable(why) | Standing::Unsafe(why) => {
-                nobody.passed_over.push((candidate.directory.clone(), why.clone()));
-                continue;
-            }
-        }
-        let Some((socket, stat)) = find(candidate)? else {
-            continue;
-        };
-        if !trusted_owner(stat.st_uid) {
-            let why = format!("the {} {} is that user's", thing(&stat), path.display());
-            return Err(Error::UntrustedPeer { uid: stat.st_uid, why });
-        }
-        if !FileType::from_raw_mode(stat.st_mode).is_socket() {
-            nobody
-                .passed_over
-                .push((path.clone(), format!("it is {}, not a socket", kind_of(&stat))));
-            continue;
-        }
-        match knock(&socket, path, deadline)? {
-            Knock::Opened(socket) => return Ok(Look::Connected(socket)),
-            Knock::Gone => {}
-            Knock::Refused => {
-                let why = "nobody listens there: it is stale, or not listening yet";
-                nobody.passed_over.push((path.clone(), why.into()));
-                nobody.refusing = true;
-            }
-            Knock::Denied(error) => {
-                nobody.denied = Some(error);
-                nobody.refusing = true;
-            }
+/// The one that holds the name's lock, where nobody was reached by its socket. None if two have met there.
+fn hidden(candidates: &[Candidate]) -> Result<Option<Hidden>> {
+    let safe = candidates
+        .iter()
+        .filter(|candidate| candidate.standing == Standing::Safe);
+    for candidate in safe {
+        if let LockState::Held { pid, paired: false } = look_at_lock(&candidate.spot.lock, Instant::now())? {
+            let path = candidate.spot.socket.clone();
+            return Ok(Some(Hidden { path, pid }));
         }
     }
-    Ok(Look::Nobody(nobody))
+    Ok(None)
+}
+
+/// Whether the file is known to be of this user.
+///
+/// # Errors
+///
+/// [`Error::UntrustedPeer`] if its owner is none of those who may have made it.
+fn may_belong_to_its_owner(
+    found: &OwnedFd,
+    stat: &Stat,
+    path: &Path,
+    trusted_owner: &dyn Fn(u32) -> bool,
+) -> Result<bool> {
+    let (uid, is_me) = (stat.st_uid, user::owns(found.as_fd(), stat));
+    // A number that says nothing is no reason to trust somebody; what only the owner may do is.
+    if trusted_owner(uid) || (is_me && !user::is_told(uid)) {
+        return Ok(is_me);
+    }
+    let why = format!("the {} {} belongs to {}", thing(stat), path.display(), whose(uid));
+    Err(Error::UntrustedPeer { uid, why })
 }
 
 /// For the text about a stranger's file.
@@ -239,50 +527,12 @@ fn find(candidate: &Candidate) -> Result<Option<(OwnedFd, Stat)>> {
 
 /// What came of connecting to one socket.
 enum Knock {
-    Opened(OwnedFd),
+    /// With the moment by which the listener has to take it up.
+    Opened(OwnedFd, Option<Instant>),
+    Full,
     Refused,
     Gone,
     Denied(Error),
-}
-
-/// Connects to the socket that was found at the path.
-fn knock(found: &OwnedFd, path: &Path, deadline: Instant) -> Result<Knock> {
-    const DOING: &str = "connecting";
-    let started = Instant::now();
-    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
-        .map_err(Error::os("making a socket"))?;
-    // This thread's, not the process's: a thread can have descriptors of its own.
-    let mut way = PathBuf::from(format!("/proc/thread-self/fd/{}", found.as_raw_fd()));
-    loop {
-        // Else a full backlog blocks for ever. (Zero would mean no limit.)
-        let left = deadline
-            .saturating_duration_since(Instant::now())
-            .max(Duration::from_millis(1));
-        set_socket_timeout(&socket, Timeout::Send, Some(left)).map_err(Error::os("limiting the time to connect"))?;
-        match SocketAddrUnix::new(&way).and_then(|address| connect(&socket, &address)) {
-            Ok(()) => {
-                set_socket_timeout(&socket, Timeout::Send, None).map_err(Error::os("lifting the time limit"))?;
-                return Ok(Knock::Opened(socket));
-            }
-            Err(Errno::INTR) => {}
-            // The descriptor is open: so it is /proc that is not there, as in a bare chroot.
-            Err(Errno::NOENT | Errno::NOTDIR) if way != path => way = path.to_owned(),
-            Err(Errno::NOENT) => return Ok(Knock::Gone),
-            Err(Errno::CONNREFUSED) => return Ok(Knock::Refused),
-            Err(Errno::AGAIN) => {
-                let what = "connecting (the listener's backlog is full)";
-                return Err(Error::Timeout {
-                    what,
-                    after: started.elapsed(),
-                });
-            }
-            Err(errno @ (Errno::ACCESS | Errno::PERM)) => {
-                return Ok(Knock::Denied(Error::os_at(DOING, path)(errno)));
-            }
-            Err(Errno::PROTOTYPE) => return Err(Error::NotSlipring),
-            Err(errno) => return Err(Error::os_at(DOING, path)(errno)),
-        }
-    }
 }
 
 #[cfg(test)]

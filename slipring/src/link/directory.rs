@@ -12,6 +12,7 @@
 //! different environments. Both judge by the same rules. A directory that is there but not safe is never passed over
 //! silently: a listener that went elsewhere would not be found.
 
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Mode, OFlags, Stat, chmod, fstat, lstat, mkdir, open};
@@ -19,6 +20,10 @@ use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 use crate::name::Scope;
+use crate::sys::user;
+
+/// What is going on where a directory is judged.
+const LOOKING: &str = "looking at the directory for names";
 
 /// The line for `tmpfiles.d` that makes the directory of global names at every boot.
 const TMPFILES_LINE: &str = "d /run/slipring 1777 root root -";
@@ -99,15 +104,19 @@ impl Places {
 
     /// Every directory that names of this scope may live in, with what is to be thought of it
     /// (none for paths).
-    pub(crate) fn directories(&self, scope: Scope) -> Vec<(PathBuf, Standing)> {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] if it cannot be told, for want of descriptors or memory.
+    pub(crate) fn directories(&self, scope: Scope) -> Result<Vec<(PathBuf, Standing)>> {
         match scope {
             Scope::Local => self
                 .local()
                 .into_iter()
-                .map(|local| (local.path.clone(), self.judge_local(&local)))
+                .map(|local| Ok((local.path.clone(), self.judge_local(&local)?)))
                 .collect(),
-            Scope::Global => vec![(self.global(), self.judge_global())],
-            Scope::Path => Vec::new(),
+            Scope::Global => Ok(vec![(self.global(), self.judge_global()?)]),
+            Scope::Path => Ok(Vec::new()),
         }
     }
 
@@ -116,7 +125,7 @@ impl Places {
     /// # Errors
     ///
     /// [`Error::UnsafeDirectory`] if the one to be used is there, but others may have written to
-    /// it; [`Error::NoRuntimeDirectory`] if none can be had.
+    /// it; [`Error::NoRuntimeDirectory`] if none can be had; [`Error::Os`] if that cannot be told.
     ///
     /// # Panics
     ///
@@ -132,12 +141,12 @@ impl Places {
     fn local_for_binding(&self) -> Result<PathBuf> {
         let mut tried = Vec::new();
         for local in self.local() {
-            let mut standing = self.judge_local(&local);
+            let mut standing = self.judge_local(&local)?;
             if standing == Standing::Missing {
                 // That somebody else was quicker is no failure: it is looked at again all the same.
                 standing = match mkdir(&local.path, Mode::RWXU) {
-                    Ok(()) | Err(Errno::EXIST) => self.judge_local(&local),
-                    Err(errno) => Standing::Unusable(format!("it cannot be made: {errno}")),
+                    Ok(()) | Err(Errno::EXIST) => self.judge_local(&local)?,
+                    Err(errno) => cannot_be_made(&local.path, errno)?,
                 };
             }
             match standing {
@@ -154,13 +163,13 @@ impl Places {
 
     fn global_for_binding(&self) -> Result<PathBuf> {
         let path = self.global();
-        let mut standing = self.judge_global();
+        let mut standing = self.judge_global()?;
         if standing == Standing::Missing && self.uid == 0 {
             // The umask takes bits from the mode of mkdir, not from that of chmod.
             let mode = Mode::RWXU | Mode::RWXG | Mode::RWXO | Mode::SVTX;
             standing = match mkdir(&path, Mode::RWXU).and_then(|()| chmod(&path, mode)) {
-                Ok(()) | Err(Errno::EXIST) => self.judge_global(),
-                Err(errno) => Standing::Unusable(format!("it cannot be made: {errno}")),
+                Ok(()) | Err(Errno::EXIST) => self.judge_global()?,
+                Err(errno) => cannot_be_made(&path, errno)?,
             };
         }
         match standing {
@@ -185,32 +194,31 @@ impl Places {
     ///
     /// The parent must belong to this user (but for `/tmp`): after `sudo` the variable often still
     /// names the directory of another, and what root made there would be in that user's way.
-    fn judge_local(&self, local: &Local) -> Standing {
+    fn judge_local(&self, local: &Local) -> Result<Standing> {
         let parent = local.path.parent().unwrap_or(Path::new("/"));
-        match open(
-            parent,
-            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
-        .and_then(fstat)
-        {
-            Err(Errno::NOENT) => return Standing::Missing,
-            Err(errno) => return Standing::Unusable(format!("{}: {errno}", parent.display())),
-            Ok(stat) if local.parent_is_mine && stat.st_uid != self.uid => {
-                let (owner, me) = (stat.st_uid, self.uid);
-                return Standing::Unusable(format!(
-                    "{} belongs to user {owner}, not to user {me}",
-                    parent.display()
-                ));
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        match open(parent, flags, Mode::empty()).and_then(with_stat) {
+            Err(Errno::NOENT) => return Ok(Standing::Missing),
+            Err(errno) if is_absence(errno) => {
+                return Ok(Standing::Unusable(format!("{}: {errno}", parent.display())));
+            }
+            Err(errno) => return Err(Error::os_at(LOOKING, parent)(errno)),
+            Ok((found, stat)) if local.parent_is_mine && !owned_by(self.uid, &found, &stat) => {
+                return Ok(Standing::Unusable(format!(
+                    "{} belongs to {}, not to user {}",
+                    parent.display(),
+                    whose(stat.st_uid),
+                    self.uid
+                )));
             }
             Ok(_) => {}
         }
-        judge(&local.path, |stat| {
-            let (owner, mode, path) = (stat.st_uid, stat.st_mode & 0o7777, local.path.display());
-            if owner != self.uid {
-                let me = self.uid;
+        judge(&local.path, |found, stat| {
+            let (mode, path) = (stat.st_mode & 0o7777, local.path.display());
+            if !owned_by(self.uid, found, stat) {
+                let (owner, me) = (whose(stat.st_uid), self.uid);
                 return Some(format!(
-                    "it belongs to user {owner}, not to user {me}; have it removed (`rm -r {path}`)"
+                    "it belongs to {owner}, not to user {me}; have it removed (`rm -r {path}`)"
                 ));
             }
             (mode & 0o077 != 0).then(|| format!("its mode is {mode:04o}, which lets others in; run `chmod 700 {path}`"))
@@ -219,13 +227,14 @@ impl Places {
 
     /// What is to be thought of the directory for global names: that root owns it, and that nobody
     /// can take away what another has made in it.
-    fn judge_global(&self) -> Standing {
+    fn judge_global(&self) -> Result<Standing> {
         let path = self.global();
-        judge(&path, |stat| {
+        judge(&path, |_, stat| {
             let (owner, mode, path) = (stat.st_uid, stat.st_mode & 0o7777, path.display());
             if owner != 0 {
+                let owner = whose(owner);
                 return Some(format!(
-                    "it belongs to user {owner}, not to root; run `chown root:root {path}` as root"
+                    "it belongs to {owner}, not to root; run `chown root:root {path}` as root"
                 ));
             }
             (mode & 0o022 != 0 && mode & 0o1000 == 0)
@@ -236,12 +245,12 @@ impl Places {
 
 /// What is to be thought of a directory, with a rule that names its flaw. It is opened without
 /// following a link, and judged by what was opened.
-fn judge(path: &Path, flaw: impl Fn(&Stat) -> Option<String>) -> Standing {
+fn judge(path: &Path, flaw: impl Fn(&OwnedFd, &Stat) -> Option<String>) -> Result<Standing> {
     // O_PATH needs no permission on the directory itself: one that locks this user out has an owner
     // too.
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match open(path, flags, Mode::empty()).and_then(fstat) {
-        Ok(stat) => flaw(&stat).map_or(Standing::Safe, Standing::Unsafe),
+    Ok(match open(path, flags, Mode::empty()).and_then(with_stat) {
+        Ok((found, stat)) => flaw(&found, &stat).map_or(Standing::Safe, Standing::Unsafe),
         Err(Errno::NOENT) => Standing::Missing,
         Err(Errno::NOTDIR | Errno::LOOP) => {
             let what = lstat(path).map_or("a file", |stat| kind_of(&stat));
@@ -250,7 +259,44 @@ fn judge(path: &Path, flaw: impl Fn(&Stat) -> Option<String>) -> Standing {
                 path.display()
             ))
         }
-        Err(errno) => Standing::Unusable(errno.to_string()),
+        Err(errno) if is_absence(errno) => Standing::Unusable(errno.to_string()),
+        Err(errno) => return Err(Error::os_at(LOOKING, path)(errno)),
+    })
+}
+
+fn with_stat(found: OwnedFd) -> rustix::io::Result<(OwnedFd, Stat)> {
+    fstat(&found).map(|stat| (found, stat))
+}
+
+/// What is to be thought of a directory that is not there and was not made. That there is no room or no memory for it
+/// is no reason to go elsewhere: by the next time there may be.
+fn cannot_be_made(path: &Path, errno: Errno) -> Result<Standing> {
+    if is_absence(errno) || errno == Errno::ROFS {
+        return Ok(Standing::Unusable(format!("it cannot be made: {errno}")));
+    }
+    Err(Error::os_at("making the directory for names", path)(errno))
+}
+
+/// Whether the failure of a look says that nothing usable is there, for this user. Any other (no descriptors, no
+/// memory, a disk that fails) says nothing of what is there.
+pub(super) fn is_absence(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::NOENT | Errno::ACCESS | Errno::PERM | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG
+    )
+}
+
+/// Whether the file is known to belong to this user. A number that says nothing is none: see [`user::owns`].
+pub(super) fn owned_by(uid: u32, file: &OwnedFd, stat: &Stat) -> bool {
+    stat.st_uid == uid && (user::is_told(uid) || user::owns(file.as_fd(), stat))
+}
+
+/// A user, in words.
+pub(super) fn whose(uid: u32) -> String {
+    if user::is_told(uid) {
+        format!("user {uid}")
+    } else {
+        format!("a user who has no number in this user namespace (shown as {uid})")
     }
 }
 

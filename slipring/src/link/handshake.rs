@@ -1,5 +1,6 @@
 //! The handshake as a state machine that never blocks: whoever drives it polls the socket.
 
+use super::dial::Dialed;
 use super::message::{Hello, LEN, Memory, Message, Refusal, VERSIONS, printable};
 use super::verify::{self, DESCRIPTORS, Fault, Introduced, Refused, Verified};
 use crate::endpoint::{Connected, Endpoint};
@@ -13,6 +14,7 @@ use crate::sys::barrier;
 use crate::sys::bell::{self, Bell, Bells};
 use crate::sys::closing::{Link, Passed};
 use crate::sys::memory::{Outbox, header_len};
+use crate::sys::process::Birth;
 use crate::sys::socket::{self, Credentials};
 use crate::sys::user;
 use crate::sys::watch::{Watches, timespec};
@@ -147,6 +149,17 @@ impl Handshake {
             handshake.say_hello();
         }
         Ok(handshake)
+    }
+
+    /// A client's, over a socket that is connected to a listener.
+    pub(crate) fn of_client(dialed: Dialed, options: Arc<Options>, name: Name, waits: Waits) -> Result<Handshake> {
+        let birth = Birth::here().map_err(Error::os("marking this process (madvise)"))?;
+        let origin = Origin {
+            mine_alone: dialed.owner_is_me,
+            until: dialed.queue_until,
+        };
+        let link = Link::new(dialed.socket, birth);
+        Handshake::new(link, options, Some(name), First::Me, waits, origin)
     }
 
     /// Refuses whoever made the other end of the socket, if that user may not be there. It is a first look, at what is

@@ -53,7 +53,8 @@ pub enum NameState {
 ///
 /// # Errors
 ///
-/// [`Error::Os`] if a directory cannot be read. One that does not exist has no names.
+/// [`Error::Os`] if a directory or a lock file cannot be read, also for want of descriptors. A directory that does not
+/// exist has no names.
 pub fn names() -> Result<Vec<BoundName>> {
     names_in(&Places::from_env())
 }
@@ -62,7 +63,7 @@ pub fn names() -> Result<Vec<BoundName>> {
 pub(crate) fn names_in(places: &Places) -> Result<Vec<BoundName>> {
     let mut all = Vec::new();
     for scope in [Scope::Local, Scope::Global] {
-        for (directory, standing) in places.directories(scope) {
+        for (directory, standing) in places.directories(scope)? {
             let distrust = match standing {
                 Standing::Safe => None,
                 Standing::Unsafe(why) => Some(why),
@@ -70,10 +71,11 @@ pub(crate) fn names_in(places: &Places) -> Result<Vec<BoundName>> {
             };
             match list(&directory, scope, distrust.as_deref(), &mut all) {
                 Ok(()) => {}
+                // It has been removed meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 // Another user's, where nothing could be believed anyway.
-                Err(_) if distrust.is_some() => {}
-                Err(error) => return Err(Error::os_at("listing the names in", &directory)(error)),
+                Err(error) if distrust.is_some() && error.kind() == io::ErrorKind::PermissionDenied => {}
+                Err(error) => return Err(error),
             }
         }
     }
@@ -89,10 +91,11 @@ struct Files {
 }
 
 /// Adds the names in one directory. `distrust` says why nothing that is there can be believed.
-fn list(directory: &Path, scope: Scope, distrust: Option<&str>, all: &mut Vec<BoundName>) -> io::Result<()> {
+fn list(directory: &Path, scope: Scope, distrust: Option<&str>, all: &mut Vec<BoundName>) -> Result<()> {
     let mut found: BTreeMap<String, Files> = BTreeMap::new();
-    for entry in std::fs::read_dir(directory)? {
-        let file = entry?.file_name();
+    let failed = || Error::os_at("listing the names in", directory);
+    for entry in std::fs::read_dir(directory).map_err(failed())? {
+        let file = entry.map_err(failed())?.file_name();
         let Some(file) = file.to_str() else { continue };
         if let Some(bare) = file.strip_suffix(".sock") {
             found.entry(bare.to_owned()).or_default().socket = true;
@@ -114,7 +117,7 @@ fn list(directory: &Path, scope: Scope, distrust: Option<&str>, all: &mut Vec<Bo
             Some(why) => Some(NameState::Unknown {
                 why: format!("its directory cannot be trusted: {why}"),
             }),
-            None => state(&spot, &files),
+            None => state(&spot, &files)?,
         };
         all.extend(state.map(|state| BoundName {
             name,
@@ -126,12 +129,12 @@ fn list(directory: &Path, scope: Scope, distrust: Option<&str>, all: &mut Vec<Bo
 }
 
 /// None if it is only a lock file that was left, as it should be.
-fn state(spot: &Spot, files: &Files) -> Option<NameState> {
+fn state(spot: &Spot, files: &Files) -> Result<Option<NameState>> {
     if !files.lock {
         let why = "there is no lock file beside its socket: it was removed, or the socket is another program's";
-        return Some(NameState::Unknown { why: why.into() });
+        return Ok(Some(NameState::Unknown { why: why.into() }));
     }
-    match lock_state(&spot.lock) {
+    Ok(match lock_state(&spot.lock)? {
         // A rendezvous that has taken place has no socket any more.
         LockState::Held { pid, .. } => Some(NameState::Live {
             pid,
@@ -139,7 +142,7 @@ fn state(spot: &Spot, files: &Files) -> Option<NameState> {
         }),
         LockState::Free => files.socket.then_some(NameState::Stale),
         LockState::Unreadable(why) => Some(NameState::Unknown { why }),
-    }
+    })
 }
 
 /// What a process is called. It can call itself anything: what would upset a terminal is replaced.

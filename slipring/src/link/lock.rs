@@ -23,7 +23,7 @@ use rustix::fs::{FileType, FlockOperation, Mode, OFlags, Stat, fchmod, flock, fs
 use rustix::io::{Errno, pread, pwrite};
 use rustix::process::{Pid, getpid, test_kill_process};
 
-use super::directory::kind_of;
+use super::directory::{is_absence, kind_of, owned_by, whose};
 use crate::error::{Error, Result};
 use crate::name::Name;
 
@@ -95,12 +95,16 @@ impl Lock {
                     check(path, &lock.file, &stat, uid)?;
                     // Somebody may have removed the file in between; then this lock is worth
                     // nothing.
-                    if lstat(path).is_ok_and(|at_path| same_file(&at_path, &stat)) {
-                        lock.sign(path)?;
-                        return Ok(lock);
+                    match lstat(path) {
+                        Ok(at_path) if same_file(&at_path, &stat) => {
+                            lock.sign(path)?;
+                            return Ok(lock);
+                        }
+                        Ok(_) | Err(Errno::NOENT) => {}
+                        Err(errno) => return Err(Error::os_at("looking at the lock file", path)(errno)),
                     }
                 }
-                Attempt::Held => return Err(in_use(name, read_held(&file).0)),
+                Attempt::Held => return Err(in_use(name, read_held(&file, Instant::now() + WRITING_LASTS).0)),
                 Attempt::LookedAt => {}
             }
             if Instant::now() >= give_up {
@@ -161,28 +165,48 @@ impl Drop for Lock {
 
 /// Whether somebody is bound, by the lock file at `path`. Waits for nobody (but up to 10 ms for a
 /// holder to write its process id), changes nothing, and leaves no lock behind.
-pub(crate) fn lock_state(path: &Path) -> LockState {
+///
+/// # Errors
+///
+/// [`Error::Os`] if it cannot be told for want of descriptors or memory.
+pub(crate) fn lock_state(path: &Path) -> Result<LockState> {
+    look_at_lock(path, Instant::now() + WRITING_LASTS)
+}
+
+/// As [`lock_state`], but waits for a holder's process id until `give_up` at most.
+pub(crate) fn look_at_lock(path: &Path, give_up: Instant) -> Result<LockState> {
+    let unreadable = |doing: &str, errno: Errno| match errno {
+        Errno::IO => Ok(LockState::Unreadable(format!(
+            "the lock file cannot be {doing}: {errno}"
+        ))),
+        errno if is_absence(errno) => Ok(LockState::Unreadable(format!(
+            "the lock file cannot be {doing}: {errno}"
+        ))),
+        errno => Err(Error::os_at("looking at the lock file", path)(errno)),
+    };
     let file = match open(path, OFlags::RDONLY | CAREFULLY, Mode::empty()) {
         Ok(file) => file,
-        Err(Errno::NOENT) => return LockState::Free,
-        Err(errno) => {
-            return LockState::Unreadable(format!("the lock file cannot be opened: {errno}"));
-        }
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(LockState::Free),
+        // A socket.
+        Err(errno @ Errno::NXIO) => return Ok(LockState::Unreadable(format!("the lock file is no file: {errno}"))),
+        Err(errno) => return unreadable("opened", errno),
     };
     match fstat(&file) {
         Ok(stat) if FileType::from_raw_mode(stat.st_mode).is_file() => {}
-        Ok(stat) => return LockState::Unreadable(format!("the lock file is {}", kind_of(&stat))),
-        Err(errno) => {
-            return LockState::Unreadable(format!("the lock file cannot be looked at: {errno}"));
-        }
+        Ok(stat) => return Ok(LockState::Unreadable(format!("the lock file is {}", kind_of(&stat)))),
+        Err(errno) => return unreadable("looked at", errno),
     }
     match try_shared(&file) {
-        Ok(true) => LockState::Free,
+        Ok(true) => Ok(LockState::Free),
         Ok(false) => {
-            let (pid, paired) = read_held(&file);
-            LockState::Held { pid, paired }
+            let (pid, paired) = read_held(&file, give_up);
+            Ok(LockState::Held { pid, paired })
         }
-        Err(errno) => LockState::Unreadable(format!("the lock file cannot be locked: {errno}")),
+        // No locks on this file system.
+        Err(errno @ (Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS)) => Ok(LockState::Unreadable(format!(
+            "the lock file cannot be locked: {errno}"
+        ))),
+        Err(errno) => unreadable("locked", errno),
     }
 }
 
@@ -227,7 +251,7 @@ fn open_or_create(path: &Path, name: &Name) -> Result<OwnedFd> {
                 return Err(not_ours(path, &format!("is {what}")));
             }
             Err(errno @ (Errno::ACCESS | Errno::PERM)) => {
-                return Err(match lock_state(path) {
+                return Err(match lock_state(path)? {
                     LockState::Held { pid, .. } => in_use(name, pid),
                     _ => Error::os_at("opening the lock file", path)(errno),
                 });
@@ -253,10 +277,10 @@ fn check(path: &Path, file: &OwnedFd, stat: &Stat, uid: u32) -> Result<()> {
     if !FileType::from_raw_mode(stat.st_mode).is_file() {
         return Err(not_ours(path, &format!("is {}", kind_of(stat))));
     }
-    if stat.st_uid != uid {
+    if !owned_by(uid, file, stat) {
         return Err(not_ours(
             path,
-            &format!("belongs to user {}, not to user {uid}", stat.st_uid),
+            &format!("belongs to {}, not to user {uid}", whose(stat.st_uid)),
         ));
     }
     if stat.st_nlink > 1 {
@@ -295,8 +319,7 @@ pub(crate) fn same_file(one: &Stat, other: &Stat) -> bool {
 /// What the holder wrote. A holder that was killed leaves its text to the next, who replaces it
 /// only after taking the lock; so what was written by a process that is gone is read again for a
 /// little.
-fn read_held(file: &OwnedFd) -> (Option<u32>, bool) {
-    let give_up = Instant::now() + WRITING_LASTS;
+fn read_held(file: &OwnedFd, give_up: Instant) -> (Option<u32>, bool) {
     loop {
         let written = read(file).ok().as_deref().and_then(parse);
         match written {

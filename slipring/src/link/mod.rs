@@ -37,7 +37,7 @@ mod watch;
 pub use acceptor::Stopper;
 pub(crate) use acceptor::{Accepted, Acceptor};
 pub(crate) use binding::Binding;
-pub(crate) use dial::{dial, dial_waiting};
+pub(crate) use dial::{Dialed, Queue, dial, dial_waiting};
 #[cfg(feature = "tokio")]
 pub(crate) use handshake::Progress;
 pub(crate) use handshake::{First, Handshake, Origin, Waits, drive, drive_pair};

@@ -1,16 +1,14 @@
 //! Two processes that meet at a name, whoever comes first.
 
 use super::acceptor::{Accepted, Acceptor};
-use super::dial::dial;
+use super::dial::{Queue, dial};
 use super::directory::{Places, Standing};
-use super::handshake::{First, Handshake, Origin, Waits, drive};
+use super::handshake::{Handshake, Waits, drive};
 use super::lock::{LockState, lock_state};
 use crate::endpoint::Connected;
 use crate::error::{Error, Result};
 use crate::name::Name;
 use crate::options::Options;
-use crate::sys::closing::Link;
-use crate::sys::process::Birth;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,9 +29,12 @@ pub(crate) fn rendezvous(options: &Arc<Options>, name: Name, deadline: Option<In
         if is_paired(&name)? {
             return Err(Error::RendezvousTaken { name: name.to_string() });
         }
-        match join_first(options, &name) {
+        match join_first(options, &name, deadline) {
             // The first one is not listening yet or has met somebody else in the meantime; or it is gone.
-            Err(Error::NotBound { .. } | Error::PeerGone) => {}
+            Err(Error::NotBound { .. } | Error::SocketGone { .. } | Error::PeerGone) => {}
+            Err(Error::Timeout { .. }) if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
+                return Err(late(start));
+            }
             outcome => return outcome,
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
@@ -55,33 +56,30 @@ fn wait_for_second(first: Acceptor, deadline: Option<Instant>, start: Instant) -
     Ok(connected)
 }
 
-fn join_first(options: &Arc<Options>, name: &Name) -> Result<Connected> {
-    let deadline = Options::deadline(options.handshake_timeout_or_default());
-    let socket = dial(name, deadline, &|uid| options.trusts(uid))?;
-    let origin = Origin {
-        mine_alone: false,
-        until: Some(deadline),
+fn join_first(options: &Arc<Options>, name: &Name, deadline: Option<Instant>) -> Result<Connected> {
+    let within = options.handshake_timeout_or_default();
+    let usual = Options::deadline(within);
+    let deadline = deadline.map_or(usual, |deadline| deadline.min(usual));
+    let left = deadline.saturating_duration_since(Instant::now());
+    let queue = Queue {
+        of_another: Some(left),
+        of_this: left,
     };
-    let birth = Birth::here().map_err(Error::os("marking this process (madvise)"))?;
-    let handshake = Handshake::new(
-        Link::new(socket, birth),
-        Arc::clone(options),
-        Some(name.clone()),
-        First::Me,
-        Waits::Blocking,
-        origin,
-    )?;
+    let dialed = dial(name, queue, &|uid| options.trusts(uid))?;
+    let handshake = Handshake::of_client(dialed, Arc::clone(options), name.clone(), Waits::Blocking)?;
     drive(handshake)
 }
 
 /// Whether the two that meet at this name have met.
 fn is_paired(name: &Name) -> Result<bool> {
-    let places = Places::from_env();
-    Ok(places
-        .candidates(name)?
-        .iter()
-        .filter(|candidate| candidate.standing == Standing::Safe)
-        .any(|candidate| matches!(lock_state(&candidate.spot.lock), LockState::Held { paired: true, .. })))
+    for candidate in Places::from_env().candidates(name)? {
+        if candidate.standing == Standing::Safe
+            && let LockState::Held { paired: true, .. } = lock_state(&candidate.spot.lock)?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn late(start: Instant) -> Error {

@@ -52,7 +52,8 @@ impl Places {
     ///
     /// # Errors
     ///
-    /// [`Error::PathTooLong`] if that is so in every place.
+    /// [`Error::PathTooLong`] if that is so in every place; [`Error::Os`] if a directory cannot be judged, for want of
+    /// descriptors or memory.
     pub(crate) fn candidates(&self, name: &Name) -> Result<Vec<Candidate>> {
         if name.scope() == Scope::Path {
             let spot = Spot::at_path(name);
@@ -67,7 +68,7 @@ impl Places {
         }
         let mut too_long = None;
         let mut fitting = Vec::new();
-        for (directory, standing) in self.directories(name.scope()) {
+        for (directory, standing) in self.directories(name.scope())? {
             let spot = Spot::in_directory(&directory, name);
             match spot.fits() {
                 Ok(()) => fitting.push(Candidate {

@@ -6,17 +6,27 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::binding::Binding;
-use super::dial::{dial_in, dial_waiting_in};
+use super::dial::{Dial, Dialed, Patience, Queue};
+use super::directory::Places;
 use super::directory::testing::{is_root, name, places, places_in};
 use super::listing::{NameState, names_in};
-use crate::error::Error;
+use crate::error::{Error, Result};
+use crate::name::Name;
 
 const STRANGER: u32 = 12345;
 const VISITED: &str = "SLIPRING_TEST_VISITED_DIRECTORY";
 const LONG: Duration = Duration::from_secs(20);
+
+fn dial(places: &Places, name: &Name, patience: Patience, trusted: &dyn Fn(u32) -> bool) -> Result<Dialed> {
+    let queue = Queue {
+        of_another: Some(LONG),
+        of_this: LONG,
+    };
+    Dial::new(places.clone(), name.clone(), patience, queue).drive(trusted)
+}
 
 /// Not a test but the stranger: another process, as another user.
 #[test]
@@ -27,17 +37,16 @@ fn visit() {
     let places = places_in(Path::new(&directory));
     assert_eq!(places.uid, STRANGER);
     let root_or_me = |uid| uid == 0 || uid == STRANGER;
-    let deadline = || Instant::now() + LONG;
     let bind = |text| Binding::new_in(&places, &name(text), 0o666, 16);
 
-    dial_in(&places, &name("Global/open"), deadline(), &root_or_me).unwrap();
-    let result = dial_in(&places, &name("Global/open"), deadline(), &|uid| uid != 0);
+    dial(&places, &name("Global/open"), Patience::None, &root_or_me).unwrap();
+    let result = dial(&places, &name("Global/open"), Patience::None, &|uid| uid != 0);
     assert!(matches!(result, Err(Error::UntrustedPeer { uid: 0, .. })), "{result:?}");
 
     let closed = name("Global/closed");
     let denied = [
-        dial_in(&places, &closed, deadline(), &root_or_me),
-        dial_waiting_in(&places, &closed, None, LONG, &root_or_me),
+        dial(&places, &closed, Patience::None, &root_or_me),
+        dial(&places, &closed, Patience::Endless, &root_or_me),
     ];
     for result in denied {
         let error = result.unwrap_err();
@@ -122,7 +131,7 @@ fn users_keep_to_themselves_but_for_what_is_shared() {
     // Root's own look at what the stranger left: stale, not root's to connect to or to replace.
     let only_root = |uid| uid == 0;
     let mine = name("Global/mine");
-    let result = dial_in(&places, &mine, Instant::now() + LONG, &only_root);
+    let result = dial(&places, &mine, Patience::None, &only_root);
     assert!(
         matches!(result, Err(Error::UntrustedPeer { uid: STRANGER, .. })),
         "{result:?}"

@@ -14,7 +14,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{CreateFlags, Event, ReadFlags, Reader, WatchFlags, add_watch, init, remove_watch};
@@ -82,14 +82,23 @@ impl Watch {
             let mut fds: Vec<_> = self.inotify.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
             match poll(&mut fds, timeout.as_ref()) {
                 Ok(0) => return Ok(false),
-                Ok(_) if self.drain().map_err(Error::os("reading inotify events"))? => {
-                    return Ok(true);
-                }
-                // Something else in a busy directory: it must not become a look each time.
+                Ok(_) if self.take_events()? => return Ok(true),
+                // Something else in a busy directory: it must not become a look each time. Nor must it renew the time,
+                // as then no poll might ever find nothing.
+                Ok(_) | Err(Errno::INTR) if left == Some(Duration::ZERO) => return Ok(false),
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(Error::os("waiting for inotify events")(errno)),
             }
         }
+    }
+
+    /// Takes the events that there are, up to a buffer full. True if one of them may matter.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Watch::wait).
+    pub(crate) fn take_events(&self) -> Result<bool> {
+        self.drain().map_err(Error::os("reading inotify events"))
     }
 
     /// Watches for one file: in its directory, or for the first part of the way there that is
@@ -164,7 +173,6 @@ mod tests {
     use std::fs;
     use std::sync::Barrier;
     use std::thread;
-    use std::time::Duration;
 
     use super::*;
 

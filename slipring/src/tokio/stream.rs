@@ -7,7 +7,7 @@ use crate::closer::Closer;
 use crate::endpoint::Connected;
 use crate::error::{Error, Result};
 use crate::half::{ReadHalf, WriteHalf};
-use crate::link::{First, Handshake, Waits, check_options};
+use crate::link::{Handshake, Waits, check_options};
 use crate::name::Name;
 use crate::options::{Options, Peer};
 use crate::wait::Spin;
@@ -81,13 +81,12 @@ impl Stream {
         check_options(options)?;
         let name = Name::parse(name)?;
         // Looking for the name touches the file system, and waits where the backlog is full.
-        let (link, origin) = blocking({
+        let dialed = blocking({
             let (options, name) = (options.clone(), name.clone());
             move || options.dial(&name)
         })
         .await?;
-        let options = Arc::new(options.clone());
-        let handshake = Handshake::new(link, Arc::clone(&options), Some(name), First::Me, Waits::Polled, origin)?;
+        let handshake = Handshake::of_client(dialed, Arc::new(options.clone()), name, Waits::Polled)?;
         Stream::new(drive(handshake).await?, options.spin)
     }
 

@@ -26,7 +26,7 @@ fn is_socket(path: &Path) -> bool {
 fn lock_of(path: &Path) -> LockState {
     let mut lock = path.as_os_str().to_owned();
     lock.push(".lock");
-    lock_state(Path::new(&lock))
+    lock_state(Path::new(&lock)).unwrap()
 }
 
 /// Not a test but another process: it binds a path, says so, and holds it until its input ends.

@@ -18,8 +18,31 @@ fn me(uid: u32) -> bool {
     uid == rustix::process::geteuid().as_raw()
 }
 
-fn soon() -> Instant {
-    Instant::now() + LONG
+/// A limit of that length in the queue.
+fn within(limit: Duration) -> Queue {
+    Queue {
+        of_another: Some(limit),
+        of_this: limit,
+    }
+}
+
+fn soon() -> Queue {
+    within(LONG)
+}
+
+fn dial_in(places: &Places, name: &Name, queue: Queue, trusted: &dyn Fn(u32) -> bool) -> Result<OwnedFd> {
+    let dial = Dial::new(places.clone(), name.clone(), Patience::None, queue);
+    Ok(dial.drive(trusted)?.socket)
+}
+
+fn dial_waiting_in(
+    places: &Places,
+    name: &Name,
+    patience: Option<Duration>,
+    trusted: &dyn Fn(u32) -> bool,
+) -> Result<OwnedFd> {
+    let dial = Dial::new(places.clone(), name.clone(), Patience::of(patience), soon());
+    Ok(dial.drive(trusted)?.socket)
 }
 
 fn bind(places: &Places, text: &str) -> (Binding, UnixListener) {
@@ -30,7 +53,7 @@ fn bind(places: &Places, text: &str) -> (Binding, UnixListener) {
 /// Waits for the name without a limit, while `act` makes it come.
 fn waiting_while(places: &Places, name: &Name, act: impl FnOnce() -> (Binding, OwnedFd)) {
     thread::scope(|scope| {
-        let dialler = scope.spawn(|| dial_waiting_in(places, name, None, LONG, &me));
+        let dialler = scope.spawn(|| dial_waiting_in(places, name, None, &me));
         let _bound = act();
         dialler.join().unwrap().unwrap();
     });
@@ -188,7 +211,7 @@ fn a_full_backlog_ends_at_the_deadline() {
     let mut waiting = Vec::new();
     let (error, took) = loop {
         let started = Instant::now();
-        match dial_in(&places, &name, started + limit, &me) {
+        match dial_in(&places, &name, within(limit), &me) {
             Ok(socket) => waiting.push(socket),
             Err(error) => break (error, started.elapsed()),
         }
@@ -302,7 +325,7 @@ fn a_socket_that_does_not_listen_yet_is_tried_again() {
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
     rustix::net::bind(&socket, &SocketAddrUnix::new(&path).unwrap()).unwrap();
     thread::scope(|scope| {
-        let dialler = scope.spawn(|| dial_waiting_in(&places, &name(&path), None, LONG, &me));
+        let dialler = scope.spawn(|| dial_waiting_in(&places, &name(&path), None, &me));
         thread::sleep(Duration::from_millis(20));
         // No event comes of this.
         rustix::net::listen(&socket, 1).unwrap();
@@ -318,7 +341,7 @@ fn waiting_ends_and_says_how_long_it_was() {
     let path = temporary.path().join("stale");
     stale_socket(&path);
     for text in [Path::new("clock"), &path] {
-        let result = dial_waiting_in(&places, &name(text), Some(wait), LONG, &me);
+        let result = dial_waiting_in(&places, &name(text), Some(wait), &me);
         let Err(Error::NotBound { waited, tried, .. }) = result else {
             panic!("{result:?}")
         };

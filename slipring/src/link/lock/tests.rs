@@ -15,6 +15,11 @@ fn lock_file() -> (tempfile::TempDir, PathBuf) {
     (temporary, path)
 }
 
+/// As [`super::lock_state`], where nothing is wanting.
+fn lock_state(path: &Path) -> LockState {
+    super::lock_state(path).unwrap()
+}
+
 fn acquire(path: &Path) -> Result<Lock> {
     Lock::acquire(path, &name("x"), rustix::process::geteuid().as_raw())
 }
