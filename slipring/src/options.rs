@@ -216,9 +216,8 @@ impl Options {
     ///
     /// Whoever reads a ring maps it twice as often then: four times its size of address space.
     ///
-    /// A ring of another user is protected from this side, and this side's from it, whatever is chosen. With
-    /// [`allow`](Self::allow), this side's ring is, whoever comes, as that is not known when the ring is made; also over a socket that
-    /// another user has made.
+    /// A ring of another user is protected from this side, and this side's from it, whatever is chosen; also over a
+    /// socket that another user has made.
     pub fn trust_peer(mut self, yes: bool) -> Options {
         self.trust_peer = yes;
         self
@@ -227,8 +226,8 @@ impl Options {
     /// Whether this user may be at the other end. `mine_alone`: the kernel lets no other user but root get there, so
     /// that a number which says nothing elsewhere says who it is.
     pub(crate) fn admits(&self, uid: u32, mine_alone: bool) -> Admission {
-        let (is_told, me) = (user::is_told(uid), user::me());
-        if is_told && (uid == 0 || uid == me) || mine_alone && uid == me {
+        let is_told = user::is_told(uid);
+        if user::is_same(uid, mine_alone) || is_told && uid == 0 {
             return Admission::Trusted;
         }
         match &self.peers {

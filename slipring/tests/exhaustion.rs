@@ -134,7 +134,8 @@ fn a_client_out_of_descriptors(arguments: &[&str]) {
         Err(e) if lacks_descriptors(&e) => process::say("EMFILE"),
         Err(e) => process::say(&e.to_string()),
     }
-    assert_eq!(descriptors(), before, "room {room}");
+    // What was not found to be harmless is closed by another thread.
+    eventually("nothing is left", || descriptors() == before);
     process::told();
 }
 

@@ -4,7 +4,7 @@
 mod common;
 
 use common::process::{self, Other, say, told};
-use common::raw::{PAGE, Peer, Side, at, receive, seals};
+use common::raw::{PAGE, Peer, Side, answer, at, receive, seals};
 use common::{Place, guard};
 use rustix::fs::fcntl_get_seals;
 use slipring::{Error, Listener, Options, Peers, Spin};
@@ -150,7 +150,7 @@ fn who_is_allowed_gets_a_stream() {
 /// Shakes hands as a client should that is of another user.
 fn introduce(name: &str) -> Peer {
     let mut side = Side::new(CAPACITY);
-    side.hello.bells = 1;
+    side.passing.bells = 1;
     Peer::shake_hands(UnixStream::connect(name).unwrap(), side)
 }
 
@@ -188,6 +188,8 @@ fn brings_plain_bells(arguments: &[&str]) {
     let link = UnixStream::connect(arguments[0]).unwrap();
     let side = Side::new(CAPACITY);
     side.greet(&link);
+    // The hello was right.
+    receive(&link).unwrap();
     let (verdict, _) = receive(&link).unwrap();
     say(&String::from_utf8_lossy(&verdict[32..32 + verdict[29] as usize]));
 }
@@ -237,18 +239,19 @@ fn a_name_that_a_stranger_has_bound_is_not_connected_to() {
     });
 }
 
-/// Binds a socket, and says how the memory is sealed that comes with a hello.
+/// Binds a socket, and says how the memory is sealed that it gets.
 fn looks_at_the_seals(arguments: &[&str]) {
     let listener = UnixListener::bind(arguments[0]).unwrap();
     fs::set_permissions(arguments[0], Permissions::from_mode(0o777)).unwrap();
     say("bound");
     let (link, _) = listener.accept().unwrap();
-    let (_, fds) = receive(&link).unwrap();
+    Side::new(CAPACITY).say_hello(&link);
+    let (_, fds) = answer(&link);
     let all = fcntl_get_seals(&fds[0]).unwrap().contains(seals());
     say(if all { "sealed" } else { "open" });
 }
 
-/// Whoever trusts its peer speaks first without knowing it; but where another user has made the socket it leaves nothing open.
+/// A side that trusts its peer leaves its memory open to none of another user, though it lets that one in.
 #[test]
 fn nothing_is_left_open_over_a_socket_of_another_user() {
     guard(|| {
@@ -260,7 +263,7 @@ fn nothing_is_left_open_over_a_socket_of_another_user() {
         let mut other = stranger(&place, "looks at the seals", &[path.to_str().unwrap()]);
         other.expect("bound");
         let link = UnixStream::connect(&path).unwrap();
-        let error = options().trust_peer(true).upgrade(link).unwrap_err();
+        let error = allowing(STRANGER).trust_peer(true).upgrade(link).unwrap_err();
         assert!(matches!(error, Error::PeerGone), "{error}");
         other.expect("sealed");
         other.succeed();

@@ -395,7 +395,7 @@ impl Acceptor {
 
     /// Lets go of a client that is shaking hands, if there would be too many with another one of this user.
     fn let_go_for(&self, clients: &mut Clients, user: u32) {
-        let is_stranger = !user::is_me(user);
+        let is_stranger = !user::is_same(user, self.mine_alone);
         let victim = if clients.by_number.len() >= self.most_pending {
             clients.first_to_go(None)
         } else if is_stranger && clients.of(user).count() >= self.most_pending.div_ceil(PART_OF_A_STRANGER) {

@@ -200,21 +200,19 @@ impl Handshake {
 
     /// The error for a handshake that has taken too long.
     pub(crate) fn late(&self) -> Error {
-        let (what, since) = match &self.introduced {
-            Some((_, at)) => ("the handshake, which the other side had begun,", *at),
+        let timeout = self.options.handshake_timeout_or_default();
+        let (what, after) = match &self.introduced {
+            Some(_) => ("the handshake, which the other side had begun,", timeout),
             None if self.is_within() => (
                 "waiting for this process itself to accept, which it has to do in another thread while one connects,",
-                self.started,
+                timeout,
             ),
             None => (
                 "waiting for the other side to accept (it is there, and perhaps busy)",
-                self.started,
+                self.options.queue().of_another.unwrap_or(timeout),
             ),
         };
-        Error::Timeout {
-            what,
-            after: since.elapsed(),
-        }
+        Error::Timeout { what, after }
     }
 
     /// Whether my halves never sleep, and can make up for it if they do.
@@ -236,23 +234,17 @@ impl Handshake {
         });
     }
 
-    /// Makes what is mine, and passes it. If it fails nothing is left, and it can be tried again.
-    fn pass_mine(&mut self, trusted: bool) -> Result<()> {
-        // A socket that somebody else made may have an end that is somebody else's, whoever speaks there: see
-        // `bell::Kind`.
-        let trusted = trusted
-            && (self.origin.mine_alone || user::is_told(self.made_by.uid))
-            && [user::me(), 0].contains(&self.made_by.uid);
-        let bells_kind = if trusted {
-            bell::Kind::Plain
-        } else {
-            bell::Kind::Inverted
-        };
-        let (outbox, memory) = Outbox::create(self.options.capacity, self.options.trust_peer && trusted)?;
+    /// Makes what is mine, and passes it. If it fails nothing is left, and it can be tried again. `of_my_user`: the peer
+    /// speaks as this process's own user.
+    fn pass_mine(&mut self, of_my_user: bool) -> Result<()> {
+        // A socket that another user made may have an end that is that user's, whoever speaks there: see `bell::Kind`.
+        let open = of_my_user && user::is_same(self.made_by.uid, self.origin.mine_alone);
+        let kind = if open { bell::Kind::Plain } else { bell::Kind::Inverted };
+        let (outbox, memory) = Outbox::create(self.options.capacity, self.options.trust_peer && open)?;
         point(Point::MemoryMade);
         let bells = Bells {
-            reader: Bell::new(bells_kind)?,
-            writer: Bell::new(bells_kind)?,
+            reader: Bell::new(kind)?,
+            writer: Bell::new(kind)?,
         };
         let watches = match self.waits {
             Waits::Blocking => Some(Watches::new(&bells, self.link.as_fd())?),
@@ -269,10 +261,7 @@ impl Handshake {
             excuses,
         });
         point(Point::AllMade);
-        let message = Message::Memory(Memory {
-            bells: bells_kind,
-            excuses,
-        });
+        let message = Message::Memory(Memory { bells: kind, excuses });
         self.outgoing.push_back(Outgoing {
             bytes: message.encode().to_vec(),
             memory: Some(memory),
@@ -295,15 +284,15 @@ impl Handshake {
             }
             // Each side passes its memory once it knows enough of the other's: the side that spoke first what it
             // says, the other one all of it.
-            let trusted = match (&self.introduced, self.first) {
-                (Some((introduced, _)), First::Me) => Some(introduced.trusted),
-                (Some((introduced, _)), First::Peer) if self.theirs.is_some() => Some(introduced.trusted),
+            let of_my_user = match (&self.introduced, self.first) {
+                (Some((introduced, _)), First::Me) => Some(introduced.of_my_user),
+                (Some((introduced, _)), First::Peer) if self.theirs.is_some() => Some(introduced.of_my_user),
                 _ => None,
             };
-            if let Some(trusted) = trusted
+            if let Some(of_my_user) = of_my_user
                 && self.mine.is_none()
             {
-                self.pass_mine(trusted)?;
+                self.pass_mine(of_my_user)?;
                 continue;
             }
             if self.theirs.is_some() && self.mine.is_some() {
@@ -372,26 +361,26 @@ impl Handshake {
     /// Takes in what has arrived; a whole message, or `None` if there is nothing more for now.
     fn receive(&mut self) -> Result<Option<Message>> {
         while self.arrived < LEN {
-            let space = &mut self.incoming[self.arrived..];
-            // Looked at first, and then taken away: what cannot be had for want of descriptors is not lost.
-            match socket::peek(self.link.as_fd(), space) {
+            let received = match socket::has_room_for_next(self.link.as_fd()) {
+                Ok(true) => socket::receive(self.link.as_fd(), &mut self.incoming[self.arrived..]),
+                // There is room for all that the kernel can pass; so it is this process that has none left.
+                Ok(false) => return Err(Error::os("receiving the peer's descriptors")(Errno::MFILE)),
+                Err(e) => Err(e),
+            };
+            match received {
                 Ok(received) => {
-                    let fds: Vec<_> = received.fds.into_iter().map(Passed::new).collect();
+                    self.fds.extend(received.fds.into_iter().map(Passed::new));
+                    self.sender = self.sender.or(received.credentials);
                     if received.truncated {
-                        // There is room for all that the kernel can pass; so it is this process that has none left.
                         return Err(Error::os("receiving the peer's descriptors")(Errno::MFILE));
+                    }
+                    if self.fds.len() > DESCRIPTORS {
+                        return Err(self.refuse(Refused::bad("more descriptors than expected")));
                     }
                     if received.len == 0 {
                         return Err(Error::PeerGone);
                     }
-                    socket::take(self.link.as_fd(), &mut space[..received.len])
-                        .map_err(Error::os("receiving the handshake"))?;
                     self.arrived += received.len;
-                    self.fds.extend(fds);
-                    self.sender = self.sender.or(received.credentials);
-                    if self.fds.len() > DESCRIPTORS {
-                        return Err(self.refuse(Refused::bad("more descriptors than expected")));
-                    }
                 }
                 Err(Errno::AGAIN) => return Ok(None),
                 Err(Errno::INTR) => {}

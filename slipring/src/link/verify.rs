@@ -1,6 +1,6 @@
 //! What a peer sends is checked before it is used, in this order. Its hello: versions, protocol, user, length of the
-//! header, capacity, my limit. What it passes: number of descriptors; a bell has to be an eventfd; seals, file system,
-//! size, allocation of the memory, which is mapped then, its preamble compared, and brought up.
+//! header, capacity, my limit. What it passes: number of descriptors; seals, file system, size, allocation of the
+//! memory, which is mapped then, and its preamble compared; and a bell has to be an eventfd.
 
 use super::message::{Hello, MAX_PROTOCOL, Memory, Refusal, VERSIONS, printable};
 use crate::error::{Error, Result};
@@ -11,6 +11,7 @@ use crate::sys::bell::{self, Bell, Bells};
 use crate::sys::closing::Passed;
 use crate::sys::memory::{self, FIXED, Inbox, SEALS};
 use crate::sys::socket::Credentials;
+use crate::sys::user;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, fstatfs, ftruncate, readlink};
 use rustix::io::Errno;
@@ -75,7 +76,9 @@ impl From<Refused> for Fault {
 pub(super) struct Introduced {
     pub(super) sender: Credentials,
     /// The peer could do anything to this process anyway: it is of the same user, or root.
-    pub(super) trusted: bool,
+    trusted: bool,
+    /// It is of the same user.
+    pub(super) of_my_user: bool,
     header_len: usize,
     capacity: usize,
 }
@@ -150,6 +153,7 @@ pub(super) fn hello(
     Ok(Introduced {
         sender,
         trusted,
+        of_my_user: user::is_same(sender.uid, mine_alone),
         header_len,
         capacity,
     })
@@ -172,12 +176,13 @@ pub(super) fn memory(
     let Ok([outbox, reader_bell, writer_bell]) = <[Passed; DESCRIPTORS]>::try_from(fds) else {
         return Err(Refused::bad("more descriptors than expected").into());
     };
+    let inbox = inbox(outbox, introduced, options.trust_peer && trusted)?;
     let bell = |passed| eventfd(passed).map(|fd| Bell::of_peer(fd, memory.bells));
     let bells = Bells {
         reader: bell(reader_bell)?,
         writer: bell(writer_bell)?,
     };
-    let inbox = inbox(outbox, introduced, options.trust_peer && trusted, options.capacity)?;
+    inbox.populate(options.capacity);
     let Credentials { pid, uid, gid } = introduced.sender;
     Ok(Verified {
         inbox,
@@ -216,12 +221,7 @@ fn sealed(fd: BorrowedFd<'_>, open: bool) -> std::result::Result<SealFlags, Faul
     Ok(all)
 }
 
-fn inbox(
-    passed: Passed,
-    introduced: &Introduced,
-    open: bool,
-    own_capacity: usize,
-) -> std::result::Result<Inbox, Fault> {
+fn inbox(passed: Passed, introduced: &Introduced, open: bool) -> std::result::Result<Inbox, Fault> {
     let want = |doing| move |e: Errno| Fault::Mine(Error::os(doing)(e));
     let Introduced {
         header_len, capacity, ..
@@ -259,7 +259,6 @@ fn inbox(
     if !honest {
         return Err(Refused::bad("the memory does not begin with the preamble that was announced").into());
     }
-    inbox.populate(own_capacity);
     Ok(inbox)
 }
 

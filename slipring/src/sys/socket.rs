@@ -3,7 +3,7 @@
 use rustix::cmsg_space;
 use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::io::{Errno, ioctl_fionread};
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, UCred, recv, sendmsg, sockopt};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, UCred, sendmsg, sockopt};
 use std::io::{self, IoSlice};
 use std::mem::{MaybeUninit, size_of, zeroed};
 use std::os::fd::RawFd;
@@ -66,29 +66,12 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> rustix::io::R
     receive_by(socket, bytes, libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT)
 }
 
-/// As [`receive`], and leaves all of it where it is: what could not be delivered for want of descriptors can be had later.
-/// [`take`] takes it away.
-pub(crate) fn peek(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> rustix::io::Result<Received> {
-    receive_by(
-        socket,
-        bytes,
-        libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT | libc::MSG_PEEK,
-    )
-}
-
-/// Takes away what [`peek`] has brought: so many bytes, and the descriptors with them, of which the result of `peek` has
-/// copies. So nobody waits here for one that is closed.
-pub(crate) fn take(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> rustix::io::Result<()> {
-    let mut taken = 0;
-    while taken < bytes.len() {
-        match recv(socket, &mut bytes[taken..], RecvFlags::DONTWAIT) {
-            Ok((_, 0)) => return Err(Errno::PIPE),
-            Ok((_, n)) => taken += n,
-            Err(Errno::INTR) => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(())
+/// Whether this process has room for the descriptors that come next. Without it [`receive`] would lose those that do not fit, and
+/// close them itself, which may block.
+pub(crate) fn has_room_for_next(socket: BorrowedFd<'_>) -> rustix::io::Result<bool> {
+    // What is looked at stays where it is; so the copies that come of it are nobody's last.
+    let flags = libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT | libc::MSG_PEEK;
+    receive_by(socket, &mut [0], flags).map(|received| !received.truncated)
 }
 
 /// Bytes that have arrived and were not received.

@@ -19,9 +19,10 @@ pub(crate) fn is_told(uid: u32) -> bool {
     uid != overflow() || std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| is_whole(&map))
 }
 
-/// Whether the number is this process's user, and says so.
-pub(crate) fn is_me(uid: u32) -> bool {
-    uid == me() && is_told(uid)
+/// Whether the number is this process's user. `mine_alone`: the kernel lets no other user but root get there, which tells
+/// what the number may not.
+pub(crate) fn is_same(uid: u32, mine_alone: bool) -> bool {
+    uid == me() && (mine_alone || is_told(uid))
 }
 
 /// Whether this process's user has a number in its namespace. Without one it cannot say who it is.
@@ -114,7 +115,7 @@ mod tests {
 
     #[test]
     fn this_process_is_told() {
-        assert!(is_me(me()) && has_number());
-        assert!(!is_me(me() + 1));
+        assert!(is_same(me(), false) && has_number());
+        assert!(!is_same(me() + 1, true));
     }
 }

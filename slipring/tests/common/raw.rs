@@ -16,6 +16,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 pub const LEN: usize = 96;
+pub const VERSIONS: (u16, u16) = (2, 2);
 pub const PAGE: usize = 4096;
 
 /// Where the words of a header lie.
@@ -38,7 +39,6 @@ pub struct Hello {
     pub versions: (u16, u16),
     pub capacity: u64,
     pub header_len: u32,
-    pub bells: u8,
     pub protocol: Vec<u8>,
     /// Written in place of the protocol's own length.
     pub protocol_len: Option<u8>,
@@ -49,10 +49,9 @@ impl Hello {
         Hello {
             magic: *b"slipring",
             kind: 1,
-            versions: (1, 1),
+            versions: VERSIONS,
             capacity: capacity as u64,
             header_len: PAGE as u32,
-            bells: 0,
             protocol: Vec::new(),
             protocol_len: None,
         }
@@ -66,15 +65,31 @@ impl Hello {
         bytes[14..16].copy_from_slice(&self.versions.1.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.capacity.to_le_bytes());
         bytes[24..28].copy_from_slice(&self.header_len.to_le_bytes());
-        bytes[28] = self.bells;
         bytes[29] = self.protocol_len.unwrap_or(self.protocol.len() as u8);
         bytes[32..32 + self.protocol.len()].copy_from_slice(&self.protocol);
         bytes
     }
 }
 
-/// A verdict: 0 accepts, anything else refuses, with a text.
-pub fn verdict(why: u32, text: &[u8]) -> [u8; LEN] {
+/// What goes with the memory and the bells, every field of which can be wrong.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    pub kind: u32,
+    pub bells: u8,
+}
+
+impl Memory {
+    pub fn encode(&self) -> [u8; LEN] {
+        let mut bytes = [0; LEN];
+        bytes[..8].copy_from_slice(b"slipring");
+        bytes[8..12].copy_from_slice(&self.kind.to_le_bytes());
+        bytes[28] = self.bells;
+        bytes
+    }
+}
+
+/// A refusal, with a text.
+pub fn refused(why: u32, text: &[u8]) -> [u8; LEN] {
     let mut bytes = [0; LEN];
     bytes[..8].copy_from_slice(b"slipring");
     bytes[8..12].copy_from_slice(&2u32.to_le_bytes());
@@ -185,6 +200,7 @@ impl Drop for Words {
 #[derive(Debug)]
 pub struct Side {
     pub hello: Hello,
+    pub passing: Memory,
     pub memory: OwnedFd,
     pub bells: [OwnedFd; 2],
     pub words: Words,
@@ -205,6 +221,7 @@ impl Side {
         preamble(&words, PAGE as u32, capacity as u64);
         Side {
             hello: Hello::new(capacity),
+            passing: Memory { kind: 3, bells: 0 },
             memory,
             bells: [bell(), bell()],
             words,
@@ -216,9 +233,21 @@ impl Side {
         [self.memory.as_fd(), self.bells[0].as_fd(), self.bells[1].as_fd()]
     }
 
-    /// Sends the hello as it should be.
+    /// Sends all that there is to be sent, without waiting for an answer.
     pub fn greet(&self, link: &UnixStream) {
-        send(link, &self.hello.encode(), &self.fds()).unwrap();
+        self.say_hello(link);
+        self.pass(link, &self.fds());
+    }
+
+    /// Sends the hello.
+    pub fn say_hello(&self, link: &UnixStream) {
+        send(link, &self.hello.encode(), &[]).unwrap();
+    }
+
+    /// Sends descriptors as memory and bells.
+    pub fn pass(&self, link: &UnixStream, fds: &[BorrowedFd<'_>]) {
+        // A side that has refused the hello may be gone.
+        let _ = send(link, &self.passing.encode(), fds);
     }
 }
 
@@ -251,12 +280,7 @@ impl Peer {
     /// Shakes hands by the rules, speaking first.
     pub fn shake_hands(link: UnixStream, mine: Side) -> Peer {
         mine.greet(&link);
-        let (hello, fds) = receive(&link).unwrap();
-        assert_eq!(&hello[..12], b"slipring\x01\0\0\0", "a hello was expected");
-        send(&link, &verdict(0, b""), &[]).unwrap();
-        let (answer, none) = receive(&link).unwrap();
-        assert_eq!(answer, verdict(0, b""));
-        assert!(none.is_empty());
+        let (hello, fds) = answer(&link);
         let their_capacity = u64::from_le_bytes(hello[16..24].try_into().unwrap());
         let [memory, reader, writer] = <[OwnedFd; 3]>::try_from(fds).unwrap();
         let theirs = Words::map(memory.as_fd(), PAGE + their_capacity as usize, false).unwrap();
@@ -275,6 +299,16 @@ impl Peer {
             let _ = rustix::io::write(bell, &1u64.to_ne_bytes());
         }
     }
+}
+
+/// Receives all that the other side sends: its hello, and the descriptors of its memory and bells.
+pub fn answer(link: &UnixStream) -> ([u8; LEN], Vec<OwnedFd>) {
+    let (hello, none) = receive(link).unwrap();
+    assert_eq!(&hello[..12], b"slipring\x01\0\0\0", "a hello was expected");
+    assert!(none.is_empty(), "a hello comes with no descriptors");
+    let (memory, fds) = receive(link).unwrap();
+    assert_eq!(&memory[..12], b"slipring\x03\0\0\0", "a memory was expected");
+    (hello, fds)
 }
 
 /// Sends bytes with this process's credentials, the descriptors with the first of them.

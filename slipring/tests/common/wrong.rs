@@ -1,6 +1,6 @@
 //! Everything that can be wrong with a hello and with what comes with it, one thing at a time.
 
-use super::raw::{self, Hello, PAGE, Side, Words, bell, fixed, memory, preamble, seals, send, sparse, verdict};
+use super::raw::{self, Hello, PAGE, Side, Words, bell, fixed, memory, preamble, refused, seals, send, sparse};
 use rustix::event::epoll;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags, fallocate, fcntl_add_seals, memfd_create, open};
@@ -18,7 +18,7 @@ pub struct Wrong {
     pub send: Box<dyn Fn(&UnixStream)>,
     /// A part of the error on the side under test.
     pub error: &'static str,
-    /// The reason in the verdict that is sent back; `None` if there is none.
+    /// The reason in the refusal that is sent back; `None` if there is none.
     pub refusal: Option<u32>,
 }
 
@@ -71,19 +71,18 @@ pub fn hellos() -> Vec<Wrong> {
         hello("another magic", NOT_SLIPRING, None, |h| h.magic = *b"slipknot"),
         hello("no magic", NOT_SLIPRING, None, |h| h.magic = [0; 8]),
         hello("no kind", NOT_SLIPRING, None, |h| h.kind = 0),
-        hello("an unknown kind", NOT_SLIPRING, None, |h| h.kind = 3),
+        hello("an unknown kind", NOT_SLIPRING, None, |h| h.kind = 4),
         hello("a wild kind", NOT_SLIPRING, None, |h| h.kind = u32::MAX),
-        hello("unknown bells", NOT_SLIPRING, None, |h| h.bells = 2),
-        hello("wild bells", NOT_SLIPRING, None, |h| h.bells = 255),
         hello("a protocol that is too long", NOT_SLIPRING, None, |h| {
             h.protocol_len = Some(65)
         }),
         hello("a wildly long protocol", NOT_SLIPRING, None, |h| {
             h.protocol_len = Some(255)
         }),
-        hello("a later version", "the peer 2 to 5", VERSION, |h| h.versions = (2, 5)),
-        hello("an earlier version", "the peer 0 to 0", VERSION, |h| {
-            h.versions = (0, 0)
+        hello("a later version", "the peer 3 to 5", VERSION, |h| h.versions = (3, 5)),
+        hello("no version", "the peer 0 to 0", VERSION, |h| h.versions = (0, 0)),
+        hello("an earlier version", "the peer 1 to 1", VERSION, |h| {
+            h.versions = (1, 1)
         }),
         hello("versions upside down", "the peer 2 to 1", VERSION, |h| {
             h.versions = (2, 1)
@@ -151,42 +150,67 @@ pub fn hellos() -> Vec<Wrong> {
 /// All that can be wrong with messages that are right in themselves.
 pub fn turns() -> Vec<Wrong> {
     const OUT_OF_TURN: &str = "out of turn";
+    const NOT_SLIPRING: &str = "does not speak slipring";
     vec![
-        wrong("an acceptance without a hello", OUT_OF_TURN, DESCRIPTORS, |link| {
-            send(link, &verdict(0, b""), &[]).unwrap();
+        wrong("memory without a hello", OUT_OF_TURN, DESCRIPTORS, |link| {
+            let side = right();
+            side.pass(link, &side.fds());
         }),
         wrong("a refusal", "go away", None, |link| {
-            send(link, &verdict(7, b"go away"), &[]).unwrap()
+            send(link, &refused(7, b"go away"), &[]).unwrap()
+        }),
+        wrong("a refusal after the hello", "go away", None, |link| {
+            right().say_hello(link);
+            send(link, &refused(7, b"go away"), &[]).unwrap()
         }),
         wrong("a refusal for an unknown reason", "go away", None, |link| {
-            send(link, &verdict(4711, b"go away"), &[]).unwrap();
+            send(link, &refused(4711, b"go away"), &[]).unwrap();
+        }),
+        wrong("a refusal for no reason", NOT_SLIPRING, None, |link| {
+            right().say_hello(link);
+            send(link, &refused(0, b""), &[]).unwrap();
         }),
         wrong("two hellos", OUT_OF_TURN, DESCRIPTORS, |link| {
-            right().greet(link);
+            right().say_hello(link);
             right().greet(link);
         }),
-        wrong("a second hello without descriptors", OUT_OF_TURN, DESCRIPTORS, |link| {
-            right().greet(link);
-            send(link, &right().hello.encode(), &[]).unwrap();
+        wrong("a hello with a descriptor", "more descriptors", DESCRIPTORS, |link| {
+            send(link, &right().hello.encode(), &[bell().as_fd()]).unwrap();
         }),
-        wrong("an acceptance with a descriptor", OUT_OF_TURN, DESCRIPTORS, |link| {
-            right().greet(link);
-            send(link, &verdict(0, b""), &[bell().as_fd()]).unwrap();
+        wrong(
+            "a hello with all descriptors",
+            "more descriptors",
+            DESCRIPTORS,
+            |link| {
+                send(link, &right().hello.encode(), &right().fds()).unwrap();
+            },
+        ),
+        wrong("unknown bells", NOT_SLIPRING, None, |link| {
+            let mut side = right();
+            side.passing.bells = 2;
+            side.greet(link);
         }),
-        wrong("garbage after the hello", "does not speak slipring", None, |link| {
-            right().greet(link);
+        wrong("wild bells", NOT_SLIPRING, None, |link| {
+            let mut side = right();
+            side.passing.bells = 255;
+            side.greet(link);
+        }),
+        wrong("garbage after the hello", NOT_SLIPRING, None, |link| {
+            right().say_hello(link);
             send(link, &[0xaa; raw::LEN], &[]).unwrap();
         }),
-        wrong("something else altogether", "does not speak slipring", None, |link| {
+        wrong("something else altogether", NOT_SLIPRING, None, |link| {
             let request = b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\nAccept-Language: en, de;q=0.5\r\n\r\n";
             send(link, request, &[]).unwrap();
         }),
     ]
 }
 
-/// Sends a right hello with these descriptors.
+/// Sends a right hello, and these descriptors.
 fn with(link: &UnixStream, fds: &[BorrowedFd<'_>]) {
-    send(link, &right().hello.encode(), fds).unwrap();
+    let side = right();
+    side.say_hello(link);
+    side.pass(link, fds);
 }
 
 /// All kinds of descriptors that are no bell; nearly none is memory.
@@ -242,7 +266,8 @@ pub fn descriptors() -> Vec<Wrong> {
         }));
     }
     all.push(wrong("too many, one with each byte", TOO_MANY, DESCRIPTORS, |link| {
-        let (bytes, bell) = (right().hello.encode(), bell());
+        let (bytes, bell) = (right().passing.encode(), bell());
+        right().say_hello(link);
         for byte in &bytes[..90] {
             // It may hang up meanwhile.
             let _ = send(link, &[*byte], &[bell.as_fd()]);
