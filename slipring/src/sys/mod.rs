@@ -8,6 +8,7 @@ pub(crate) mod barrier;
 pub(crate) mod bell;
 pub(crate) mod clock;
 pub(crate) mod copy;
+pub(crate) mod descriptor_limit;
 pub(crate) mod memory;
 pub(crate) mod process;
 pub(crate) mod range_lock;
