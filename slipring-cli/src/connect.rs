@@ -3,7 +3,7 @@
 use std::{ffi::OsString, process::ExitCode, time::Duration};
 
 use crate::{
-    attach::{AttachArgs, Attached},
+    attach::{AttachArgs, Circumstances},
     console,
     failure::Failure,
     options::{StreamArgs, name_parser},
@@ -11,7 +11,9 @@ use crate::{
 };
 
 pub const EXAMPLES: &str = "\
-The end of standard input ends only that direction; what the peer sends is still read to its end.
+The end of standard input ends only that direction; what the peer sends is still read to its end. \
+SIGTERM and SIGHUP end the stream in order, as closing a socket does; for the peer Ctrl-C is a loss. CMD gets a \
+SIGTERM if this is told to end, and a SIGHUP if the peer was lost. A CMD that a signal killed is a loss for the peer.
 
 Examples:
   tar c . | slipring connect backup            # and elsewhere: slipring listen backup > backup.tar
@@ -53,5 +55,11 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
             None => console::log(format_args!("connected to a process of user {}", peer.uid)),
         }
     }
-    args.attach.run(stream, true).map(Attached::exit_code)
+    let circumstances = Circumstances {
+        alone: true,
+        // ssh ends its ProxyCommand by SIGHUP, each time.
+        orderly: true,
+        limit: None,
+    };
+    args.attach.run_once(stream, circumstances)
 }

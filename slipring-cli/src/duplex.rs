@@ -4,6 +4,7 @@
 //! (shared memory) hands them to the sink's `write`; one that cannot (a descriptor) lets the sink
 //! lend room and reads right into it. So bytes are copied once between a stream and a descriptor.
 
+mod command;
 mod descriptor;
 mod mmf;
 mod nothing;

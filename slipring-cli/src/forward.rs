@@ -15,7 +15,8 @@ use endpoint::{Endpoint, Side};
 use crate::{
     address::Address,
     backoff::Backoff,
-    cleanup, console,
+    cleanup::{self, Duty},
+    console,
     duplex::{Duplex, Fault, abort_code},
     exit::Status,
     failure::Failure,
@@ -77,6 +78,8 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
+    // Where that is not possible, what is there has to do.
+    let _ = slipring::raise_descriptor_limit();
     let (options, timeout) = (args.stream.options(), args.stream.timeout());
     let from = Endpoint::open(&args.from, Side::From, &options, timeout)?;
     let to = Endpoint::open(&args.to, Side::To, &options, timeout)?;
@@ -86,7 +89,9 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
             "standard input and output are one connection: write `-` once, and with an address that does not listen",
         ));
     }
-    let _watch = cleanup::on_signal([&from, &to].into_iter().filter_map(Endpoint::socket_file).collect())?;
+    let files = [&from, &to].into_iter().flat_map(Endpoint::files);
+    let duties: Vec<Duty> = files.map(Duty::Remove).collect();
+    let ((), _watch) = cleanup::on_signal(|| Ok(((), duties)))?;
     from.announce();
     to.announce();
     let forward = Forward {

@@ -5,6 +5,7 @@ mod attach;
 mod backoff;
 mod bench;
 mod cleanup;
+mod command;
 mod connect;
 mod console;
 mod demo;
@@ -19,6 +20,7 @@ mod ls;
 mod options;
 mod progress;
 mod relay;
+mod signals;
 mod trial;
 mod units;
 

@@ -92,7 +92,7 @@ fn a_peer_that_is_done_ends_us_although_our_input_is_open() {
 #[test]
 fn keep_serves_one_after_the_other() {
     let sandbox = Sandbox::new();
-    let listen = sandbox.start(["listen", "-k", "n"]);
+    let listen = sandbox.start(["listen", "-v", "-k", "n"]);
     for text in ["one ", "two ", "three"] {
         let mut connect = sandbox.start(["connect", WAIT, "n"]);
         connect.write(text.as_bytes());
@@ -104,7 +104,8 @@ fn keep_serves_one_after_the_other() {
         });
         connect.signal(Signal::KILL);
     }
-    listen.stderr_line("the peer was lost");
+    let line = listen.stderr_line("the peer was lost");
+    assert!(!line.contains("run it again"), "{line}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use slipring::Options;
 use super::{rings, unix_listener::PathListener};
 use crate::{
     address::{Address, Place},
-    cleanup::SocketFile,
+    cleanup::OwnFile,
     console,
     duplex::Duplex,
     failure::Failure,
@@ -105,13 +105,12 @@ impl Endpoint {
         )
     }
 
-    /// The file to remove when the process ends.
-    pub fn socket_file(&self) -> Option<SocketFile> {
+    /// The files to remove when the process ends.
+    pub fn files(&self) -> Vec<OwnFile> {
         match &self.source {
-            Source::UnixListener(listener) => Some(listener.file().clone()),
-            // Without it a signal would leave a stale name behind.
-            Source::SlipListener(listener) => SocketFile::at(listener.path()).ok(),
-            _ => None,
+            Source::UnixListener(listener) => vec![listener.file().clone()],
+            Source::SlipListener(listener) => OwnFile::of(listener),
+            _ => Vec::new(),
         }
     }
 
