@@ -17,6 +17,7 @@ use crate::{
     failure::Failure,
     progress::Progress,
     relay::{self, Ending, Outcome, Traffic},
+    standard,
 };
 
 /// What `listen` and `connect` do with a stream.
@@ -76,6 +77,15 @@ pub struct Circumstances {
 impl AttachArgs {
     pub fn has_command(&self) -> bool {
         !self.command.is_empty()
+    }
+
+    /// Fails if what comes of a stream would be lost. To be asked before there is one.
+    pub fn check(&self) -> Result<(), Failure> {
+        if self.has_command() {
+            Ok(())
+        } else {
+            standard::check_output()
+        }
     }
 
     /// Copies until both directions have ended.

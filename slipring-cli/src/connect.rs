@@ -43,6 +43,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
+    args.attach.check()?;
     let mut options = args.stream.options();
     if let Some(wait) = args.wait {
         options = options.wait_for_listener(wait.unwrap_or(FOREVER));

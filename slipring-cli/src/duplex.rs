@@ -10,7 +10,7 @@ mod mmf;
 mod nothing;
 mod slip;
 
-use std::io;
+use std::{io, os::fd::OwnedFd};
 
 use slipring::Closer;
 
@@ -90,6 +90,12 @@ pub trait WriteHalf: Send {
 
     /// Is anyone still there to take bytes? Never blocks.
     fn check(&mut self) -> Result<(), Fault>;
+
+    /// A descriptor that tells when nobody reads from this sink any more, if that is worth a look
+    /// while there is nothing to write.
+    fn output(&self) -> Option<io::Result<OwnedFd>> {
+        None
+    }
 
     /// Ends this direction; the other end reads what was written, and then the end.
     fn finish(&mut self) -> Result<(), Fault>;

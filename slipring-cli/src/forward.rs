@@ -24,6 +24,7 @@ use crate::{
     link::Link,
     options::StreamArgs,
     relay::{self, Ending, Outcome, Traffic},
+    standard,
 };
 
 pub const EXAMPLES: &str = "\
@@ -88,6 +89,9 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
             Status::Usage,
             "standard input and output are one connection: write `-` once, and with an address that does not listen",
         ));
+    }
+    if from.is_standard() || to.is_standard() {
+        standard::check_output()?;
     }
     let files = [&from, &to].into_iter().flat_map(Endpoint::files);
     let duties: Vec<Duty> = files.map(Duty::Remove).collect();

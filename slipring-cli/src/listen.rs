@@ -49,6 +49,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
+    args.attach.check()?;
     // Where that is not possible, what is there has to do.
     let limit = slipring::raise_descriptor_limit().ok();
     let (listener, watch) = cleanup::on_signal(|| {

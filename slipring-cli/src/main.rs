@@ -21,10 +21,14 @@ mod options;
 mod progress;
 mod relay;
 mod signals;
+mod standard;
 mod trial;
 mod units;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
@@ -74,7 +78,12 @@ Examples:
   slipring completions fish > ~/.config/fish/completions/slipring.fish";
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(error) if error.use_stderr() => error.exit(),
+        Err(help) => return print_help(&help).map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS),
+    };
+    let result = match command {
         Command::Demo(args) => demo::run(args),
         Command::DemoPanel(args) => demo::run_panel(args),
         Command::Listen(args) => listen::run(args),
@@ -87,6 +96,13 @@ fn main() -> ExitCode {
         Command::Completions { shell } => completions(shell),
     };
     result.unwrap_or_else(|failure| failure.report())
+}
+
+/// Help or the version, which the user asked for.
+fn print_help(help: &clap::Error) -> Result<(), Failure> {
+    standard::check_output()?;
+    let printed = help.print().and_then(|()| io::stdout().flush());
+    printed.map_err(Failure::writing_output)
 }
 
 fn completions(shell: Shell) -> Result<ExitCode, Failure> {

@@ -105,13 +105,33 @@ fn a_closed_output_is_quiet() {
 fn a_full_output_is_told() {
     let sandbox = Sandbox::new();
     let _listen = sandbox.listen(["n"]);
-    for arguments in [&["ls"][..], &["ls", "--json"], &["completions", "bash"]] {
+    for arguments in [
+        &["ls"][..],
+        &["ls", "--json"],
+        &["completions", "bash"],
+        &["--help"],
+        &["listen", "--help"],
+        &["--version"],
+    ] {
         let mut command = sandbox.command(arguments);
         let full = File::create("/dev/full").unwrap();
         Process::start(command.stdout(full))
             .finish()
             .expect(1)
             .says("cannot write to standard output");
+    }
+}
+
+#[test]
+fn a_missing_output_is_told() {
+    let sandbox = Sandbox::new();
+    let _listen = sandbox.listen(["n"]);
+    for arguments in ["ls", "ls --json", "completions bash", "--help", "--version"] {
+        let mut shell = sandbox.shell(&format!("exec \"$SLIPRING\" {arguments} >&-"));
+        Process::start(&mut shell)
+            .finish()
+            .expect(1)
+            .says("standard output is closed");
     }
 }
 
