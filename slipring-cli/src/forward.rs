@@ -48,6 +48,9 @@ Either side may end its direction while the other one goes on. If one side is lo
 abortively: TCP with a reset, a slipring stream with abort code 1 (or the code that the lost side gave); if TO cannot \
 be reached, with abort code 2; if something fails here, with 3.
 
+A server that asks the kernel who is at the other end of a Unix socket (the `peer` authentication of PostgreSQL) is \
+told the user of this process, whoever is on the other side.
+
 Such a ring has no end: what a C# program has written is passed on as long as this runs, and it is not told when \
 the other side has finished. One connection at a time can have it.
 

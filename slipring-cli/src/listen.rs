@@ -12,7 +12,7 @@ use crate::{
     duplex::abort_code,
     failure::Failure,
     handover,
-    options::{StreamArgs, name_parser},
+    options::{StreamArgs, bind, name_parser},
 };
 
 pub const EXAMPLES: &str = "\
@@ -53,7 +53,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     // Where that is not possible, what is there has to do.
     let limit = slipring::raise_descriptor_limit().ok();
     let (listener, watch) = cleanup::on_signal(|| {
-        let listener = args.stream.options().bind(&args.name)?;
+        let listener = bind(&args.stream.options(), &args.name)?;
         let duties = OwnFile::of(&listener).into_iter().map(Duty::Remove).collect();
         Ok((listener, duties))
     })?;

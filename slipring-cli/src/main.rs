@@ -14,6 +14,7 @@ mod exit;
 mod failure;
 mod forward;
 mod handover;
+mod hints;
 mod link;
 mod listen;
 mod ls;
@@ -26,6 +27,8 @@ mod trial;
 mod units;
 
 use std::{
+    env,
+    ffi::OsString,
     io::{self, Write},
     process::ExitCode,
 };
@@ -80,7 +83,10 @@ Examples:
 fn main() -> ExitCode {
     let command = match Cli::try_parse() {
         Ok(cli) => cli.command,
-        Err(error) if error.use_stderr() => error.exit(),
+        Err(error) if error.use_stderr() => {
+            let arguments: Vec<OsString> = env::args_os().collect();
+            hints::hinted(error, &arguments).exit()
+        }
         Err(help) => return print_help(&help).map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS),
     };
     let result = match command {
@@ -108,9 +114,18 @@ fn print_help(help: &clap::Error) -> Result<(), Failure> {
 fn completions(shell: Shell) -> Result<ExitCode, Failure> {
     // Generated in memory first, because the generator panics if it cannot write.
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "slipring", &mut script);
+    clap_complete::generate(shell, &mut offered(), "slipring", &mut script);
     console::print(script)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The command line without what it starts itself with, which clap_complete would offer.
+fn offered() -> clap::Command {
+    let whole = Cli::command();
+    let subcommands = whole.get_subcommands().filter(|one| !one.is_hide_set()).cloned();
+    clap::Command::new("slipring")
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommands(subcommands)
 }
 
 #[cfg(test)]

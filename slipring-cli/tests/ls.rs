@@ -142,6 +142,16 @@ fn completions_for_every_shell() {
         let script = sandbox.run(["completions", shell]).expect(0).stdout;
         let script = String::from_utf8(script).unwrap();
         assert!(script.contains("forward") && script.contains("capacity"), "{shell}");
+        for inner in ["demo-panel", "bench-peer", "bench-worker"] {
+            assert!(!script.contains(inner), "{shell} is offered {inner}");
+        }
+        // Not every shell's script has room for values.
+        if ["bash", "zsh", "fish"].contains(&shell) {
+            assert!(
+                script.contains("never always adaptive") || script.contains("never\\t''"),
+                "{shell}"
+            );
+        }
     }
     sandbox.run(["completions", "dos"]).expect(2);
 }

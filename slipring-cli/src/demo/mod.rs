@@ -36,7 +36,7 @@ use self::{
 use crate::{
     console,
     failure::Failure,
-    options::{parse_capacity, parse_spin},
+    options::{SpinParser, parse_capacity},
     trial::{child, clock, interrupt::Interrupt, limits},
 };
 
@@ -99,7 +99,7 @@ pub struct Args {
 
     /// How long a side spins before it sleeps: never, always, adaptive, or a time such as 20us.
     /// "always" keeps two cores busy for every panel, and one for the publisher
-    #[arg(long, default_value = "adaptive", value_parser = parse_spin)]
+    #[arg(long, default_value = "adaptive", value_parser = SpinParser, hide_possible_values = true)]
     spin: Spin,
 
     /// Bytes of the ring from the engine to each panel: a power of two from 4K to 1G
@@ -123,7 +123,7 @@ pub struct PanelArgs {
     name: String,
 
     /// As in demo
-    #[arg(long, value_parser = parse_spin)]
+    #[arg(long, value_parser = SpinParser)]
     spin: Spin,
 
     /// Which panel this is, from 0

@@ -16,6 +16,7 @@ use crate::{
     console,
     duplex::Duplex,
     failure::Failure,
+    options::bind,
 };
 
 /// Which side of `forward` it is. A single ring goes one way only.
@@ -61,7 +62,7 @@ impl Endpoint {
         }
         let (source, actual) = match &address.place {
             Place::Slip(name) => {
-                let listener = options.bind(name)?;
+                let listener = bind(options, name)?;
                 let actual = format!("slip-listen:{}", listener.name());
                 (Source::SlipListener(Box::new(listener)), actual)
             }
