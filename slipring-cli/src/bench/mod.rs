@@ -40,7 +40,7 @@ use self::{
 use crate::{
     failure::Failure,
     options::{SpinParser, parse_capacity},
-    trial::{child, clock::MILLISECOND, interrupt::Interrupt, text},
+    trial::{child, clock::MILLISECOND, date, interrupt::Interrupt, text},
 };
 
 const EXAMPLES: &str = "\
@@ -155,6 +155,7 @@ pub struct PeerArgs {
 
 /// What the results depend on.
 pub struct Setup {
+    date: String,
     command: String,
     machine: Machine,
     cpus: Option<(usize, usize)>,
@@ -218,6 +219,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         .partition(|contender| cores == Cores::Several || !contender.spins);
     let plan = plan(&possible, &args.only)?;
     let setup = Setup {
+        date: date::now(),
         command: machine::command_line(),
         machine,
         cpus: args.cpus,

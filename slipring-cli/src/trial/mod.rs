@@ -2,6 +2,7 @@
 
 pub mod child;
 pub mod clock;
+pub mod date;
 pub mod interrupt;
 pub mod limits;
 pub mod spin;
