@@ -5,7 +5,7 @@ use std::{fs, io, num::NonZero, thread};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, trial::load};
 
 #[derive(Serialize)]
 pub struct Machine {
@@ -30,7 +30,7 @@ impl Machine {
                 system.machine().to_string_lossy()
             ),
             cores: thread::available_parallelism().map_or(1, NonZero::get),
-            load: load(),
+            load: load::average(),
         }
     }
 }
@@ -53,11 +53,6 @@ fn cpu_model() -> Option<String> {
             .any(|key| line.starts_with(key))
     })?;
     Some(line.split_once(':')?.1.trim().into())
-}
-
-fn load() -> Option<f64> {
-    let text = fs::read_to_string("/proc/loadavg").ok()?;
-    text.split_whitespace().next()?.parse().ok()
 }
 
 /// The cores that this process may run on.

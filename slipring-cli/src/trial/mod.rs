@@ -5,5 +5,6 @@ pub mod clock;
 pub mod date;
 pub mod interrupt;
 pub mod limits;
+pub mod load;
 pub mod spin;
 pub mod text;
