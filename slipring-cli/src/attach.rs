@@ -1,4 +1,5 @@
-//! Joins a stream to standard input and output, or to a command's; shared by `listen` and `connect`.
+//! Joins a stream to standard input and output, or to a command's; shared by `listen` and
+//! `connect`.
 
 use std::{
     ffi::OsString,
@@ -36,8 +37,8 @@ pub struct AttachArgs {
     #[arg(long, requires = "command")]
     socket: bool,
 
-    /// Give the stream to this command as its standard input and output: two pipes, or with --socket
-    /// one socket; standard error stays. It finds SLIPRING_NAME, SLIPRING_PEER_PID and
+    /// Give the stream to this command as its standard input and output: two pipes, or with
+    /// --socket one socket; standard error stays. It finds SLIPRING_NAME, SLIPRING_PEER_PID and
     /// SLIPRING_PEER_UID in its environment
     #[arg(last = true, value_name = "CMD")]
     command: Vec<OsString>,
@@ -53,6 +54,15 @@ pub enum Attached {
 }
 
 impl Attached {
+    /// For a server, which has no exit code for each command.
+    pub fn tell(self) {
+        if let Self::Command(status) = self
+            && !status.success()
+        {
+            console::log(format_args!("the command ended with {status}"));
+        }
+    }
+
     pub fn exit_code(self) -> ExitCode {
         let Self::Command(status) = self else {
             return ExitCode::SUCCESS;
@@ -125,8 +135,10 @@ impl AttachArgs {
         if circumstances.orderly {
             duties.push(Duty::Close(stream.closer()));
         }
-        let ((), _watch) = cleanup::on_signal(|| Ok(((), duties)))?;
-        to_standard(stream, traffic)
+        match cleanup::on_signal(|| Ok(((), duties))) {
+            Ok(((), _watch)) => to_standard(stream, traffic),
+            Err(failure) => Err(refused(stream, failure)),
+        }
     }
 
     fn wiring(&self) -> Wiring {
@@ -177,11 +189,7 @@ fn to_command(
     });
     let ((running, duplex), _watch) = match started {
         Ok(started) => started,
-        Err(failure) => {
-            // Only dropped, the stream would look to the peer as if it had ended in order.
-            stream.into_split().1.abort(abort_code::FAILED);
-            return Err(failure);
-        }
+        Err(failure) => return Err(refused(stream, failure)),
     };
     let outcome = relay::run(
         duplex,
@@ -216,6 +224,13 @@ fn to_command(
         failed(&outcome)?;
     }
     Ok(Attached::Command(status))
+}
+
+/// For a stream that was never served. Only dropped, it would look to the peer as if it had ended
+/// in order.
+fn refused(stream: Stream, failure: Failure) -> Failure {
+    stream.into_split().1.abort(abort_code::FAILED);
+    failure
 }
 
 fn is_loss(ending: &Ending) -> bool {

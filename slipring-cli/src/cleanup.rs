@@ -19,7 +19,8 @@ use slipring::{Closer, Listener, Scope};
 
 use crate::{command::Running, failure::Failure, signals};
 
-/// A file that a listener made. Told apart by inode, because someone may have replaced it meanwhile.
+/// A file that a listener made. Told apart by inode, because someone may have replaced it
+/// meanwhile.
 #[derive(Debug, Clone)]
 pub struct OwnFile {
     path: PathBuf,

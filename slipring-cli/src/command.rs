@@ -112,8 +112,8 @@ impl Running {
         self.child().wait()
     }
 
-    /// The signal that killed it, if it is about to end or has ended like that. A command that lives
-    /// on (it may have closed its output alone) is not waited for.
+    /// The signal that killed it, if it is about to end or has ended like that. A command that
+    /// lives on (it may have closed its output alone) is not waited for.
     pub fn killed_by(&self) -> Option<i32> {
         if !self.is_exiting() {
             return None;
@@ -147,8 +147,9 @@ impl Running {
         let _ = self.wait();
     }
 
-    /// Whether it has begun to exit, for whatever reason. The kernel says so in the flags of a process
-    /// before it closes its descriptors (`do_exit`), so the end of its output cannot come earlier.
+    /// Whether it has begun to exit, for whatever reason. The kernel says so in the flags of a
+    /// process before it closes its descriptors (`do_exit`), so the end of its output cannot come
+    /// earlier.
     fn is_exiting(&self) -> bool {
         if !matches!(self.child().try_wait(), Ok(None)) {
             return true;

@@ -12,8 +12,9 @@ use crate::{
 
 pub const EXAMPLES: &str = "\
 The end of standard input ends only that direction; what the peer sends is still read to its end. \
-SIGTERM and SIGHUP end the stream in order, as closing a socket does; for the peer Ctrl-C is a loss. CMD gets a \
-SIGTERM if this is told to end, and a SIGHUP if the peer was lost. A CMD that a signal killed is a loss for the peer.
+SIGTERM and SIGHUP end the stream in order, as closing a socket does; for the peer Ctrl-C is a \
+loss. A CMD that a signal killed is a loss for the peer, too. CMD gets a SIGTERM if this is told to \
+end, and a SIGHUP if it goes on although its peer was lost.
 
 Examples:
   tar c . | slipring connect backup            # and elsewhere: slipring listen backup > backup.tar

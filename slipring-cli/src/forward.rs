@@ -48,8 +48,10 @@ Either side may end its direction while the other one goes on. If one side is lo
 abortively: TCP with a reset, a slipring stream with abort code 1 (or the code that the lost side gave); if TO cannot \
 be reached, with abort code 2; if something fails here, with 3.
 
-A server that asks the kernel who is at the other end of a Unix socket (the `peer` authentication of PostgreSQL) is \
-told the user of this process, whoever is on the other side.
+A server that asks the kernel who is at the other end of a Unix socket (as PostgreSQL does for its \
+`peer` authentication) is told the user of this process, whoever is on the other side.
+
+If one side is `-`, SIGTERM and SIGHUP end a slipring stream in order, as closing a socket does.
 
 Such a ring has no end: what a C# program has written is passed on as long as this runs, and it is not told when \
 the other side has finished. One connection at a time can have it.
@@ -167,6 +169,11 @@ impl Forward {
                 self.from.address, self.to.address, to.peer
             ));
         }
+        // As `connect`: SIGTERM and SIGHUP end what goes to standard input and output in order.
+        let standard = self.from.is_standard() || self.to.is_standard();
+        let closers = [&from, &to].into_iter().filter_map(|side| side.closer.clone());
+        let duties: Vec<Duty> = closers.filter(|_| standard).map(Duty::Close).collect();
+        let ((), _watch) = cleanup::on_signal(|| Ok(((), duties)))?;
         let traffic = Arc::new(Traffic::default());
         // Like a tool that is ended by SIGPIPE: once nobody reads our output, nothing is left to do.
         let unless_output_closed = |side: &Endpoint| {

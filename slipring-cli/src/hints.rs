@@ -1,4 +1,5 @@
-//! What to say to mistakes on the command line that are easily made, where clap's own words mislead.
+//! What to say to mistakes on the command line that are easily made, where clap's own words
+//! mislead.
 
 use std::ffi::OsString;
 

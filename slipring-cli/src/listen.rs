@@ -17,8 +17,8 @@ use crate::{
 
 pub const EXAMPLES: &str = "\
 The end of standard input ends only that direction; what the peer sends is still read to its end. \
-A CMD that a signal killed is a loss for the peer. CMD gets a SIGTERM if this is told to end, and a SIGHUP if it \
-goes on although its peer was lost.
+A CMD that a signal killed is a loss for the peer. CMD gets a SIGTERM if this is told to end, and a \
+SIGHUP if it goes on although its peer was lost.
 
 Examples:
   slipring listen backup > backup.tar          # and elsewhere: tar c . | slipring connect backup
@@ -93,10 +93,10 @@ fn serve(listener: &Listener, attach: &AttachArgs, circumstances: Circumstances)
         greet(&attach, &stream);
         if attach.has_command() {
             let attach = Arc::clone(&attach);
-            let serve = move |stream| {
-                if let Err(failure) = attach.run(stream, circumstances) {
-                    tell(&attach, &failure);
-                }
+            let serve = move |stream| match attach.run(stream, circumstances) {
+                Ok(attached) if attach.verbose => attached.tell(),
+                Ok(_) => {}
+                Err(failure) => tell(&attach, &failure),
             };
             if let Err((error, stream)) = handover::spawn("connection".to_owned(), stream, serve) {
                 stream.into_split().1.abort(abort_code::FAILED);

@@ -1,8 +1,9 @@
 //! Whether there is a standard output at all.
 //!
-//! Before `main` the runtime opens `/dev/null` in place of a standard stream that is closed, so that
-//! no other file gets its number. All that is written to it would be gone without a word, while other
-//! tools fail. Only a look before that can tell such a `/dev/null` from one that a user chose.
+//! Before `main` the runtime opens `/dev/null` in place of a standard stream that is closed, so
+//! that no other file gets its number. All that is written to it would be gone without a word,
+//! while other tools fail. Only a look before that can tell such a `/dev/null` from one that a user
+//! chose.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,8 +15,8 @@ static OUTPUT_CLOSED: AtomicBool = AtomicBool::new(false);
 
 /// Called by the C library before the runtime starts.
 // SAFETY: the section holds pointers to functions that are called with the C calling convention and
-// need not take the arguments that they are given. This one needs nothing of the runtime: it makes a
-// system call and stores a flag.
+// need not take the arguments that they are given. This one needs nothing of the runtime: it makes
+// a system call and stores a flag.
 #[used]
 #[unsafe(link_section = ".init_array")]
 static LOOK: extern "C" fn() = {

@@ -53,6 +53,14 @@ fn the_output_of_a_command_that_a_signal_killed_is_not_complete() {
 }
 
 #[test]
+fn a_server_tells_how_commands_ended_if_it_is_asked_to() {
+    let sandbox = Sandbox::new();
+    let listen = sandbox.listen(["-k", "n", "--", "sh", "-c", "kill -9 $$"]);
+    sandbox.start(["connect", "n"]).wait().expect(3);
+    listen.stderr_line("the command ended with signal: 9");
+}
+
+#[test]
 fn a_connecting_command_that_a_signal_killed_is_a_loss_for_the_listener() {
     let sandbox = Sandbox::new();
     let listen = sandbox.start(["listen", "n"]);

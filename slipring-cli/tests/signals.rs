@@ -133,16 +133,19 @@ fn files_of_others_are_left_alone() {
 
 #[test]
 fn connect_ends_in_order_when_it_is_told_to_end() {
-    for signal in [Signal::HUP, Signal::TERM] {
-        let sandbox = Sandbox::new();
-        let listen = sandbox.start(["listen", "n"]);
-        let mut connect = sandbox.start(["connect", WAIT, "n"]);
-        connect.write(b"all of it");
-        listen.stdout_begins(b"all of it");
-        connect.signal(signal);
-        assert_eq!(connect.wait().status.signal(), Some(signal.as_raw()));
-        // Its own input is open and silent.
-        assert_eq!(listen.wait().expect(0).printed("all of it").stderr, "");
+    for arguments in [&["connect", "n"][..], &["forward", "-", "slip:n"]] {
+        for signal in [Signal::HUP, Signal::TERM] {
+            let sandbox = Sandbox::new();
+            let listen = sandbox.listen(["n"]);
+            let mut connect = sandbox.start(arguments);
+            connect.write(b"all of it");
+            listen.stdout_begins(b"all of it");
+            connect.signal(signal);
+            assert_eq!(connect.wait().status.signal(), Some(signal.as_raw()));
+            // Its own input is open and silent.
+            let listen = listen.wait().expect(0).printed("all of it");
+            assert!(!listen.stderr.contains("lost"), "{}", listen.stderr);
+        }
     }
 }
 

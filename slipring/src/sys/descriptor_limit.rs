@@ -50,7 +50,8 @@ pub fn raise_descriptor_limit() -> Result<DescriptorLimit> {
     Ok(DescriptorLimit { soft: current })
 }
 
-/// A limit of open descriptors as it was before [`raise_descriptor_limit`], to be given to children.
+/// A limit of open descriptors as it was before [`raise_descriptor_limit`], to be given to
+/// children.
 #[must_use = "children are to get it back; see `give_to`"]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DescriptorLimit {
