@@ -74,12 +74,12 @@ fn a_command_that_only_closes_its_output_is_heard_out() {
     let sandbox = Sandbox::new();
     let script = "echo all; exec >&-; cat > got; kill -9 $$";
     let listen = sandbox.start(listen_at("n", &[], script));
-    let mut connect = sandbox.start(["connect", WAIT, "n"]);
-    // The end of the output is passed on, whatever becomes of the command later.
-    connect.stdout_begins(b"all\n");
-    connect.write(b"rest");
-    connect.finish().expect(0).printed("all\n");
+    // This one answers when it has been told of the end, whatever becomes of the other later.
+    let answer = "cat > seen; printf rest";
+    let connect = sandbox.start(["connect", WAIT, "n", "--", "sh", "-c", answer]);
+    connect.wait().expect(0);
     listen.wait().expect(137);
+    assert_eq!(fs::read(sandbox.path().join("seen")).unwrap(), b"all\n");
     assert_eq!(fs::read(sandbox.path().join("got")).unwrap(), b"rest");
 }
 
