@@ -83,10 +83,8 @@ fn tcp(text: &str, listen: bool) -> Result<Place, String> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => rest
             .split_once("]:")
-            .ok_or("no port after the IPv6 address; write it as in tcp:[::1]:80")?,
-        None => text
-            .rsplit_once(':')
-            .ok_or("no port; write tcp:HOST:PORT, e.g. tcp:localhost:80")?,
+            .ok_or_else(|| "no port after the IPv6 address; write it as in tcp:[::1]:80".to_owned())?,
+        None => text.rsplit_once(':').ok_or_else(|| no_host_or_port(text))?,
     };
     if host.contains(':') && !text.starts_with('[') {
         return Err("an IPv6 address needs brackets; write it as in tcp:[::1]:80".to_owned());
@@ -95,11 +93,7 @@ fn tcp(text: &str, listen: bool) -> Result<Place, String> {
         return Err("brackets are for one IPv6 address; write it as in tcp:[::1]:80".to_owned());
     }
     if host.is_empty() {
-        return Err(
-            "no host; write tcp:HOST:PORT, with 127.0.0.1 for this machine only and 0.0.0.0 or [::] \
-                    to listen on all its addresses"
-                .to_owned(),
-        );
+        return Err(NO_HOST.to_owned());
     }
     let port: u16 = port
         .parse()
@@ -111,6 +105,18 @@ fn tcp(text: &str, listen: bool) -> Result<Place, String> {
         host: host.to_owned(),
         port,
     })
+}
+
+const NO_HOST: &str = "no host; write tcp:HOST:PORT, with 127.0.0.1 for this machine only and 0.0.0.0 or [::] \
+                       to listen on all its addresses";
+
+/// A number alone is a port.
+fn no_host_or_port(text: &str) -> String {
+    if text.parse::<u16>().is_ok() {
+        NO_HOST.to_owned()
+    } else {
+        "no port; write tcp:HOST:PORT, e.g. tcp:localhost:80".to_owned()
+    }
 }
 
 fn unix(path: &str) -> Result<Place, String> {
@@ -324,7 +330,12 @@ mod tests {
     fn wrong_tcp_addresses_say_what_is_missing() {
         assert!(error("tcp:localhost").contains("tcp:HOST:PORT"));
         assert!(error("tcp:").contains("tcp:HOST:PORT"));
-        assert!(error("tcp-listen::80").contains("0.0.0.0"));
+        for text in ["tcp-listen::80", "tcp-listen:8080", "tcp:80"] {
+            assert!(
+                error(text).contains("no host") && error(text).contains("0.0.0.0"),
+                "{text}"
+            );
+        }
         assert!(error("tcp:[::1]").contains("tcp:[::1]:80"));
         assert!(error("tcp:::1:80").contains("brackets"));
         for text in ["tcp:[[x]:80", "tcp:x]:80", "tcp:a[b]:80"] {

@@ -1,21 +1,24 @@
-//! Joins a stream to standard input and output, or to a child's; shared by `listen` and `connect`.
+//! Joins a stream to standard input and output, or to a command's; shared by `listen` and
+//! `connect`.
 
 use std::{
     ffi::OsString,
-    io,
     os::unix::process::ExitStatusExt,
-    process::{Child, Command, ExitCode, ExitStatus, Stdio},
+    process::{Command, ExitCode, ExitStatus},
     sync::Arc,
 };
 
-use slipring::Stream;
+use slipring::{DescriptorLimit, Stream};
 
 use crate::{
+    cleanup::{self, Duty},
+    command::{self, Wiring},
     console,
     duplex::{Duplex, Fault, abort_code},
     failure::Failure,
     progress::Progress,
     relay::{self, Ending, Outcome, Traffic},
+    standard,
 };
 
 /// What `listen` and `connect` do with a stream.
@@ -29,8 +32,14 @@ pub struct AttachArgs {
     #[arg(short, long)]
     pub verbose: bool,
 
-    /// Give the stream to this command as its standard input and output. It finds SLIPRING_NAME,
-    /// SLIPRING_PEER_PID and SLIPRING_PEER_UID in its environment
+    /// Give CMD one socket as both its standard input and output, as inetd does (for rsync --daemon
+    /// and the like), rather than two pipes
+    #[arg(long, requires = "command")]
+    socket: bool,
+
+    /// Give the stream to this command as its standard input and output: two pipes, or with
+    /// --socket one socket; standard error stays. It finds SLIPRING_NAME, SLIPRING_PEER_PID and
+    /// SLIPRING_PEER_UID in its environment
     #[arg(last = true, value_name = "CMD")]
     command: Vec<OsString>,
 }
@@ -41,12 +50,21 @@ pub enum Attached {
     Ended,
     /// Whoever read our standard output does so no longer; there is no point in going on.
     OutputClosed,
-    Child(ExitStatus),
+    Command(ExitStatus),
 }
 
 impl Attached {
+    /// For a server, which has no exit code for each command.
+    pub fn tell(self) {
+        if let Self::Command(status) = self
+            && !status.success()
+        {
+            console::log(format_args!("the command ended with {status}"));
+        }
+    }
+
     pub fn exit_code(self) -> ExitCode {
-        let Self::Child(status) = self else {
+        let Self::Command(status) = self else {
             return ExitCode::SUCCESS;
         };
         let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
@@ -55,23 +73,76 @@ impl Attached {
     }
 }
 
+/// What else is to be known of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Circumstances {
+    /// No other connection runs beside this one.
+    pub alone: bool,
+    /// SIGTERM and SIGHUP end a stream to standard input and output in order.
+    pub orderly: bool,
+    /// The limit of descriptors for a command, where this process has raised its own.
+    pub limit: Option<DescriptorLimit>,
+}
+
 impl AttachArgs {
     pub fn has_command(&self) -> bool {
         !self.command.is_empty()
     }
 
-    /// Copies until both directions have ended. `alone`: no other connection runs beside this one.
-    pub fn run(&self, stream: Stream, alone: bool) -> Result<Attached, Failure> {
+    /// Fails if what comes of a stream would be lost. To be asked before there is one.
+    pub fn check(&self) -> Result<(), Failure> {
+        if self.has_command() {
+            Ok(())
+        } else {
+            standard::check_output()
+        }
+    }
+
+    /// Copies until both directions have ended.
+    pub fn run(&self, stream: Stream, circumstances: Circumstances) -> Result<Attached, Failure> {
         let traffic = Arc::default();
-        let progress = self.progress.then(|| Progress::start(&traffic, alone));
+        let progress = self.progress.then(|| Progress::start(&traffic, circumstances.alone));
         let result = match self.command.split_first() {
-            None => to_standard(stream, &traffic),
-            Some((program, arguments)) => to_child(stream, program, arguments, &traffic),
+            None => self.run_standard(stream, circumstances, &traffic),
+            Some((program, arguments)) => {
+                let shown = console::printable(&program.to_string_lossy());
+                let command = command::command(program, arguments, &stream, circumstances.limit);
+                to_command(stream, command, self.wiring(), &shown, &traffic)
+            }
         };
         if let Some(progress) = progress {
             progress.finish();
         }
         result
+    }
+
+    /// As [`run`](Self::run), for the only connection there will be.
+    pub fn run_once(&self, stream: Stream, circumstances: Circumstances) -> Result<ExitCode, Failure> {
+        match self.run(stream, circumstances) {
+            Ok(attached) => Ok(attached.exit_code()),
+            Err(failure) if failure.is_peer_lost() => Err(failure.followed_by("; run it again once the peer is back")),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn run_standard(
+        &self,
+        stream: Stream,
+        circumstances: Circumstances,
+        traffic: &Arc<Traffic>,
+    ) -> Result<Attached, Failure> {
+        let mut duties = Vec::new();
+        if circumstances.orderly {
+            duties.push(Duty::Close(stream.closer()));
+        }
+        match cleanup::on_signal(|| Ok(((), duties))) {
+            Ok(((), _watch)) => to_standard(stream, traffic),
+            Err(failure) => Err(refused(stream, failure)),
+        }
+    }
+
+    fn wiring(&self) -> Wiring {
+        if self.socket { Wiring::Socket } else { Wiring::Pipes }
     }
 }
 
@@ -93,7 +164,8 @@ fn to_standard(stream: Stream, traffic: &Arc<Traffic>) -> Result<Attached, Failu
     if matches!(outcome.back, Ending::NotWanted { .. }) {
         return Ok(Attached::OutputClosed);
     }
-    judge(&outcome)?;
+    lost(&outcome)?;
+    failed(&outcome)?;
     match outcome.forth {
         Ending::NotWanted { unsent: true } => Err(Failure::failed(
             "the peer stopped reading; the rest of the input was not sent",
@@ -102,99 +174,93 @@ fn to_standard(stream: Stream, traffic: &Arc<Traffic>) -> Result<Attached, Failu
     }
 }
 
-fn to_child(
+fn to_command(
     stream: Stream,
-    program: &OsString,
-    arguments: &[OsString],
+    command: Command,
+    wiring: Wiring,
+    shown: &str,
     traffic: &Arc<Traffic>,
 ) -> Result<Attached, Failure> {
-    let shown = console::printable(&program.to_string_lossy());
-    let (mut child, duplex) = match start(&stream, program, arguments, &shown) {
+    let started = cleanup::on_signal(|| {
+        let (running, duplex) =
+            command::start(command, wiring, shown).map_err(Failure::doing(format!("run `{shown}`")))?;
+        let duties = vec![Duty::Terminate(Arc::clone(&running))];
+        Ok(((running, duplex), duties))
+    });
+    let ((running, duplex), _watch) = match started {
         Ok(started) => started,
-        Err(failure) => {
-            // Only dropped, the stream would look to the peer as if it had ended in order.
-            stream.into_split().1.abort(abort_code::FAILED);
-            return Err(failure);
-        }
+        Err(failure) => return Err(refused(stream, failure)),
     };
-    let mut status = None;
     let outcome = relay::run(
         duplex,
         Duplex::slip(stream),
         traffic,
-        |_, link| {
+        |forth, link| {
+            if is_loss(forth) {
+                running.hang_up();
+            }
             // The command's output is closed. Its input goes on until it exits; then nobody is
             // left to read what the peer sends.
-            status = Some(child.wait());
-            link.close();
+            if link.abort_code().is_none() {
+                let _ = running.wait();
+                link.close();
+            }
         },
-        |_, _| {},
+        |back, _| {
+            if is_loss(back) {
+                running.hang_up();
+            }
+        },
     );
     let outcome = outcome.map_err(|error| {
-        end(&mut child);
+        running.kill();
         Failure::doing("start copying")(error)
     })?;
-    judge(&outcome)?;
-    match status {
-        Some(Ok(status)) => Ok(Attached::Child(status)),
-        Some(Err(error)) => Err(Failure::doing(format_args!("wait for `{shown}`"))(error)),
-        None => Ok(Attached::Ended),
+    let status = running.wait();
+    lost(&outcome)?;
+    let status = status.map_err(Failure::doing(format_args!("wait for `{shown}`")))?;
+    // A killed command ends the stream as a failure does, and its exit code says why.
+    if status.signal().is_none() {
+        failed(&outcome)?;
+    }
+    Ok(Attached::Command(status))
+}
+
+/// For a stream that was never served. Only dropped, it would look to the peer as if it had ended
+/// in order.
+fn refused(stream: Stream, failure: Failure) -> Failure {
+    stream.into_split().1.abort(abort_code::FAILED);
+    failure
+}
+
+fn is_loss(ending: &Ending) -> bool {
+    fault(ending).is_some_and(|fault| matches!(fault, Fault::Lost { .. }))
+}
+
+fn fault(ending: &Ending) -> Option<&Fault> {
+    match ending {
+        Ending::Source(fault) | Ending::Sink(fault) => Some(fault),
+        _ => None,
     }
 }
 
-fn start(stream: &Stream, program: &OsString, arguments: &[OsString], shown: &str) -> Result<(Child, Duplex), Failure> {
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
-    command.env("SLIPRING_PEER_UID", stream.peer().uid.to_string());
-    match stream.peer().pid {
-        Some(pid) => command.env("SLIPRING_PEER_PID", pid.to_string()),
-        None => command.env_remove("SLIPRING_PEER_PID"),
-    };
-    match stream.name() {
-        Some(name) => command.env("SLIPRING_NAME", name.to_string()),
-        None => command.env_remove("SLIPRING_NAME"),
-    };
-    let cannot_run = || Failure::doing(format!("run `{shown}`"));
-    let mut child = command.spawn().map_err(cannot_run())?;
-    let duplex = match (child.stdout.take(), child.stdin.take()) {
-        (Some(output), Some(input)) => Duplex::child(output, input, shown.to_owned()),
-        _ => Err(io::Error::other("it has no pipes")),
-    };
-    match duplex {
-        Ok(duplex) => Ok((child, duplex)),
-        Err(error) => {
-            end(&mut child);
-            Err(cannot_run()(error))
-        }
-    }
+fn faults(outcome: &Outcome) -> impl Iterator<Item = &Fault> {
+    [&outcome.back, &outcome.forth].into_iter().filter_map(fault)
 }
 
-/// For a child that could not be served: without this it would stay as a zombie.
-fn end(child: &mut Child) {
-    let _ = child.kill();
-    let _ = child.wait();
-}
-
-/// A loss counts more than a failure: the failure may only be its consequence.
-fn judge(outcome: &Outcome) -> Result<(), Failure> {
-    let faults = || {
-        [&outcome.back, &outcome.forth]
-            .into_iter()
-            .filter_map(|ending| match ending {
-                Ending::Source(fault) | Ending::Sink(fault) => Some(fault),
-                _ => None,
-            })
-    };
-    let lost = faults().find_map(|fault| match fault {
-        Fault::Lost { why, .. } => Some(format!("the peer was lost: {why}; run it again once the peer is back")),
+/// To be asked before [`failed`]: a failure may only be the consequence of a loss.
+fn lost(outcome: &Outcome) -> Result<(), Failure> {
+    let lost = faults(outcome).find_map(|fault| match fault {
+        Fault::Lost { why, .. } => Some(Failure::peer_lost(format!("the peer was lost: {why}"))),
         _ => None,
     });
-    if let Some(message) = lost {
-        return Err(Failure::peer_lost(message));
-    }
-    let failed = faults().find_map(|fault| match fault {
-        Fault::Failed(message) => Some(message.clone()),
+    lost.map_or(Ok(()), Err)
+}
+
+fn failed(outcome: &Outcome) -> Result<(), Failure> {
+    let failed = faults(outcome).find_map(|fault| match fault {
+        Fault::Failed(message) => Some(Failure::failed(message.clone())),
         _ => None,
     });
-    failed.map_or(Ok(()), |message| Err(Failure::failed(message)))
+    failed.map_or(Ok(()), Err)
 }

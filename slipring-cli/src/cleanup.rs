@@ -1,30 +1,34 @@
-//! Removes the sockets of listeners when a signal ends the process, which runs no destructor.
+//! What is done when a signal ends the process, which runs no destructor: the files of listeners
+//! are removed, commands are told to end, and streams that are to end in order do.
 
 use std::{
     fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
 };
 
+use rustix::process::Signal;
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
     low_level::emulate_default_handler,
 };
+use slipring::{Closer, Listener, Scope};
 
-use crate::failure::Failure;
+use crate::{command::Running, failure::Failure, signals};
 
-/// The file that a listener made. Told apart by inode, because someone may have replaced it meanwhile.
+/// A file that a listener made. Told apart by inode, because someone may have replaced it
+/// meanwhile.
 #[derive(Debug, Clone)]
-pub struct SocketFile {
+pub struct OwnFile {
     path: PathBuf,
     device: u64,
     inode: u64,
 }
 
-impl SocketFile {
+impl OwnFile {
     pub fn at(path: &Path) -> io::Result<Self> {
         let metadata = fs::symlink_metadata(path)?;
         // Absolute, so that it can be removed whatever the current directory is by then.
@@ -33,6 +37,22 @@ impl SocketFile {
             device: metadata.dev(),
             inode: metadata.ino(),
         })
+    }
+
+    /// The socket of a name and the lock beside it, in the order in which a listener that leaves
+    /// removes them: as long as the lock is there, nobody else can bind the name.
+    pub fn of(listener: &Listener) -> Vec<Self> {
+        let socket = listener.path();
+        let lock = match listener.name().scope() {
+            Scope::Path => {
+                let mut lock = socket.as_os_str().to_owned();
+                lock.push(".lock");
+                lock.into()
+            }
+            Scope::Local | Scope::Global => socket.with_extension("lock"),
+        };
+        let files = [socket, &lock].into_iter();
+        files.filter_map(|path| Self::at(path).ok()).collect()
     }
 
     pub fn remove(&self) {
@@ -44,35 +64,88 @@ impl SocketFile {
     }
 }
 
-/// As long as this lives, SIGINT, SIGTERM and SIGHUP remove the files before they end the process.
-#[must_use = "dropped at once, it watches over nothing"]
-pub struct Watch(Arc<Mutex<Vec<SocketFile>>>);
+/// What is to be done before a signal ends the process.
+#[derive(Debug)]
+pub enum Duty {
+    Remove(OwnFile),
+    /// Tell a command to end.
+    Terminate(Arc<Running>),
+    /// End a stream in order. Not by SIGINT: what a user breaks off is not complete.
+    Close(Closer),
+}
 
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+impl Duty {
+    fn fulfil(&self, signal: i32) {
+        match self {
+            Self::Remove(file) => file.remove(),
+            Self::Terminate(command) => command.signal(Signal::TERM),
+            Self::Close(_) if signal == SIGINT => {}
+            Self::Close(closer) => closer.close(),
+        }
     }
 }
 
-/// From here on these signals remove `files` and then end the process as they always do. With nothing to
-/// remove the signals are left alone.
-pub fn on_signal(files: Vec<SocketFile>) -> Result<Watch, Failure> {
-    let nothing = files.is_empty();
-    let files = Arc::new(Mutex::new(files));
-    if nothing {
-        return Ok(Watch(files));
+/// All that is to be done; there is one end of the process for all of its threads.
+#[derive(Debug)]
+struct Duties {
+    watched: bool,
+    next: u64,
+    list: Vec<(u64, Duty)>,
+}
+
+static DUTIES: Mutex<Duties> = Mutex::new(Duties {
+    watched: false,
+    next: 0,
+    list: Vec::new(),
+});
+
+fn duties() -> MutexGuard<'static, Duties> {
+    DUTIES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As long as this lives, SIGINT, SIGTERM and SIGHUP see to its duties before they end the process.
+/// Once a signal has come, dropping it waits for that end, so the signal's exit code stays.
+#[must_use = "dropped at once, it watches over nothing"]
+#[derive(Debug)]
+pub struct Watch(Vec<u64>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        duties().list.retain(|(number, _)| !self.0.contains(number));
     }
-    let watch = Watch(Arc::clone(&files));
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(Failure::doing("watch for signals"))?;
-    thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            for signal in signals.forever() {
-                let files = files.lock().unwrap_or_else(PoisonError::into_inner);
-                files.iter().for_each(SocketFile::remove);
-                let _ = emulate_default_handler(signal);
-            }
-        })
-        .map_err(Failure::doing("start a thread"))?;
-    Ok(watch)
+}
+
+/// Does what `make` does, and from then on sees to the duties that it names. A signal that comes
+/// meanwhile waits for them; so `make` must not block.
+pub fn on_signal<T>(make: impl FnOnce() -> Result<(T, Vec<Duty>), Failure>) -> Result<(T, Watch), Failure> {
+    let mut duties = duties();
+    if !duties.watched {
+        watch()?;
+        duties.watched = true;
+    }
+    let (made, new) = make()?;
+    let first = duties.next;
+    duties.next += new.len() as u64;
+    let numbers: Vec<u64> = (first..duties.next).collect();
+    duties.list.extend(numbers.iter().copied().zip(new));
+    Ok((made, Watch(numbers)))
+}
+
+/// Takes the signals over, except for those that were ignored when the program started.
+fn watch() -> Result<(), Failure> {
+    let signals = signals::not_ignored(&[SIGINT, SIGTERM, SIGHUP]);
+    if signals.is_empty() {
+        return Ok(());
+    }
+    let mut signals = Signals::new(signals).map_err(Failure::doing("watch for signals"))?;
+    let end = move || {
+        for signal in signals.forever() {
+            // Held until the process has ended.
+            let duties = duties();
+            duties.list.iter().for_each(|(_, duty)| duty.fulfil(signal));
+            let _ = emulate_default_handler(signal);
+        }
+    };
+    let thread = thread::Builder::new().name("signals".to_owned()).spawn(end);
+    thread.map(drop).map_err(Failure::doing("start a thread"))
 }

@@ -3,7 +3,7 @@
 use std::{ffi::OsString, process::ExitCode, time::Duration};
 
 use crate::{
-    attach::{AttachArgs, Attached},
+    attach::{AttachArgs, Circumstances},
     console,
     failure::Failure,
     options::{StreamArgs, name_parser},
@@ -11,7 +11,10 @@ use crate::{
 };
 
 pub const EXAMPLES: &str = "\
-The end of standard input ends only that direction; what the peer sends is still read to its end.
+The end of standard input ends only that direction; what the peer sends is still read to its end. \
+SIGTERM and SIGHUP end the stream in order, as closing a socket does; for the peer Ctrl-C is a \
+loss. A CMD that a signal killed is a loss for the peer, too. CMD gets a SIGTERM if this is told to \
+end, and a SIGHUP if it goes on although its peer was lost.
 
 Examples:
   tar c . | slipring connect backup            # and elsewhere: slipring listen backup > backup.tar
@@ -41,6 +44,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
+    args.attach.check()?;
     let mut options = args.stream.options();
     if let Some(wait) = args.wait {
         options = options.wait_for_listener(wait.unwrap_or(FOREVER));
@@ -53,5 +57,11 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
             None => console::log(format_args!("connected to a process of user {}", peer.uid)),
         }
     }
-    args.attach.run(stream, true).map(Attached::exit_code)
+    let circumstances = Circumstances {
+        alone: true,
+        // ssh ends its ProxyCommand by SIGHUP, each time.
+        orderly: true,
+        limit: None,
+    };
+    args.attach.run_once(stream, circumstances)
 }

@@ -5,7 +5,7 @@ use std::{
     io::{self, Write},
 };
 
-use crate::failure::Failure;
+use crate::{failure::Failure, standard};
 
 /// One line on standard error, headed by the program's name.
 pub fn log(message: impl fmt::Display) {
@@ -21,6 +21,7 @@ pub fn say(message: impl fmt::Display) {
 
 /// Writes a command's whole output to standard output.
 pub fn print(output: impl AsRef<[u8]>) -> Result<(), Failure> {
+    standard::check_output()?;
     let mut stdout = io::stdout().lock();
     stdout
         .write_all(output.as_ref())

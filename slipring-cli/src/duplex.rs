@@ -4,12 +4,13 @@
 //! (shared memory) hands them to the sink's `write`; one that cannot (a descriptor) lets the sink
 //! lend room and reads right into it. So bytes are copied once between a stream and a descriptor.
 
+mod command;
 mod descriptor;
 mod mmf;
 mod nothing;
 mod slip;
 
-use std::io;
+use std::{io, os::fd::OwnedFd};
 
 use slipring::Closer;
 
@@ -89,6 +90,12 @@ pub trait WriteHalf: Send {
 
     /// Is anyone still there to take bytes? Never blocks.
     fn check(&mut self) -> Result<(), Fault>;
+
+    /// A descriptor that tells when nobody reads from this sink any more, if that is worth a look
+    /// while there is nothing to write.
+    fn output(&self) -> Option<io::Result<OwnedFd>> {
+        None
+    }
 
     /// Ends this direction; the other end reads what was written, and then the end.
     fn finish(&mut self) -> Result<(), Fault>;

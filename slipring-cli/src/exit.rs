@@ -34,7 +34,7 @@ Exit codes:
     2  the command line is wrong
     3  the peer was lost: it died, aborted or vanished before its clean end
     4  could not connect or bind: name not bound, in use, refused, timed out
-  130  interrupted by Ctrl-C
+  130  interrupted by Ctrl-C; 128 + N in general, as shells reckon, if signal N ended it
 
 With `-- CMD`, `listen` and `connect` pass on the exit code of CMD (128 + N if signal N killed it), unless the peer was lost.
 A reader of standard output that stops early, as in `slipring ls | head -1`, is not a failure.

@@ -63,6 +63,13 @@ impl Failure {
         self
     }
 
+    /// Puts `what` behind the message.
+    #[must_use]
+    pub fn followed_by(mut self, what: impl fmt::Display) -> Self {
+        self.message = self.message.map(|message| format!("{message}{what}"));
+        self
+    }
+
     /// Failed on this side, so that the next connection would fail alike.
     pub fn is_local(&self) -> bool {
         self.status == Status::Failed

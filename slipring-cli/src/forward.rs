@@ -15,7 +15,8 @@ use endpoint::{Endpoint, Side};
 use crate::{
     address::Address,
     backoff::Backoff,
-    cleanup, console,
+    cleanup::{self, Duty},
+    console,
     duplex::{Duplex, Fault, abort_code},
     exit::Status,
     failure::Failure,
@@ -23,6 +24,7 @@ use crate::{
     link::Link,
     options::StreamArgs,
     relay::{self, Ending, Outcome, Traffic},
+    standard,
 };
 
 pub const EXAMPLES: &str = "\
@@ -45,6 +47,11 @@ serves one, and its outcome is the exit code. Each listening address is announce
 Either side may end its direction while the other one goes on. If one side is lost or resets, the other is closed \
 abortively: TCP with a reset, a slipring stream with abort code 1 (or the code that the lost side gave); if TO cannot \
 be reached, with abort code 2; if something fails here, with 3.
+
+A server that asks the kernel who is at the other end of a Unix socket (as PostgreSQL does for its \
+`peer` authentication) is told the user of this process, whoever is on the other side.
+
+If one side is `-`, SIGTERM and SIGHUP end a slipring stream in order, as closing a socket does.
 
 Such a ring has no end: what a C# program has written is passed on as long as this runs, and it is not told when \
 the other side has finished. One connection at a time can have it.
@@ -77,6 +84,8 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
+    // Where that is not possible, what is there has to do.
+    let _ = slipring::raise_descriptor_limit();
     let (options, timeout) = (args.stream.options(), args.stream.timeout());
     let from = Endpoint::open(&args.from, Side::From, &options, timeout)?;
     let to = Endpoint::open(&args.to, Side::To, &options, timeout)?;
@@ -86,7 +95,12 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
             "standard input and output are one connection: write `-` once, and with an address that does not listen",
         ));
     }
-    let _watch = cleanup::on_signal([&from, &to].into_iter().filter_map(Endpoint::socket_file).collect())?;
+    if from.is_standard() || to.is_standard() {
+        standard::check_output()?;
+    }
+    let files = [&from, &to].into_iter().flat_map(Endpoint::files);
+    let duties: Vec<Duty> = files.map(Duty::Remove).collect();
+    let ((), _watch) = cleanup::on_signal(|| Ok(((), duties)))?;
     from.announce();
     to.announce();
     let forward = Forward {
@@ -155,6 +169,11 @@ impl Forward {
                 self.from.address, self.to.address, to.peer
             ));
         }
+        // As `connect`: SIGTERM and SIGHUP end what goes to standard input and output in order.
+        let standard = self.from.is_standard() || self.to.is_standard();
+        let closers = [&from, &to].into_iter().filter_map(|side| side.closer.clone());
+        let duties: Vec<Duty> = closers.filter(|_| standard).map(Duty::Close).collect();
+        let ((), _watch) = cleanup::on_signal(|| Ok(((), duties)))?;
         let traffic = Arc::new(Traffic::default());
         // Like a tool that is ended by SIGPIPE: once nobody reads our output, nothing is left to do.
         let unless_output_closed = |side: &Endpoint| {

@@ -5,23 +5,26 @@ use std::{ffi::OsString, process::ExitCode, sync::Arc};
 use slipring::{Listener, Stream};
 
 use crate::{
-    attach::{AttachArgs, Attached},
+    attach::{AttachArgs, Attached, Circumstances},
     backoff::Backoff,
-    cleanup::{self, SocketFile},
+    cleanup::{self, Duty, OwnFile},
     console,
     duplex::abort_code,
     failure::Failure,
     handover,
-    options::{StreamArgs, name_parser},
+    options::{StreamArgs, bind, name_parser},
 };
 
 pub const EXAMPLES: &str = "\
-The end of standard input ends only that direction; what the peer sends is still read to its end.
+The end of standard input ends only that direction; what the peer sends is still read to its end. \
+A CMD that a signal killed is a loss for the peer. CMD gets a SIGTERM if this is told to end, and a \
+SIGHUP if it goes on although its peer was lost.
 
 Examples:
   slipring listen backup > backup.tar          # and elsewhere: tar c . | slipring connect backup
   slipring listen count -- wc -c               # a command serves one connection
   slipring listen -k upper -- tr a-z A-Z       # and any number at once
+  slipring listen -k --socket files -- rsync --daemon --config=rsyncd.conf
   slipring listen --capacity 4M --progress bulk > /dev/null
 
 Exit code: 0 after a clean end, 3 if the peer was lost, 4 if the name could not be bound; see `slipring --help`.";
@@ -46,24 +49,35 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
-    let listener = args.stream.options().bind(&args.name)?;
-    let watch = cleanup::on_signal(SocketFile::at(listener.path()).into_iter().collect())?;
+    args.attach.check()?;
+    // Where that is not possible, what is there has to do.
+    let limit = slipring::raise_descriptor_limit().ok();
+    let (listener, watch) = cleanup::on_signal(|| {
+        let listener = bind(&args.stream.options(), &args.name)?;
+        let duties = OwnFile::of(&listener).into_iter().map(Duty::Remove).collect();
+        Ok((listener, duties))
+    })?;
     if args.attach.verbose {
         console::say(format_args!("listening on slip-listen:{}", listener.name()));
     }
+    let circumstances = Circumstances {
+        alone: !(args.keep && args.attach.has_command()),
+        orderly: false,
+        limit,
+    };
     if args.keep {
-        return serve(&listener, &args.attach);
+        return serve(&listener, &args.attach, circumstances);
     }
     let stream = listener.accept()?;
     // One connection was asked for: the next one to come shall find nobody, rather than wait.
     drop(listener);
     drop(watch);
     greet(&args.attach, &stream);
-    args.attach.run(stream, true).map(Attached::exit_code)
+    args.attach.run_once(stream, circumstances)
 }
 
 /// Never ends but for a failure to listen, or when nobody reads our output any more.
-fn serve(listener: &Listener, attach: &AttachArgs) -> Result<ExitCode, Failure> {
+fn serve(listener: &Listener, attach: &AttachArgs, circumstances: Circumstances) -> Result<ExitCode, Failure> {
     let attach = Arc::new(attach.clone());
     let mut backoff = Backoff::new();
     loop {
@@ -79,10 +93,10 @@ fn serve(listener: &Listener, attach: &AttachArgs) -> Result<ExitCode, Failure> 
         greet(&attach, &stream);
         if attach.has_command() {
             let attach = Arc::clone(&attach);
-            let serve = move |stream| {
-                if let Err(failure) = attach.run(stream, false) {
-                    failure.report();
-                }
+            let serve = move |stream| match attach.run(stream, circumstances) {
+                Ok(attached) if attach.verbose => attached.tell(),
+                Ok(_) => {}
+                Err(failure) => tell(&attach, &failure),
             };
             if let Err((error, stream)) = handover::spawn("connection".to_owned(), stream, serve) {
                 stream.into_split().1.abort(abort_code::FAILED);
@@ -90,14 +104,19 @@ fn serve(listener: &Listener, attach: &AttachArgs) -> Result<ExitCode, Failure> 
             }
             continue;
         }
-        match attach.run(stream, true) {
+        match attach.run(stream, circumstances) {
             Ok(Attached::OutputClosed) => return Ok(ExitCode::SUCCESS),
             Ok(_) => {}
             Err(failure) if failure.is_local() => return Err(failure),
-            Err(failure) => {
-                failure.report();
-            }
+            Err(failure) => tell(&attach, &failure),
         }
+    }
+}
+
+/// Peers come and go: to a server that one was lost is an everyday thing.
+fn tell(attach: &AttachArgs, failure: &Failure) {
+    if attach.verbose || !failure.is_peer_lost() {
+        failure.report();
     }
 }
 

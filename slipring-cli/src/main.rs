@@ -5,6 +5,7 @@ mod attach;
 mod backoff;
 mod bench;
 mod cleanup;
+mod command;
 mod connect;
 mod console;
 mod demo;
@@ -13,16 +14,24 @@ mod exit;
 mod failure;
 mod forward;
 mod handover;
+mod hints;
 mod link;
 mod listen;
 mod ls;
 mod options;
 mod progress;
 mod relay;
+mod signals;
+mod standard;
 mod trial;
 mod units;
 
-use std::process::ExitCode;
+use std::{
+    env,
+    ffi::OsString,
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
@@ -72,7 +81,15 @@ Examples:
   slipring completions fish > ~/.config/fish/completions/slipring.fish";
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(error) if error.use_stderr() => {
+            let arguments: Vec<OsString> = env::args_os().collect();
+            hints::hinted(error, &arguments).exit()
+        }
+        Err(help) => return print_help(&help).map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS),
+    };
+    let result = match command {
         Command::Demo(args) => demo::run(args),
         Command::DemoPanel(args) => demo::run_panel(args),
         Command::Listen(args) => listen::run(args),
@@ -87,12 +104,28 @@ fn main() -> ExitCode {
     result.unwrap_or_else(|failure| failure.report())
 }
 
+/// Help or the version, which the user asked for.
+fn print_help(help: &clap::Error) -> Result<(), Failure> {
+    standard::check_output()?;
+    let printed = help.print().and_then(|()| io::stdout().flush());
+    printed.map_err(Failure::writing_output)
+}
+
 fn completions(shell: Shell) -> Result<ExitCode, Failure> {
     // Generated in memory first, because the generator panics if it cannot write.
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "slipring", &mut script);
+    clap_complete::generate(shell, &mut offered(), "slipring", &mut script);
     console::print(script)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The command line without what it starts itself with, which clap_complete would offer.
+fn offered() -> clap::Command {
+    let whole = Cli::command();
+    let subcommands = whole.get_subcommands().filter(|one| !one.is_hide_set()).cloned();
+    clap::Command::new("slipring")
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommands(subcommands)
 }
 
 #[cfg(test)]

@@ -1,11 +1,21 @@
 //! The stream options that `listen`, `connect` and `forward` have in common.
 
-use std::{ffi::OsString, time::Duration};
+use std::{
+    ffi::{OsStr, OsString},
+    path::Path,
+    time::Duration,
+};
 
-use clap::builder::{OsStringValueParser, TypedValueParser};
-use slipring::{Name, Options, Peers, Spin};
+use clap::{
+    Arg, Command,
+    builder::{OsStringValueParser, PossibleValue, StringValueParser, TypedValueParser},
+};
+use slipring::{Listener, Name, Options, Peers, Spin};
 
-use crate::units::{parse_duration, parse_size};
+use crate::{
+    failure::Failure,
+    units::{parse_duration, parse_size},
+};
 
 /// The longest protocol name that the handshake carries.
 const PROTOCOL_LIMIT: usize = 64;
@@ -31,7 +41,7 @@ pub struct StreamArgs {
 
     /// How long to poll the shared memory before going to sleep: never, always, adaptive, or a
     /// time such as 20us
-    #[arg(long, value_name = "MODE", value_parser = parse_spin, default_value = "adaptive")]
+    #[arg(long, value_name = "MODE", value_parser = SpinParser, hide_possible_values = true, default_value = "adaptive")]
     spin: Spin,
 
     /// How long a handshake may take, with a unit of ns, us, ms, s, m or h [default: 5s]
@@ -72,6 +82,18 @@ impl StreamArgs {
     }
 }
 
+/// Binds a name; a path in a directory that is not there gets words of its own.
+pub fn bind(options: &Options, name: impl AsRef<OsStr>) -> Result<Listener, Failure> {
+    let path = Path::new(name.as_ref());
+    options.bind(path).map_err(|error| match path.parent() {
+        Some(directory) if path.is_absolute() && !directory.exists() => Failure::unreachable(format!(
+            "there is no directory {}; make it, or choose another path",
+            directory.display()
+        )),
+        _ => error.into(),
+    })
+}
+
 /// A slipring name. Checked while the command line is parsed, so that a malformed one is a usage error.
 pub fn name_parser() -> impl TypedValueParser<Value = OsString> {
     OsStringValueParser::new().try_map(|text| match Name::parse(&text) {
@@ -103,6 +125,24 @@ pub fn parse_capacity(text: &str) -> Result<usize, String> {
         Err(format!(
             "{text} is no capacity; write a power of two from one page to 1G, such as 256K"
         ))
+    }
+}
+
+/// Takes what [`parse_spin`] takes, and offers its words to completion.
+#[derive(Debug, Clone, Copy)]
+pub struct SpinParser;
+
+impl TypedValueParser for SpinParser {
+    type Value = Spin;
+
+    fn parse_ref(&self, command: &Command, argument: Option<&Arg>, value: &OsStr) -> Result<Spin, clap::Error> {
+        let parser = StringValueParser::new().try_map(|text| parse_spin(&text));
+        parser.parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let words = ["never", "always", "adaptive"];
+        Some(Box::new(words.into_iter().map(PossibleValue::new)))
     }
 }
 

@@ -4,6 +4,7 @@
 //! side that is lost makes an abortive close of the other; a side that only stops reading makes
 //! the other stop sending, while the opposite direction goes on.
 
+mod output;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use crate::{
     duplex::{Duplex, Fault, ReadHalf, StepError, WriteHalf, abort_code},
     link::Link,
 };
+use output::OutputWatch;
 
 /// Bytes moved so far; may be watched while the relay runs.
 #[derive(Debug, Default)]
@@ -58,6 +60,7 @@ struct Direction<'a> {
     sink: Box<dyn WriteHalf>,
     link: &'a Link,
     moved: &'a AtomicU64,
+    output: Option<Arc<OutputWatch>>,
     /// Both sides have been told how it ended.
     told: bool,
 }
@@ -82,7 +85,16 @@ pub fn run(
     };
     let forth = Direction::new(a.reader, b.writer, &link, &traffic.forth);
     let back = Direction::new(b.reader, a.writer, &link, &traffic.back);
+    // Each is over with its direction, however that ends.
+    let (forth, back) = (forth.watched()?, back.watched()?);
+    let outputs = [&forth.output, &back.output].map(Clone::clone);
     thread::scope(|scope| {
+        for output in outputs.into_iter().flatten() {
+            let link = &link;
+            thread::Builder::new()
+                .name("output".to_owned())
+                .spawn_scoped(scope, move || output.run(link))?;
+        }
         let forth = thread::Builder::new()
             .name("forth".to_owned())
             .spawn_scoped(scope, || {
@@ -104,12 +116,24 @@ impl<'a> Direction<'a> {
             sink,
             link,
             moved,
+            output: None,
             told: false,
         }
     }
 
+    /// With an eye on its sink's output.
+    fn watched(mut self) -> io::Result<Self> {
+        if let Some(output) = self.sink.output() {
+            self.output = Some(Arc::new(OutputWatch::new(output?)?));
+        }
+        Ok(self)
+    }
+
     fn run(mut self) -> Ending {
-        let ending = self.copy();
+        let ending = match self.copy() {
+            Ending::Finished | Ending::Stopped if self.is_unread() => Ending::NotWanted { unsent: false },
+            ending => ending,
+        };
         self.pass_on(&ending);
         self.told = true;
         let link = self.link;
@@ -145,6 +169,10 @@ impl<'a> Direction<'a> {
                 StepError::Source(fault) => Ending::Source(fault),
             };
         }
+    }
+
+    fn is_unread(&self) -> bool {
+        self.output.as_ref().is_some_and(|output| output.is_unread())
     }
 
     /// Lets the two sides know how this direction ended.
@@ -188,6 +216,9 @@ impl Drop for Direction<'_> {
         if !self.told {
             self.sink.abort(abort_code::FAILED);
             self.link.abort(abort_code::FAILED);
+        }
+        if let Some(output) = &self.output {
+            output.end();
         }
     }
 }

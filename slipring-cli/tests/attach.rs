@@ -92,7 +92,7 @@ fn a_peer_that_is_done_ends_us_although_our_input_is_open() {
 #[test]
 fn keep_serves_one_after_the_other() {
     let sandbox = Sandbox::new();
-    let listen = sandbox.start(["listen", "-k", "n"]);
+    let listen = sandbox.start(["listen", "-v", "-k", "n"]);
     for text in ["one ", "two ", "three"] {
         let mut connect = sandbox.start(["connect", WAIT, "n"]);
         connect.write(text.as_bytes());
@@ -104,7 +104,8 @@ fn keep_serves_one_after_the_other() {
         });
         connect.signal(Signal::KILL);
     }
-    listen.stderr_line("the peer was lost");
+    let line = listen.stderr_line("the peer was lost");
+    assert!(!line.contains("run it again"), "{line}");
 }
 
 #[test]
@@ -182,12 +183,69 @@ fn verbose_tells_who_connects() {
 }
 
 #[test]
-fn closed_standard_streams_are_no_trouble() {
+fn a_closed_input_is_an_empty_one() {
     let sandbox = Sandbox::new();
-    let listen = sandbox.start(["listen", "n", "--", "echo", "unseen"]);
-    let script = format!("exec \"$SLIPRING\" connect {WAIT} n <&- >&- 2>&-");
+    let listen = sandbox.start(["listen", "n", "--", "echo", "seen"]);
+    let script = format!("exec \"$SLIPRING\" connect {WAIT} n <&- 2>&-");
     let mut connect = sandbox.shell(&script);
-    connect.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    Process::start(&mut connect).wait().expect(0);
+    connect.stdin(Stdio::null()).stderr(Stdio::null());
+    Process::start(&mut connect).wait().expect(0).printed("seen\n");
     listen.finish().expect(0);
+}
+
+/// Nobody is connected to, so that nothing is swallowed.
+#[test]
+fn a_closed_output_is_told() {
+    let sandbox = Sandbox::new();
+    let mut listen = sandbox.listen(["n"]);
+    for arguments in ["connect n", "listen other", "listen -k other", "forward slip:n -"] {
+        let mut shell = sandbox.shell(&format!("exec \"$SLIPRING\" {arguments} >&-"));
+        Process::start(&mut shell)
+            .finish()
+            .expect(1)
+            .says("standard output is closed");
+    }
+    // A user may choose to throw it away, and a command has an output of its own.
+    listen.write(b"to nowhere");
+    listen.end_input();
+    let mut shell = sandbox.shell("exec \"$SLIPRING\" connect n 1<>/dev/null");
+    Process::start(&mut shell).finish().expect(0);
+    listen.finish().expect(0);
+    let listen = sandbox.start(["listen", "n", "--", "echo", "y"]);
+    let script = format!("exec \"$SLIPRING\" connect {WAIT} n -- sh -c 'cat >got' >&-");
+    Process::start(&mut sandbox.shell(&script)).finish().expect(0);
+    listen.finish().expect(0);
+}
+
+#[test]
+fn a_reader_of_our_output_that_goes_is_noticed_although_the_peer_is_silent() {
+    for arguments in [
+        &["connect", WAIT, "n"][..],
+        &["forward", "-", "slip:n"],
+        &["forward", "slip:n", "-"],
+    ] {
+        let sandbox = Sandbox::new();
+        let listen = sandbox.listen(["n"]);
+        let (unread, output) = io::pipe().unwrap();
+        let mut command = sandbox.command(arguments);
+        let process = Process::start(command.stdout(output));
+        drop(command);
+        drop(unread);
+        // Both inputs are open and silent.
+        assert_eq!(process.wait().expect(0).stderr, "", "{arguments:?}");
+        listen.wait().expect(0);
+    }
+}
+
+#[test]
+fn a_listener_whose_output_nobody_reads_notices_while_it_serves() {
+    let sandbox = Sandbox::new();
+    let (unread, output) = io::pipe().unwrap();
+    let mut listen = sandbox.command(["listen", "-k", "n"]);
+    let process = Process::start(listen.stdout(output));
+    drop(listen);
+    let connect = sandbox.start(["connect", WAIT, "n"]);
+    drop(unread);
+    process.wait().expect(0);
+    connect.wait().expect(0);
 }

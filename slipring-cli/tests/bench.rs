@@ -214,9 +214,19 @@ fn wrong_arguments_are_refused() {
         assert_eq!(outcome.code, 2, "{args:?} was accepted: {}", outcome.stdout);
     }
     let outcome = run(&["bench", "--only", "no such thing"]);
+    for one in ["rtt-64 ", "slipring-adaptive", "unix"] {
+        assert!(
+            outcome.stderr.contains(one),
+            "it tells what there is: {}",
+            outcome.stderr
+        );
+    }
     assert!(
-        outcome.stderr.contains("rtt-64/unix"),
-        "it tells what there is: {}",
+        outcome.stderr.lines().all(|line| line.len() <= 100),
+        "{}",
         outcome.stderr
     );
+    let outcome = run(&["bench", "--cpus", "0,1000"]);
+    assert_eq!(outcome.code, 2);
+    assert!(outcome.stderr.contains("it may run on 0"), "{}", outcome.stderr);
 }

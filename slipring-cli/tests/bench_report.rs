@@ -2,7 +2,7 @@
 
 mod trial;
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
 
 use roxmltree::{Document, Node, ParsingOptions};
 use rustix::process::Signal;
@@ -86,6 +86,12 @@ fn every_case_is_on_the_page_with_its_chart_and_its_table() {
             assert_eq!(count(&cells), cases.len(), "a row in each table");
             assert_eq!(count(&charted), cases.len() + 2, "a name in each chart");
         }
+        let lines = texts(page, "p");
+        let sentence = |line: &String| line.starts_with("64 B: ") && line.contains(" over a Unix socket");
+        assert!(lines.iter().any(sentence), "{lines:?}");
+        let date = document["date"].as_str().expect("a date");
+        assert!(date.ends_with(" UTC"), "{date}");
+        assert!(lines.contains(&format!("measured on {date}")), "{lines:?}");
         for size in ["8 B", "64 B", "64 KiB", "1 MiB"] {
             assert!(charted.contains(&size.to_string()), "{size} is on no axis: {charted:?}");
         }
@@ -112,6 +118,9 @@ fn streams_are_reported_by_their_number() {
             assert!(titles.contains(&title.to_string()), "{title} is missing: {titles:?}");
         }
         assert_eq!(texts(page, "svg").len(), 3 + 2);
+        let lines = texts(page, "p");
+        let sentence = |line: &String| line.starts_with("3 streams: ") && line.contains(" over Unix sockets");
+        assert!(lines.iter().any(sentence), "{lines:?}");
     });
 }
 
@@ -203,6 +212,35 @@ fn a_full_disk_is_told_and_the_figures_are_printed() {
             assert!(outcome.stdout.contains(part), "{part:?} is missing: {}", outcome.stdout);
         }
     }
+}
+
+/// As a full disk, for files alone: what a process writes to one may not be longer than this.
+#[test]
+fn a_report_that_cannot_be_written_whole_leaves_the_old_one() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let (path, link) = (directory.path().join("report.html"), directory.path().join("link"));
+    fs::write(&path, "the old one").expect("a file");
+    symlink(&path, &link).expect("a link");
+    let script = |limit: &str, report: &Path| {
+        let script = format!(
+            "trap '' XFSZ; {limit} exec {} bench --quick --rounds 1 --only rtt-64/unix --report {}",
+            env!("CARGO_BIN_EXE_slipring"),
+            as_text(report)
+        );
+        let shell = Command::new("sh").args(["-c", &script]).output();
+        shell.expect("there is a shell")
+    };
+    let failed = script("ulimit -f 1;", &link);
+    let said = String::from_utf8_lossy(&failed.stderr);
+    assert_eq!(failed.status.code(), Some(1), "{said}");
+    assert!(said.contains("cannot write the report to "), "{said}");
+    assert_eq!(fs::read(&path).expect("it is there"), b"the old one");
+    assert_eq!(fs::read_dir(directory.path()).expect("a directory").count(), 2);
+
+    assert_eq!(script("", &link).status.code(), Some(0));
+    assert!(link.is_symlink(), "what it leads to was replaced");
+    parsed(&fs::read_to_string(&path).expect("the report is there"));
+    assert_eq!(fs::read_dir(directory.path()).expect("a directory").count(), 2);
 }
 
 #[test]

@@ -140,6 +140,7 @@ fn a_killed_panel_is_reported_and_the_others_go_on() {
     let pids = announced(&mut trial);
     trial.until_line("1 s:");
     signal(pids[1], Signal::KILL);
+    trial.until_line(&format!("panel 1 (process {}) is gone: its process died", pids[1]));
     let outcome = trial.outcome();
 
     assert_eq!(outcome.code, 3, "{}", outcome.stderr);
@@ -193,6 +194,9 @@ fn a_panel_that_stays_stopped_is_given_up() {
     let mut trial = Trial::start(&["demo", "--panels", "2", "--rate", "1000", "--seconds", "1", "--json"]);
     let pids = announced(&mut trial);
     signal(pids[0], Signal::STOP);
+    let named = format!("panel 0 (process {})", pids[0]);
+    trial.until_line(&format!("waiting for {named}, "));
+    trial.until_line(&format!("{named} is gone: it stopped reading"));
     let outcome = trial.outcome();
 
     assert_eq!(outcome.code, 3, "{}", outcome.stderr);
@@ -202,6 +206,31 @@ fn a_panel_that_stays_stopped_is_given_up() {
     assert_eq!(reason, "it stopped reading, so its process was killed");
     assert_eq!(panels(&document)[1]["received"], 500, "{document:#}");
     until_ended(pids[0]);
+}
+
+#[test]
+fn a_panel_that_stops_in_between_is_named_and_so_is_its_return() {
+    let mut trial = Trial::start(&["demo", "--panels", "2", "--rate", "1000", "--seconds", "600"]);
+    let pids = announced(&mut trial);
+    let named = format!("panel 1 (process {})", pids[1]);
+    signal(pids[1], Signal::STOP);
+    trial.until_line(&format!("{named} has said nothing for "));
+    signal(pids[1], Signal::CONT);
+    trial.until_line(&format!("{named} answers again"));
+    trial.until_line("latency of the last second p50 ");
+    trial.signal_group(Signal::INT);
+    assert_eq!(trial.outcome().code, 130);
+}
+
+#[test]
+fn one_message_a_second_is_that() {
+    let outcome = run(&["demo", "--panels", "2", "--rate", "1", "--seconds", "1"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert!(
+        outcome.stdout.contains("published 1 message a second for "),
+        "{}",
+        outcome.stdout
+    );
 }
 
 #[test]

@@ -90,6 +90,33 @@ fn wrong_usage() {
 }
 
 #[test]
+fn mistakes_that_are_easily_made_get_a_hint() {
+    let sandbox = Sandbox::new();
+    for (arguments, hint) in [
+        ("connect --wait 5s n", "--wait=5s"),
+        ("connect n cat -v", "slipring connect NAME -- cat"),
+        ("listen n cat", "-- cat"),
+        ("listen --wait n", "always waits"),
+        ("forward tcp-listen:8080 slip:n", "no host"),
+    ] {
+        let finished = sandbox.run(arguments.split(' ')).expect(2);
+        let said = finished.says(hint).stderr;
+        assert!(!said.contains("similar"), "{said}");
+    }
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_named() {
+    let sandbox = Sandbox::new();
+    for arguments in ["listen /nonexist/d/x", "forward slip-listen:/nonexist/d/x slip:n"] {
+        sandbox
+            .run(arguments.split(' '))
+            .expect(4)
+            .says("there is no directory /nonexist/d");
+    }
+}
+
+#[test]
 fn another_protocol_is_refused() {
     let sandbox = Sandbox::new();
     let mut listen = sandbox.listen(["--protocol", "a", "n", "--", "echo", "welcome"]);

@@ -105,7 +105,14 @@ fn a_closed_output_is_quiet() {
 fn a_full_output_is_told() {
     let sandbox = Sandbox::new();
     let _listen = sandbox.listen(["n"]);
-    for arguments in [&["ls"][..], &["ls", "--json"], &["completions", "bash"]] {
+    for arguments in [
+        &["ls"][..],
+        &["ls", "--json"],
+        &["completions", "bash"],
+        &["--help"],
+        &["listen", "--help"],
+        &["--version"],
+    ] {
         let mut command = sandbox.command(arguments);
         let full = File::create("/dev/full").unwrap();
         Process::start(command.stdout(full))
@@ -116,12 +123,35 @@ fn a_full_output_is_told() {
 }
 
 #[test]
+fn a_missing_output_is_told() {
+    let sandbox = Sandbox::new();
+    let _listen = sandbox.listen(["n"]);
+    for arguments in ["ls", "ls --json", "completions bash", "--help", "--version"] {
+        let mut shell = sandbox.shell(&format!("exec \"$SLIPRING\" {arguments} >&-"));
+        Process::start(&mut shell)
+            .finish()
+            .expect(1)
+            .says("standard output is closed");
+    }
+}
+
+#[test]
 fn completions_for_every_shell() {
     let sandbox = Sandbox::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = sandbox.run(["completions", shell]).expect(0).stdout;
         let script = String::from_utf8(script).unwrap();
         assert!(script.contains("forward") && script.contains("capacity"), "{shell}");
+        for inner in ["demo-panel", "bench-peer", "bench-worker"] {
+            assert!(!script.contains(inner), "{shell} is offered {inner}");
+        }
+        // Not every shell's script has room for values.
+        if ["bash", "zsh", "fish"].contains(&shell) {
+            assert!(
+                script.contains("never always adaptive") || script.contains("never\\t''"),
+                "{shell}"
+            );
+        }
     }
     sandbox.run(["completions", "dos"]).expect(2);
 }

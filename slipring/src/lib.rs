@@ -175,6 +175,7 @@ pub use options::{Options, Peer, Peers};
 pub use reader::Reader;
 pub use readiness::Readiness;
 pub use stream::{ReuniteError, Stream};
+pub use sys::descriptor_limit::{DescriptorLimit, raise_descriptor_limit};
 pub use wait::Spin;
 pub use writer::Writer;
 

@@ -15,17 +15,17 @@ pub enum Verdict {
     Met,
     NotMet,
     NotMeasured,
+    /// Something else kept the machine busy, or the scheduler changed its mind: the rounds differ
+    /// too much for a verdict.
+    Unsteady,
 }
 
 #[derive(Serialize)]
 pub struct Goal {
     pub goal: String,
     pub verdict: Verdict,
-    /// slipring's median divided by the other's
+    /// slipring's median divided by the other's, where there is a verdict
     pub ratio: Option<f64>,
-    /// Something else kept the machine busy, or the scheduler changed its mind: the rounds differ too much for a verdict
-    /// to be relied on.
-    pub disturbed: bool,
     /// what it was compared with, if there was a choice
     pub compared_with: Option<String>,
 }
@@ -114,26 +114,35 @@ pub fn goals(results: &Results, cores: Cores) -> Vec<Goal> {
     aims().iter().map(|aim| aim.judge(results, cores)).collect()
 }
 
+/// What the medians of slipring and of another say, and slipring's divided by the other's.
+pub fn judge(compared: Option<(Spread, Spread)>, met: impl Fn(f64) -> bool) -> (Verdict, Option<f64>) {
+    let Some((ours, theirs)) = compared else {
+        return (Verdict::NotMeasured, None);
+    };
+    let ratio = ours.over(theirs);
+    let verdict = match ratio.map(met) {
+        Some(true) => Verdict::Met,
+        Some(false) => Verdict::NotMet,
+        None => Verdict::Unsteady,
+    };
+    (verdict, ratio)
+}
+
 impl Aim {
     fn judge(&self, results: &Results, cores: Cores) -> Goal {
         let measured = match self.cores {
             Some(needed) if needed != cores => None,
             _ => self.measured(results),
         };
-        let ratio = measured.map(|(ours, theirs, _)| ours.median / theirs.median);
-        let met = ratio.map(|ratio| match self.limit {
+        let compared = measured.map(|(ours, theirs, _)| (ours, theirs));
+        let (verdict, ratio) = judge(compared, |ratio| match self.limit {
             Limit::AtMost(limit) => ratio <= limit,
             Limit::AtLeast(limit) => ratio >= limit,
         });
         Goal {
             goal: self.text.into(),
-            verdict: match met {
-                Some(true) => Verdict::Met,
-                Some(false) => Verdict::NotMet,
-                None => Verdict::NotMeasured,
-            },
+            verdict,
             ratio,
-            disturbed: measured.is_some_and(|(ours, theirs, _)| ours.is_wide() || theirs.is_wide()),
             compared_with: measured
                 .filter(|_| self.against.len() > 1)
                 .map(|(_, _, against)| against.into()),

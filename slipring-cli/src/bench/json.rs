@@ -16,6 +16,7 @@ use crate::trial::clock::SECOND;
 pub fn document(setup: &Setup, results: &Results, goals: &[Goal], interrupted: bool) -> Value {
     json!({
         "slipring": env!("CARGO_PKG_VERSION"),
+        "date": setup.date,
         "command": setup.command,
         "machine": setup.machine,
         "cpus": setup.cpus.map(|(here, there)| [here, there]),
@@ -43,8 +44,7 @@ fn case(setup: &Setup, result: &CaseResult) -> Value {
 
 fn transport(setup: &Setup, result: &CaseResult, row: &Row) -> Value {
     let [wall, here, there] = stats::seconds(&row.rounds);
-    let median = row.spread().map(|spread| spread.median);
-    let over = |other: Option<f64>| Some(median? / other?);
+    let over = |other: Option<Spread>| row.spread()?.over(other?);
     let bound = result.lowest(row.contender.bounds(setup.cores));
     let mut value = json!({
         "transport": row.contender.name,
@@ -53,7 +53,7 @@ fn transport(setup: &Setup, result: &CaseResult, row: &Row) -> Value {
         "seconds": wall,
         "cpu_seconds_parent": here,
         "cpu_seconds_peer": there,
-        "ratio_to_unix": over(result.median(UNIX)),
+        "ratio_to_unix": over(result.spread(UNIX)),
         "rounds": row.rounds.iter().map(round).collect::<Vec<_>>(),
     });
     match result.case.kind {
@@ -65,7 +65,7 @@ fn transport(setup: &Setup, result: &CaseResult, row: &Row) -> Value {
                 value["p99.9_ns"] = all.value_at_quantile(0.999).into();
                 value["max_ns"] = all.max().into();
             }
-            value["ratio_to_bare"] = over(bound.map(|(spread, _)| spread.median)).into();
+            value["ratio_to_bare"] = over(bound.map(|(spread, _)| spread)).into();
             value["bare"] = bound.map(|(_, name)| name).into();
         }
         Kind::Throughput => {

@@ -5,7 +5,7 @@ use std::{fs, io, num::NonZero, thread};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, trial::load};
 
 #[derive(Serialize)]
 pub struct Machine {
@@ -30,7 +30,7 @@ impl Machine {
                 system.machine().to_string_lossy()
             ),
             cores: thread::available_parallelism().map_or(1, NonZero::get),
-            load: load(),
+            load: load::average(),
         }
     }
 }
@@ -55,22 +55,38 @@ fn cpu_model() -> Option<String> {
     Some(line.split_once(':')?.1.trim().into())
 }
 
-fn load() -> Option<f64> {
-    let text = fs::read_to_string("/proc/loadavg").ok()?;
-    text.split_whitespace().next()?.parse().ok()
+/// The cores that this process may run on.
+fn allowed() -> Vec<usize> {
+    let set = sched_getaffinity(None).unwrap_or_else(|_| CpuSet::new());
+    (0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect()
+}
+
+/// Numbers that ascend, with runs of them as `0-3`.
+fn ranges(numbers: &[usize]) -> String {
+    let runs = numbers.chunk_by(|one, next| one + 1 == *next);
+    let texts: Vec<String> = runs
+        .map(|run| match run {
+            [one] => one.to_string(),
+            run => format!("{}-{}", run[0], run[run.len() - 1]),
+        })
+        .collect();
+    texts.join(",")
 }
 
 /// Two cores that this process may run on, if there are as many.
 pub fn two_cores() -> Option<(usize, usize)> {
-    let allowed = sched_getaffinity(None).ok()?;
-    let mut cores = (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu));
-    cores.next().zip(cores.next())
+    let allowed = allowed();
+    allowed.first().copied().zip(allowed.get(1).copied())
 }
 
 /// Runs this process, and the threads it starts from now on, on one core only.
 pub fn pin_to(cpu: usize) -> Result<(), Failure> {
+    let allowed = allowed();
     let unavailable = |why: String| {
-        let message = format!("this process cannot be pinned to core {cpu}: {why}");
+        let message = format!(
+            "this process cannot be pinned to core {cpu}: {why}; it may run on {}",
+            ranges(&allowed)
+        );
         Failure::new(crate::exit::Status::Usage, message)
     };
     if cpu >= CpuSet::MAX_CPU {
@@ -79,4 +95,16 @@ pub fn pin_to(cpu: usize) -> Result<(), Failure> {
     let mut set = CpuSet::new();
     set.set(cpu);
     sched_setaffinity(None, &set).map_err(|error| unavailable(io::Error::from(error).to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cores_are_listed_in_runs() {
+        assert_eq!(ranges(&[0, 1, 2, 5, 7, 8]), "0-2,5,7-8");
+        assert_eq!(ranges(&[3]), "3");
+        assert_eq!(ranges(&[]), "");
+    }
 }

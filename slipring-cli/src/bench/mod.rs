@@ -39,8 +39,8 @@ use self::{
 };
 use crate::{
     failure::Failure,
-    options::{parse_capacity, parse_spin},
-    trial::{child, clock::MILLISECOND, interrupt::Interrupt},
+    options::{SpinParser, parse_capacity},
+    trial::{child, clock::MILLISECOND, date, interrupt::Interrupt, text},
 };
 
 const EXAMPLES: &str = "\
@@ -95,7 +95,8 @@ pub struct Args {
         long,
         value_delimiter = ',',
         default_value = "always,adaptive,never",
-        value_parser = parse_spin
+        value_parser = SpinParser,
+        hide_possible_values = true
     )]
     spin: Vec<Spin>,
 
@@ -154,6 +155,7 @@ pub struct PeerArgs {
 
 /// What the results depend on.
 pub struct Setup {
+    date: String,
     command: String,
     machine: Machine,
     cpus: Option<(usize, usize)>,
@@ -217,6 +219,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         .partition(|contender| cores == Cores::Several || !contender.spins);
     let plan = plan(&possible, &args.only)?;
     let setup = Setup {
+        date: date::now(),
         command: machine::command_line(),
         machine,
         cpus: args.cpus,
@@ -282,15 +285,12 @@ fn plan<'c>(
 ) -> Result<Vec<(&'static Case, Vec<&'c Contender>)>, Failure> {
     let wanted = |name: &str| only.is_empty() || only.iter().any(|part| name.contains(part));
     let mut plan = Vec::new();
-    let mut names = Vec::new();
     for case in &CASES {
         let mut chosen = Vec::new();
         for contender in contenders.iter().filter(|one| one.takes_part_in(case)) {
-            let name = contender.in_case(case);
-            if wanted(&name) {
+            if wanted(&contender.in_case(case)) {
                 chosen.push(*contender);
             }
-            names.push(name);
         }
         if !chosen.is_empty() {
             plan.push((case, chosen));
@@ -299,10 +299,22 @@ fn plan<'c>(
     if plan.is_empty() {
         return Err(Failure::new(
             crate::exit::Status::Usage,
-            format!("nothing has that in its name; there are: {}", names.join(" ")),
+            nothing_named(contenders, only),
         ));
     }
     Ok(plan)
+}
+
+/// Cases and transports apart: each with each, they would fill a screen.
+fn nothing_named(contenders: &[&Contender], only: &[String]) -> String {
+    let cases: Vec<&str> = CASES.iter().map(|case| case.name).collect();
+    let transports: Vec<&str> = contenders.iter().map(|contender| contender.name.as_str()).collect();
+    format!(
+        "nothing measured here has {} in its name CASE/TRANSPORT.\n{}\n{}",
+        only.join(" or "),
+        text::paragraph("cases: ", &cases, 100),
+        text::paragraph("transports: ", &transports, 100),
+    )
 }
 
 fn exit_code(results: &Results, interrupt: &Interrupt) -> ExitCode {

@@ -3,16 +3,43 @@
 use std::fmt::Write;
 
 use comfy_table::{CellAlignment, Table, presets};
+use slipring::Spin;
 
 use super::{
     Setup,
     case::Kind,
-    contender::{Contender, UNIX},
+    contender::{Contender, UNIX, slipring_name},
     goals::{Goal, Verdict},
-    results::{CaseResult, Row},
+    results::{CaseResult, Results, Row},
     stats::{self, Spread},
 };
 use crate::trial::text::{bytes, significant, time};
+
+/// In place of a ratio.
+const UNSTEADY: &str = "?";
+
+/// What most people want to know, if it was measured.
+pub fn summary(results: &Results) -> Option<String> {
+    let case = results.case("rtt-64")?;
+    let own = |row: &&Row| row.contender.name.starts_with("slipring-");
+    let usual = slipring_name(Spin::default());
+    let mut rows = case.rows.iter().filter(own);
+    let row = rows
+        .clone()
+        .find(|row| row.contender.name == usual)
+        .or_else(|| rows.next())?;
+    let (ours, unix) = row.spread().zip(case.spread(UNIX))?;
+    let mut text = format!(
+        "64 B: {} there and back over {}, {} over a Unix socket",
+        time(ours.median as u64),
+        row.contender.title,
+        time(unix.median as u64)
+    );
+    if ours.over(unix).is_none() {
+        text += "; the rounds differ by more than a factor of two, so this says little";
+    }
+    Some(text + ".")
+}
 
 pub fn header(setup: &Setup) -> String {
     let machine = &setup.machine;
@@ -28,6 +55,7 @@ pub fn header(setup: &Setup) -> String {
         text.push_str(&entry);
         text.push('\n');
     };
+    line(format!("measured on {}", setup.date));
     line(format!("command: {}", setup.command));
     line(format!(
         "two processes, all transports with their default buffers; {} round{} of {} each in turn",
@@ -72,15 +100,27 @@ pub fn case(setup: &Setup, result: &CaseResult) -> String {
 
 pub fn caption(kind: Kind) -> &'static str {
     match kind {
-        Kind::RoundTrip => "p50: median of the rounds; x: p50 divided by the other's, lower is better",
-        Kind::Throughput => "median of the rounds; x: divided by the other's, higher is better",
+        Kind::RoundTrip => {
+            "median round: p50 of the middle one; p99 and beyond: of all rounds; x: lower is better; ?: rounds differ by \
+             more than 2 x"
+        }
+        Kind::Throughput => "median of the rounds; x: higher is better; ?: rounds differ by more than 2 x",
     }
 }
 
 pub fn columns(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::RoundTrip => &[
-            "", "p50", "min..max", "p99", "p99.9", "max", "x Unix", "x bare", "CPU here", "CPU peer",
+            "",
+            "median round",
+            "min..max",
+            "p99",
+            "p99.9",
+            "max",
+            "x Unix",
+            "x bare",
+            "CPU here",
+            "CPU peer",
         ],
         Kind::Throughput => &[
             "",
@@ -117,8 +157,8 @@ fn round_trip_cells(setup: &Setup, result: &CaseResult, row: &Row) -> Vec<String
     let mut cells = vec![time(p50.median as u64), range(p50, |value| time(value as u64))];
     cells.extend([0.99, 0.999].map(|quantile| time(all.value_at_quantile(quantile))));
     cells.push(time(all.max()));
-    cells.push(ratio(p50.median, result.median(UNIX)));
-    cells.push(ratio(p50.median, bound(setup, result, row.contender)));
+    cells.push(ratio(p50, result.spread(UNIX)));
+    cells.push(ratio(p50, bound(setup, result, row.contender)));
     cells.extend(cpu(row));
     cells
 }
@@ -131,17 +171,15 @@ fn throughput_cells(result: &CaseResult, row: &Row) -> Vec<String> {
         bytes(throughput.median as u64),
         range(throughput, |value| bytes(value as u64)),
         per_second(throughput.median / result.case.size as f64),
-        ratio(throughput.median, result.median(UNIX)),
+        ratio(throughput, result.spread(UNIX)),
     ];
     cells.extend(cpu(row));
     cells
 }
 
 /// The p50 of the bare transport that waits in the same way.
-fn bound(setup: &Setup, result: &CaseResult, contender: &Contender) -> Option<f64> {
-    result
-        .lowest(contender.bounds(setup.cores))
-        .map(|(spread, _)| spread.median)
+fn bound(setup: &Setup, result: &CaseResult, contender: &Contender) -> Option<Spread> {
+    result.lowest(contender.bounds(setup.cores)).map(|(spread, _)| spread)
 }
 
 /// CPU seconds in the parent and in the peer.
@@ -154,8 +192,10 @@ fn range(spread: Spread, text: impl Fn(f64) -> String) -> String {
     format!("{}..{}", text(spread.min), text(spread.max))
 }
 
-fn ratio(ours: f64, theirs: Option<f64>) -> String {
-    theirs.map_or_else(|| "-".into(), |theirs| significant(ours / theirs))
+/// `-` without the other, and [`UNSTEADY`] where the rounds of either say different things.
+pub fn ratio(ours: Spread, theirs: Option<Spread>) -> String {
+    let ratio = |theirs| ours.over(theirs).map_or_else(|| UNSTEADY.into(), significant);
+    theirs.map_or_else(|| "-".into(), ratio)
 }
 
 fn per_second(messages: f64) -> String {
@@ -180,6 +220,7 @@ pub fn goal(goal: &Goal) -> String {
         Verdict::Met => "met",
         Verdict::NotMet => "not met",
         Verdict::NotMeasured => "not measured in this run",
+        Verdict::Unsteady => "no verdict, the rounds differ by more than a factor of two",
     };
     let mut line = format!("{}: {verdict}", goal.goal);
     if let Some(ratio) = goal.ratio {
@@ -188,9 +229,6 @@ pub fn goal(goal: &Goal) -> String {
             line += &format!(" {name}, the faster one");
         }
         line.push(')');
-    }
-    if goal.disturbed {
-        line += "; not reliable: the rounds differ by a factor of more than 2";
     }
     line
 }

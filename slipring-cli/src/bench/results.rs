@@ -37,8 +37,8 @@ impl CaseResult<'_> {
         spreads.min_by(|(one, _), (other, _)| one.median.total_cmp(&other.median))
     }
 
-    pub fn median(&self, name: &str) -> Option<f64> {
-        self.lowest(&[name]).map(|(spread, _)| spread.median)
+    pub fn spread(&self, name: &str) -> Option<Spread> {
+        self.lowest(&[name]).map(|(spread, _)| spread)
     }
 }
 

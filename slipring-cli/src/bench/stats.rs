@@ -28,6 +28,12 @@ impl Spread {
         Some(Spread { median, min, max })
     }
 
+    /// This median divided by the other's; `None` if the values of either are wide apart, because
+    /// then it says nothing.
+    pub fn over(self, other: Spread) -> Option<f64> {
+        (!self.is_wide() && !other.is_wide()).then(|| self.median / other.median)
+    }
+
     /// Whether the values differ by more than a factor of two.
     pub fn is_wide(&self) -> bool {
         self.max > 2.0 * self.min
@@ -107,6 +113,15 @@ mod tests {
         assert_eq!(median(&latency), Some(120.0 + 10.0 * 90.0 / 120.0));
         latency.saturating_record_n(5_000_000, 1);
         assert!(median(&latency).is_some_and(|value| (127.0..128.0).contains(&value)));
+    }
+
+    #[test]
+    fn what_is_wide_apart_is_not_divided() {
+        let spread = |values: [f64; 2]| Spread::of(values).expect("there are values");
+        let (steady, wide) = (spread([2.0, 4.0]), spread([2.0, 4.1]));
+        assert_eq!(steady.over(spread([1.0, 2.0])), Some(2.0));
+        assert_eq!(steady.over(wide), None);
+        assert_eq!(wide.over(steady), None);
     }
 
     #[test]

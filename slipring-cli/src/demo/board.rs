@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use hdrhistogram::Histogram;
+
 use super::{inbound::Tally, report::Report};
+use crate::trial::clock;
 
 /// How a panel's stream ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +28,8 @@ pub enum Finish {
 pub struct Received {
     /// the latest report
     pub report: Option<Report>,
+    /// latencies between the last two reports, and when the last one came
+    pub recent: Option<(Histogram<u64>, Instant)>,
     pub tally: Tally,
     pub acknowledgements: u64,
     pub orders: u64,
@@ -38,6 +43,7 @@ pub struct PanelBoard {
     published: AtomicU64,
     bytes: AtomicU64,
     held_back: AtomicU64,
+    heard: AtomicU64,
     received: Mutex<Received>,
 }
 
@@ -48,6 +54,7 @@ impl PanelBoard {
             published: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             held_back: AtomicU64::new(0),
+            heard: AtomicU64::new(clock::now()),
             received: Mutex::default(),
         }
     }
@@ -64,6 +71,18 @@ impl PanelBoard {
     pub fn add_held_back(&self, messages: u64) {
         // Relaxed: a statistic that orders nothing.
         self.held_back.fetch_add(messages, Ordering::Relaxed);
+    }
+
+    /// Something has come from the panel just now.
+    pub fn set_heard(&self) {
+        // Relaxed: it is displayed, and orders nothing.
+        self.heard.store(clock::now(), Ordering::Relaxed);
+    }
+
+    /// When something came last; before that, when the run began. See [`clock::now`].
+    pub fn heard(&self) -> u64 {
+        // Relaxed: see `set_heard`.
+        self.heard.load(Ordering::Relaxed)
     }
 
     pub fn published(&self) -> u64 {

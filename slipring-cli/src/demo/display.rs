@@ -3,18 +3,25 @@
 
 use std::{
     io::{self, IsTerminal},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use hdrhistogram::Histogram;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::{
-    board::{Board, Finish, PanelBoard},
+    board::{Board, Finish, PanelBoard, Received},
+    events::{self, Events},
     report,
     schedule::Schedule,
 };
-use crate::trial::text::{bytes, count, time};
+use crate::{
+    console,
+    trial::{
+        clock::SECOND,
+        text::{bytes, count, time},
+    },
+};
 
 /// More panels than this are shown as totals only.
 const MOST_LINES: usize = 16;
@@ -28,6 +35,8 @@ const STEP: usize = 32;
 
 pub struct Display {
     latencies: Latencies,
+    rate: Rate,
+    events: Events,
     shape: Shape,
 }
 
@@ -63,6 +72,8 @@ impl Display {
         };
         Display {
             latencies: Latencies::default(),
+            rate: Rate::new(),
+            events: Events::new(board.panels.len()),
             shape,
         }
     }
@@ -71,13 +82,30 @@ impl Display {
     pub fn update(&mut self, board: &Board) {
         let elapsed = board.started.elapsed();
         self.latencies.step(board);
+        self.rate.step(board);
+        for event in self.events.look(board) {
+            self.say(&event);
+        }
+        let text = || match events::waiting(board) {
+            Some(waiting) => waiting,
+            None => totals(board) + &self.rate.text + &self.latencies.text,
+        };
         match &mut self.shape {
-            Shape::Live(live) => live.update(board, elapsed, &self.latencies.text),
+            Shape::Live(live) => live.update(board, elapsed, text()),
             Shape::Lines { printed } if elapsed.as_secs() > *printed => {
                 *printed = elapsed.as_secs();
-                eprintln!("{printed:>3} s: {}{}", totals(board), self.latencies.text);
+                console::say(format_args!("{printed:>3} s: {}", text()));
             }
             Shape::Lines { .. } => {}
+        }
+    }
+
+    /// A line that stays.
+    fn say(&self, event: &str) {
+        match &self.shape {
+            // Fails only if the terminal is gone.
+            Shape::Live(live) => drop(live.all.println(event)),
+            Shape::Lines { .. } => console::say(event),
         }
     }
 
@@ -102,11 +130,11 @@ impl Live {
         Live { all, totals, panels }
     }
 
-    fn update(&self, board: &Board, elapsed: Duration, latencies: &str) {
+    fn update(&self, board: &Board, elapsed: Duration, text: String) {
         self.totals.set_position(elapsed.as_millis() as u64);
-        self.totals.set_message(totals(board) + latencies);
+        self.totals.set_message(text);
         for (number, (bar, panel)) in self.panels.iter().zip(&board.panels).enumerate() {
-            bar.set_message(line(number, panel));
+            bar.set_message(line(number, panel, board.panels.len()));
             bar.tick();
         }
     }
@@ -141,7 +169,38 @@ fn totals(board: &Board) -> String {
     text
 }
 
-/// The latencies that the panels have reported so far, a few panels at a time.
+/// Messages of the last second.
+struct Rate {
+    since: Instant,
+    published: u64,
+    text: String,
+}
+
+impl Rate {
+    fn new() -> Self {
+        Rate {
+            since: Instant::now(),
+            published: 0,
+            text: String::new(),
+        }
+    }
+
+    fn step(&mut self, board: &Board) {
+        let elapsed = self.since.elapsed();
+        if elapsed < Duration::from_secs(1) {
+            return;
+        }
+        let published = board.panels.iter().map(PanelBoard::published).sum();
+        let rate = (published - self.published) as f64 / elapsed.as_secs_f64();
+        *self = Rate {
+            since: Instant::now(),
+            published,
+            text: format!("; now {} a second", count(rate.round() as u64)),
+        };
+    }
+}
+
+/// The latencies between the panels' last two reports, a few panels at a time.
 struct Latencies {
     all: Histogram<u64>,
     /// The highest p99, and whose it is.
@@ -166,10 +225,10 @@ impl Default for Latencies {
 impl Latencies {
     fn step(&mut self, board: &Board) {
         for (number, panel) in board.panels.iter().enumerate().skip(self.next).take(STEP) {
-            if let Some(report) = &panel.received().report {
+            if let Some(latency) = recent(&panel.received(), board.panels.len()) {
                 // Only a report from another version of this program could have other bounds.
-                let _ = self.all.add(&report.latency);
-                self.worst = self.worst.max((report.latency.value_at_quantile(0.99), number));
+                let _ = self.all.add(latency);
+                self.worst = self.worst.max((latency.value_at_quantile(0.99), number));
             }
         }
         self.next += STEP;
@@ -187,20 +246,38 @@ impl Latencies {
             return String::new();
         }
         let mut text = format!(
-            "; latency p50 {}, p99 {}",
+            "; latency of the last {} p50 {}, p99 {}, p99.9 {}, max {}",
+            span(panels),
             time(self.all.value_at_quantile(0.5)),
-            time(self.all.value_at_quantile(0.99))
+            time(self.all.value_at_quantile(0.99)),
+            time(self.all.value_at_quantile(0.999)),
+            time(self.all.max())
         );
         if panels > MOST_LINES {
             // There is no line for each.
             let (worst, number) = self.worst;
-            text += &format!(", panel {number}'s {}", time(worst));
+            text += &format!("; panel {number}'s p99 {}", time(worst));
         }
         text
     }
 }
 
-fn line(number: usize, panel: &PanelBoard) -> String {
+/// What a panel has last reported, unless that is long ago.
+fn recent(received: &Received, panels: usize) -> Option<&Histogram<u64>> {
+    let (each, _) = report::rhythm(0, panels as u64);
+    let (latency, when) = received.recent.as_ref()?;
+    (!latency.is_empty() && when.elapsed() < 2 * Duration::from_nanos(each)).then_some(latency)
+}
+
+/// From one report of a panel to the next.
+fn span(panels: usize) -> String {
+    match report::rhythm(0, panels as u64).0 {
+        SECOND => "second".into(),
+        each => time(each),
+    }
+}
+
+fn line(number: usize, panel: &PanelBoard, panels: usize) -> String {
     let received = panel.received();
     if let Some(Finish::Gone(reason)) = &received.finish {
         return format!("panel {number:>2}  gone: {reason}");
@@ -210,12 +287,12 @@ fn line(number: usize, panel: &PanelBoard) -> String {
         count(panel.published()),
         bytes(panel.bytes())
     );
-    if let Some(report) = received.report.as_ref().filter(|report| !report.latency.is_empty()) {
+    if let Some(latency) = recent(&received, panels) {
         text += &format!(
             "  p50 {:>8}  p99 {:>8}  max {:>8}",
-            time(report.latency.value_at_quantile(0.5)),
-            time(report.latency.value_at_quantile(0.99)),
-            time(report.latency.max())
+            time(latency.value_at_quantile(0.5)),
+            time(latency.value_at_quantile(0.99)),
+            time(latency.max())
         );
     }
     let held_back = panel.held_back();

@@ -22,6 +22,13 @@ pub struct Tally {
     pub corrupt: u64,
 }
 
+impl Tally {
+    /// Messages that were not as they should have been.
+    pub fn damaged(&self) -> u64 {
+        self.lost + self.reordered + self.corrupt
+    }
+}
+
 /// How reading went on.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step {

@@ -29,6 +29,7 @@ pub fn document(outcome: &Outcome) -> Value {
         "interrupted": outcome.interrupted.is_some(),
         "latency_ns": latency(&outcome.latency()),
         "fairness": outcome.fairness().map(fairness),
+        "load": outcome.load,
         "start_up_seconds": outcome.start_up.as_secs_f64(),
         "engine_cpu_seconds": seconds(outcome.engine_cpu),
         "panels_cpu_seconds": seconds(outcome.sum(|panel| panel.cpu)),

@@ -5,6 +5,7 @@ mod board;
 mod book;
 mod display;
 mod engine;
+mod events;
 mod inbound;
 mod json;
 mod outcome;
@@ -36,8 +37,8 @@ use self::{
 use crate::{
     console,
     failure::Failure,
-    options::{parse_capacity, parse_spin},
-    trial::{child, clock, interrupt::Interrupt, limits},
+    options::{SpinParser, parse_capacity},
+    trial::{child, clock, interrupt::Interrupt, limits, load},
 };
 
 const PROTOCOL: &str = "slipring-demo/1";
@@ -55,7 +56,7 @@ Examples:
   slipring demo --panels 500 --seconds 20
   slipring demo --json --seconds 2 | jq .latency_ns
 
-While it runs, stop a panel (kill -STOP, kill -CONT) or kill it (kill -9): the others go on.
+While it runs, stop a panel (kill -STOP, kill -CONT) or kill it (kill -9): the others go on, and it is named.
 
 Exit code: 0 all well; 1 something was lost, reordered or corrupt, or the demo could not run;
 2 wrong arguments; 3 a panel went away; 130 ended by Ctrl-C.";
@@ -99,7 +100,7 @@ pub struct Args {
 
     /// How long a side spins before it sleeps: never, always, adaptive, or a time such as 20us.
     /// "always" keeps two cores busy for every panel, and one for the publisher
-    #[arg(long, default_value = "adaptive", value_parser = parse_spin)]
+    #[arg(long, default_value = "adaptive", value_parser = SpinParser, hide_possible_values = true)]
     spin: Spin,
 
     /// Bytes of the ring from the engine to each panel: a power of two from 4K to 1G
@@ -123,7 +124,7 @@ pub struct PanelArgs {
     name: String,
 
     /// As in demo
-    #[arg(long, value_parser = parse_spin)]
+    #[arg(long, value_parser = SpinParser)]
     spin: Spin,
 
     /// Which panel this is, from 0
@@ -186,6 +187,11 @@ fn run_trial(args: &Args, listener: &Listener, interrupt: &Interrupt) -> Result<
     let engine = Threads {
         never_sleep: args.spin == Spin::Always,
     };
+    // Before the panels add to it.
+    let load = load::average();
+    if let Some(hint) = load.and_then(outcome::busy) {
+        console::say(hint);
+    }
     let starting = Instant::now();
     let Some((mut panels, streams)) = Panels::start(schedule.panels, listener, args.spin, interrupt)? else {
         return Ok(None);
@@ -215,6 +221,7 @@ fn run_trial(args: &Args, listener: &Listener, interrupt: &Interrupt) -> Result<
         engine.name(),
         schedule,
         start_up,
+        load,
         &board,
         clock::cpu() - cpu_before,
         interrupt.exit_code(),

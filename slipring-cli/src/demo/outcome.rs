@@ -1,6 +1,6 @@
 //! What a run amounts to: every panel's numbers, the totals, and the verdict.
 
-use std::time::Duration;
+use std::{num::NonZero, thread, time::Duration};
 
 use hdrhistogram::Histogram;
 
@@ -9,6 +9,9 @@ use super::{
     report::{self, Report},
     schedule::Schedule,
 };
+
+/// As much load for each core is worth a word.
+const BUSY: f64 = 0.5;
 
 pub struct PanelOutcome {
     pub pid: u32,
@@ -56,6 +59,8 @@ pub struct Outcome {
     pub schedule: Schedule,
     /// until all panels had started and connected
     pub start_up: Duration,
+    /// of the machine, when the run began
+    pub load: Option<f64>,
     /// how long the engine published, in seconds
     pub elapsed: f64,
     /// CPU time of the engine's process in nanoseconds
@@ -70,6 +75,7 @@ impl Outcome {
         engine: &'static str,
         schedule: Schedule,
         start_up: Duration,
+        load: Option<f64>,
         board: &Board,
         engine_cpu: u64,
         interrupted: Option<u8>,
@@ -86,11 +92,17 @@ impl Outcome {
             engine,
             schedule,
             start_up,
+            load,
             elapsed: board.publishing().as_secs_f64(),
             engine_cpu,
             panels,
             interrupted,
         }
+    }
+
+    /// A hint, if other work kept the machine busy.
+    pub fn busy(&self) -> Option<String> {
+        self.load.and_then(busy)
     }
 
     pub fn sum(&self, of: impl Fn(&PanelOutcome) -> u64) -> u64 {
@@ -190,6 +202,17 @@ impl PanelOutcome {
     }
 }
 
+/// Said at the start and at the end of a run.
+pub fn busy(load: f64) -> Option<String> {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    (load >= BUSY * cores as f64).then(|| {
+        format!(
+            "note: this machine has other work (load {load:.1} on {cores} core{}), which makes latencies longer",
+            if cores == 1 { "" } else { "s" }
+        )
+    })
+}
+
 /// For a panel that got to the end, both sides' counts have to agree: a message lost at the very
 /// end leaves no gap in the sequence behind it.
 fn lost_in_all(published: u64, report: &Report, messages_back: u64, gaps_back: u64) -> u64 {
@@ -230,11 +253,17 @@ mod tests {
                 latency: report::latencies(),
             });
         }
-        Outcome::new("test", SCHEDULE, Duration::ZERO, &board, 0, interrupted)
+        Outcome::new("test", SCHEDULE, Duration::ZERO, None, &board, 0, interrupted)
     }
 
     fn gone() -> Finish {
         Finish::Gone("it was killed".into())
+    }
+
+    #[test]
+    fn a_busy_machine_is_told() {
+        assert_eq!(busy(0.0), None);
+        assert!(busy(100_000.0).is_some_and(|hint| hint.contains("load 100000.0 on ")));
     }
 
     #[test]

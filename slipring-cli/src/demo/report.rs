@@ -66,6 +66,18 @@ impl Report {
         (message.len() <= LARGEST).then_some(message)
     }
 
+    /// The latencies that came after the report before.
+    pub fn since(&self, before: Option<&Report>) -> Histogram<u64> {
+        let mut recent = self.latency.clone();
+        if let Some(before) = before
+            && recent.subtract(&before.latency).is_err()
+        {
+            // It counts anew.
+            return self.latency.clone();
+        }
+        recent
+    }
+
     pub fn read(message: &[u8]) -> Option<Report> {
         let mut histogram = message.get(LATENCIES..)?;
         let counter = |index: usize| u64_at(message, HEADER + 8 * index);
@@ -121,6 +133,18 @@ mod tests {
         assert_eq!(Report::read(&message), Some(report));
         assert_eq!(Report::read(&message[..message.len() - 1]), None);
         assert_eq!(Report::read(&message[..HEADER]), None);
+    }
+
+    #[test]
+    fn what_came_since_the_last_report_is_told_apart() {
+        let mut latency = latencies();
+        latency.saturating_record_n(5_000_000, 10);
+        let before = report(latency.clone());
+        latency.saturating_record_n(2_000, 100);
+        let recent = report(latency).since(Some(&before));
+        assert_eq!(recent.len(), 100);
+        assert!(recent.max() < 3_000);
+        assert_eq!(before.since(None).len(), 10);
     }
 
     #[test]

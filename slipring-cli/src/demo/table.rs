@@ -146,9 +146,9 @@ fn seconds(nanoseconds: u64) -> String {
 fn notes(outcome: &Outcome) -> String {
     let published = outcome.sum(|panel| panel.published);
     let mut text = format!(
-        "started in {:.2} s; published {} messages a second for {:.1} s (asked for: {} for {} s); CPU of the engine {}\n",
+        "started in {:.2} s; published {} a second for {:.1} s (asked for: {} for {} s); CPU of the engine {}\n",
         outcome.start_up.as_secs_f64(),
-        count((published as f64 / outcome.elapsed) as u64),
+        messages((published as f64 / outcome.elapsed).round() as u64),
         outcome.elapsed,
         count(outcome.schedule.rate),
         outcome.schedule.seconds,
@@ -160,6 +160,10 @@ fn notes(outcome: &Outcome) -> String {
     );
     if let Some(fairness) = outcome.fairness() {
         text.push_str(&fairness_of(&fairness));
+    }
+    if let Some(hint) = outcome.busy() {
+        text.push_str(&hint);
+        text.push('\n');
     }
     let held_back = outcome.sum(|panel| panel.held_back);
     if held_back > 0 {
@@ -196,6 +200,10 @@ fn notes(outcome: &Outcome) -> String {
         text.push_str(&format!("and {} more went away\n", outcome.gone() - MOST_LINES));
     }
     text
+}
+
+fn messages(number: u64) -> String {
+    format!("{} message{}", count(number), if number == 1 { "" } else { "s" })
 }
 
 fn fairness_of(fairness: &Fairness) -> String {
@@ -239,9 +247,9 @@ fn verdict(outcome: &Outcome) -> String {
         format!("{gone} of {} panels went away; with the others, ", outcome.panels.len())
     };
     format!(
-        "{interrupted}{others}nothing was lost, reordered or corrupted: {} messages ({}) to {} \
+        "{interrupted}{others}nothing was lost, reordered or corrupted: {} ({}) to {} \
          panel{}, {} acknowledgements and {} orders back\n",
-        count(of_whole(|panel| panel.published)),
+        messages(of_whole(|panel| panel.published)),
         bytes(of_whole(|panel| panel.bytes)),
         count(whole as u64),
         if whole == 1 { "" } else { "s" },

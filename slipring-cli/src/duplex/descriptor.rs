@@ -41,8 +41,11 @@ pub enum Kind {
     /// Standard input or output. Other processes may use the same open file, so its flags are not
     /// ours to change; reads wait for readiness instead.
     Inherited,
-    /// Our end of a pipe to a child, non-blocking.
+    /// Our end of a pipe to a command, non-blocking.
     Pipe,
+    /// Our end of a socket that is a command's input and output, non-blocking. A command that exits
+    /// without having read everything resets it, which is as orderly an end as that of a pipe.
+    Command,
     /// Non-blocking sockets.
     Tcp,
     Unix,
@@ -78,13 +81,18 @@ impl Duplex {
         ))
     }
 
-    /// A child process, whose standard output is what we read.
-    pub fn child(output: ChildStdout, input: ChildStdin, program: String) -> io::Result<Self> {
+    /// A command at the other end of two pipes; its standard output is what we read.
+    pub fn pipes(output: ChildStdout, input: ChildStdin, program: String) -> io::Result<Self> {
         Ok(Self::from_descriptors(
             Descriptor::nonblocking(output.into(), Kind::Pipe, "the command's output")?,
             Descriptor::nonblocking(input.into(), Kind::Pipe, "the command's input")?,
             program,
         ))
+    }
+
+    /// A command at the other end of one socket.
+    pub fn command_socket(socket: UnixStream, program: String) -> io::Result<Self> {
+        Self::socket(socket.into(), Kind::Command, program)
     }
 
     pub fn tcp(stream: TcpStream, peer: String) -> io::Result<Self> {
@@ -138,7 +146,7 @@ impl Descriptor {
     }
 
     fn is_socket(&self) -> bool {
-        matches!(self.kind, Kind::Tcp | Kind::Unix)
+        matches!(self.kind, Kind::Tcp | Kind::Unix | Kind::Command)
     }
 
     fn wait(&self, events: PollFlags, link: &Link) -> Result<Woken, Fault> {
@@ -153,7 +161,7 @@ impl Descriptor {
         match (self.kind, errno) {
             // On TCP this only comes after a reset; elsewhere the reader has closed.
             (Kind::Tcp, Errno::PIPE) => self.lost("the connection was reset"),
-            (_, Errno::PIPE) => Fault::NotReading,
+            (_, Errno::PIPE) | (Kind::Command, Errno::CONNRESET) => Fault::NotReading,
             (Kind::Tcp | Kind::Unix, errno) => self.lost(io::Error::from(errno)),
             _ => Fault::failed(doing, &errno.into()),
         }
@@ -184,7 +192,7 @@ impl Descriptor {
     fn abort(&self) {
         if self.kind == Kind::Tcp {
             let _ = sockopt::set_socket_linger(&self.fd, Some(std::time::Duration::ZERO));
-        } else if self.kind == Kind::Unix {
+        } else if self.is_socket() {
             let _ = shutdown(&self.fd, Shutdown::Both);
         }
     }

@@ -12,10 +12,11 @@ use slipring::Options;
 use super::{rings, unix_listener::PathListener};
 use crate::{
     address::{Address, Place},
-    cleanup::SocketFile,
+    cleanup::OwnFile,
     console,
     duplex::Duplex,
     failure::Failure,
+    options::bind,
 };
 
 /// Which side of `forward` it is. A single ring goes one way only.
@@ -61,7 +62,7 @@ impl Endpoint {
         }
         let (source, actual) = match &address.place {
             Place::Slip(name) => {
-                let listener = options.bind(name)?;
+                let listener = bind(options, name)?;
                 let actual = format!("slip-listen:{}", listener.name());
                 (Source::SlipListener(Box::new(listener)), actual)
             }
@@ -105,13 +106,12 @@ impl Endpoint {
         )
     }
 
-    /// The file to remove when the process ends.
-    pub fn socket_file(&self) -> Option<SocketFile> {
+    /// The files to remove when the process ends.
+    pub fn files(&self) -> Vec<OwnFile> {
         match &self.source {
-            Source::UnixListener(listener) => Some(listener.file().clone()),
-            // Without it a signal would leave a stale name behind.
-            Source::SlipListener(listener) => SocketFile::at(listener.path()).ok(),
-            _ => None,
+            Source::UnixListener(listener) => vec![listener.file().clone()],
+            Source::SlipListener(listener) => OwnFile::of(listener),
+            _ => Vec::new(),
         }
     }
 

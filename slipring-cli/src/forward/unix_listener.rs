@@ -9,12 +9,12 @@ use std::{
     path::Path,
 };
 
-use crate::{cleanup::SocketFile, failure::Failure};
+use crate::{cleanup::OwnFile, failure::Failure};
 
 #[derive(Debug)]
 pub struct PathListener {
     listener: UnixListener,
-    file: SocketFile,
+    file: OwnFile,
 }
 
 impl PathListener {
@@ -28,7 +28,7 @@ impl PathListener {
             }
             result => result.map_err(cannot)?,
         };
-        let file = SocketFile::at(path).map_err(cannot)?;
+        let file = OwnFile::at(path).map_err(cannot)?;
         Ok(Self { listener, file })
     }
 
@@ -36,7 +36,7 @@ impl PathListener {
         self.listener.accept().map(|(stream, _)| stream)
     }
 
-    pub fn file(&self) -> &SocketFile {
+    pub fn file(&self) -> &OwnFile {
         &self.file
     }
 }

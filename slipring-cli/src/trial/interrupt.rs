@@ -13,6 +13,8 @@ use signal_hook::{
     flag,
 };
 
+use crate::signals;
+
 /// Tells whether, and by which signal, the user has asked this process to end.
 #[derive(Clone)]
 pub struct Interrupt {
@@ -20,10 +22,10 @@ pub struct Interrupt {
 }
 
 impl Interrupt {
-    /// Takes over SIGINT and SIGTERM.
+    /// Takes over SIGINT and SIGTERM, unless they were ignored when the program started.
     pub fn install() -> io::Result<Self> {
         let signal = Arc::new(AtomicUsize::new(0));
-        for number in [SIGINT, SIGTERM] {
+        for number in signals::not_ignored(&[SIGINT, SIGTERM]) {
             let seen = Arc::new(AtomicBool::new(false));
             // Handlers run in the order of their registration: this one finds the flag set only
             // when the signal comes a second time.
@@ -56,6 +58,8 @@ impl Interrupt {
 /// decides when its children end.
 pub fn leave_to_the_parent() -> io::Result<()> {
     // A handler that only sets a flag nobody reads: unlike SIG_IGN it needs no unsafe code.
-    flag::register(SIGINT, Arc::new(AtomicBool::new(false)))?;
+    for number in signals::not_ignored(&[SIGINT]) {
+        flag::register(number, Arc::new(AtomicBool::new(false)))?;
+    }
     Ok(())
 }

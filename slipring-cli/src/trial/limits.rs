@@ -1,8 +1,6 @@
 //! The limit of open descriptors: every stream takes some.
 
-use std::io;
-
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, getrlimit};
 
 use crate::failure::Failure;
 
@@ -22,11 +20,7 @@ pub fn make_room_for(count: usize, what: &str, each: u64) -> Result<(), Failure>
                  ask for at most {possible} {what}s, or raise the hard limit (ulimit -Hn)"
         )));
     }
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    setrlimit(Resource::Nofile, raised)
-        .map_err(io::Error::from)
-        .map_err(Failure::from)
+    // The children are this program too, so they may have the raised limit.
+    let _ = slipring::raise_descriptor_limit()?;
+    Ok(())
 }

@@ -2,7 +2,9 @@
 
 pub mod child;
 pub mod clock;
+pub mod date;
 pub mod interrupt;
 pub mod limits;
+pub mod load;
 pub mod spin;
 pub mod text;

@@ -71,9 +71,32 @@ pub fn some(items: &[String], most: usize) -> String {
     text
 }
 
+/// Words after a heading, in lines of at most `width` where the words allow.
+pub fn paragraph(heading: &str, words: &[&str], width: usize) -> String {
+    let (mut text, mut column) = (heading.to_owned(), heading.len());
+    for (index, word) in words.iter().enumerate() {
+        if index > 0 && column + 1 + word.len() > width {
+            text.push_str("\n  ");
+            column = 2;
+        } else if index > 0 {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(word);
+        column += word.len();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paragraphs_keep_to_their_width() {
+        assert_eq!(paragraph("of: ", &["a", "b"], 80), "of: a b");
+        assert_eq!(paragraph("of: ", &["aaa", "bbb", "cc"], 7), "of: aaa\n  bbb\n  cc");
+    }
 
     #[test]
     fn counts_are_grouped() {

@@ -248,6 +248,15 @@ impl Process {
             .wait_for("output", |bytes, _| bytes.starts_with(expected).then_some(()));
     }
 
+    /// Waits for the first line on its standard output.
+    pub fn stdout_line(&self) -> String {
+        let collected = self.stdout.as_ref().expect("collected");
+        collected.wait_for("a line", |bytes, _| {
+            let end = bytes.iter().position(|&byte| byte == b'\n')?;
+            Some(String::from_utf8_lossy(&bytes[..end]).into_owned())
+        })
+    }
+
     /// Waits for this many bytes on its standard output.
     pub fn stdout_has(&self, count: usize) {
         self.stdout

@@ -20,9 +20,10 @@ use crate::{
 const READING: &[&str] = &[
     "Two processes on one machine. All transports of a case take turns, round by round, so compare within a case of one run, never \
      between runs or machines. A value is the median of the rounds; the least and the greatest stand beside it. Where these lie far \
-     apart the machine is noisy, and small differences mean nothing.",
+     apart the machine is noisy, and small differences mean nothing; beyond a factor of two nothing is compared.",
     "Everybody copies every message in and out, and before it is measured, the bytes of some messages are compared.",
-    "Round trip: one message there and back, one at a time; shorter is better. p99, p99.9 and max are of all rounds together.",
+    "Round trip: one message there and back, one at a time; shorter is better. The percentiles in the charts, and p99, p99.9 and max in \
+     the tables, are of all rounds together.",
     "Throughput: messages in one direction as fast as they go, from the first one's sending to the last one's arrival; higher is better.",
     "\u{201c}x bare\u{201d} divides by the least that two processes need: spinning on a flag in shared memory with the message beside it, or, \
      for what only sleeps, the faster of two ways of waiting for an eventfd. These are no transports: one message at a time, no ring.",
@@ -50,6 +51,7 @@ pub fn page(setup: &Setup, results: &Results, goals: &[Goal], cut_short: bool) -
     let overview = [Kind::RoundTrip, Kind::Throughput];
     Page {
         title: "slipring bench",
+        summary: report::summary(results),
         header: text_lines(&report::header(setup)),
         reading: READING,
         cut_short,

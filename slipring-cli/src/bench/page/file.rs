@@ -1,7 +1,7 @@
 //! The file that the page is written to.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -12,43 +12,107 @@ use super::Page;
 use crate::failure::Failure;
 
 pub struct ReportFile {
-    path: PathBuf,
-    file: File,
+    /// As it was given, for people.
+    shown: PathBuf,
+    target: Target,
+}
+
+enum Target {
+    /// A device or a pipe, or a file in a directory that takes no other.
+    Open(File),
+    /// To be written beside this path, and put in its place when it is whole.
+    Beside(PathBuf),
 }
 
 impl ReportFile {
     /// To be called before anything is measured, which would be in vain if the file cannot be written. What is in it stays
-    /// there until there is a page to take its place.
+    /// there until there is a whole page to take its place.
     pub fn open(path: &Path) -> Result<ReportFile, Failure> {
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
-        let file = file.map_err(|error| {
+        let target = Target::find(path).map_err(|error| {
             Failure::failed(format!(
                 "cannot write the report to {}: {error}; nothing was measured, name a file that can be written",
                 path.display()
             ))
         })?;
         Ok(ReportFile {
-            path: path.into(),
-            file,
+            shown: path.into(),
+            target,
         })
     }
 
-    pub fn write(mut self, page: &Page) -> Result<(), Failure> {
-        self.put(page).map_err(|error| {
+    pub fn write(self, page: &Page) -> Result<(), Failure> {
+        let page = page.render().map_err(io::Error::other);
+        page.and_then(|page| self.target.put(&(page + "\n"))).map_err(|error| {
             Failure::failed(format!(
-                "cannot write the report to {}: {error}; make room there, or name another file (the figures are on standard \
-                 output)",
-                self.path.display()
+                "cannot write the report to {}: {error}; make room there, or name another file (the figures are \
+                     on standard output)",
+                self.shown.display()
             ))
         })
     }
+}
 
-    fn put(&mut self, page: &Page) -> io::Result<()> {
-        let page = page.render().map_err(io::Error::other)? + "\n";
-        // A device or a pipe has no length.
-        if self.file.metadata()?.is_file() {
-            self.file.set_len(0)?;
+impl Target {
+    fn find(path: &Path) -> io::Result<Target> {
+        // A link stays one; it is what it leads to that is replaced.
+        let real = fs::canonicalize(path).unwrap_or_else(|_| path.into());
+        let there = match OpenOptions::new().write(true).open(&real) {
+            Ok(file) if !file.metadata()?.is_file() => return Ok(Target::Open(file)),
+            Ok(file) => Some(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        // Whether the directory takes another file is found out by giving it one.
+        match (new_file(&beside(&real)), there) {
+            (Ok(_), _) => {
+                fs::remove_file(beside(&real))?;
+                Ok(Target::Beside(real))
+            }
+            (Err(_), Some(file)) => Ok(Target::Open(file)),
+            (Err(error), None) => Err(error),
         }
-        self.file.write_all(page.as_bytes())
     }
+
+    fn put(&self, page: &str) -> io::Result<()> {
+        match self {
+            Target::Open(file) => {
+                let mut file = file;
+                // A device or a pipe has no length.
+                if file.metadata()?.is_file() {
+                    file.set_len(0)?;
+                }
+                file.write_all(page.as_bytes())
+            }
+            Target::Beside(path) => {
+                let new = beside(path);
+                let put = put_in_place(&new, path, page);
+                if put.is_err() {
+                    let _ = fs::remove_file(&new);
+                }
+                put
+            }
+        }
+    }
+}
+
+fn put_in_place(new: &Path, path: &Path, page: &str) -> io::Result<()> {
+    let mut file = new_file(new)?;
+    if let Ok(old) = fs::metadata(path) {
+        file.set_permissions(old.permissions())?;
+    }
+    file.write_all(page.as_bytes())?;
+    // A full disk may be told only now.
+    file.sync_all()?;
+    fs::rename(new, path)
+}
+
+fn new_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).open(path)
+}
+
+/// A name in the same directory that no other process takes.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    path.with_file_name(name)
 }

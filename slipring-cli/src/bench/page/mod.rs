@@ -16,7 +16,9 @@ use super::{goals::Goal, report};
 #[template(path = "bench.html")]
 pub struct Page {
     pub title: &'static str,
-    /// where and how it was measured
+    /// what most people want to know
+    pub summary: Option<String>,
+    /// where, when and how it was measured
     pub header: Vec<String>,
     /// how to read it
     pub reading: &'static [&'static str],

@@ -7,7 +7,7 @@ use super::{
     report::{self, Setup},
 };
 use crate::bench::{
-    goals::{Goal, Verdict},
+    goals::{self, Goal, Verdict},
     stats::Spread,
 };
 
@@ -71,12 +71,11 @@ fn of_count(setup: &Setup, measured: &Measured) -> Vec<Goal> {
 }
 
 fn goal(goal: String, compared: Option<(Spread, Spread)>, met: impl Fn(f64) -> bool) -> Goal {
-    let ratio = compared.map(|(ours, theirs)| ours.median / theirs.median);
+    let (verdict, ratio) = goals::judge(compared, met);
     Goal {
         goal,
-        verdict: verdict(ratio.map(met)),
+        verdict,
         ratio,
-        disturbed: compared.is_some_and(|(ours, theirs)| ours.is_wide() || theirs.is_wide()),
         compared_with: None,
     }
 }
@@ -93,7 +92,6 @@ fn memory(setup: &Setup, measured: &Measured, named: &str) -> [Goal; 2] {
             goal: format!("{named}: memory of a stream at most its two capacities and 32 KiB an endpoint"),
             verdict: verdict(ratio.map(|ratio| ratio <= 1.0)),
             ratio,
-            disturbed: false,
             compared_with: None,
         },
         Goal {
@@ -101,7 +99,6 @@ fn memory(setup: &Setup, measured: &Measured, named: &str) -> [Goal; 2] {
             // A page for every second endpoint, beside what comes and goes.
             verdict: verdict(grown.map(|grown| grown <= HEAP / 4.0 + streams * 4096.0)),
             ratio: None,
-            disturbed: false,
             compared_with: None,
         },
     ]
@@ -114,7 +111,6 @@ fn idle(setup: &Setup, most: &Measured) -> Goal {
         goal: format!("{} streams, idle: 0 % CPU and no wake-ups", most.streams),
         verdict: verdict(idle.map(|idle| idle.wakes == 0 && setup.idle_percent(idle.cpu) < 0.005)),
         ratio: None,
-        disturbed: false,
         compared_with: None,
     }
 }

@@ -11,6 +11,7 @@ use crate::{
 pub fn document(setup: &Setup, all: &[Measured], goals: &[Goal], interrupted: bool) -> Value {
     json!({
         "slipring": env!("CARGO_PKG_VERSION"),
+        "date": setup.date,
         "command": setup.command,
         "machine": setup.machine,
         "cpus": setup.cpus.map(|(server, clients)| [server, clients]),
@@ -41,7 +42,7 @@ fn transport(setup: &Setup, measured: &Measured, entry: &Entry) -> Value {
         "title": entry.contender.title(),
         "failure": entry.failure,
         "messages_per_second": spread(entry.rate()),
-        "ratio_to_unix": entry.rate().zip(unix).map(|(ours, unix)| ours.median / unix.median),
+        "ratio_to_unix": entry.rate().zip(unix).and_then(|(ours, unix)| ours.over(unix)),
         "p50_ns": spread(entry.p50()),
         "p99_ns": spread(entry.p99()),
         "max_ns": entry.max(),

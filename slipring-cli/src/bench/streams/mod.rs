@@ -125,6 +125,7 @@ pub fn run(plan: &Plan) -> Result<ExitCode, Failure> {
     limits::make_room_for(largest, "stream", DESCRIPTORS)?;
     let interrupt = Interrupt::install()?;
     let setup = Setup {
+        date: crate::trial::date::now(),
         command: machine::command_line(),
         machine: Machine::look(),
         capacity: plan.capacity,

@@ -37,6 +37,7 @@ pub fn page(setup: &Setup, all: &[Measured], goals: &[Goal], cut_short: bool) ->
     let by_count = |title: &str, caption: &str, scale, of| by_count(title, caption, all, &palette, &scale, of);
     Page {
         title: "slipring bench --streams",
+        summary: report::summary(all),
         header: text_lines(&report::header(setup)),
         reading: READING,
         cut_short,

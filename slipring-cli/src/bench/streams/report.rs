@@ -4,14 +4,21 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::{Measured, contender::Contender, entry::Entry, message::SIZE, order::Role};
+use super::{
+    Measured,
+    contender::{Contender, SLEEPING},
+    entry::Entry,
+    message::SIZE,
+    order::Role,
+};
 use crate::{
-    bench::{machine::Machine, stats::Spread},
+    bench::{machine::Machine, report::ratio, stats::Spread},
     trial::text::{bytes, count, significant, size, time},
 };
 
 /// What the results depend on. Times are in nanoseconds.
 pub struct Setup {
+    pub date: String,
     pub command: String,
     pub machine: Machine,
     /// of each ring, in bytes
@@ -52,12 +59,13 @@ impl Setup {
 pub fn header(setup: &Setup) -> String {
     let machine = &setup.machine;
     let mut text = format!(
-        "slipring {} on {}, {} core{}, {}\ncommand: {}\n",
+        "slipring {} on {}, {} core{}, {}\nmeasured on {}\ncommand: {}\n",
         env!("CARGO_PKG_VERSION"),
         machine.cpu,
         machine.cores,
         if machine.cores == 1 { "" } else { "s" },
         machine.kernel,
+        setup.date,
         setup.command,
     );
     text += &format!(
@@ -80,9 +88,26 @@ pub fn header(setup: &Setup) -> String {
     text += &format!(
         "at each tick {SIZE} B to every client, and back, which together count as one message\n\
          medians of the rounds, but for max; CPU of all processes; descriptors of the server and memory of both ends, a \
-         stream each; every page counted once (where top shows a ring twice at each end), the kernel's own not\n"
+         stream each; every page counted once (where top shows a ring twice at each end), the kernel's own not; \
+         ?: rounds that differ by more than 2 x\n"
     );
     text
+}
+
+/// What most people want to know: of the most streams that both were measured with.
+pub fn summary(all: &[Measured]) -> Option<String> {
+    let most = all.iter().max_by_key(|measured| measured.streams)?;
+    let (ours, unix) = most.entry(SLEEPING)?.rate().zip(most.unix()?.rate())?;
+    let mut text = format!(
+        "{}: {} messages a second, {} over Unix sockets",
+        title(most),
+        count(ours.median as u64),
+        count(unix.median as u64)
+    );
+    if ours.over(unix).is_none() {
+        text += "; the rounds differ by more than a factor of two, so this says little";
+    }
+    Some(text + ".")
 }
 
 pub const COLUMNS: [&str; 13] = [
@@ -147,7 +172,7 @@ pub fn cells(measured: &Measured, entry: &Entry) -> Vec<String> {
     cells.extend([
         count(rate.median as u64),
         format!("{}..{}", count(rate.min as u64), count(rate.max as u64)),
-        unix.map_or_else(|| "-".into(), |unix| significant(rate.median / unix.median)),
+        ratio(rate, unix),
         median(entry.p50()),
         median(entry.p99()),
         entry.max().map_or_else(|| "-".into(), time),

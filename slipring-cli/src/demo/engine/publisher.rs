@@ -35,7 +35,8 @@ pub fn publish(writers: Vec<Writer>, schedule: Schedule, pause: u64, board: &Boa
     let mut outlets: Vec<Outlet> = writers.into_iter().enumerate().map(Outlet::new).collect();
 
     let start = clock::now();
-    let last_moment = start + schedule.seconds * SECOND + DRAIN;
+    let end = start + schedule.seconds * SECOND;
+    let last_moment = end + DRAIN;
     while !board.is_stopped() {
         let now = clock::now();
         let due = schedule.due(now - start);
@@ -46,7 +47,9 @@ pub fn publish(writers: Vec<Writer>, schedule: Schedule, pause: u64, board: &Boa
         }
         let next = match turn {
             Turn::MoreToWrite => continue,
-            Turn::UpToDate if due == schedule.total() => break,
+            // The last message has a time of its own, too, until the next one would be due.
+            Turn::UpToDate if due == schedule.total() && now >= end => break,
+            Turn::UpToDate if due == schedule.total() => end,
             _ if now >= last_moment => break,
             Turn::UpToDate => start + schedule.time_of(due),
             Turn::Full if due == schedule.total() => now + LOOK_AGAIN,

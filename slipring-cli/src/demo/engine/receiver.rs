@@ -1,5 +1,7 @@
 //! Reading what one panel sends: acknowledgements, orders and reports, each of them checked.
 
+use std::time::Instant;
+
 use slipring::{EndReason, Reader};
 
 use crate::demo::{
@@ -20,6 +22,9 @@ pub fn receive(reader: Reader, panel: &PanelBoard) {
             Ok(answered.take(header, message, panel.published(), &mut received))
         });
         panel.received().tally = inbound.tally;
+        if matches!(step, Ok(Step::Messages)) {
+            panel.set_heard();
+        }
         match step {
             Ok(Step::Messages | Step::Quiet) => {}
             Ok(Step::Ended) => {
@@ -57,8 +62,13 @@ impl Answered {
                 is_new_answer(&mut self.ordered, message, published)
             }
             Kind::Report => {
-                received.report = Report::read(message);
-                received.report.is_some()
+                let report = Report::read(message);
+                let is_report = report.is_some();
+                if let Some(report) = report {
+                    received.recent = Some((report.since(received.report.as_ref()), Instant::now()));
+                    received.report = Some(report);
+                }
+                is_report
             }
             Kind::Update => false,
         }

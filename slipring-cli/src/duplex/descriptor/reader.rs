@@ -29,6 +29,7 @@ impl DescriptorReader {
                 Ok(count) => Ok(Filled::Bytes(count)),
                 Err(Errno::AGAIN) => Ok(Filled::Nothing),
                 Err(Errno::INTR) => continue,
+                Err(Errno::CONNRESET) if self.0.kind == Kind::Command => Ok(Filled::End),
                 Err(errno) => Err(self.0.fault(format_args!("read {}", self.0.what), errno)),
             };
         }
@@ -90,7 +91,7 @@ impl ReadHalf for DescriptorReader {
         match self.0.kind {
             // Dropping the last handle tells a pipe's writer; standard input stays as it is.
             Kind::Inherited | Kind::Pipe => {}
-            Kind::Unix => {
+            Kind::Unix | Kind::Command => {
                 let _ = shutdown(self.0.as_fd(), Shutdown::Read);
                 // Nothing more can come; but closing with bytes unread would reset the connection,
                 // after all that the peer has to read (`unix_release_sock` in Linux' net/unix/af_unix.c).

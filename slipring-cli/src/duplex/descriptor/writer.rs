@@ -1,6 +1,10 @@
 //! Writing to a descriptor.
 
-use std::sync::{Arc, atomic::Ordering::SeqCst};
+use std::{
+    io,
+    os::fd::OwnedFd,
+    sync::{Arc, atomic::Ordering::SeqCst},
+};
 
 use rustix::{
     event::PollFlags,
@@ -70,6 +74,11 @@ impl WriteHalf for DescriptorWriter {
             _ if descriptor.kind == Kind::Tcp => Err(descriptor.lost("the connection was reset")),
             _ => Err(Fault::NotReading),
         }
+    }
+
+    fn output(&self) -> Option<io::Result<OwnedFd>> {
+        let descriptor = &*self.descriptor;
+        (descriptor.kind == Kind::Inherited).then(|| descriptor.as_fd().try_clone_to_owned())
     }
 
     fn finish(&mut self) -> Result<(), Fault> {
