@@ -255,6 +255,14 @@ struct AtPath {
     source: io::Error,
 }
 
+/// An error of the operating system, and what is behind it.
+#[derive(Debug, thiserror::Error)]
+#[error("{text} ({source})")]
+struct Because {
+    text: String,
+    source: io::Error,
+}
+
 impl Error {
     /// An [`Error::Os`], to be used as `map_err(Error::os("doing this"))`.
     pub(crate) fn os<E: Into<io::Error>>(doing: &'static str) -> impl FnOnce(E) -> Error {
@@ -274,6 +282,19 @@ impl Error {
             Error::Os {
                 doing,
                 source: io::Error::new(kind, AtPath { path, source }),
+            }
+        }
+    }
+
+    /// An [`Error::Os`] with a text that says more than the operating system, to be used as
+    /// `map_err(Error::os_because("doing this", text))`.
+    pub(crate) fn os_because<E: Into<io::Error>>(doing: &'static str, text: String) -> impl FnOnce(E) -> Error {
+        move |source| {
+            let source = clearly(source.into());
+            let kind = source.kind();
+            Error::Os {
+                doing,
+                source: io::Error::new(kind, Because { text, source }),
             }
         }
     }

@@ -6,8 +6,10 @@
 //! then looks whether the file it locked is still the one at the path, and starts anew if not: else
 //! two processes could hold "the" lock on two different files.
 //!
-//! It contains the holder's process id and a newline, and a second line `paired` once two have met
-//! in a rendezvous. That is for people and for error texts: only the lock decides.
+//! It contains lines: the holder's process id; `pidns` and the number of the PID namespace in which it is that; and
+//! `paired`, once two have met in a rendezvous. That is for people and for error texts: only the lock decides. A process
+//! id of another namespace is somebody else's here, so it is told to nobody. The same for one without a namespace, which
+//! an older build wrote, or a process that has no `/proc`.
 //!
 //! Looking takes a shared lock for a moment, without waiting. Somebody who wants to bind
 //! meanwhile can tell that from a holder (a shared lock beside it is granted), and tries again.
@@ -15,20 +17,27 @@
 //! Whoever may open the file may lock it. So another user can keep a global name from being bound,
 //! as by binding it first; nobody can make a name appear free that is held, or take it over.
 
+use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FileType, FlockOperation, Mode, OFlags, Stat, fchmod, flock, fstat, ftruncate, lstat, open, unlink};
+use rustix::fs::{
+    FileType, FlockOperation, Mode, OFlags, Stat, fchmod, flock, fstat, ftruncate, lstat, open, stat, unlink,
+};
 use rustix::io::{Errno, pread, pwrite};
-use rustix::process::{Pid, getpid, test_kill_process};
+use rustix::process::{Pid, test_kill_process};
 
 use super::directory::{is_absence, kind_of, owned_by, whose};
 use crate::error::{Error, Result};
 use crate::name::Name;
+use crate::sys::process::Birth;
 
-/// The second line of a lock file whose rendezvous has taken place.
-const PAIRED: &str = "paired\n";
+/// The last line of a lock file whose rendezvous has taken place.
+const PAIRED: &str = "paired";
+/// What the line begins with that tells the PID namespace.
+const NAMESPACE: &str = "pidns ";
 /// No lock file of ours is longer.
 const LONGEST: usize = 64;
 /// How long somebody else's look at the lock may last.
@@ -51,7 +60,16 @@ pub(crate) struct Lock {
     /// Whether the file is known to be a lock file, and was written to.
     signed: bool,
     /// The process that took it.
-    pub(super) maker: Pid,
+    maker: Birth,
+}
+
+/// What a holder has written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Holder {
+    pid: u32,
+    /// The PID namespace in which it has that number.
+    namespace: Option<u64>,
+    paired: bool,
 }
 
 /// What a look at a lock file tells.
@@ -79,6 +97,7 @@ impl Lock {
     /// [`Error::NameInUse`] if somebody else holds it; [`Error::Os`] if it cannot be opened or
     /// written, or belongs to another user, or is not a lock file (it is not touched then).
     pub(crate) fn acquire(path: &Path, name: &Name, uid: u32) -> Result<Lock> {
+        let maker = Birth::here().map_err(Error::os("marking this process (madvise)"))?;
         let give_up = Instant::now() + LOOKS_LAST;
         let mut pause = Duration::from_micros(200);
         loop {
@@ -89,7 +108,7 @@ impl Lock {
                         file,
                         path: path.to_owned(),
                         signed: false,
-                        maker: getpid(),
+                        maker,
                     };
                     let stat = fstat(&lock.file).map_err(Error::os_at("looking at the lock file", path))?;
                     check(path, &lock.file, &stat, uid)?;
@@ -104,7 +123,14 @@ impl Lock {
                         Err(errno) => return Err(Error::os_at("looking at the lock file", path)(errno)),
                     }
                 }
-                Attempt::Held => return Err(in_use(name, read_held(&file, Instant::now() + WRITING_LASTS).0)),
+                Attempt::Held => {
+                    let (pid, _) = read_held(&file, Instant::now() + WRITING_LASTS);
+                    // A holder that does not say who it is may be about to leave: one that only clears away what
+                    // others have left.
+                    if pid.is_some() || Instant::now() >= give_up {
+                        return Err(in_use(name, pid));
+                    }
+                }
                 Attempt::LookedAt => {}
             }
             if Instant::now() >= give_up {
@@ -121,13 +147,16 @@ impl Lock {
     ///
     /// [`Error::Os`] if it cannot be written.
     pub(crate) fn mark_paired(&self) -> Result<()> {
-        let text = format!("{}\n{PAIRED}", std::process::id());
-        write_all(&self.file, &text).map_err(Error::os("writing the lock file"))
+        let holder = Holder {
+            paired: true,
+            ..Holder::here()
+        };
+        write_all(&self.file, &holder.to_string()).map_err(Error::os("writing the lock file"))
     }
 
     /// Whether this is the process that took it, and not a forked child.
     pub(crate) fn is_mine(&self) -> bool {
-        getpid() == self.maker
+        self.maker.is_here()
     }
 
     /// Removes the file, while the lock on it is still held. Whoever has opened it already and gets the lock on what
@@ -143,7 +172,7 @@ impl Lock {
     fn sign(&mut self, path: &Path) -> Result<()> {
         self.signed = true;
         ftruncate(&self.file, 0)
-            .and_then(|()| write_all(&self.file, &format!("{}\n", std::process::id())))
+            .and_then(|()| write_all(&self.file, &Holder::here().to_string()))
             .map_err(Error::os_at("writing the lock file", path))
     }
 }
@@ -250,12 +279,7 @@ fn open_or_create(path: &Path, name: &Name) -> Result<OwnedFd> {
                 let what = lstat(path).map_or("a file", |stat| kind_of(&stat));
                 return Err(not_ours(path, &format!("is {what}")));
             }
-            Err(errno @ (Errno::ACCESS | Errno::PERM)) => {
-                return Err(match lock_state(path)? {
-                    LockState::Held { pid, .. } => in_use(name, pid),
-                    _ => Error::os_at("opening the lock file", path)(errno),
-                });
-            }
+            Err(errno @ (Errno::ACCESS | Errno::PERM)) => return Err(shut_out(path, name, errno)?),
             Err(errno) => return Err(Error::os_at("opening the lock file", path)(errno)),
         }
         // Exclusively: then it is this process that must set the mode, whatever the umask.
@@ -269,6 +293,22 @@ fn open_or_create(path: &Path, name: &Name) -> Result<OwnedFd> {
         }
     }
     Err(not_ours(path, "comes and goes"))
+}
+
+/// Why this user may not open the lock file, which is another user's as a rule.
+fn shut_out(path: &Path, name: &Name, errno: Errno) -> Result<Error> {
+    Ok(match (lock_state(path)?, lstat(path)) {
+        (LockState::Held { pid, .. }, _) => in_use(name, pid),
+        (LockState::Free, Ok(stat)) => {
+            let (path, owner) = (path.display(), whose(stat.st_uid));
+            let text = format!(
+                "{path} belongs to {owner}. Nobody holds it: a process of that user was killed and has left it. That \
+                 user or root can remove it, by `slipring ls --clean` or `rm {path}`; or choose another name"
+            );
+            Error::os_because("locking the name", text)(errno)
+        }
+        _ => Error::os_at("opening the lock file", path)(errno),
+    })
 }
 
 /// Whether the file is a lock file that this user may write to: it could be a file that has this
@@ -316,21 +356,26 @@ pub(crate) fn same_file(one: &Stat, other: &Stat) -> bool {
     (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
 }
 
-/// What the holder wrote. A holder that was killed leaves its text to the next, who replaces it
-/// only after taking the lock; so what was written by a process that is gone is read again for a
-/// little.
+/// The holder, if it can be told, and whether it has met somebody. A holder that was killed leaves its text to the next,
+/// who replaces it only after taking the lock; so what was not written by a living process is read again for a little.
 fn read_held(file: &OwnedFd, give_up: Instant) -> (Option<u32>, bool) {
+    let here = namespace();
     loop {
         let written = read(file).ok().as_deref().and_then(parse);
         match written {
-            Some((pid, paired)) if is_alive(pid) => return (Some(pid), paired),
-            // Still not: it was written in another PID namespace, and the number means nothing
-            // here.
-            Some((_, paired)) if Instant::now() >= give_up => return (None, paired),
+            Some(Holder { pid, namespace, paired }) if here.is_some() && namespace == here && is_alive(pid) => {
+                return (Some(pid), paired);
+            }
+            Some(Holder { paired, .. }) if Instant::now() >= give_up => return (None, paired),
             None if Instant::now() >= give_up => return (None, false),
             _ => std::thread::sleep(Duration::from_millis(1)),
         }
     }
+}
+
+/// The PID namespace of this process, as a number that no other has at the time. `None` without `/proc`.
+fn namespace() -> Option<u64> {
+    stat("/proc/self/ns/pid").ok().map(|stat| stat.st_ino)
 }
 
 fn is_alive(pid: u32) -> bool {
@@ -345,17 +390,50 @@ fn read(file: &OwnedFd) -> rustix::io::Result<Vec<u8>> {
     Ok(buffer.iter().take(count).copied().collect())
 }
 
-/// The process id, and whether two have met.
-fn parse(text: &[u8]) -> Option<(u32, bool)> {
-    let (pid, rest) = std::str::from_utf8(text).ok()?.split_once('\n')?;
-    let paired = match rest {
-        "" => false,
-        PAIRED => true,
-        _ => return None,
+impl Holder {
+    fn here() -> Holder {
+        Holder {
+            pid: std::process::id(),
+            namespace: namespace(),
+            paired: false,
+        }
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.pid)?;
+        if let Some(namespace) = self.namespace {
+            writeln!(f, "{NAMESPACE}{namespace}")?;
+        }
+        if self.paired {
+            writeln!(f, "{PAIRED}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What a holder has written, if that is what it is.
+fn parse(text: &[u8]) -> Option<Holder> {
+    let mut lines = std::str::from_utf8(text)
+        .ok()?
+        .strip_suffix('\n')?
+        .split('\n')
+        .peekable();
+    let pid = number(lines.next()?)?;
+    let namespace = lines.next_if(|line| line.starts_with(NAMESPACE));
+    let namespace = match namespace {
+        Some(line) => Some(number(line.strip_prefix(NAMESPACE)?)?),
+        None => None,
     };
-    // `parse` alone would take a plus sign.
-    let digits = pid.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| pid.parse().ok())?.map(|pid| (pid, paired))
+    let paired = lines.next_if_eq(&PAIRED).is_some();
+    lines.next().is_none().then_some(Holder { pid, namespace, paired })
+}
+
+/// A number of digits alone: `parse` would take a plus sign.
+fn number<T: FromStr>(text: &str) -> Option<T> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().ok())?
 }
 
 /// Writes at the start. (A few bytes into a regular file are written at once, or not for want of

@@ -11,7 +11,6 @@ use std::thread;
 use super::super::directory::testing::{is_root, name, places, stale_socket};
 use super::super::lock::{LockState, lock_state};
 use super::*;
-use rustix::process::Pid;
 
 const ROLE: &str = "SLIPRING_TEST_BINDING_PATH";
 
@@ -239,20 +238,6 @@ fn holds_the_name_without_its_socket() {
     drop(binding);
     assert!(is_socket(&path), "it has none any more to remove");
     assert_eq!(lock_of(&path), LockState::Free);
-}
-
-#[test]
-fn in_a_forked_child_it_is_not_its_own() {
-    let temporary = tempfile::tempdir().unwrap();
-    let path = temporary.path().join("x");
-    let (mut binding, _listener) = bind_path(&path).unwrap();
-    // Forking needs unsafe code; to the binding it looks the same if another process made it.
-    let me = std::mem::replace(&mut binding.lock.maker, Pid::INIT);
-    binding.retire_socket();
-    assert!(is_socket(&path));
-    binding.lock.maker = me;
-    drop(binding);
-    assert!(!path.exists());
 }
 
 #[test]

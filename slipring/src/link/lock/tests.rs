@@ -30,7 +30,8 @@ fn is_held_by_one_says_by_whom_and_is_free_afterwards() {
     assert_eq!(lock_state(&path), LockState::Free);
     let lock = acquire(&path).unwrap();
     let me = std::process::id();
-    assert_eq!(fs::read_to_string(&path).unwrap(), format!("{me}\n"));
+    let written = format!("{me}\npidns {}\n", namespace().unwrap());
+    assert_eq!(fs::read_to_string(&path).unwrap(), written);
     assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o644);
     assert_eq!(
         lock_state(&path),
@@ -77,7 +78,7 @@ fn what_a_killed_holder_wrote_is_not_said_of_the_next() {
     held.try_lock().unwrap();
     thread::scope(|scope| {
         let look = scope.spawn(|| lock_state(&path));
-        fs::write(&path, format!("{}\n", std::process::id())).unwrap();
+        fs::write(&path, Holder::here().to_string()).unwrap();
         let pid = Some(std::process::id());
         assert_eq!(look.join().unwrap(), LockState::Held { pid, paired: false });
     });
@@ -102,16 +103,61 @@ fn a_descriptor_that_a_forked_child_still_has_does_not_keep_it() {
 }
 
 #[test]
-fn dropped_in_a_forked_child_it_stays_the_parents() {
+fn a_number_of_another_namespace_is_nobodys_here() {
     let (_temporary, path) = lock_file();
-    let mut lock = acquire(&path).unwrap();
-    let _in_the_parent = lock.file.try_clone().unwrap();
-    // Forking needs unsafe code; to the lock it looks the same if another process took it.
-    lock.maker = Pid::INIT;
-    drop(lock);
-    let pid = Some(std::process::id());
-    let held = LockState::Held { pid, paired: false };
-    assert_eq!(lock_state(&path), held);
+    let me = std::process::id();
+    let here = namespace().unwrap();
+    fs::write(&path, "").unwrap();
+    let held = fs::File::open(&path).unwrap();
+    held.try_lock().unwrap();
+    for (text, pid, paired) in [
+        (format!("{me}\npidns {here}\n"), Some(me), false),
+        (format!("{me}\npidns {here}\npaired\n"), Some(me), true),
+        (format!("{me}\npidns {}\n", here + 1), None, false),
+        (format!("{me}\npidns {}\npaired\n", here + 1), None, true),
+        // Of an older build.
+        (format!("{me}\n"), None, false),
+        (format!("{me}\npaired\n"), None, true),
+    ] {
+        fs::write(&path, &text).unwrap();
+        assert_eq!(lock_state(&path), LockState::Held { pid, paired }, "{text:?}");
+        let result = acquire(&path);
+        assert!(
+            matches!(result, Err(Error::NameInUse { pid: found, .. }) if found == pid),
+            "{text:?}: {result:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_written_is_read_again() {
+    for namespace in [None, Some(0), Some(4_026_531_836), Some(u64::MAX)] {
+        for paired in [false, true] {
+            let holder = Holder {
+                pid: u32::MAX,
+                namespace,
+                paired,
+            };
+            let text = holder.to_string();
+            assert!(text.len() <= LONGEST, "{text:?}");
+            assert_eq!(parse(text.as_bytes()), Some(holder), "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn a_holder_that_leaves_without_a_word_is_waited_for() {
+    let (_temporary, path) = lock_file();
+    fs::write(&path, "").unwrap();
+    let held = fs::File::open(&path).unwrap();
+    held.try_lock().unwrap();
+    thread::scope(|scope| {
+        let taken = scope.spawn(|| acquire(&path));
+        thread::sleep(Duration::from_millis(20));
+        fs::remove_file(&path).unwrap();
+        held.unlock().unwrap();
+        taken.join().unwrap().unwrap();
+    });
 }
 
 #[test]
@@ -182,13 +228,29 @@ fn takers_that_race_with_a_holder_who_leaves_end_with_one_holder() {
 #[test]
 fn a_file_that_is_none_of_ours_is_not_touched() {
     let (temporary, path) = lock_file();
-    for contents in ["version = 4\n", "12", "12\n\n", "+1\n", "\n", "-1\npaired\n"] {
+    for contents in [
+        "version = 4\n",
+        "12",
+        "12\n\n",
+        "+1\n",
+        "\n",
+        "-1\npaired\n",
+        "1\npidns\n",
+        "1\npidns +1\n",
+        "1\npaired\npidns 1\n",
+    ] {
         fs::write(&path, contents).unwrap();
         let error = acquire(&path).unwrap_err();
         assert!(error.to_string().contains("not slipring's"), "{contents:?}: {error}");
         assert_eq!(fs::read_to_string(&path).unwrap(), contents);
     }
-    for contents in ["", "1\n", "4294967295\npaired\n"] {
+    for contents in [
+        "",
+        "1\n",
+        "4294967295\npaired\n",
+        "1\npidns 2\n",
+        "1\npidns 2\npaired\n",
+    ] {
         fs::write(&path, contents).unwrap();
         acquire(&path).unwrap();
     }
