@@ -6,6 +6,7 @@ mod waiting;
 pub(crate) use waiting::ReadWait;
 
 use super::bounce::Bounce;
+use super::messages::Messages;
 use super::{PART, forked};
 use crate::end::{End, EndReason, read_result};
 use crate::endpoint::{Endpoint, local};
@@ -46,6 +47,7 @@ pub(crate) struct ReadHalf {
     /// polls.
     waits_on: bool,
     excuse: Excuse,
+    pub(crate) messages: Messages,
 }
 
 impl ReadHalf {
@@ -60,6 +62,7 @@ impl ReadHalf {
             leased: endpoint.lease.leased(),
             place: endpoint.inbox.place(0, 0),
             excuse: Excuse::default(),
+            messages: Messages::default(),
             ring,
             bounce: endpoint.copy_reads.then(Bounce::default),
             endpoint,
