@@ -12,7 +12,7 @@ use crate::wait::Spin;
 use rustix::fd::{AsFd, BorrowedFd};
 use std::io::{self, BufRead, IoSliceMut, Read};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The reading half of a [`Stream`](crate::Stream): `Read` and `BufRead`, and what only shared memory can do.
 ///
@@ -107,6 +107,28 @@ impl Reader {
             half: &mut self.half,
             want,
         })
+    }
+
+    /// [`wait`](Self::wait), for a call that waits several times and has to end by `deadline`, if it has one.
+    #[inline]
+    pub(crate) fn wait_until(&mut self, want: usize, deadline: Option<Instant>) -> io::Result<Readable> {
+        if self.half.has(want) {
+            return Ok(Readable::Enough);
+        }
+        let mut wait = ReadWait {
+            half: &mut self.half,
+            want,
+        };
+        self.blocking.wait_until(&mut wait, deadline)
+    }
+
+    /// When a call that begins now has to end.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.blocking.deadline()
+    }
+
+    pub(crate) fn is_nonblocking(&self) -> bool {
+        self.blocking.is_nonblocking()
     }
 
     /// Blocks until something is there, or the end.
@@ -221,7 +243,9 @@ impl Reader {
 
     /// Lets blocking reads fail with `WouldBlock` after `timeout`. `None`, the default, waits for ever.
     ///
-    /// Rounded up to whole milliseconds when it has to sleep.
+    /// It is the time of one call of this reader, [`fill_at_least`](Self::fill_at_least) included. As with a socket, calls
+    /// of `std::io` that read several times (`read_exact`, `read_line`) have it for each. Rounded up to whole milliseconds
+    /// when it has to sleep.
     ///
     /// # Errors
     ///

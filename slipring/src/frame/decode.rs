@@ -6,10 +6,11 @@
 use super::buffer::Buffer;
 use super::error::Error;
 use super::header::{Bounds, HEADER, Header};
+use super::limit::Limit;
 #[cfg(feature = "bytes")]
 use super::pool::Pool;
 use crate::end::{End, EndReason};
-use crate::half::{Begun, ReadHalf, Readable};
+use crate::half::{Begun, PART, ReadHalf, Readable};
 use std::io;
 
 /// What a receiver has to do next.
@@ -17,6 +18,8 @@ use std::io;
 pub(super) enum Step {
     /// Wait until this many bytes can be read.
     Wait(usize),
+    /// Take the next step; much has come that was no whole message, and this may go on for ever.
+    Again,
     /// A message is there.
     Ready,
 }
@@ -93,6 +96,7 @@ impl Decoder {
         if let Some(fault) = half.messages.fault {
             return Err(fault.into());
         }
+        let start = half.position();
         loop {
             if self.state == Parts::Complete {
                 return Ok(Step::Ready);
@@ -111,6 +115,9 @@ impl Decoder {
             }
             if self.state == Parts::None && !header.has_more() {
                 return Ok(Step::Ready);
+            }
+            if half.position() - start >= PART as u64 {
+                return Ok(Step::Again);
             }
             self.take_part(half, header)?;
         }
@@ -171,16 +178,34 @@ impl Decoder {
     /// Takes what is there without waiting: `true`, a message is ready; `false`, the stream has ended between two
     /// messages.
     pub(super) fn try_step(&mut self, half: &mut ReadHalf) -> io::Result<bool> {
-        while let Step::Wait(want) = self.step(half)? {
-            let found = half.look(want).unwrap_or_else(|| {
-                half.look_around();
-                Err(io::ErrorKind::WouldBlock.into())
-            });
-            if !self.found(half, found)? {
-                return Ok(false);
+        let limit = Limit::at_once(half);
+        loop {
+            let step = self.step(half)?;
+            if step == Step::Ready {
+                return Ok(true);
+            }
+            if limit.is_over(half) {
+                return Err(Self::not_yet(half, step));
+            }
+            if let Step::Wait(want) = step {
+                let found = half.look(want).unwrap_or_else(|| {
+                    half.look_around();
+                    Err(Self::not_yet(half, step))
+                });
+                if !self.found(half, found)? {
+                    return Ok(false);
+                }
             }
         }
-        Ok(true)
+    }
+
+    /// The error of a call that ends at this step, and may be repeated.
+    #[cold]
+    pub(super) fn not_yet(half: &mut ReadHalf, step: Step) -> io::Error {
+        if let Step::Wait(want) = step {
+            half.give_up(want);
+        }
+        io::ErrorKind::WouldBlock.into()
     }
 
     /// What waiting has found: `true`, go on; `false`, the stream has ended between two messages.

@@ -60,6 +60,7 @@ mod decode;
 mod encode;
 mod error;
 mod header;
+mod limit;
 mod message;
 pub mod plain;
 #[cfg(feature = "zerocopy")]

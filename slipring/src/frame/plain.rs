@@ -22,6 +22,7 @@ use super::header::{Bounds, HEADER, Header};
 use crate::end::EndReason;
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
+use std::time::{Duration, Instant};
 
 /// The most payload of a part: with its header it fits into the smallest ring that a stream can have.
 const PART: usize = 4096 - HEADER;
@@ -148,6 +149,7 @@ impl<W: Write> Sender<W> {
 pub struct Receiver<R> {
     reader: R,
     max: usize,
+    timeout: Option<Duration>,
     /// Bytes of frames that are done with.
     position: u64,
     header: [u8; HEADER],
@@ -168,6 +170,7 @@ impl<R: Read> Receiver<R> {
         Receiver {
             reader,
             max: DEFAULT_MAX,
+            timeout: None,
             position: 0,
             header: [0; HEADER],
             arrived: 0,
@@ -218,20 +221,47 @@ impl<R: Read> Receiver<R> {
         &self.reader
     }
 
+    /// Lets [`recv`](Self::recv) fail with `WouldBlock` after `timeout`, however much comes meanwhile that is no whole
+    /// message. `None`, the default, goes on for ever.
+    ///
+    /// The clock is looked at between two reads, so a reader that blocks needs a timeout of its own, or to be non-blocking.
+    /// By itself that is not enough: it is the time of each read, and a call reads as often as something comes.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a timeout of zero.
+    pub fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        if timeout == Some(Duration::ZERO) {
+            return Err(io::Error::new(
+                ErrorKind::InvalidInput,
+                "a timeout of zero; use `None` for no timeout, or a reader that does not block",
+            ));
+        }
+        self.timeout = timeout;
+        Ok(())
+    }
+
     /// The next message; `None` at the end. Blocks as the reader does.
     ///
     /// # Errors
     ///
-    /// Those of the reader; an [`Error`] for what cannot be a message, or is larger than the maximum, or is torn by the
+    /// Those of the reader; `WouldBlock` after the timeout, if one was set; an [`Error`] for what cannot be a message, or is larger than the maximum, or is torn by the
     /// end.
     pub fn recv(&mut self) -> io::Result<Option<&[u8]>> {
         if std::mem::take(&mut self.delivered) {
             self.message.clear();
         }
+        // A time that no clock reaches is none.
+        let deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut has_read = false;
         loop {
             if let Some(fault) = self.fault {
                 return Err(fault.into());
             }
+            if has_read && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            has_read = true;
             let Some(frame) = self.frame else {
                 if !self.read_header()? {
                     return Ok(None);
@@ -517,6 +547,40 @@ mod tests {
                 Err(error) => assert!(left % 16 != 0 && error.0.writer().bytes.len() == left),
             }
         }
+    }
+
+    #[test]
+    fn what_never_becomes_a_message_does_not_hold_up_for_ever() {
+        /// Begins messages and gives them up, a byte at a time, until it is used up.
+        struct Flood {
+            given: usize,
+        }
+        const MOST: usize = 1 << 30;
+        impl Read for Flood {
+            fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+                let lap = [&Header::more(8).to_bytes(), &[7; 8], &Header::GIVE_UP.to_bytes()[..]].concat();
+                if self.given == MOST || buf.is_empty() {
+                    return Ok(0);
+                }
+                buf[0] = lap[self.given % lap.len()];
+                self.given += 1;
+                Ok(1)
+            }
+        }
+        let mut receiver = Receiver::new(Flood { given: 0 });
+        assert_eq!(
+            receiver.set_timeout(Some(Duration::ZERO)).unwrap_err().kind(),
+            ErrorKind::InvalidInput
+        );
+        receiver.set_timeout(Some(Duration::from_millis(5))).unwrap();
+        for _ in 0..3 {
+            assert_eq!(receiver.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+        }
+        assert!(receiver.reader().given < MOST);
+        receiver.set_timeout(Some(Duration::MAX)).unwrap();
+        let mut whole = Receiver::new(&[0; 8][..]);
+        whole.set_timeout(Some(Duration::MAX)).unwrap();
+        assert_eq!(whole.recv().unwrap(), Some(&b""[..]));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::DEFAULT_MAX;
 use super::decode::{Decoder, Step};
 use super::error::Error;
+use super::limit::Limit;
 use super::message::{Latest, Message};
 use crate::closer::Closer;
 use crate::reader::Reader;
@@ -81,13 +82,24 @@ impl Receiver {
     /// Blocks until a message is there; `false`: the end came before.
     #[inline]
     fn ready(&mut self) -> io::Result<bool> {
+        let mut step = self.decoder.step(&mut self.reader.half)?;
+        if step == Step::Ready {
+            return Ok(true);
+        }
+        let limit = Limit::of(&self.reader);
         loop {
-            let Step::Wait(want) = self.decoder.step(&mut self.reader.half)? else {
+            if let Step::Wait(want) = step {
+                let found = self.reader.wait_until(want, limit.deadline());
+                if !self.decoder.found(&mut self.reader.half, found)? {
+                    return Ok(false);
+                }
+            }
+            step = self.decoder.step(&mut self.reader.half)?;
+            if step == Step::Ready {
                 return Ok(true);
-            };
-            let found = self.reader.wait(want);
-            if !self.decoder.found(&mut self.reader.half, found)? {
-                return Ok(false);
+            }
+            if limit.is_over(&self.reader.half) {
+                return Err(Decoder::not_yet(&mut self.reader.half, step));
             }
         }
     }
@@ -96,8 +108,8 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// As [`Receiver`] says; `WouldBlock` after the timeout or in non-blocking mode, `OutOfMemory`: nothing is lost
-    /// then, and the next call goes on.
+    /// As [`Receiver`] says; `WouldBlock` after the timeout, whatever has come meanwhile, or in non-blocking mode,
+    /// `OutOfMemory`: nothing is lost then, and the next call goes on.
     #[inline]
     pub fn recv(&mut self) -> io::Result<Option<Message<'_>>> {
         if !self.ready()? {
@@ -110,7 +122,8 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if it is not there in full; otherwise as [`recv`](Self::recv).
+    /// `WouldBlock` if it is not there in full, or if as much as a ring holds was taken out of it that is no whole message;
+    /// otherwise as [`recv`](Self::recv).
     pub fn try_recv(&mut self) -> io::Result<Option<Message<'_>>> {
         if !self.decoder.try_step(&mut self.reader.half)? {
             return Ok(None);
@@ -220,7 +233,7 @@ impl Receiver {
         }
         let skipped = self.decoder.skip(&mut self.reader.half);
         // The newest is there; unless somebody has closed the stream just now.
-        if skipped > 0 && !self.ready()? {
+        if skipped > 0 && !self.decoder.try_step(&mut self.reader.half)? {
             return Ok(None);
         }
         let message = Message::lend(&mut self.reader.half, &mut self.decoder)?;
@@ -237,7 +250,7 @@ impl Receiver {
         &self.reader
     }
 
-    /// See [`Reader::set_timeout`].
+    /// See [`Reader::set_timeout`]. It is the time of one call, however many parts come meanwhile.
     ///
     /// # Errors
     ///

@@ -177,7 +177,8 @@ impl Sender {
         &self.writer
     }
 
-    /// See [`Writer::set_timeout`].
+    /// See [`Writer::set_timeout`]. It is the time of each wait for room: one for a message that goes at once, and one for
+    /// each part of a larger one.
     ///
     /// # Errors
     ///

@@ -73,8 +73,13 @@ impl Receiver {
     /// Waits until a message is there; `false`: the end came before. What it takes meanwhile is kept in the decoder.
     async fn ready(&mut self) -> io::Result<bool> {
         loop {
-            let Step::Wait(want) = self.decoder.step(&mut self.reader.half)? else {
-                return Ok(true);
+            let want = match self.decoder.step(&mut self.reader.half)? {
+                Step::Ready => return Ok(true),
+                Step::Wait(want) => want,
+                Step::Again => {
+                    coop::consume_budget().await;
+                    continue;
+                }
             };
             let found = self.reader.wait(want).await;
             if !self.decoder.found(&mut self.reader.half, found)? {
@@ -105,7 +110,7 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if it is not there in full; otherwise as [`recv`](Self::recv).
+    /// As [`frame::Receiver::try_recv`](crate::frame::Receiver::try_recv).
     pub fn try_recv(&mut self) -> io::Result<Option<Message<'_>>> {
         if !self.decoder.try_step(&mut self.reader.half)? {
             return Ok(None);
@@ -157,8 +162,13 @@ impl Receiver {
     pub fn poll_recv_owned(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<bytes::Bytes>>> {
         let budget = ready!(coop::poll_proceed(cx));
         let there = loop {
-            let Step::Wait(want) = self.decoder.step(&mut self.reader.half)? else {
-                break true;
+            let want = match self.decoder.step(&mut self.reader.half)? {
+                Step::Ready => break true,
+                Step::Wait(want) => want,
+                Step::Again => {
+                    ready!(coop::poll_proceed(cx)).made_progress();
+                    continue;
+                }
             };
             let found = ready!(self.reader.poll_wait(cx, want));
             if !self.decoder.found(&mut self.reader.half, found)? {
@@ -216,8 +226,8 @@ impl Receiver {
             return Ok(None);
         }
         let skipped = self.decoder.skip(&mut self.reader.half);
-        // The newest is there, so this does not wait; unless somebody has closed the stream just now.
-        if skipped > 0 && !self.ready().await? {
+        // The newest is there; unless somebody has closed the stream just now.
+        if skipped > 0 && !self.decoder.try_step(&mut self.reader.half)? {
             return Ok(None);
         }
         let message = Message::lend(&mut self.reader.half, &mut self.decoder)?;

@@ -22,6 +22,13 @@ impl ReadWait<'_> {
     }
 }
 
+impl ReadHalf {
+    /// To be called by whoever has asked for `want` bytes without waiting for them, and may ask again.
+    pub(crate) fn give_up(&mut self, want: usize) {
+        ReadWait { half: self, want }.give_up();
+    }
+}
+
 impl Waiting for ReadWait<'_> {
     type News = Readable;
 
