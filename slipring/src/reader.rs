@@ -183,7 +183,10 @@ impl Reader {
     /// * Otherwise as at any end; see [`Reader`].
     pub fn fill_at_least(&mut self, n: usize) -> io::Result<&[u8]> {
         self.half.can_hold(n)?;
-        if n > 0 && self.wait(n)? == Readable::End {
+        if n == 0 {
+            return self.half.view_known();
+        }
+        if self.wait(n)? == Readable::End {
             return Err(self.half.too_short(n));
         }
         Ok(self.half.view(n))

@@ -322,6 +322,18 @@ impl ReadHalf {
         }
     }
 
+    /// Lends what is known to be there, if this side may still read it; perhaps nothing.
+    pub(crate) fn view_known(&mut self) -> io::Result<&[u8]> {
+        if self.has(0) {
+            return Ok(self.view(0));
+        }
+        // The bytes are not this process's to look at, or this side has closed the stream.
+        match self.look(0) {
+            Some(Err(e)) => Err(e),
+            _ => Ok(&[]),
+        }
+    }
+
     /// Lends what there is; something is.
     #[inline(never)]
     pub(crate) fn view_some(&mut self) -> &[u8] {

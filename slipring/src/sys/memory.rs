@@ -215,6 +215,20 @@ impl Outbox {
         // peer may look at it; a read there is no access here.
         unsafe { std::slice::from_raw_parts_mut(at, len) }
     }
+
+    /// The span of `len` bytes at `offset`, to be looked at.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the one writer of this ring, the span is free, and nothing is written to it during `'a`, which `self`
+    /// outlives.
+    #[inline]
+    pub(crate) unsafe fn slice<'a>(&self, offset: usize, len: usize) -> &'a [u8] {
+        let at = self.mapping.span(offset, len);
+        // SAFETY: mapped (`span`), initialised (the kernel zeroed it), written by this process alone (the seals, or the word
+        // of a peer that is trusted with it), and by the caller's promise by nobody while the slice lives.
+        unsafe { std::slice::from_raw_parts(at, len) }
+    }
 }
 
 /// The peer's outbox. Nothing is ever written there.
