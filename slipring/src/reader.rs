@@ -21,13 +21,10 @@ use std::time::{Duration, Instant};
 ///
 /// # Room
 ///
-/// What is read makes room for the peer's writer. Reads of less than 64 bytes do not pay for telling it each time: fewer than 64
-/// bytes may be kept while more are known to be there. The writer is told with the read that makes it 64, or has nothing left
-/// that is known of, or waits, and by [`available`](Self::available); and nothing is kept that it was seen to wait for when it
-/// was told last. So do not count on the last 63 bytes of a ring when what is read byte by byte makes room for an answer that is
-/// waited for elsewhere.
-///
-/// Reading single bytes or short lines needs no [`BufReader`](std::io::BufReader) in between: this reader lends the ring's own memory.
+/// What is read makes room for the peer's writer at once, be it a single byte. That costs a fence for each read, or
+/// [`consume`](BufRead::consume). [`fill_buf`](BufRead::fill_buf) lends the ring's own memory, so that one `consume` can be
+/// for many bytes. A program that reads single bytes or short lines, and has no use for their room before 8 KiB have been
+/// read, puts a [`BufReader`](std::io::BufReader) around it, as around a socket.
 ///
 /// # Ends
 ///
@@ -87,14 +84,6 @@ impl Reader {
 
     pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {
         self.half.endpoint()
-    }
-
-    /// Gives back what small reads have kept.
-    pub(crate) fn settle(&mut self) {
-        // A forked child's copy gives nothing back.
-        if self.half.endpoint().birth.is_here() {
-            self.half.settle();
-        }
     }
 
     /// Blocks until `want` bytes are there, or the stream ended in order before.
@@ -344,7 +333,7 @@ impl BufRead for Reader {
         }
     }
 
-    /// Gives `n` bytes back to the writer; a few at a time perhaps later, see "Room" at [`Reader`].
+    /// Gives `n` bytes back to the writer.
     ///
     /// # Panics
     ///

@@ -54,10 +54,6 @@ impl ReadHalf {
     pub(crate) fn new(endpoint: Arc<Endpoint>) -> ReadHalf {
         let mut ring = Consumer::new(endpoint.inbox.capacity() as u64);
         ring.set_excusable(endpoint.excusable);
-        if endpoint.copy_reads {
-            // A bounce has to follow every step.
-            ring.keep_nothing();
-        }
         ReadHalf {
             leased: endpoint.lease.leased(),
             place: endpoint.inbox.place(0, 0),
@@ -117,7 +113,6 @@ impl ReadHalf {
         if !self.endpoint.birth.is_here() {
             return Some(Err(forked()));
         }
-        self.settle();
         self.lease_no_more();
         // An end stays, even if a closer on the other side ended the stream beside a write that was still under way.
         if self.end.is_some() || self.endpoint.local() != local::OPEN {
@@ -133,14 +128,6 @@ impl ReadHalf {
                 self.endpoint.poison();
                 Some(self.ended(Look::Pending))
             }
-        }
-    }
-
-    /// Gives back what has been kept.
-    #[inline(always)]
-    pub(crate) fn settle(&mut self) {
-        if self.ring.settle(self.endpoint.headers()) {
-            self.ring_peer();
         }
     }
 
@@ -352,16 +339,9 @@ impl ReadHalf {
         }
     }
 
-    /// Gives `n` available bytes back to the writer; a few of them perhaps later.
-    #[inline(always)]
-    pub(crate) fn consume(&mut self, n: usize) {
-        if !self.ring.keep(n as u64) {
-            self.consume_some(n);
-        }
-    }
-
+    /// Gives `n` available bytes back to the writer.
     #[inline(never)]
-    fn consume_some(&mut self, n: usize) {
+    pub(crate) fn consume(&mut self, n: usize) {
         // Whoever consumes nothing goes on waiting, if it waits.
         if n == 0 || !self.endpoint.birth.is_here() {
             return;

@@ -331,19 +331,6 @@ impl Place {
         at
     }
 
-    /// As [`Inbox::read`].
-    ///
-    /// # Safety
-    ///
-    /// The inbox is alive, and the span lies within a capacity from the position that this was made for.
-    #[inline(always)]
-    pub(crate) unsafe fn read(self, position: u64, to: &mut [u8]) {
-        let from = self.at(position, to.len());
-        // SAFETY: by the caller's promise the source is mapped, as what lies behind the ring is the ring again; the rest as
-        // in `Inbox::read`.
-        unsafe { load(from, to.as_mut_ptr(), to.len(), || from) };
-    }
-
     /// As [`Inbox::slice`].
     ///
     /// # Safety

@@ -129,8 +129,7 @@ impl Reader {
         Ok(self.half.view(n))
     }
 
-    /// Gives `n` bytes that were lent back to the writer; a few at a time perhaps later, as a blocking
-    /// [`Reader`](crate::Reader) does.
+    /// Gives `n` bytes that were lent back to the writer.
     ///
     /// # Panics
     ///
