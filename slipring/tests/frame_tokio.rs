@@ -1,5 +1,4 @@
 //! Messages on tokio: sequences, cancellation at any poll, fairness, and a codec on the plain stream.
-#![cfg(all(feature = "tokio", feature = "bytes"))]
 
 #[path = "common/runtimes.rs"]
 mod runtimes;
