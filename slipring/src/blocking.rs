@@ -70,11 +70,13 @@ impl Blocking {
     }
 
     /// Whether calls fail rather than block.
+    #[inline]
     pub(crate) fn is_nonblocking(&self) -> bool {
         self.nonblocking
     }
 
     /// When the timeout of a call ends that begins now. `None`: never; a time that no clock reaches is none.
+    #[inline]
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.timeout.and_then(|timeout| Instant::now().checked_add(timeout))
     }
@@ -302,3 +304,6 @@ impl<W: Waiting> Sleeper for Asleep<'_, W> {
         Err(io::ErrorKind::WouldBlock.into())
     }
 }
+
+#[cfg(test)]
+mod tests;

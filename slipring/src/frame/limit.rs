@@ -26,6 +26,7 @@ impl Limit {
     }
 
     /// Of a call that blocks, unless the reader does not.
+    #[inline]
     pub(super) fn of(reader: &Reader) -> Limit {
         if reader.is_nonblocking() {
             return Limit::at_once(&reader.half);
@@ -36,10 +37,12 @@ impl Limit {
         }
     }
 
+    #[inline]
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
+    #[inline(never)]
     pub(super) fn is_over(&self, half: &ReadHalf) -> bool {
         half.position() >= self.until || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }

@@ -82,24 +82,24 @@ impl Receiver {
     /// Blocks until a message is there; `false`: the end came before.
     #[inline]
     fn ready(&mut self) -> io::Result<bool> {
-        let mut step = self.decoder.step(&mut self.reader.half)?;
-        if step == Step::Ready {
-            return Ok(true);
-        }
-        let limit = Limit::of(&self.reader);
+        let mut limit = None;
         loop {
+            let step = self.decoder.step(&mut self.reader.half)?;
+            if step == Step::Ready {
+                return Ok(true);
+            }
+            let limit = match &limit {
+                None => limit.insert(Limit::of(&self.reader)),
+                Some(limit) if limit.is_over(&self.reader.half) => {
+                    return Err(Decoder::not_yet(&mut self.reader.half, step));
+                }
+                Some(limit) => limit,
+            };
             if let Step::Wait(want) = step {
                 let found = self.reader.wait_until(want, limit.deadline());
                 if !self.decoder.found(&mut self.reader.half, found)? {
                     return Ok(false);
                 }
-            }
-            step = self.decoder.step(&mut self.reader.half)?;
-            if step == Step::Ready {
-                return Ok(true);
-            }
-            if limit.is_over(&self.reader.half) {
-                return Err(Decoder::not_yet(&mut self.reader.half, step));
             }
         }
     }
