@@ -6,8 +6,9 @@ use slipring::frame::{self, Error};
 use slipring::{Options, Spin};
 use std::io::{self, ErrorKind, Write};
 
-/// Bytes arrive in pieces; what a receiver makes of them is what the format says, however it is asked. One that is taken apart
-/// and made again between the pieces makes no more of them, and less only by messages that it had begun to take.
+/// Bytes arrive in pieces; what a receiver makes of them is what the format says, however it is
+/// asked. One that is taken apart and made again between the pieces makes no more of them, and less
+/// only by messages that it had begun to take.
 pub fn frames(data: &[u8]) {
     let mut input = Input::new(data);
     let how = input.byte();
@@ -42,7 +43,8 @@ pub fn frames(data: &[u8]) {
     drop(writer);
     let ending = ending.or(receive(&mut receiver, how, &mut messages)).expect("an end");
     if again {
-        // What is passed over may be as long as it likes, so another end may come in front of one that is for the length.
+        // What is passed over may be as long as it likes, so another end may come in front of one
+        // that is for the length.
         let (all, without_limit) = model(bytes, usize::MAX);
         let mut rest = all.iter();
         assert!(messages.iter().all(|message| rest.any(|sent| sent == message)));

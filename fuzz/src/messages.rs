@@ -6,8 +6,9 @@ use slipring::frame::{self, Error, Receiver, Sender};
 use slipring::{Options, Spin};
 use std::io::{self, ErrorKind};
 
-/// A sender and a receiver of one thread, neither of which waits. What is received is what was sent, in order; and nothing is
-/// missing but what a receiver had begun to take when it was taken apart, or let go of for a newer one.
+/// A sender and a receiver of one thread, neither of which waits. What is received is what was
+/// sent, in order; and nothing is missing but what a receiver had begun to take when it was taken
+/// apart, or let go of for a newer one.
 pub fn messages(data: &[u8]) {
     let mut input = Input::new(data);
     let options = Options::new()
@@ -138,7 +139,8 @@ impl Scene {
         Ok(())
     }
 
-    /// A message was received: it is the next that was sent, or one of the next, as far as some may be missing.
+    /// A message was received: it is the next that was sent, or one of the next, as far as some may
+    /// be missing.
     fn find(&mut self, message: &[u8]) {
         let candidates = &self.sent[self.found..];
         let Some(lacking) = candidates

@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 /// How often a spinner looks whether its peer is still there, and after how long one that never sleeps arms.
 const LINK_EVERY: Duration = Duration::from_millis(1);
 
-/// The longest sleep at a time. The system counts one in milliseconds, and refuses those that an `int` cannot hold.
+/// The longest sleep at a time. The system counts one in milliseconds, and refuses those that an
+/// `int` cannot hold.
 const LONGEST: Duration = Duration::from_secs(86_400);
 
 /// What a blocking half has besides the half itself.
@@ -75,7 +76,8 @@ impl Blocking {
         self.nonblocking
     }
 
-    /// When the timeout of a call ends that begins now. `None`: never; a time that no clock reaches is none.
+    /// When the timeout of a call ends that begins now. `None`: never; a time that no clock reaches
+    /// is none.
     #[inline]
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.timeout.and_then(|timeout| Instant::now().checked_add(timeout))
@@ -87,8 +89,8 @@ impl Blocking {
         self.wait_until(half, None)
     }
 
-    /// Waits until `half` has news, or until `deadline`, which is that of a call that waits several times; `None`: for the
-    /// timeout.
+    /// Waits until `half` has news, or until `deadline`, which is that of a call that waits several
+    /// times; `None`: for the timeout.
     ///
     /// One piece of code with the looks and with the caller: what lies between the byte that arrives and whoever asked
     /// for it is the round trip's.
@@ -285,8 +287,8 @@ impl<W: Waiting> Sleeper for Asleep<'_, W> {
             Ok(Event::Link) => self.half.look_at_link(),
             Err(e) => return Err(Err(e)),
         }
-        // By the clock, and not by whether something happened: a peer that rings again and again is not to take the time's
-        // place.
+        // By the clock, and not by whether something happened: a peer that rings again and again is
+        // not to take the time's place.
         Ok(match self.deadline {
             Some(deadline) if Instant::now() >= deadline => Slept::TimedOut,
             _ => Slept::Woken,

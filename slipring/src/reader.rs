@@ -21,10 +21,11 @@ use std::time::{Duration, Instant};
 ///
 /// # Room
 ///
-/// What is read makes room for the peer's writer at once, be it a single byte. That costs a fence for each read, or
-/// [`consume`](BufRead::consume). [`fill_buf`](BufRead::fill_buf) lends the ring's own memory, so that one `consume` can be
-/// for many bytes. A program that reads single bytes or short lines, and has no use for their room before 8 KiB have been
-/// read, puts a [`BufReader`](std::io::BufReader) around it, as around a socket.
+/// What is read makes room for the peer's writer at once, be it a single byte. That costs a fence
+/// for each read, or [`consume`](BufRead::consume). [`fill_buf`](BufRead::fill_buf) lends the
+/// ring's own memory, so that one `consume` can be for many bytes. A program that reads single
+/// bytes or short lines, and has no use for their room before 8 KiB have been read, puts a
+/// [`BufReader`](std::io::BufReader) around it, as around a socket.
 ///
 /// # Ends
 ///
@@ -98,7 +99,8 @@ impl Reader {
         })
     }
 
-    /// [`wait`](Self::wait), for a call that waits several times and has to end by `deadline`, if it has one.
+    /// [`wait`](Self::wait), for a call that waits several times and has to end by `deadline`, if
+    /// it has one.
     #[inline]
     pub(crate) fn wait_until(&mut self, want: usize, deadline: Option<Instant>) -> io::Result<Readable> {
         if self.half.has(want) {
@@ -235,9 +237,9 @@ impl Reader {
 
     /// Lets blocking reads fail with `WouldBlock` after `timeout`. `None`, the default, waits for ever.
     ///
-    /// It is the time of one call of this reader, [`fill_at_least`](Self::fill_at_least) included. As with a socket, calls
-    /// of `std::io` that read several times (`read_exact`, `read_line`) have it for each. Rounded up to whole milliseconds
-    /// when it has to sleep.
+    /// It is the time of one call of this reader, [`fill_at_least`](Self::fill_at_least) included.
+    /// As with a socket, calls of `std::io` that read several times (`read_exact`, `read_line`)
+    /// have it for each. Rounded up to whole milliseconds when it has to sleep.
     ///
     /// # Errors
     ///

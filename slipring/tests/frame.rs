@@ -72,7 +72,8 @@ fn golden_bytes() {
         0, 0, 0, 0, 0, 0, 0, 0,
     ]);
 
-    // Too large for half the ring: a quarter of it, with the header and room for another one, and so on.
+    // Too large for half the ring: a quarter of it, with the header and room for another one, and
+    // so on.
     let large = message(1, 2041);
     sender.send(&large).unwrap();
     let mut bytes = [0xff; 2 * 1016 + 40];

@@ -1,4 +1,5 @@
-//! What is under way belongs to the direction: whoever sends or receives next on it meets no part of another message.
+//! What is under way belongs to the direction: whoever sends or receives next on it meets no part
+//! of another message.
 
 #[path = "common/channel.rs"]
 mod channel;
@@ -20,7 +21,8 @@ fn last(len: u32) -> [u8; 8] {
 
 const GIVE_UP: [u8; 8] = [0, 0, 0, 0, 2, 0, 0, 0];
 
-/// A sender that has given up the middle of a message, with `before` bytes in front of it in the ring.
+/// A sender that has given up the middle of a message, with `before` bytes in front of it in the
+/// ring.
 fn interrupted(before: usize) -> (Sender, Receiver, (Sender, Receiver)) {
     let (mut sender, receiver, others) = channel();
     sender.set_nonblocking(true);
@@ -30,7 +32,8 @@ fn interrupted(before: usize) -> (Sender, Receiver, (Sender, Receiver)) {
     (sender, receiver, others)
 }
 
-/// However full the ring is: what comes after an interrupted message is received, and nothing of that message.
+/// However full the ring is: what comes after an interrupted message is received, and nothing of
+/// that message.
 #[test]
 fn the_next_sender_sends_no_part_of_the_last_ones_message() {
     for before in (0..RING / 2 - 8).step_by(8) {
@@ -63,7 +66,8 @@ fn bytes_after_an_interrupted_message_are_not_in_it() {
     assert_eq!(&raw, b"raw");
 }
 
-/// One end of a stream that speaks raw bytes, the other a receiver that has taken one part of 8 bytes.
+/// One end of a stream that speaks raw bytes, the other a receiver that has taken one part of 8
+/// bytes.
 fn half_received() -> (Stream, Receiver, Sender) {
     let (mut left, right) = raw_pair();
     let (sender, mut receiver) = frame::split(right).unwrap();

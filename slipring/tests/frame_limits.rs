@@ -122,7 +122,8 @@ fn a_large_message_outlasts_timeouts() {
     sending.join().unwrap().unwrap();
 }
 
-/// One that asks again and again is seen to wait: its peer writes the rest of a frame that fills the ring.
+/// One that asks again and again is seen to wait: its peer writes the rest of a frame that fills
+/// the ring.
 #[test]
 fn a_receiver_that_only_tries_is_seen_to_wait() {
     let (left, right) = options().spin(Spin::Never).pair().unwrap();

@@ -372,7 +372,8 @@ fn an_abort_inside_a_message() {
     });
 }
 
-/// From tokio to blocking and back, with a message given up each time; a task that was dropped is no part of the next.
+/// From tokio to blocking and back, with a message given up each time; a task that was dropped is
+/// no part of the next.
 #[test]
 fn a_cancelled_message_is_no_part_of_what_follows_it() {
     on_both(|| async {

@@ -1,5 +1,5 @@
-//! What was read makes room at once, however it was read and whatever this side does next: two sides that wait for each other's
-//! room go on as long as there is a byte of it for either.
+//! What was read makes room at once, however it was read and whatever this side does next: two
+//! sides that wait for each other's room go on as long as there is a byte of it for either.
 
 use slipring::frame::{self, Receiver, Sender};
 use slipring::{Options, Reader, Spin, Stream, Writer};
@@ -24,8 +24,8 @@ fn options() -> Options {
     Options::new().capacity(RING).spin(Spin::Never)
 }
 
-/// One side fills its ring; the other reads six lines of it, and writes more than its own ring holds. Before the first one reads
-/// any of that, it waits for room for four lines, of the six.
+/// One side fills its ring; the other reads six lines of it, and writes more than its own ring
+/// holds. Before the first one reads any of that, it waits for room for four lines, of the six.
 fn scene(stream: Stream, after_reading: mpsc::Receiver<()>) {
     let (mut reader, mut writer) = limited(stream.into_split());
     let lines: Vec<u8> = LINE.iter().copied().cycle().take(RING).collect();

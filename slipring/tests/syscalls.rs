@@ -91,7 +91,8 @@ fn runtime() -> BTreeSet<&'static str> {
 fn calls_of(names: &[&str]) -> BTreeSet<&'static str> {
     let phases = phases();
     let calls = names.iter().flat_map(|name| {
-        // The standard library looks whether what it closes is open, but in builds with debug assertions alone.
+        // The standard library looks whether what it closes is open, but in builds with debug
+        // assertions alone.
         let looks = cfg!(debug_assertions) || !DROPS.contains(name);
         phases[name]
             .iter()

@@ -245,7 +245,8 @@ fn everything_consumed_is_waited_for() {
     });
 }
 
-/// However little is read, the writer has its room at once, and one that waits for just that is told.
+/// However little is read, the writer has its room at once, and one that waits for just that is
+/// told.
 #[test]
 fn each_byte_that_is_read_makes_room() {
     guard(|| {

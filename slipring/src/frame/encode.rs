@@ -83,8 +83,8 @@ impl Encoder {
         })
     }
 
-    /// Room that a part needs. If others follow, it leaves room for what gives the message up: so that never has to be
-    /// waited for.
+    /// Room that a part needs. If others follow, it leaves room for what gives the message up: so
+    /// that never has to be waited for.
     pub(super) fn room_for_part(&self, part: &Part<'_>) -> usize {
         let len = part.bytes.len();
         let room = if part.first { self.room(len) } else { frame_len(len) };

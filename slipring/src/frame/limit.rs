@@ -1,7 +1,8 @@
 //! When a call of a receiver is over, whatever comes meanwhile.
 //!
-//! A message that is begun and given up brings a receiver no further, and a peer can send such ones for ever. So a call looks
-//! at its limit whenever it has not got a message, and not only when nothing has happened.
+//! A message that is begun and given up brings a receiver no further, and a peer can send such ones
+//! for ever. So a call looks at its limit whenever it has not got a message, and not only when
+//! nothing has happened.
 
 use crate::half::ReadHalf;
 use crate::reader::Reader;
@@ -16,8 +17,9 @@ pub(super) struct Limit {
 }
 
 impl Limit {
-    /// Of a call that does not block: as much as a ring holds, which is all that may have been there when it began. It takes
-    /// less than twice that, as it looks at the limit before it looks for more.
+    /// Of a call that does not block: as much as a ring holds, which is all that may have been
+    /// there when it began. It takes less than twice that, as it looks at the limit before it looks
+    /// for more.
     pub(super) fn at_once(half: &ReadHalf) -> Limit {
         Limit {
             deadline: None,

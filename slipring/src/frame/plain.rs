@@ -55,8 +55,8 @@ impl<W: Write> Sender<W> {
     ///
     /// # Errors
     ///
-    /// [`IntoInnerError`] with this sender, if a message was torn by an error of the writer: what is written behind it
-    /// would be taken for a part of it.
+    /// [`IntoInnerError`] with this sender, if a message was torn by an error of the writer: what
+    /// is written behind it would be taken for a part of it.
     ///
     /// # Examples
     ///
@@ -187,12 +187,13 @@ impl<R: Read> Receiver<R> {
         self
     }
 
-    /// The reader, after what has been received, as long as that is whole messages: nothing else has been read.
+    /// The reader, after what has been received, as long as that is whole messages: nothing else
+    /// has been read.
     ///
     /// # Errors
     ///
-    /// [`IntoInnerError`] with this receiver, if it has read a part of a message, or what cannot be one: what comes next
-    /// from the reader is not where a message begins.
+    /// [`IntoInnerError`] with this receiver, if it has read a part of a message, or what cannot be
+    /// one: what comes next from the reader is not where a message begins.
     ///
     /// # Examples
     ///
@@ -221,11 +222,12 @@ impl<R: Read> Receiver<R> {
         &self.reader
     }
 
-    /// Lets [`recv`](Self::recv) fail with `WouldBlock` after `timeout`, however much comes meanwhile that is no whole
-    /// message. `None`, the default, goes on for ever.
+    /// Lets [`recv`](Self::recv) fail with `WouldBlock` after `timeout`, however much comes
+    /// meanwhile that is no whole message. `None`, the default, goes on for ever.
     ///
-    /// The clock is looked at between two reads, so a reader that blocks needs a timeout of its own, or to be non-blocking.
-    /// By itself that is not enough: it is the time of each read, and a call reads as often as something comes.
+    /// The clock is looked at between two reads, so a reader that blocks needs a timeout of its
+    /// own, or to be non-blocking. By itself that is not enough: it is the time of each read, and a
+    /// call reads as often as something comes.
     ///
     /// # Errors
     ///
@@ -245,8 +247,8 @@ impl<R: Read> Receiver<R> {
     ///
     /// # Errors
     ///
-    /// Those of the reader; `WouldBlock` after the timeout, if one was set; an [`Error`] for what cannot be a message, or is larger than the maximum, or is torn by the
-    /// end.
+    /// Those of the reader; `WouldBlock` after the timeout, if one was set; an [`Error`] for what
+    /// cannot be a message, or is larger than the maximum, or is torn by the end.
     pub fn recv(&mut self) -> io::Result<Option<&[u8]>> {
         if std::mem::take(&mut self.delivered) {
             self.message.clear();
@@ -341,9 +343,11 @@ impl<R: Read> Receiver<R> {
     }
 }
 
-/// A [`Sender`] or [`Receiver`] that is inside a message, and keeps what it works on: it is in here.
+/// A [`Sender`] or [`Receiver`] that is inside a message, and keeps what it works on: it is in
+/// here.
 ///
-/// A receiver can go on, and be taken apart behind that message. A sender of which a message was torn cannot.
+/// A receiver can go on, and be taken apart behind that message. A sender of which a message was
+/// torn cannot.
 pub struct IntoInnerError<T>(pub T);
 
 impl<T> fmt::Debug for IntoInnerError<T> {

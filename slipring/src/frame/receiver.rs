@@ -53,8 +53,9 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// [`Error::Misaligned`] if that is no multiple of 8, [`Error::InsideMessage`] if an earlier receiver has left the
-    /// direction inside a message and bytes have been read since; the reader is dropped then.
+    /// [`Error::Misaligned`] if that is no multiple of 8, [`Error::InsideMessage`] if an earlier
+    /// receiver has left the direction inside a message and bytes have been read since; the reader
+    /// is dropped then.
     pub fn new(reader: Reader) -> Result<Receiver, Error> {
         Ok(Receiver {
             decoder: Decoder::new(&reader.half, DEFAULT_MAX)?,
@@ -71,10 +72,10 @@ impl Receiver {
 
     /// The reader, after what has been received.
     ///
-    /// If parts of a message had come, these are lost. A receiver that is made of the reader passes over the others, and
-    /// receives the next message; of a message that has not come in parts nothing is lost. Bytes that are read here are
-    /// those behind what was received, frames of a message under way among them. An [`Error`] that is final stays that
-    /// of the direction.
+    /// If parts of a message had come, these are lost. A receiver that is made of the reader passes
+    /// over the others, and receives the next message; of a message that has not come in parts
+    /// nothing is lost. Bytes that are read here are those behind what was received, frames of a
+    /// message under way among them. An [`Error`] that is final stays that of the direction.
     pub fn into_inner(self) -> Reader {
         self.reader
     }
@@ -108,8 +109,8 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// As [`Receiver`] says; `WouldBlock` after the timeout, whatever has come meanwhile, or in non-blocking mode,
-    /// `OutOfMemory`: nothing is lost then, and the next call goes on.
+    /// As [`Receiver`] says; `WouldBlock` after the timeout, whatever has come meanwhile, or in
+    /// non-blocking mode, `OutOfMemory`: nothing is lost then, and the next call goes on.
     #[inline]
     pub fn recv(&mut self) -> io::Result<Option<Message<'_>>> {
         if !self.ready()? {
@@ -122,8 +123,8 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if it is not there in full, or if as much as a ring holds was taken out of it that is no whole message;
-    /// otherwise as [`recv`](Self::recv).
+    /// `WouldBlock` if it is not there in full, or if as much as a ring holds was taken out of it
+    /// that is no whole message; otherwise as [`recv`](Self::recv).
     pub fn try_recv(&mut self) -> io::Result<Option<Message<'_>>> {
         if !self.decoder.try_step(&mut self.reader.half)? {
             return Ok(None);

@@ -1,4 +1,5 @@
-//! What a reading half remembers of the messages that it carries, so that it outlives their receiver.
+//! What a reading half remembers of the messages that it carries, so that it outlives their
+//! receiver.
 
 use crate::frame::Error;
 

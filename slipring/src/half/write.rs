@@ -375,8 +375,9 @@ impl WriteHalf {
     #[inline]
     pub(crate) fn granted(&self, len: usize) -> &[u8] {
         assert!(len <= self.free(), "more granted than was free");
-        // SAFETY: this half is the one writer of the outbox, and writes through `&mut self` only, so not while the slice is
-        // borrowed from it; the span is free; `self` keeps the outbox alive.
+        // SAFETY: this half is the one writer of the outbox, and writes through `&mut self` only,
+        // so not while the slice is borrowed from it; the span is free; `self` keeps the outbox
+        // alive.
         unsafe { self.endpoint.outbox.slice(self.ring.offset(), len) }
     }
 

@@ -22,7 +22,8 @@ const BEING_MADE: Duration = Duration::from_secs(1);
 /// How often it is looked for a file that is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
-/// How often a file is looked for, and made, that comes and goes meanwhile: far more often than happens by chance.
+/// How often a file is looked for, and made, that comes and goes meanwhile: far more often than
+/// happens by chance.
 const ATTEMPTS: u32 = 100;
 
 /// Readable and writable by this user: the other program is of the same user, or has made the file itself.
@@ -67,7 +68,8 @@ pub(super) fn find(path: &Path, way: Way) -> Result<(OwnedFd, u64)> {
                 if let Some(made) = create(path, size)? {
                     return Ok(made);
                 }
-                // It came into being between the two, and may be gone again; or it leads nowhere, and stays so.
+                // It came into being between the two, and may be gone again; or it leads nowhere,
+                // and stays so.
                 if is_dangling(path)? {
                     return Err(Error::DanglingLink { path: path.to_owned() });
                 }

@@ -8,7 +8,8 @@ use std::sync::atomic::Ordering;
 #[derive(Debug)]
 pub(crate) struct Consumer<A: Atomics> {
     capacity: u64,
-    /// End of what has been consumed, and so given back to the writer. Never read back from the header.
+    /// End of what has been consumed, and so given back to the writer. Never read back from the
+    /// header.
     head: u64,
     /// The peer's `tail` as last seen.
     tail: u64,

@@ -220,13 +220,14 @@ impl Outbox {
     ///
     /// # Safety
     ///
-    /// The caller is the one writer of this ring, the span is free, and nothing is written to it during `'a`, which `self`
-    /// outlives.
+    /// The caller is the one writer of this ring, the span is free, and nothing is written to it
+    /// during `'a`, which `self` outlives.
     #[inline]
     pub(crate) unsafe fn slice<'a>(&self, offset: usize, len: usize) -> &'a [u8] {
         let at = self.mapping.span(offset, len);
-        // SAFETY: mapped (`span`), initialised (the kernel zeroed it), written by this process alone (the seals, or the word
-        // of a peer that is trusted with it), and by the caller's promise by nobody while the slice lives.
+        // SAFETY: mapped (`span`), initialised (the kernel zeroed it), written by this process
+        // alone (the seals, or the word of a peer that is trusted with it), and by the caller's
+        // promise by nobody while the slice lives.
         unsafe { std::slice::from_raw_parts(at, len) }
     }
 }

@@ -45,8 +45,9 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// [`Error::Misaligned`] if that is no multiple of 8, [`Error::InsideMessage`] if an earlier receiver has left the
-    /// direction inside a message and bytes have been read since; the reader is dropped then.
+    /// [`Error::Misaligned`] if that is no multiple of 8, [`Error::InsideMessage`] if an earlier
+    /// receiver has left the direction inside a message and bytes have been read since; the reader
+    /// is dropped then.
     pub fn new(reader: Reader) -> Result<Receiver, Error> {
         Ok(Receiver {
             decoder: Decoder::new(&reader.half, DEFAULT_MAX)?,
@@ -62,10 +63,10 @@ impl Receiver {
 
     /// The reader, after what has been received.
     ///
-    /// If parts of a message had come, these are lost. A receiver that is made of the reader passes over the others, and
-    /// receives the next message; of a message that has not come in parts nothing is lost. Bytes that are read here are
-    /// those behind what was received, frames of a message under way among them. An [`Error`] that is final stays that
-    /// of the direction.
+    /// If parts of a message had come, these are lost. A receiver that is made of the reader passes
+    /// over the others, and receives the next message; of a message that has not come in parts
+    /// nothing is lost. Bytes that are read here are those behind what was received, frames of a
+    /// message under way among them. An [`Error`] that is final stays that of the direction.
     pub fn into_inner(self) -> Reader {
         self.reader
     }

@@ -21,7 +21,8 @@ impl ReadWait<'_> {
 }
 
 impl ReadHalf {
-    /// To be called by whoever has asked for `want` bytes without waiting for them, and may ask again.
+    /// To be called by whoever has asked for `want` bytes without waiting for them, and may ask
+    /// again.
     pub(crate) fn give_up(&mut self, want: usize) {
         ReadWait { half: self, want }.give_up();
     }
