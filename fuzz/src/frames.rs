@@ -43,8 +43,8 @@ pub fn frames(data: &[u8]) {
     drop(writer);
     let ending = ending.or(receive(&mut receiver, how, &mut messages)).expect("an end");
     if again {
-        // What is passed over may be as long as it likes, so another end may come in front of one
-        // that is for the length.
+        // A message that is passed over may be as long as it likes, so another end may come in
+        // front of one that is for the length.
         let (all, without_limit) = model(bytes, usize::MAX);
         let mut rest = all.iter();
         assert!(messages.iter().all(|message| rest.any(|sent| sent == message)));

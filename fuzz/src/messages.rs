@@ -6,9 +6,9 @@ use slipring::frame::{self, Error, Receiver, Sender};
 use slipring::{Options, Spin};
 use std::io::{self, ErrorKind};
 
-/// A sender and a receiver of one thread, neither of which waits. What is received is what was
-/// sent, in order; and nothing is missing but what a receiver had begun to take when it was taken
-/// apart, or let go of for a newer one.
+/// A sender and a receiver of one thread, neither of which waits. Each message that is received was
+/// sent, in order; and none is missing but those that a receiver had begun to take when it was
+/// taken apart, or let go of for a newer one.
 pub fn messages(data: &[u8]) {
     let mut input = Input::new(data);
     let options = Options::new()
@@ -74,7 +74,7 @@ fn message(number: usize, len: usize) -> Vec<u8> {
 struct Scene {
     /// Those whose sending was told to have succeeded.
     sent: Vec<Vec<u8>>,
-    /// What was begun, whether or not it was sent.
+    /// How many were begun, whether or not they were sent.
     begun: usize,
     /// How many of them have been received, or passed over.
     found: usize,

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 ///
 /// # Room
 ///
-/// What is read makes room for the peer's writer at once, be it a single byte. That costs a fence
+/// Each read makes room for the peer's writer at once, be it a single byte. That costs a fence
 /// for each read, or [`consume`](BufRead::consume). [`fill_buf`](BufRead::fill_buf) lends the
 /// ring's own memory, so that one `consume` can be for many bytes. A program that reads single
 /// bytes or short lines, and has no use for their room before 8 KiB have been read, puts a

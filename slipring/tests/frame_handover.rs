@@ -1,4 +1,4 @@
-//! What is under way belongs to the direction: whoever sends or receives next on it meets no part
+//! A message under way belongs to the direction: the next sender or receiver on it meets no part
 //! of another message.
 
 #[path = "common/channel.rs"]

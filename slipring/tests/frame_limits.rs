@@ -104,7 +104,7 @@ fn a_call_that_does_not_block_takes_about_as_much_as_a_ring_holds() {
     flood.stop();
 }
 
-/// What has been taken by then is not lost: messages that take longer than a timeout arrive.
+/// Nothing is lost by it: messages that take longer than a timeout arrive.
 #[test]
 fn a_large_message_outlasts_timeouts() {
     let (mut sender, mut receiver, _others) = channel();

@@ -1,4 +1,4 @@
-//! What was read makes room at once, however it was read and whatever this side does next: two
+//! Each read makes room at once, however it was read and whatever this side does next: two
 //! sides that wait for each other's room go on as long as there is a byte of it for either.
 
 use slipring::frame::{self, Receiver, Sender};
@@ -14,7 +14,7 @@ const RING: usize = 4096;
 /// No wait here takes this long unless both sides wait.
 const LONG: Duration = Duration::from_secs(30);
 
-/// What is read six times, a line, before the other side wants room for four of them.
+/// It is read six times before the other side wants room for four of them.
 const LINE: &[u8] = b"123456789\n";
 
 /// More than a ring holds.

@@ -65,7 +65,7 @@ const DEPENDS: [&str; 3] = [
     "look whether the peer is there",
 ];
 
-/// What does nothing with descriptors but close them.
+/// These do nothing with descriptors but close them.
 const DROPS: [&str; 2] = ["drop a stream", "drop a listener"];
 
 /// The words in backticks.

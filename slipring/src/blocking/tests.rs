@@ -1,4 +1,4 @@
-//! What waiting does with a half that is played.
+//! Waiting, with a half that is played.
 
 use super::*;
 use crate::Stream;
@@ -69,7 +69,7 @@ fn kind(outcome: io::Result<()>) -> io::ErrorKind {
     outcome.unwrap_err().kind()
 }
 
-/// Whoever looked at it without a pause would see it ten times a microsecond or more.
+/// Without a pause it would be looked at ten times a microsecond or more.
 #[test]
 fn a_peer_that_comes_nearer_is_looked_at_now_and_then() {
     let (_left, _right, _endpoint, mut blocking) = waiting(Spin::Always);

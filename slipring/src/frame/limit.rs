@@ -8,7 +8,7 @@ use crate::half::ReadHalf;
 use crate::reader::Reader;
 use std::time::Instant;
 
-/// What one call may take.
+/// The most that one call may take.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limit {
     deadline: Option<Instant>,

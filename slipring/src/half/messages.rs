@@ -1,9 +1,8 @@
-//! What a reading half remembers of the messages that it carries, so that it outlives their
-//! receiver.
+//! The memory that a reading half has of its messages. It outlives their receiver.
 
 use crate::frame::Error;
 
-/// What belongs to the direction, whoever receives from it.
+/// The state of the direction, whoever receives from it.
 #[derive(Debug, Default)]
 pub(crate) struct Messages {
     /// The message of which some parts have been taken out of the ring, and not the last one.
@@ -17,6 +16,6 @@ pub(crate) struct Messages {
 pub(crate) struct Begun {
     /// Bytes of its payload.
     pub(crate) arrived: usize,
-    /// Where the half stood then. Whatever has been read since was not read as a message.
+    /// Where the half stood then. If it has moved on since, then not by messages.
     pub(crate) position: u64,
 }

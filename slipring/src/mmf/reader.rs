@@ -262,7 +262,7 @@ impl BufRead for Reader {
     #[inline]
     fn consume(&mut self, n: usize) {
         assert!(n as u64 <= self.ring.filled(), "more is consumed than was lent");
-        // What was lent before a fork is the parent's to give back.
+        // Bytes that were lent before a fork are the parent's to give back.
         if self.ring.is_here() {
             // It stays damaged.
             let _ = self.ring.moved(n as u64);

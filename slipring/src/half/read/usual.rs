@@ -26,7 +26,7 @@ impl ReadHalf {
     #[inline(always)]
     pub(crate) fn view_usual(&self) -> &[u8] {
         let position = self.ring.position();
-        // SAFETY: as in `view`, as nothing is leased with a bounce. What is leased was available
+        // SAFETY: as in `view`, as nothing is leased with a bounce. The leased bytes were available
         // when `place` was made, and so lies within a capacity of where; and the ring does not
         // begin anew before all of it has been given back.
         unsafe { self.place.slice(position, (self.leased.until() - position) as usize) }
