@@ -9,6 +9,7 @@ mod connect;
 mod frames;
 mod header;
 mod input;
+mod messages;
 mod name;
 mod script;
 
@@ -33,6 +34,7 @@ pub use address::address;
 pub use connect::connect;
 pub use frames::frames;
 pub use header::header;
+pub use messages::messages;
 pub use name::name;
 
 /// What the kernel keeps for this process: its descriptors, and its mappings of memfds.

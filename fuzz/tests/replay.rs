@@ -49,6 +49,11 @@ fn frames() {
 }
 
 #[test]
+fn messages() {
+    replay("messages", slipring_fuzz::messages);
+}
+
+#[test]
 fn name() {
     replay("name", slipring_fuzz::name);
 }

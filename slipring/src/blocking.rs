@@ -16,6 +16,10 @@ use std::time::{Duration, Instant};
 /// How often a spinner looks whether its peer is still there, and after how long one that never sleeps arms.
 const LINK_EVERY: Duration = Duration::from_millis(1);
 
+/// The longest sleep at a time. The system counts one in milliseconds, and refuses those that an
+/// `int` cannot hold.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
 /// What a blocking half has besides the half itself.
 #[derive(Debug)]
 pub(crate) struct Blocking {
@@ -66,12 +70,32 @@ impl Blocking {
         self.nonblocking = yes;
     }
 
+    /// Whether calls fail rather than block.
+    #[inline]
+    pub(crate) fn is_nonblocking(&self) -> bool {
+        self.nonblocking
+    }
+
+    /// When the timeout of a call ends that begins now. `None`: never; a time that no clock reaches
+    /// is none.
+    #[inline]
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.timeout.and_then(|timeout| Instant::now().checked_add(timeout))
+    }
+
     /// Waits until `half` has news, or the timeout.
+    #[inline(always)]
+    pub(crate) fn wait<W: Waiting>(&mut self, half: &mut W) -> io::Result<W::News> {
+        self.wait_until(half, None)
+    }
+
+    /// Waits until `half` has news, or until `deadline`, which is that of a call that waits several
+    /// times; `None`: for the timeout.
     ///
     /// One piece of code with the looks and with the caller: what lies between the byte that arrives and whoever asked
     /// for it is the round trip's.
     #[inline(always)]
-    pub(crate) fn wait<W: Waiting>(&mut self, half: &mut W) -> io::Result<W::News> {
+    pub(crate) fn wait_until<W: Waiting>(&mut self, half: &mut W, deadline: Option<Instant>) -> io::Result<W::News> {
         if let Some(outcome) = half.look() {
             return outcome;
         }
@@ -80,7 +104,7 @@ impl Blocking {
         }
         let budget = self.spinner.budget();
         if budget == Some(Duration::ZERO) {
-            return self.sleep_at_once(half);
+            return self.sleep_at_once(half, deadline);
         }
         self.coalescer.look_away();
         // The first looks come without reading the clock, which would cost as much as several of them.
@@ -90,7 +114,7 @@ impl Blocking {
             half.count_spin();
             return outcome;
         }
-        self.spin_or_sleep(half, budget)
+        self.spin_or_sleep(half, budget, deadline)
     }
 
     /// Prepares `half` for somebody who polls its set.
@@ -119,8 +143,8 @@ impl Blocking {
     }
 
     #[inline(never)]
-    fn sleep_at_once<W: Waiting>(&self, half: &mut W) -> io::Result<W::News> {
-        let deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    fn sleep_at_once<W: Waiting>(&self, half: &mut W, deadline: Option<Instant>) -> io::Result<W::News> {
+        let deadline = deadline.or_else(|| self.deadline());
         // A sleeper has been seen to wait while it slept.
         self.sleep(half, deadline)
     }
@@ -129,10 +153,15 @@ impl Blocking {
     /// they stay one small piece of code.
     #[cold]
     #[inline(never)]
-    fn spin_or_sleep<W: Waiting>(&mut self, half: &mut W, budget: Option<Duration>) -> io::Result<W::News> {
+    fn spin_or_sleep<W: Waiting>(
+        &mut self,
+        half: &mut W,
+        budget: Option<Duration>,
+        deadline: Option<Instant>,
+    ) -> io::Result<W::News> {
         self.coalescer.long();
         let start = Instant::now();
-        let deadline = self.timeout.and_then(|timeout| start.checked_add(timeout));
+        let deadline = deadline.or_else(|| self.timeout.and_then(|timeout| start.checked_add(timeout)));
         let permit = match budget {
             Some(_) => self.permits.take(),
             // A core for each blocked call was asked for by name.
@@ -250,17 +279,20 @@ impl<W: Waiting> Sleeper for Asleep<'_, W> {
     fn block(&mut self) -> Result<Slept, Self::Outcome> {
         self.half.count_sleep();
         point(Point::Sleeping);
-        let event = self.watch.wait(self.deadline);
+        let until = self.deadline.map(|deadline| deadline.min(Instant::now() + LONGEST));
+        let event = self.watch.wait(until);
         point(Point::Woken);
         match event {
-            Ok(Event::Rung) => Ok(Slept::Woken),
-            Ok(Event::Link) => {
-                self.half.look_at_link();
-                Ok(Slept::Woken)
-            }
-            Ok(Event::TimedOut) => Ok(Slept::TimedOut),
-            Err(e) => Err(Err(e)),
+            Ok(Event::Rung | Event::TimedOut) => {}
+            Ok(Event::Link) => self.half.look_at_link(),
+            Err(e) => return Err(Err(e)),
         }
+        // By the clock, and not by whether something happened: a peer that rings again and again is
+        // not to take the time's place.
+        Ok(match self.deadline {
+            Some(deadline) if Instant::now() >= deadline => Slept::TimedOut,
+            _ => Slept::Woken,
+        })
     }
 
     fn drain(&mut self) -> io::Result<()> {
@@ -274,3 +306,6 @@ impl<W: Waiting> Sleeper for Asleep<'_, W> {
         Err(io::ErrorKind::WouldBlock.into())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,10 @@
-//! How a reader of single bytes goes on without asking at each of them whether it still may.
+//! How a reader goes on without asking each time whether it still may.
 //!
-//! Whoever reads has to see that it is not a forked child's copy of the stream, and that no other thread has ended it: two looks,
-//! which take as long as reading a byte. So what is known to be there is leased. One word says up to which position, and it is 0
-//! for whoever must not go on: in a forked child because it lies in a page that is wiped for it, and after an end because
-//! whoever ends the stream stores 0. The reader may be about to store a position at that very moment:
+//! Before it lends bytes it has to see that it is not a forked child's copy of the stream, and that
+//! no other thread has ended it: two looks. So what is known to be there is leased. One word says
+//! up to which position, and it is 0 for whoever must not go on: in a forked child because it lies
+//! in a page that is wiped for it, and after an end because whoever ends the stream stores 0. The
+//! reader may be about to store a position at that very moment:
 //!
 //! ```text
 //! reader                                        whoever ends the stream

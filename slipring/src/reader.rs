@@ -12,7 +12,7 @@ use crate::wait::Spin;
 use rustix::fd::{AsFd, BorrowedFd};
 use std::io::{self, BufRead, IoSliceMut, Read};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The reading half of a [`Stream`](crate::Stream): `Read` and `BufRead`, and what only shared memory can do.
 ///
@@ -21,13 +21,11 @@ use std::time::Duration;
 ///
 /// # Room
 ///
-/// What is read makes room for the peer's writer. Reads of less than 64 bytes do not pay for telling it each time: fewer than 64
-/// bytes may be kept while more are known to be there. The writer is told with the read that makes it 64, or has nothing left
-/// that is known of, or waits, and by [`available`](Self::available); and nothing is kept that it was seen to wait for when it
-/// was told last. So do not count on the last 63 bytes of a ring when what is read byte by byte makes room for an answer that is
-/// waited for elsewhere.
-///
-/// Reading single bytes or short lines needs no [`BufReader`](std::io::BufReader) in between: this reader lends the ring's own memory.
+/// Each read makes room for the peer's writer at once, be it a single byte. That costs a fence
+/// for each read, or [`consume`](BufRead::consume). [`fill_buf`](BufRead::fill_buf) lends the
+/// ring's own memory, so that one `consume` can be for many bytes. A program that reads single
+/// bytes or short lines, and has no use for their room before 8 KiB have been read, puts a
+/// [`BufReader`](std::io::BufReader) around it, as around a socket.
 ///
 /// # Ends
 ///
@@ -89,14 +87,6 @@ impl Reader {
         self.half.endpoint()
     }
 
-    /// Gives back what small reads have kept.
-    pub(crate) fn settle(&mut self) {
-        // A forked child's copy gives nothing back.
-        if self.half.endpoint().birth.is_here() {
-            self.half.settle();
-        }
-    }
-
     /// Blocks until `want` bytes are there, or the stream ended in order before.
     #[inline]
     pub(crate) fn wait(&mut self, want: usize) -> io::Result<Readable> {
@@ -107,6 +97,29 @@ impl Reader {
             half: &mut self.half,
             want,
         })
+    }
+
+    /// [`wait`](Self::wait), for a call that waits several times and has to end by `deadline`, if
+    /// it has one.
+    #[inline]
+    pub(crate) fn wait_until(&mut self, want: usize, deadline: Option<Instant>) -> io::Result<Readable> {
+        if self.half.has(want) {
+            return Ok(Readable::Enough);
+        }
+        let mut wait = ReadWait {
+            half: &mut self.half,
+            want,
+        };
+        self.blocking.wait_until(&mut wait, deadline)
+    }
+
+    /// When a call that begins now has to end.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.blocking.deadline()
+    }
+
+    pub(crate) fn is_nonblocking(&self) -> bool {
+        self.blocking.is_nonblocking()
     }
 
     /// Blocks until something is there, or the end.
@@ -161,7 +174,10 @@ impl Reader {
     /// * Otherwise as at any end; see [`Reader`].
     pub fn fill_at_least(&mut self, n: usize) -> io::Result<&[u8]> {
         self.half.can_hold(n)?;
-        if n > 0 && self.wait(n)? == Readable::End {
+        if n == 0 {
+            return self.half.view_known();
+        }
+        if self.wait(n)? == Readable::End {
             return Err(self.half.too_short(n));
         }
         Ok(self.half.view(n))
@@ -221,7 +237,9 @@ impl Reader {
 
     /// Lets blocking reads fail with `WouldBlock` after `timeout`. `None`, the default, waits for ever.
     ///
-    /// Rounded up to whole milliseconds when it has to sleep.
+    /// It is the time of one call of this reader, [`fill_at_least`](Self::fill_at_least) included.
+    /// As with a socket, calls of `std::io` that read several times (`read_exact`, `read_line`)
+    /// have it for each. Rounded up to whole milliseconds when it has to sleep.
     ///
     /// # Errors
     ///
@@ -317,7 +335,7 @@ impl BufRead for Reader {
         }
     }
 
-    /// Gives `n` bytes back to the writer; a few at a time perhaps later, see "Room" at [`Reader`].
+    /// Gives `n` bytes back to the writer.
     ///
     /// # Panics
     ///

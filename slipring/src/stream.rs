@@ -241,22 +241,10 @@ impl BufRead for Stream {
     }
 }
 
-impl Stream {
-    /// A write that perhaps waits, while its peer waits for what has just been read here.
-    #[inline(never)]
-    fn write_some(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.reader.settle();
-        self.writer.write_some(buf)
-    }
-}
-
 impl Write for Stream {
     #[inline]
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        if self.writer.half.put_at_once(buf) {
-            return Ok(buf.len());
-        }
-        self.write_some(buf)
+        self.writer.write(buf)
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {

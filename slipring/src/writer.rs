@@ -294,7 +294,9 @@ impl Writer {
 
     /// Lets blocking writes fail with `WouldBlock` after `timeout`. `None`, the default, waits for ever.
     ///
-    /// Rounded up to whole milliseconds when it has to sleep.
+    /// It is the time of one call of this writer, [`wait_consumed`](Self::wait_consumed) included.
+    /// As with a socket, `write_all` has it for each of its writes, that of a
+    /// [`batch`](Self::batch) included. Rounded up to whole milliseconds when it has to sleep.
     ///
     /// # Errors
     ///

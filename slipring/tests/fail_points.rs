@@ -3,7 +3,6 @@
 //!
 //! Every point that exists is gone through, and each has to be reached. `SLIPRING_FAIL_COUNTS` for more of the first times that a point
 //! is come to, `SLIPRING_FAIL_ROUNDS` for more rounds at random ones.
-#![cfg(feature = "fail-points")]
 
 mod common;
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 fn child_process() {
     process::play(&[
         ("forks", forks),
+        ("forks on tokio", forks_on_tokio),
         ("forks and ends", forks_and_ends),
         ("forks and dies", forks_and_dies),
         ("forks with a name", forks_with_a_name),
@@ -65,6 +66,10 @@ fn misbehave(mut stream: Stream) -> i32 {
         foreign(stream.read(&mut [0; 8]).map(|_| ())),
         foreign(stream.reader().try_read(&mut [0; 8]).map(|_| ())),
         foreign(stream.reader().fill_at_least(1).map(|_| ())),
+        // Also what needs nothing to be there is not for the child to see.
+        foreign(stream.reader().fill_at_least(0).map(|_| ())),
+        foreign(stream.writer().wait_consumed()),
+        foreign(stream.writer().reserve(0).map(|_| ())),
         foreign(stream.fill_buf().map(|_| ())),
     ];
     stream.consume(0);
@@ -93,6 +98,44 @@ fn forks(arguments: &[&str]) {
     let (reader, writer) = Stream::split(&mut stream);
     std::io::copy(reader, writer).unwrap();
 }
+
+/// The same on tokio, as far as it has methods of its own. The child asks each future once.
+#[cfg(feature = "tokio")]
+fn forks_on_tokio(_: &[&str]) {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    fn foreign<T>(future: impl Future<Output = std::io::Result<T>>) -> bool {
+        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Err(e)) => e.kind() == ErrorKind::Other && e.to_string().contains("forked"),
+            _ => false,
+        }
+    }
+
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let (mut left, mut right) = slipring::tokio::Stream::pair().unwrap();
+        left.writer().try_write(b"0123456789").unwrap();
+        assert_eq!(right.reader().fill_at_least(10).await.unwrap().len(), 10);
+        let pid = fork(|| {
+            let well = [
+                foreign(right.reader().fill_at_least(0)),
+                foreign(right.reader().fill_at_least(1)),
+                foreign(right.writer().wait_consumed()),
+                foreign(right.writer().reserve(0)),
+            ];
+            well.iter().position(|well| !well).map_or(0, |wrong| wrong as i32 + 1)
+        });
+        assert_eq!(wait(pid), 0);
+        assert_eq!(right.reader().fill_at_least(0).await.unwrap(), b"0123456789");
+    });
+}
+
+#[cfg(not(feature = "tokio"))]
+fn forks_on_tokio(_: &[&str]) {}
 
 /// Forks a child that stays, and drops its stream in order.
 fn forks_and_ends(arguments: &[&str]) {
@@ -180,6 +223,14 @@ fn a_forked_child_neither_writes_nor_reads_nor_ends_anything() {
         assert_eq!(stream.read(&mut [0]).unwrap(), 0);
         assert_eq!(stream.reader().end().unwrap().reason, EndReason::Finished);
         other.succeed();
+    });
+}
+
+#[test]
+fn a_forked_child_is_refused_on_tokio() {
+    guard(|| {
+        let place = Place::new();
+        process::start(&place, "forks on tokio", &[]).succeed();
     });
 }
 

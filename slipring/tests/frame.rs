@@ -72,17 +72,18 @@ fn golden_bytes() {
         0, 0, 0, 0, 0, 0, 0, 0,
     ]);
 
-    // Too large for half the ring: a quarter of it, with the header, and so on.
+    // Too large for half the ring: a quarter of it, with the header and room for another one, and
+    // so on.
     let large = message(1, 2041);
     sender.send(&large).unwrap();
-    let mut bytes = [0xff; 2 * 1024 + 24];
+    let mut bytes = [0xff; 2 * 1016 + 40];
     right.read_exact(&mut bytes).unwrap();
-    assert_eq!(bytes[..8], [0xf8, 3, 0, 0, 1, 0, 0, 0]);
-    assert!(bytes[8..1024] == large[..1016]);
-    assert_eq!(bytes[1024..1032], [0xf8, 3, 0, 0, 1, 0, 0, 0]);
-    assert!(bytes[1032..2048] == large[1016..2032]);
-    assert_eq!(bytes[2048..2056], [9, 0, 0, 0, 0, 0, 0, 0]);
-    assert!(bytes[2056..2065] == large[2032..]);
+    assert_eq!(bytes[..8], [0xf0, 3, 0, 0, 1, 0, 0, 0]);
+    assert!(bytes[8..1016] == large[..1008]);
+    assert_eq!(bytes[1016..1024], [0xf0, 3, 0, 0, 1, 0, 0, 0]);
+    assert!(bytes[1024..2032] == large[1008..2016]);
+    assert_eq!(bytes[2032..2040], [25, 0, 0, 0, 0, 0, 0, 0]);
+    assert!(bytes[2040..2065] == large[2016..]);
     assert_eq!(bytes[2065..], [0; 7]);
 
     // One that cannot be completed, and what takes it back.
@@ -91,7 +92,7 @@ fn golden_bytes() {
         sender.send(&message(2, 5000)).unwrap_err().kind(),
         ErrorKind::WouldBlock
     );
-    let mut parts = [0; 4 * 1024];
+    let mut parts = [0; 4 * 1016];
     right.read_exact(&mut parts).unwrap();
     sender.send(b"hi").unwrap();
     let mut bytes = [0xff; 24];

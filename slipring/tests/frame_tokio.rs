@@ -1,5 +1,4 @@
 //! Messages on tokio: sequences, cancellation at any poll, fairness, and a codec on the plain stream.
-#![cfg(all(feature = "tokio", feature = "bytes"))]
 
 #[path = "common/runtimes.rs"]
 mod runtimes;
@@ -359,13 +358,81 @@ fn beyond_the_maximum() {
 #[test]
 fn an_abort_inside_a_message() {
     on_both(|| async {
-        let (mut sender, mut receiver, _others) = channel();
-        assert!(cancelled_after(1, sender.send(&message(0, 2 * RING))).await.is_none());
-        sender.into_inner().abort(9);
+        let (mut left, right) = Stream::pair_with(&Options::new().capacity(RING)).unwrap();
+        let (_sender, mut receiver) = split(right).unwrap();
+        // A part that others follow.
+        left.write_all(&[8, 0, 0, 0, 1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8])
+            .await
+            .unwrap();
+        left.writer().abort(9);
         let error = receiver.recv().await.map(drop).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionAborted);
         let reason = EndReason::Aborted { code: 9 };
-        assert!(matches!(Error::of(&error), Some(Error::Torn { reason: why, .. }) if *why == reason));
+        assert_eq!(Error::of(&error), Some(&Error::Torn { arrived: 8, reason }));
+    });
+}
+
+/// From tokio to blocking and back, with a message given up each time; a task that was dropped is
+/// no part of the next.
+#[test]
+fn a_cancelled_message_is_no_part_of_what_follows_it() {
+    on_both(|| async {
+        let (left, right) = Stream::pair_with(&Options::new().capacity(RING)).unwrap();
+        let (mut sender, others) = split(left).unwrap();
+        let (_answers, mut receiver) = split(right).unwrap();
+        assert!(cancelled_after(1, sender.send(&message(0, 2 * RING))).await.is_none());
+        // Parts of it are taken out of the ring.
+        assert!(cancelled_after(1, receiver.recv()).await.is_none());
+        let writer = sender.into_inner().into_blocking(Spin::Never).unwrap();
+        let mut sender = slipring::frame::Sender::new(writer).unwrap();
+        sender.send(b"blocking").unwrap();
+        assert_eq!(*receiver.recv().await.unwrap().unwrap(), *b"blocking");
+
+        sender.set_nonblocking(true);
+        assert!(sender.send(&message(1, 2 * RING)).is_err());
+        assert!(cancelled_after(1, receiver.recv()).await.is_none());
+        let reader = others.into_inner().into_blocking(Spin::Never).unwrap();
+        let stream = slipring::Stream::reunite(reader, sender.into_inner()).unwrap();
+        let (mut sender, _others) = split(Stream::from_blocking(stream).unwrap()).unwrap();
+        sender.send(b"tokio").await.unwrap();
+        assert_eq!(*receiver.recv().await.unwrap().unwrap(), *b"tokio");
+
+        // The same at the other end, which loses what it had taken, and passes over the rest.
+        let mut sending = pin!(async {
+            sender.send(&message(2, 2 * RING)).await.unwrap();
+            sender.send(b"after").await.unwrap();
+        });
+        assert!(cancelled_after(1, sending.as_mut()).await.is_none());
+        assert!(cancelled_after(1, receiver.recv()).await.is_none());
+        let mut receiver = Receiver::new(receiver.into_inner()).unwrap();
+        let ((), got) = tokio::join!(sending, receiver.recv());
+        assert_eq!(*got.unwrap().unwrap(), *b"after");
+    });
+}
+
+/// A sequence that is taken apart in the middle of a message goes on with it.
+#[test]
+fn a_sequence_gives_its_receiver_back_as_it_is() {
+    on_both(|| async {
+        let (mut sender, receiver, _others) = channel();
+        let mut messages = receiver.into_messages();
+        let sending = tokio::spawn(async move {
+            for number in 0..20 {
+                sender.send(&message(number, 2 * RING)).await.unwrap();
+            }
+        });
+        for number in 0..20 {
+            let got = loop {
+                let next = cancelled_after(1, messages.next()).await;
+                messages = messages.into_inner().into_messages();
+                match next {
+                    Some(got) => break got.unwrap().unwrap(),
+                    None => tokio::task::yield_now().await,
+                }
+            };
+            assert!(got == message(number, 2 * RING), "{number}");
+        }
+        sending.await.unwrap();
     });
 }
 

@@ -1,6 +1,5 @@
 //! What of a large write a reader gets first, and when: seen by letting the writer die at one of its publications
 //! (`slipring::fail_points`).
-#![cfg(feature = "fail-points")]
 
 mod common;
 

@@ -257,6 +257,59 @@ fn files_are_made_once_and_for_this_user() {
     drop(writer);
 }
 
+/// A link may lead anywhere: what is not there is neither made nor looked for without end.
+#[test]
+fn links_that_lead_nowhere_are_told() {
+    guard(|| {
+        let place = Place::new();
+        let (link, target) = (place.name("link"), place.name("target"));
+        for to in [&target, &place.name("nowhere").join("target"), &link] {
+            std::os::unix::fs::symlink(to, &link).unwrap();
+            let dangling = to != &link;
+            for _ in 0..2 {
+                let error = Writer::create_or_open(&link, 100).unwrap_err();
+                assert_eq!(matches!(error, Error::DanglingLink { .. }), dangling, "{error}");
+                let error = Reader::create_or_open(&link, 100).unwrap_err();
+                assert_eq!(matches!(error, Error::DanglingLink { .. }), dangling, "{error}");
+                let error = Duplex::create_or_open(&link, &link, 100).unwrap_err();
+                assert_eq!(matches!(error, Error::DanglingLink { .. }), dangling, "{error}");
+            }
+            assert!(Reader::open(&link).is_err() && Reader::create(&link, 100).is_err());
+            assert!(!target.exists());
+            fs::remove_file(&link).unwrap();
+        }
+        // One that leads to a ring is as good as the ring.
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let mut writer = Writer::create(&target, 100).unwrap();
+        writer.write_all(b"abc").unwrap();
+        assert_eq!(Reader::create_or_open(&link, 100).unwrap().available().unwrap(), 3);
+    });
+}
+
+#[test]
+fn times_that_no_clock_reaches_are_no_limits() {
+    guard(|| {
+        let place = Place::new();
+        for spin in [
+            Spin::UpTo(Duration::MAX),
+            Spin::Adaptive { max: Duration::MAX },
+            Spin::Never,
+        ] {
+            let (mut writer, mut reader, _raw) = ends(&place, 10);
+            writer.set_spin(spin);
+            writer.set_timeout(Some(Duration::MAX)).unwrap();
+            reader.set_spin(spin);
+            reader.set_timeout(Some(Duration::MAX)).unwrap();
+            reader.set_longest_sleep(Duration::MAX);
+            let writing = thread::spawn(move || writer.write_all(&[7; 1000]).unwrap());
+            reader.read_exact(&mut [0; 1000]).unwrap();
+            writing.join().unwrap();
+            assert_eq!(wait_for_file(place.name("ring"), Some(Duration::MAX)).unwrap(), 26);
+            fs::remove_file(place.name("ring")).unwrap();
+        }
+    });
+}
+
 #[test]
 fn sizes_that_no_ring_can_have() {
     let place = Place::new();

@@ -9,7 +9,7 @@ use common::{Place, Random, eventually, guard, setting};
 use rustix::process::Signal;
 use slipring::Spin;
 use slipring::mmf::{self, Error, Reader, Writer};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{BufRead, ErrorKind, Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -376,10 +376,14 @@ fn other_faults_are_left_to_whom_they_concern() {
 fn forks(arguments: &[&str]) {
     let mut writer = Writer::create_or_open(arguments[0], 100).unwrap();
     writer.write_all(b"parent").unwrap();
+    let mut reader = Reader::open(arguments[0]).unwrap();
+    // Lent before the fork, and given back by the child, which must not.
+    assert_eq!(reader.fill_buf().unwrap(), b"parent");
     // SAFETY: this process has one thread that matters, and the child does nothing but write and leave.
     if unsafe { libc::fork() } == 0 {
         let error = writer.write(b"child").unwrap_err();
         let forked = matches!(Error::of(&error), Some(Error::Forked { .. }));
+        reader.consume(3);
         // SAFETY: leaves without the parent's destructors.
         unsafe { libc::_exit(if forked { 7 } else { 1 }) };
     }
@@ -388,11 +392,14 @@ fn forks(arguments: &[&str]) {
     unsafe { libc::wait(&raw mut status) };
     assert_eq!(libc::WEXITSTATUS(status), 7);
     writer.write_all(b" again").unwrap();
+    assert_eq!(reader.available().unwrap(), 12);
+    reader.consume(0);
+    assert_eq!(reader.fill_buf().unwrap(), b"parent again");
     say("done");
 }
 
 #[test]
-fn a_forked_child_cannot_write() {
+fn a_forked_child_neither_writes_nor_consumes() {
     guard(|| {
         let place = Place::new();
         let path = path(&place);

@@ -1,6 +1,5 @@
 //! 512 streams on one thread, and among them a peer that is stuck, one that is killed, one that lies and one that does
 //! nothing but ring: each gets what is said of it, and all others exchange every byte, to the end.
-#![cfg(feature = "tokio")]
 
 mod common;
 

@@ -1,5 +1,4 @@
 //! The stream on tokio: drop-in behaviour, both kinds of runtime, cancellation, fairness.
-#![cfg(feature = "tokio")]
 
 #[path = "common/runtimes.rs"]
 mod runtimes;

@@ -6,10 +6,11 @@
 use super::buffer::Buffer;
 use super::error::Error;
 use super::header::{Bounds, HEADER, Header};
+use super::limit::Limit;
 #[cfg(feature = "bytes")]
 use super::pool::Pool;
 use crate::end::{End, EndReason};
-use crate::half::{ReadHalf, Readable};
+use crate::half::{Begun, PART, ReadHalf, Readable};
 use std::io;
 
 /// What a receiver has to do next.
@@ -17,6 +18,8 @@ use std::io;
 pub(super) enum Step {
     /// Wait until this many bytes can be read.
     Wait(usize),
+    /// Take the next step; much has come that was no whole message, and this may go on for ever.
+    Again,
     /// A message is there.
     Ready,
 }
@@ -30,6 +33,8 @@ enum Parts {
     UnderWay,
     /// All are there.
     Complete,
+    /// An earlier receiver of this direction has taken some. The others are let go of.
+    PassedOver,
 }
 
 /// What a receiver knows besides its half.
@@ -40,7 +45,8 @@ pub(super) struct Decoder {
     frame: Option<Header>,
     state: Parts,
     parts: Buffer,
-    fault: Option<Error>,
+    /// Bytes of a message that is passed over, which have come.
+    passed: usize,
     #[cfg(feature = "bytes")]
     pool: Pool,
 }
@@ -53,12 +59,20 @@ impl Decoder {
             let place = position as usize % HEADER;
             return Err(Error::Misaligned { position, place });
         }
+        let (state, passed) = match half.messages.begun {
+            None => (Parts::None, 0),
+            Some(Begun {
+                arrived,
+                position: left,
+            }) if left == position => (Parts::PassedOver, arrived),
+            Some(Begun { position: left, .. }) => return Err(Error::InsideMessage { left, position }),
+        };
         Ok(Decoder {
             max,
             frame: None,
-            state: Parts::None,
+            state,
             parts: Buffer::default(),
-            fault: None,
+            passed,
             #[cfg(feature = "bytes")]
             pool: Pool::new(max),
         })
@@ -79,9 +93,10 @@ impl Decoder {
     /// Takes what is there until it is a message. May be called again when it was one; nothing of it is lost.
     #[inline]
     pub(super) fn step(&mut self, half: &mut ReadHalf) -> io::Result<Step> {
-        if let Some(fault) = self.fault {
+        if let Some(fault) = half.messages.fault {
             return Err(fault.into());
         }
+        let start = half.position();
         loop {
             if self.state == Parts::Complete {
                 return Ok(Step::Ready);
@@ -89,7 +104,7 @@ impl Decoder {
             let header = match self.frame {
                 Some(header) => header,
                 None if !half.has(HEADER) => return Ok(Step::Wait(HEADER)),
-                None => match self.header_at(half, 0, self.parts.len()) {
+                None => match self.header_at(half, 0, self.arrived()) {
                     Ok(header) => *self.frame.insert(header),
                     Err(error) => return Err(self.fail(half, error)),
                 },
@@ -101,6 +116,9 @@ impl Decoder {
             if self.state == Parts::None && !header.has_more() {
                 return Ok(Step::Ready);
             }
+            if half.position() - start >= PART as u64 {
+                return Ok(Step::Again);
+            }
             self.take_part(half, header)?;
         }
     }
@@ -108,28 +126,38 @@ impl Decoder {
     /// Adds a part, which is there, to the message under way.
     #[cold]
     fn take_part(&mut self, half: &mut ReadHalf, header: Header) -> io::Result<()> {
-        if header.gives_up() {
+        let ends = header.gives_up() || !header.has_more();
+        if header.gives_up() || self.state == Parts::PassedOver && ends {
             self.discard_parts();
+        } else if self.state == Parts::PassedOver {
+            self.passed = self.passed.saturating_add(header.len());
         } else {
             #[cfg(feature = "bytes")]
             if self.parts.capacity() == 0 {
                 self.parts = self.pool.take_largest();
             }
             half.copy_out(HEADER, self.parts.extend(header.len(), self.max)?);
-            self.state = if header.has_more() {
-                Parts::UnderWay
-            } else {
-                Parts::Complete
-            };
+            self.state = if ends { Parts::Complete } else { Parts::UnderWay };
         }
         self.frame = None;
         half.consume(header.frame_len());
+        half.messages.begun = (!ends).then(|| Begun {
+            arrived: self.arrived(),
+            position: half.position(),
+        });
         Ok(())
     }
 
     fn discard_parts(&mut self) {
         self.parts.clear();
+        self.passed = 0;
         self.state = Parts::None;
+    }
+
+    /// Bytes of the message under way that have come in parts.
+    #[inline]
+    fn arrived(&self) -> usize {
+        self.parts.len() + self.passed
     }
 
     /// Copies and checks the header `at` bytes from here, of a message of which `arrived` bytes have come. It is there.
@@ -141,7 +169,8 @@ impl Decoder {
             position: half.position() + at as u64,
             arrived,
             ring: half.capacity(),
-            max: self.max,
+            // Nothing is kept of what is passed over, so it may be as long as it likes.
+            max: if self.passed > 0 { usize::MAX } else { self.max },
         };
         Header::check(bytes, bounds)
     }
@@ -149,16 +178,34 @@ impl Decoder {
     /// Takes what is there without waiting: `true`, a message is ready; `false`, the stream has ended between two
     /// messages.
     pub(super) fn try_step(&mut self, half: &mut ReadHalf) -> io::Result<bool> {
-        while let Step::Wait(want) = self.step(half)? {
-            let found = half.look(want).unwrap_or_else(|| {
-                half.look_around();
-                Err(io::ErrorKind::WouldBlock.into())
-            });
-            if !self.found(half, found)? {
-                return Ok(false);
+        let limit = Limit::at_once(half);
+        loop {
+            let step = self.step(half)?;
+            if step == Step::Ready {
+                return Ok(true);
+            }
+            if limit.is_over(half) {
+                return Err(Self::not_yet(half, step));
+            }
+            if let Step::Wait(want) = step {
+                let found = half.look(want).unwrap_or_else(|| {
+                    half.look_around();
+                    Err(Self::not_yet(half, step))
+                });
+                if !self.found(half, found)? {
+                    return Ok(false);
+                }
             }
         }
-        Ok(true)
+    }
+
+    /// The error of a call that ends at this step, and may be repeated.
+    #[cold]
+    pub(super) fn not_yet(half: &mut ReadHalf, step: Step) -> io::Error {
+        if let Step::Wait(want) = step {
+            half.give_up(want);
+        }
+        io::ErrorKind::WouldBlock.into()
     }
 
     /// What waiting has found: `true`, go on; `false`, the stream has ended between two messages.
@@ -167,7 +214,7 @@ impl Decoder {
             (Ok(Readable::Enough), _) => Ok(true),
             (_, Some(end)) if self.is_torn(half, end) => {
                 let in_ring = self.frame.map_or(0, |_| half.available().saturating_sub(HEADER));
-                let arrived = (self.parts.len() + in_ring) as u64;
+                let arrived = (self.arrived() + in_ring) as u64;
                 let reason = end.reason;
                 Err(self.fail(half, Error::Torn { arrived, reason }))
             }
@@ -179,13 +226,15 @@ impl Decoder {
     /// Whether the end came inside a message. A direction that this side has closed itself is not torn.
     fn is_torn(&self, half: &ReadHalf, end: End) -> bool {
         end.reason != EndReason::Closed
-            && (self.frame.is_some() || self.state == Parts::UnderWay || half.available() > 0)
+            && (self.frame.is_some()
+                || matches!(self.state, Parts::UnderWay | Parts::PassedOver)
+                || half.available() > 0)
     }
 
     /// Remembers an error for good, frees what had come, and tells the sender that nobody reads any more.
     #[cold]
     fn fail(&mut self, half: &mut ReadHalf, error: Error) -> io::Error {
-        self.fault = Some(error);
+        half.messages.fault = Some(error);
         self.frame = None;
         self.parts = Buffer::default();
         half.stop();

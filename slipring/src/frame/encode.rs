@@ -19,7 +19,7 @@ pub(super) struct Encoder {
     whole: usize,
     /// Payload of each part of a larger message, but the last.
     part: usize,
-    /// A message has been begun that was not completed.
+    /// A message has been begun that was not completed. There is room to give it up then, always.
     under_way: bool,
 }
 
@@ -33,7 +33,8 @@ impl Encoder {
         let capacity = half.capacity();
         Ok(Encoder {
             whole: capacity / 2,
-            part: capacity / 4 - HEADER,
+            // Four parts fit, with what gives the message up.
+            part: capacity / 4 - 2 * HEADER,
             under_way: false,
         })
     }
@@ -82,13 +83,12 @@ impl Encoder {
         })
     }
 
-    /// Room that a part needs.
+    /// Room that a part needs. If others follow, it leaves room for what gives the message up: so
+    /// that never has to be waited for.
     pub(super) fn room_for_part(&self, part: &Part<'_>) -> usize {
-        if part.first {
-            self.room(part.bytes.len())
-        } else {
-            frame_len(part.bytes.len())
-        }
+        let len = part.bytes.len();
+        let room = if part.first { self.room(len) } else { frame_len(len) };
+        room + if part.last { 0 } else { HEADER }
     }
 
     /// Writes and publishes a part. Its room is free.
@@ -105,6 +105,15 @@ impl Encoder {
         put_frame(half, header, |to| to.copy_from_slice(part.bytes));
         self.under_way = !part.last;
         half.publish();
+    }
+
+    /// Leaves the direction between two messages, to whoever writes there next. Waits for nothing.
+    pub(super) fn leave(&mut self, half: &mut WriteHalf) {
+        // A direction that has ended, or a forked child's copy of it, carries nothing more anyway.
+        if self.under_way && half.begin().is_ok() {
+            self.give_up(half);
+            half.publish();
+        }
     }
 
     /// Tells the receiver that what it has of a message is all that there will be of it.

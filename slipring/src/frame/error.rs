@@ -39,6 +39,18 @@ pub enum Error {
         place: usize,
     },
 
+    /// A receiver was taken away inside a message, and bytes were read since. `InvalidInput`.
+    #[error(
+        "a receiver has left this direction inside a message, at position {left}, and bytes up to {position} have been \
+         read since: where a message begins is not known any more. Make the next receiver before anything is read"
+    )]
+    InsideMessage {
+        /// Where the receiver has left the direction.
+        left: u64,
+        /// Where the direction stands now.
+        position: u64,
+    },
+
     /// A header has flags that this version does not know. `InvalidData`.
     #[error(
         "the header at position {position} has the flags {flags:#x}. Either the peer does not send messages, or it is \
@@ -139,7 +151,9 @@ impl Error {
 
     fn kind(&self) -> io::ErrorKind {
         match *self {
-            Error::Misaligned { .. } | Error::NeedsParts { .. } => io::ErrorKind::InvalidInput,
+            Error::Misaligned { .. } | Error::InsideMessage { .. } | Error::NeedsParts { .. } => {
+                io::ErrorKind::InvalidInput
+            }
             Error::Torn { arrived, reason } => {
                 let end = End {
                     reason,
@@ -167,6 +181,10 @@ mod tests {
         let torn = |reason| Error::Torn { arrived: 7, reason };
         let cases = [
             (Error::Misaligned { position: 3, place: 3 }, io::ErrorKind::InvalidInput),
+            (
+                Error::InsideMessage { left: 8, position: 16 },
+                io::ErrorKind::InvalidInput,
+            ),
             (Error::TooLarge { len: 9, max: 8 }, io::ErrorKind::InvalidData),
             (torn(EndReason::Finished), io::ErrorKind::UnexpectedEof),
             (torn(EndReason::PeerDied), io::ErrorKind::ConnectionReset),

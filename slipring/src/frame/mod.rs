@@ -49,6 +49,14 @@
 //! by a timeout or cancelled); what has come of it is forgotten. Zeros pad the payload to a multiple of 8.
 //! `docs/layout.md` has the rules. Other formats work on the plain stream, `tokio_util::codec` among them.
 //!
+//! # Between messages and bytes
+//!
+//! `into_inner` gives back the half that messages went over, and another sender or receiver may be
+//! made of it: on tokio, for instance, where the first one blocked. A message that is under way
+//! then belongs to the direction. A sender gives it up as it goes. A receiver loses the parts that
+//! had come, and the next one passes over the others. So no message is ever put together out of
+//! two. The receivers of [`plain`] know nothing of that, and are made between messages only.
+//!
 //! # Trust
 //!
 //! What a peer writes is input. A header is loaded once and checked before anything is waited for; nothing is allocated
@@ -60,6 +68,7 @@ mod decode;
 mod encode;
 mod error;
 mod header;
+mod limit;
 mod message;
 pub mod plain;
 #[cfg(feature = "zerocopy")]

@@ -20,7 +20,9 @@ use super::DEFAULT_MAX;
 use super::error::Error;
 use super::header::{Bounds, HEADER, Header};
 use crate::end::EndReason;
+use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
+use std::time::{Duration, Instant};
 
 /// The most payload of a part: with its header it fits into the smallest ring that a stream can have.
 const PART: usize = 4096 - HEADER;
@@ -49,9 +51,34 @@ impl<W: Write> Sender<W> {
         }
     }
 
-    /// The writer, after what has been sent.
-    pub fn into_inner(self) -> W {
-        self.writer
+    /// The writer, after what has been sent, as long as that is whole messages.
+    ///
+    /// # Errors
+    ///
+    /// [`IntoInnerError`] with this sender, if a message was torn by an error of the writer: what
+    /// is written behind it would be taken for a part of it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use slipring::frame::plain::Sender;
+    ///
+    /// let mut sender = Sender::new(Vec::new());
+    /// sender.send(b"hi")?;
+    /// assert_eq!(sender.into_inner()?, *b"\x02\0\0\0\0\0\0\0hi\0\0\0\0\0\0");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn into_inner(self) -> Result<W, IntoInnerError<Sender<W>>> {
+        if self.torn {
+            Err(IntoInnerError(self))
+        } else {
+            Ok(self.writer)
+        }
+    }
+
+    /// The writer below, to be looked at.
+    pub fn writer(&self) -> &W {
+        &self.writer
     }
 
     /// Sends a message of any length, and flushes.
@@ -82,9 +109,8 @@ impl<W: Write> Sender<W> {
             self.batch
                 .extend(&ZEROS[..part.len().next_multiple_of(HEADER) - part.len()]);
             if self.batch.len() >= BATCH {
-                self.pass_on()?;
                 // From here on an error tears the message.
-                self.torn = true;
+                self.pass_on()?;
             }
         }
         self.pass_on()?;
@@ -96,14 +122,18 @@ impl<W: Write> Sender<W> {
     fn pass_on(&mut self) -> io::Result<()> {
         let mut rest = &self.batch[..];
         while !rest.is_empty() {
+            // A writer that panics does not tell how much it has written.
+            let torn = std::mem::replace(&mut self.torn, true);
             match self.writer.write(rest) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(n) => {
-                    rest = &rest[n..];
-                    self.torn |= !rest.is_empty();
+                Ok(n) if n > 0 => rest = &rest[n..],
+                outcome => {
+                    self.torn = torn;
+                    match outcome {
+                        Ok(_) => return Err(ErrorKind::WriteZero.into()),
+                        Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                        Err(e) => return Err(e),
+                    }
                 }
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
             }
         }
         self.batch.clear();
@@ -119,6 +149,7 @@ impl<W: Write> Sender<W> {
 pub struct Receiver<R> {
     reader: R,
     max: usize,
+    timeout: Option<Duration>,
     /// Bytes of frames that are done with.
     position: u64,
     header: [u8; HEADER],
@@ -139,6 +170,7 @@ impl<R: Read> Receiver<R> {
         Receiver {
             reader,
             max: DEFAULT_MAX,
+            timeout: None,
             position: 0,
             header: [0; HEADER],
             arrived: 0,
@@ -155,25 +187,83 @@ impl<R: Read> Receiver<R> {
         self
     }
 
-    /// The reader, after what has been read.
-    pub fn into_inner(self) -> R {
-        self.reader
+    /// The reader, after what has been received, as long as that is whole messages: nothing else
+    /// has been read.
+    ///
+    /// # Errors
+    ///
+    /// [`IntoInnerError`] with this receiver, if it has read a part of a message, or what cannot be
+    /// one: what comes next from the reader is not where a message begins.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use slipring::frame::plain::Receiver;
+    /// use std::io::Read;
+    ///
+    /// let mut receiver = Receiver::new(&b"\x02\0\0\0\0\0\0\0hi\0\0\0\0\0\0raw"[..]);
+    /// assert_eq!(receiver.recv()?, Some(&b"hi"[..]));
+    /// let mut raw = [0; 3];
+    /// receiver.into_inner()?.read_exact(&mut raw)?;
+    /// assert_eq!(raw, *b"raw");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn into_inner(self) -> Result<R, IntoInnerError<Receiver<R>>> {
+        let between = self.arrived == 0 && (self.message.is_empty() || self.delivered);
+        if between && self.fault.is_none() {
+            Ok(self.reader)
+        } else {
+            Err(IntoInnerError(self))
+        }
+    }
+
+    /// The reader below, to be looked at.
+    pub fn reader(&self) -> &R {
+        &self.reader
+    }
+
+    /// Lets [`recv`](Self::recv) fail with `WouldBlock` after `timeout`, however much comes
+    /// meanwhile that is no whole message. `None`, the default, goes on for ever.
+    ///
+    /// The clock is looked at between two reads, so a reader that blocks needs a timeout of its
+    /// own, or to be non-blocking. By itself that is not enough: it is the time of each read, and a
+    /// call reads as often as something comes.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a timeout of zero.
+    pub fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        if timeout == Some(Duration::ZERO) {
+            return Err(io::Error::new(
+                ErrorKind::InvalidInput,
+                "a timeout of zero; use `None` for no timeout, or a reader that does not block",
+            ));
+        }
+        self.timeout = timeout;
+        Ok(())
     }
 
     /// The next message; `None` at the end. Blocks as the reader does.
     ///
     /// # Errors
     ///
-    /// Those of the reader; an [`Error`] for what cannot be a message, or is larger than the maximum, or is torn by the
-    /// end.
+    /// Those of the reader; `WouldBlock` after the timeout, if one was set; an [`Error`] for what
+    /// cannot be a message, or is larger than the maximum, or is torn by the end.
     pub fn recv(&mut self) -> io::Result<Option<&[u8]>> {
         if std::mem::take(&mut self.delivered) {
             self.message.clear();
         }
+        // A time that no clock reaches is none.
+        let deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut has_read = false;
         loop {
             if let Some(fault) = self.fault {
                 return Err(fault.into());
             }
+            if has_read && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            has_read = true;
             let Some(frame) = self.frame else {
                 if !self.read_header()? {
                     return Ok(None);
@@ -253,6 +343,34 @@ impl<R: Read> Receiver<R> {
     }
 }
 
+/// A [`Sender`] or [`Receiver`] that is inside a message, and keeps what it works on: it is in
+/// here.
+///
+/// A receiver can go on, and be taken apart behind that message. A sender of which a message was
+/// torn cannot.
+pub struct IntoInnerError<T>(pub T);
+
+impl<T> fmt::Debug for IntoInnerError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IntoInnerError").finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Display for IntoInnerError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("what lies below can be had only between two messages, and this is inside one")
+    }
+}
+
+impl<T> std::error::Error for IntoInnerError<T> {}
+
+impl<T> From<IntoInnerError<T>> for io::Error {
+    /// `InvalidInput`, without what is in there.
+    fn from(error: IntoInnerError<T>) -> io::Error {
+        io::Error::new(ErrorKind::InvalidInput, error.to_string())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -316,7 +434,7 @@ mod tests {
         sender.send(b"hi").unwrap();
         sender.send(b"").unwrap();
         let expected = [[2, 0, 0, 0, 0, 0, 0, 0], *b"hi\0\0\0\0\0\0", [0; 8]].concat();
-        assert_eq!(sender.into_inner(), expected);
+        assert_eq!(sender.into_inner().unwrap(), expected);
     }
 
     #[test]
@@ -367,5 +485,131 @@ mod tests {
         assert_eq!(receiver.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
         assert_eq!(sender.send(&[7; 50]).unwrap_err().kind(), ErrorKind::WouldBlock);
         assert_eq!(sender.send(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
+        assert!(sender.into_inner().is_err());
+    }
+
+    /// Gives and takes so many bytes at a time, and then has no more for now.
+    struct Sparing {
+        bytes: Vec<u8>,
+        at: usize,
+        left: usize,
+    }
+
+    impl Read for Sparing {
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            let n = buf.len().min(self.left);
+            if n == 0 {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            buf[..n].copy_from_slice(&self.bytes[self.at..][..n]);
+            (self.at, self.left) = (self.at + n, self.left - n);
+            Ok(n)
+        }
+    }
+
+    impl Write for Sparing {
+        fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+            let n = buf.len().min(self.left);
+            if n == 0 {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            self.bytes.extend(&buf[..n]);
+            self.left -= n;
+            Ok(n)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_lies_below_is_given_back_between_messages_alone() {
+        let parts = [&Header::more(8).to_bytes(), &[7; 8], &Header::GIVE_UP.to_bytes()[..]].concat();
+        let whole = [&parts[..], &Header::last(3).to_bytes(), &b"abc\0\0\0\0\0"[..]].concat();
+        for left in 0..=whole.len() {
+            let bytes = whole.clone();
+            let mut receiver = Receiver::new(Sparing { bytes, at: 0, left });
+            let got = receiver.recv().map(|got| got.map(<[u8]>::to_vec));
+            assert_eq!(got.is_ok(), left == whole.len());
+            let between = [0, parts.len(), whole.len()].contains(&left);
+            match receiver.into_inner() {
+                Ok(reader) => assert!(between && reader.at == left, "{left}"),
+                Err(error) => assert!(!between && error.0.reader().at == left, "{left}"),
+            }
+        }
+        for left in 0..=16 {
+            let mut sender = Sender::new(Sparing {
+                bytes: Vec::new(),
+                at: 0,
+                left,
+            });
+            assert_eq!(sender.send(b"abc").is_ok(), left == 16);
+            // If nothing was written the message can be sent later, or by somebody else.
+            match sender.into_inner() {
+                Ok(writer) => assert!((left == 0 || left == 16) && writer.bytes.len() == left),
+                Err(error) => assert!(left % 16 != 0 && error.0.writer().bytes.len() == left),
+            }
+        }
+    }
+
+    #[test]
+    fn what_never_becomes_a_message_does_not_hold_up_for_ever() {
+        /// Begins messages and gives them up, a byte at a time, until it is used up.
+        struct Flood {
+            given: usize,
+        }
+        const MOST: usize = 1 << 30;
+        impl Read for Flood {
+            fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+                let lap = [&Header::more(8).to_bytes(), &[7; 8], &Header::GIVE_UP.to_bytes()[..]].concat();
+                if self.given == MOST || buf.is_empty() {
+                    return Ok(0);
+                }
+                buf[0] = lap[self.given % lap.len()];
+                self.given += 1;
+                Ok(1)
+            }
+        }
+        let mut receiver = Receiver::new(Flood { given: 0 });
+        assert_eq!(
+            receiver.set_timeout(Some(Duration::ZERO)).unwrap_err().kind(),
+            ErrorKind::InvalidInput
+        );
+        receiver.set_timeout(Some(Duration::from_millis(5))).unwrap();
+        for _ in 0..3 {
+            assert_eq!(receiver.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+        }
+        assert!(receiver.reader().given < MOST);
+        receiver.set_timeout(Some(Duration::MAX)).unwrap();
+        let mut whole = Receiver::new(&[0; 8][..]);
+        whole.set_timeout(Some(Duration::MAX)).unwrap();
+        assert_eq!(whole.recv().unwrap(), Some(&b""[..]));
+    }
+
+    #[test]
+    fn a_receiver_that_has_failed_keeps_its_reader() {
+        let mut receiver = Receiver::new(&[0xff; 8][..]);
+        assert!(receiver.recv().is_err());
+        let error = io::Error::from(receiver.into_inner().unwrap_err());
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn a_writer_that_panics_tears_the_message() {
+        struct Panics;
+        impl Write for Panics {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                panic!("on purpose")
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut sender = Sender::new(Panics);
+        let sending = std::panic::AssertUnwindSafe(|| sender.send(b"x"));
+        assert!(std::panic::catch_unwind(sending).is_err());
+        assert_eq!(sender.send(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
+        assert!(sender.into_inner().is_err());
     }
 }

@@ -39,7 +39,9 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 #[must_use = "a value that is dropped has been received"]
 pub struct Pod<'a, T> {
     message: Message<'a>,
-    _type: PhantomData<fn() -> T>,
+    /// Nobody else looks at the value while this lends it, so it goes to other threads where a `T`
+    /// of its own would.
+    _type: PhantomData<T>,
 }
 
 impl<'a, T: FromBytes + KnownLayout + Immutable> Pod<'a, T> {

@@ -3,6 +3,7 @@
 use super::DEFAULT_MAX;
 use super::decode::{Decoder, Step};
 use super::error::Error;
+use super::limit::Limit;
 use super::message::{Latest, Message};
 use crate::closer::Closer;
 use crate::reader::Reader;
@@ -52,7 +53,9 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// [`Error::Misaligned`] if that is no multiple of 8; the reader is dropped then.
+    /// [`Error::Misaligned`] if that is no multiple of 8, [`Error::InsideMessage`] if an earlier
+    /// receiver has left the direction inside a message and bytes have been read since; the reader
+    /// is dropped then.
     pub fn new(reader: Reader) -> Result<Receiver, Error> {
         Ok(Receiver {
             decoder: Decoder::new(&reader.half, DEFAULT_MAX)?,
@@ -67,7 +70,12 @@ impl Receiver {
         self
     }
 
-    /// The reader, after what has been received. If a message was under way, the parts of it that had come are lost.
+    /// The reader, after what has been received.
+    ///
+    /// If parts of a message had come, these are lost. A receiver that is made of the reader passes
+    /// over the others, and receives the next message; of a message that has not come in parts
+    /// nothing is lost. Bytes that are read here are those behind what was received, frames of a
+    /// message under way among them. An [`Error`] that is final stays that of the direction.
     pub fn into_inner(self) -> Reader {
         self.reader
     }
@@ -75,13 +83,24 @@ impl Receiver {
     /// Blocks until a message is there; `false`: the end came before.
     #[inline]
     fn ready(&mut self) -> io::Result<bool> {
+        let mut limit = None;
         loop {
-            let Step::Wait(want) = self.decoder.step(&mut self.reader.half)? else {
+            let step = self.decoder.step(&mut self.reader.half)?;
+            if step == Step::Ready {
                 return Ok(true);
+            }
+            let limit = match &limit {
+                None => limit.insert(Limit::of(&self.reader)),
+                Some(limit) if limit.is_over(&self.reader.half) => {
+                    return Err(Decoder::not_yet(&mut self.reader.half, step));
+                }
+                Some(limit) => limit,
             };
-            let found = self.reader.wait(want);
-            if !self.decoder.found(&mut self.reader.half, found)? {
-                return Ok(false);
+            if let Step::Wait(want) = step {
+                let found = self.reader.wait_until(want, limit.deadline());
+                if !self.decoder.found(&mut self.reader.half, found)? {
+                    return Ok(false);
+                }
             }
         }
     }
@@ -90,8 +109,8 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// As [`Receiver`] says; `WouldBlock` after the timeout or in non-blocking mode, `OutOfMemory`: nothing is lost
-    /// then, and the next call goes on.
+    /// As [`Receiver`] says; `WouldBlock` after the timeout, whatever has come meanwhile, or in
+    /// non-blocking mode, `OutOfMemory`: nothing is lost then, and the next call goes on.
     #[inline]
     pub fn recv(&mut self) -> io::Result<Option<Message<'_>>> {
         if !self.ready()? {
@@ -104,7 +123,8 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if it is not there in full; otherwise as [`recv`](Self::recv).
+    /// `WouldBlock` if it is not there in full, or if as much as a ring holds was taken out of it
+    /// that is no whole message; otherwise as [`recv`](Self::recv).
     pub fn try_recv(&mut self) -> io::Result<Option<Message<'_>>> {
         if !self.decoder.try_step(&mut self.reader.half)? {
             return Ok(None);
@@ -214,7 +234,7 @@ impl Receiver {
         }
         let skipped = self.decoder.skip(&mut self.reader.half);
         // The newest is there; unless somebody has closed the stream just now.
-        if skipped > 0 && !self.ready()? {
+        if skipped > 0 && !self.decoder.try_step(&mut self.reader.half)? {
             return Ok(None);
         }
         let message = Message::lend(&mut self.reader.half, &mut self.decoder)?;
@@ -231,7 +251,7 @@ impl Receiver {
         &self.reader
     }
 
-    /// See [`Reader::set_timeout`].
+    /// See [`Reader::set_timeout`]. It is the time of one call, however many parts come meanwhile.
     ///
     /// # Errors
     ///

@@ -3,9 +3,11 @@
 //! `Reader` and `Writer` block on them; another event loop would poll them.
 
 mod bounce;
+mod messages;
 mod read;
 mod write;
 
+pub(crate) use messages::Begun;
 pub(crate) use read::{ReadHalf, ReadWait, Readable};
 pub(crate) use write::{PART, Room, WriteHalf, WriteWait};
 

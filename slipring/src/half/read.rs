@@ -6,6 +6,7 @@ mod waiting;
 pub(crate) use waiting::ReadWait;
 
 use super::bounce::Bounce;
+use super::messages::Messages;
 use super::{PART, forked};
 use crate::end::{End, EndReason, read_result};
 use crate::endpoint::{Endpoint, local};
@@ -46,20 +47,18 @@ pub(crate) struct ReadHalf {
     /// polls.
     waits_on: bool,
     excuse: Excuse,
+    pub(crate) messages: Messages,
 }
 
 impl ReadHalf {
     pub(crate) fn new(endpoint: Arc<Endpoint>) -> ReadHalf {
         let mut ring = Consumer::new(endpoint.inbox.capacity() as u64);
         ring.set_excusable(endpoint.excusable);
-        if endpoint.copy_reads {
-            // A bounce has to follow every step.
-            ring.keep_nothing();
-        }
         ReadHalf {
             leased: endpoint.lease.leased(),
             place: endpoint.inbox.place(0, 0),
             excuse: Excuse::default(),
+            messages: Messages::default(),
             ring,
             bounce: endpoint.copy_reads.then(Bounce::default),
             endpoint,
@@ -114,7 +113,6 @@ impl ReadHalf {
         if !self.endpoint.birth.is_here() {
             return Some(Err(forked()));
         }
-        self.settle();
         self.lease_no_more();
         // An end stays, even if a closer on the other side ended the stream beside a write that was still under way.
         if self.end.is_some() || self.endpoint.local() != local::OPEN {
@@ -130,14 +128,6 @@ impl ReadHalf {
                 self.endpoint.poison();
                 Some(self.ended(Look::Pending))
             }
-        }
-    }
-
-    /// Gives back what has been kept.
-    #[inline(always)]
-    pub(crate) fn settle(&mut self) {
-        if self.ring.settle(self.endpoint.headers()) {
-            self.ring_peer();
         }
     }
 
@@ -320,6 +310,18 @@ impl ReadHalf {
         }
     }
 
+    /// Lends what is known to be there, if this side may still read it; perhaps nothing.
+    pub(crate) fn view_known(&mut self) -> io::Result<&[u8]> {
+        if self.has(0) {
+            return Ok(self.view(0));
+        }
+        // The bytes are not this process's to look at, or this side has closed the stream.
+        match self.look(0) {
+            Some(Err(e)) => Err(e),
+            _ => Ok(&[]),
+        }
+    }
+
     /// Lends what there is; something is.
     #[inline(never)]
     pub(crate) fn view_some(&mut self) -> &[u8] {
@@ -338,16 +340,9 @@ impl ReadHalf {
         }
     }
 
-    /// Gives `n` available bytes back to the writer; a few of them perhaps later.
-    #[inline(always)]
-    pub(crate) fn consume(&mut self, n: usize) {
-        if !self.ring.keep(n as u64) {
-            self.consume_some(n);
-        }
-    }
-
+    /// Gives `n` available bytes back to the writer.
     #[inline(never)]
-    fn consume_some(&mut self, n: usize) {
+    pub(crate) fn consume(&mut self, n: usize) {
         // Whoever consumes nothing goes on waiting, if it waits.
         if n == 0 || !self.endpoint.birth.is_here() {
             return;

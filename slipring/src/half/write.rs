@@ -376,8 +376,10 @@ impl WriteHalf {
     #[inline]
     pub(crate) fn granted(&self, len: usize) -> &[u8] {
         assert!(len <= self.free(), "more granted than was free");
-        // SAFETY: as in `grant`; while this borrow of the half lasts nobody writes.
-        unsafe { self.endpoint.outbox.slice_mut(self.ring.offset(), len) }
+        // SAFETY: this half is the one writer of the outbox, and writes through `&mut self` only,
+        // so not while the slice is borrowed from it; the span is free; `self` keeps the outbox
+        // alive.
+        unsafe { self.endpoint.outbox.slice(self.ring.offset(), len) }
     }
 
     /// Takes `n` bytes that were written through a grant, which was not given for fewer.
@@ -457,6 +459,9 @@ impl WriteHalf {
 
     /// Like [`look`](Self::look) for an empty ring, also after `finish`.
     pub(crate) fn look_drained(&mut self) -> Option<io::Result<Room>> {
+        if !self.endpoint.birth.is_here() {
+            return Some(Err(forked()));
+        }
         if self.drained() {
             return Some(Ok(Room::Enough));
         }

@@ -46,6 +46,16 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// The path is a symbolic link to a file that is not there. `NotFound`.
+    #[error(
+        "{} is a symbolic link to a file that is not there. Remove it, or create the file that it leads to",
+        path.display()
+    )]
+    DanglingLink {
+        /// The link.
+        path: PathBuf,
+    },
+
     /// No ring can have the size that was asked for. `InvalidInput`.
     #[error("a file of {size} bytes has no room for a ring: 16 are for the indexes. Ask for 17 or more")]
     BadSize {
@@ -160,7 +170,7 @@ impl Error {
 
     fn kind(&self) -> ErrorKind {
         match self {
-            Error::NotThere { .. } => ErrorKind::NotFound,
+            Error::NotThere { .. } | Error::DanglingLink { .. } => ErrorKind::NotFound,
             Error::Exists { .. } => ErrorKind::AlreadyExists,
             Error::BadSize { .. } | Error::NotAFile { .. } => ErrorKind::InvalidInput,
             Error::InUse { .. } => ErrorKind::ResourceBusy,

@@ -8,7 +8,9 @@
 use super::error::{Error, Result};
 use super::indexes::HEADER;
 use rustix::fd::{AsRawFd, OwnedFd};
-use rustix::fs::{AtFlags, CWD, FallocateFlags, FileType, Mode, OFlags, fallocate, fstat, ftruncate, linkat, open};
+use rustix::fs::{
+    AtFlags, CWD, FallocateFlags, FileType, Mode, OFlags, fallocate, fstat, ftruncate, linkat, lstat, open, stat,
+};
 use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -19,6 +21,10 @@ const BEING_MADE: Duration = Duration::from_secs(1);
 
 /// How often it is looked for a file that is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// How often a file is looked for, and made, that comes and goes meanwhile: far more often than
+/// happens by chance.
+const ATTEMPTS: u32 = 100;
 
 /// Readable and writable by this user: the other program is of the same user, or has made the file itself.
 const MODE: Mode = Mode::RUSR.union(Mode::WUSR);
@@ -55,17 +61,32 @@ pub(super) fn find(path: &Path, way: Way) -> Result<(OwnedFd, u64)> {
         }
         Way::CreateOrOpen(size) => {
             check_size(size)?;
-            loop {
+            for _ in 0..ATTEMPTS {
                 if let Some(file) = open_existing(path)? {
                     return sized(file, path, size);
                 }
                 if let Some(made) = create(path, size)? {
                     return Ok(made);
                 }
-                // It came into being between the two; or is a link to nowhere, which the next look tells.
+                // It came into being between the two, and may be gone again; or it leads nowhere,
+                // and stays so.
+                if is_dangling(path)? {
+                    return Err(Error::DanglingLink { path: path.to_owned() });
+                }
             }
+            Err(os("opening, which comes and goes,", path)(Errno::AGAIN))
         }
     }
+}
+
+/// Whether there is a symbolic link at this path, and nothing where it leads to.
+fn is_dangling(path: &Path) -> Result<bool> {
+    let is_link = match lstat(path) {
+        Ok(stat) => FileType::from_raw_mode(stat.st_mode) == FileType::Symlink,
+        Err(Errno::NOENT) => false,
+        Err(errno) => return Err(os("looking at", path)(errno)),
+    };
+    Ok(is_link && matches!(stat(path), Err(Errno::NOENT)))
 }
 
 /// Blocks until there is a file that is long enough for a ring; returns its size in bytes.

@@ -72,8 +72,10 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open), [`BadSize`](super::Error::BadSize), and [`WrongSize`](super::Error::WrongSize) if the
-    /// file is there and has another size.
+    /// As [`open`](Self::open), [`BadSize`](super::Error::BadSize),
+    /// [`WrongSize`](super::Error::WrongSize) if the file is there and has another size, and
+    /// [`DanglingLink`](super::Error::DanglingLink) for a symbolic link to a file that is not
+    /// there: nothing is made where somebody else's link leads.
     pub fn create_or_open(path: impl AsRef<Path>, size: u64) -> Result<Reader> {
         Reader::new(path.as_ref(), Way::CreateOrOpen(size))
     }
@@ -260,7 +262,10 @@ impl BufRead for Reader {
     #[inline]
     fn consume(&mut self, n: usize) {
         assert!(n as u64 <= self.ring.filled(), "more is consumed than was lent");
-        // It stays damaged.
-        let _ = self.ring.moved(n as u64);
+        // Bytes that were lent before a fork are the parent's to give back.
+        if self.ring.is_here() {
+            // It stays damaged.
+            let _ = self.ring.moved(n as u64);
+        }
     }
 }

@@ -115,6 +115,12 @@ impl Ring {
         self.birth
     }
 
+    /// Whether this is the process that opened it.
+    #[inline]
+    pub(super) fn is_here(&self) -> bool {
+        self.birth.is_here()
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }

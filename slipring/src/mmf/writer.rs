@@ -69,8 +69,10 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open), [`BadSize`](super::Error::BadSize), and [`WrongSize`](super::Error::WrongSize) if the
-    /// file is there and has another size.
+    /// As [`open`](Self::open), [`BadSize`](super::Error::BadSize),
+    /// [`WrongSize`](super::Error::WrongSize) if the file is there and has another size, and
+    /// [`DanglingLink`](super::Error::DanglingLink) for a symbolic link to a file that is not
+    /// there: nothing is made where somebody else's link leads.
     pub fn create_or_open(path: impl AsRef<Path>, size: u64) -> Result<Writer> {
         Writer::new(path.as_ref(), Way::CreateOrOpen(size))
     }

@@ -8,9 +8,6 @@ use std::sync::atomic::Ordering::Relaxed;
 
 const CAPACITY: u64 = 4096;
 
-/// What the reader keeps at most of what it has consumed.
-const KEPT: u64 = 64;
-
 /// A step of an honest stream.
 #[derive(Debug, Clone)]
 enum Step {
@@ -22,8 +19,6 @@ enum Step {
     ReaderRefreshes,
     /// Reads up to so many bytes.
     Read(u64),
-    /// Gives back what has been kept.
-    Settle,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -35,7 +30,6 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::WriterRefreshes),
         3 => Just(Step::ReaderRefreshes),
         3 => size().prop_map(Step::Read),
-        1 => Just(Step::Settle),
     ]
 }
 
@@ -98,7 +92,6 @@ proptest! {
         let writer = Headers { own: &left, peer: &right };
         let reader = Headers { own: &right, peer: &left };
         let (mut producer, mut consumer) = (Producer::new(CAPACITY), Consumer::new(CAPACITY));
-        consumer.keep_up_to(KEPT);
         let mut memory = vec![0; CAPACITY as usize];
         let at = |offset: usize, i: u64| (offset + i as usize) % CAPACITY as usize;
         // Written and not yet read.
@@ -120,7 +113,7 @@ proptest! {
                 Step::Rewind => prop_assert_eq!(producer.rewind_now(writer), Ok(())),
                 Step::WriterRefreshes => {
                     prop_assert_eq!(producer.refresh(writer), Ok(()));
-                    prop_assert_eq!(producer.free(), CAPACITY - (written - read) - consumer.kept());
+                    prop_assert_eq!(producer.free(), CAPACITY - (written - read));
                 }
                 Step::ReaderRefreshes => {
                     prop_assert_eq!(consumer.refresh(reader), Ok(()));
@@ -131,19 +124,10 @@ proptest! {
                     for i in 0..n {
                         prop_assert_eq!(Some(memory[at(consumer.offset(), i)]), queue.pop_front());
                     }
-                    if consumer.keep(n) {
-                        prop_assert!(consumer.available() > 0);
-                        prop_assert!(0 < consumer.kept() && consumer.kept() < KEPT || n == 0);
-                    } else if n > 0 {
+                    if n > 0 {
                         prop_assert!(!consumer.consume(reader, n));
-                        prop_assert_eq!(consumer.kept(), 0);
-                        consumer.start_keeping(reader);
                     }
                     read += n;
-                }
-                Step::Settle => {
-                    prop_assert!(!consumer.settle(reader));
-                    prop_assert_eq!(consumer.kept(), 0);
                 }
             }
             prop_assert_eq!(producer.position(), written);
@@ -203,7 +187,6 @@ proptest! {
                     }
                 }
                 Hostile::ReaderLooks(want) => {
-                    let _ = consumer.settle(headers);
                     let found = consumer.look(headers, want, false);
                     let available = consumer.available();
                     match (peer.published.0.fin.load(Relaxed), found) {
@@ -223,9 +206,8 @@ proptest! {
                 }
                 Hostile::Consume(n) => {
                     let n = n.min(consumer.available());
-                    if n > 0 && !consumer.keep(n) {
+                    if n > 0 {
                         let _ = consumer.consume(headers, n);
-                        consumer.start_keeping(headers);
                     }
                 }
             }

@@ -4,29 +4,13 @@ use super::{Atomics, Corrupt, Headers, Look, Word, ended, load_peer, wake};
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 
-/// Fewer consumed bytes than this are kept back, to be given back with later ones.
-///
-/// A publication costs a fence and more, which is much for whoever reads a byte at a time. Whoever reads more at a time pays
-/// it, and nothing of what it has read is kept.
-pub(crate) const MOST_KEPT: u64 = 64;
-
 /// Reads from the ring of the peer's outbox: private indexes, and what it has seen of the peer's.
-///
-/// What has been consumed is not always given back at once: a little of it may be kept as long as more bytes are known to
-/// be there ([`start_keeping`](Self::start_keeping)). To the writer that is a reader who consumes the same bytes later, all at once.
-/// A reader gives it back before it asks to be rung or waits in any other way ([`settle`](Self::settle)), and with the last byte that
-/// it knows of. A writer that begins to wait for it in between is rung at one of these; until then there are readable bytes in
-/// front of it.
 #[derive(Debug)]
 pub(crate) struct Consumer<A: Atomics> {
     capacity: u64,
-    /// End of what has been consumed.
+    /// End of what has been consumed, and so given back to the writer. Never read back from the
+    /// header.
     head: u64,
-    /// What `head` in the header says: the end of what has been given back. Never read back from there.
-    given_back: u64,
-    /// As long as `head` stays below, what is consumed is kept. `head <= keep_below <= tail`.
-    keep_below: u64,
-    most_kept: u64,
     /// The peer's `tail` as last seen.
     tail: u64,
     /// The peer's `base` that belongs to `tail`.
@@ -43,21 +27,11 @@ impl<A: Atomics> Consumer<A> {
         Consumer {
             capacity,
             head: 0,
-            given_back: 0,
-            keep_below: 0,
-            most_kept: MOST_KEPT.min(capacity / 8),
             tail: 0,
             base: 0,
             excusable: false,
             _atomics: PhantomData,
         }
-    }
-
-    /// Gives back all at once.
-    pub(crate) fn keep_nothing(&mut self) {
-        debug_assert_eq!(self.head, self.given_back);
-        self.most_kept = 0;
-        self.keep_below = self.head;
     }
 
     /// As [`Producer::set_excusable`](super::Producer::set_excusable).
@@ -104,7 +78,7 @@ impl<A: Atomics> Consumer<A> {
             return Ok(());
         }
         // An honest writer goes forward, and no further from what has been given back to it than the ring holds.
-        if tail < self.tail || tail - self.given_back > self.capacity {
+        if tail < self.tail || tail - self.head > self.capacity {
             return Err(Corrupt);
         }
         self.tail = tail;
@@ -151,92 +125,29 @@ impl<A: Atomics> Consumer<A> {
     #[inline(always)]
     #[must_use]
     pub(crate) fn consume(&mut self, headers: Headers<'_, A>, n: u64) -> bool {
-        debug_assert!(0 < n && n <= self.available());
-        self.head += n;
-        self.give_back(headers, self.excusable)
+        self.give_back(headers, n, self.excusable)
     }
 
     /// [`consume`](Self::consume), with a fence behind it in any case.
     #[inline(always)]
     #[must_use]
     pub(crate) fn consume_fenced(&mut self, headers: Headers<'_, A>, n: u64) -> bool {
+        self.give_back(headers, n, false)
+    }
+
+    #[inline(always)]
+    fn give_back(&mut self, headers: Headers<'_, A>, n: u64, excusable: bool) -> bool {
         debug_assert!(0 < n && n <= self.available());
+        let old = self.head;
         self.head += n;
-        self.give_back(headers, false)
-    }
-
-    /// Consumes `n` bytes without giving them back, or does nothing and says so.
-    #[inline(always)]
-    #[must_use]
-    pub(crate) fn keep(&mut self, n: u64) -> bool {
-        let may = n < self.keep_below - self.head;
-        if may {
-            self.head += n;
-        }
-        may
-    }
-
-    /// Keeps a little of what is consumed from now on. To be called when all that was consumed has just been given back.
-    pub(crate) fn start_keeping(&mut self, headers: Headers<'_, A>) {
-        debug_assert!(!self.has_kept());
-        let until = self.head.saturating_add(self.most_kept).min(self.tail);
-        if self.head == until {
-            return;
-        }
-        // Relaxed: giving back lies before it, with a fence or the writer's own, so that a writer which waited already is seen.
-        let wake = headers.peer.wake_at_head.0.load(Ordering::Relaxed);
-        // What reaches `until` is given back. Who waits for that, or for more, does not wait for what is kept.
-        if wake <= self.head || until <= wake {
-            self.keep_below = until;
-        }
-    }
-
-    /// Keeps up to `n` bytes, also in the small rings of the models.
-    #[cfg(test)]
-    pub(crate) fn keep_up_to(&mut self, n: u64) {
-        self.most_kept = n;
-        self.keep_below = (self.head + n).min(self.tail);
-    }
-
-    /// Bytes that have been consumed and not given back.
-    #[cfg(test)]
-    pub(crate) fn kept(&self) -> u64 {
-        self.head - self.given_back
-    }
-
-    /// Whether something has been consumed and not given back.
-    #[inline(always)]
-    pub(crate) fn has_kept(&self) -> bool {
-        self.head != self.given_back
-    }
-
-    /// Keeps nothing any more until [`start_keeping`](Self::start_keeping).
-    pub(crate) fn stop_keeping(&mut self) {
-        self.keep_below = self.head;
-    }
-
-    /// Gives back what has been kept: to be called before any wait. Says whether the peer's writer has to be
-    /// rung.
-    #[inline(always)]
-    #[must_use]
-    pub(crate) fn settle(&mut self, headers: Headers<'_, A>) -> bool {
-        self.has_kept() && self.give_back(headers, self.excusable)
-    }
-
-    #[inline(always)]
-    fn give_back(&mut self, headers: Headers<'_, A>, excusable: bool) -> bool {
-        let (old, head) = (self.given_back, self.head);
-        self.given_back = head;
-        self.keep_below = head;
         // Release: my loads of the bytes come before the writer may write over them.
-        headers.own.consumed.0.head.store(head, Ordering::Release);
-        wake::is_due::<A>(&headers.peer.wake_at_head.0, old, head, excusable)
+        headers.own.consumed.0.head.store(self.head, Ordering::Release);
+        wake::is_due::<A>(&headers.peer.wake_at_head.0, old, self.head, excusable)
     }
 
     /// Lets go of what is available, without giving it back.
     pub(crate) fn forget(&mut self) {
         self.tail = self.head;
-        self.keep_below = self.head;
     }
 
     /// After arming: whether the peer's writer sleeps for room that I am not going to make. It has to be rung, so

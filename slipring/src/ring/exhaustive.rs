@@ -254,46 +254,6 @@ fn rings_when_the_wanted_index_is_crossed_and_only_then() {
     }
 }
 
-/// What is consumed is kept up to the end of what may be kept and of what is known, but not while the writer waits for some of it.
-#[test]
-fn keeps_what_no_waiting_writer_waits_for() {
-    const CAPACITY: u64 = 8;
-    const KEPT: u64 = 4;
-    for tail in 1..=CAPACITY {
-        for head in 1..=tail {
-            for wanted in 0..=2 * CAPACITY {
-                let mut ring = Ring::after(CAPACITY, &[Step::Write(tail), Step::Publish, Step::ReaderLooks]);
-                ring.left.wake_at_head.0.store(wanted, Relaxed);
-                let reader = Headers {
-                    own: &ring.right,
-                    peer: &ring.left,
-                };
-                let consumer = &mut ring.consumer;
-                consumer.keep_up_to(KEPT);
-                consumer.stop_keeping();
-                let _ = consumer.consume(reader, head);
-                consumer.start_keeping(reader);
-                let until = tail.min(head + KEPT);
-                let waits = head < wanted && wanted < until;
-                for position in head..until {
-                    let keeps = position + 1 < until && !waits;
-                    assert_eq!(
-                        consumer.keep(1),
-                        keeps,
-                        "tail {tail}, head {head}, wanted {wanted}, at {position}"
-                    );
-                    if !keeps {
-                        let rung = consumer.consume(reader, 1);
-                        assert_eq!(rung, wanted == position + 1);
-                    }
-                    assert_eq!(consumer.has_kept(), keeps);
-                }
-                assert_eq!(consumer.kept(), 0);
-            }
-        }
-    }
-}
-
 /// What each side arms for is the index at which it can go on, and not yet at the one before.
 #[test]
 fn arms_for_the_index_at_which_it_can_go_on() {

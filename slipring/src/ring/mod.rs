@@ -32,7 +32,7 @@ mod models;
 mod stress;
 
 pub(crate) use atomics::{Atomics, Std, Word};
-pub(crate) use consumer::{Consumer, MOST_KEPT};
+pub(crate) use consumer::Consumer;
 pub(crate) use header::{Header, LAYOUT_VERSION, MAGIC, count, ended, load_peer};
 pub(crate) use producer::Producer;
 

@@ -219,6 +219,21 @@ impl Outbox {
         // peer may look at it; a read there is no access here.
         unsafe { std::slice::from_raw_parts_mut(at, len) }
     }
+
+    /// The span of `len` bytes at `offset`, to be looked at.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the one writer of this ring, the span is free, and nothing is written to it
+    /// during `'a`, which `self` outlives.
+    #[inline]
+    pub(crate) unsafe fn slice<'a>(&self, offset: usize, len: usize) -> &'a [u8] {
+        let at = self.mapping.span(offset, len);
+        // SAFETY: mapped (`span`), initialised (the kernel zeroed it), written by this process
+        // alone (the seals, or the word of a peer that is trusted with it), and by the caller's
+        // promise by nobody while the slice lives.
+        unsafe { std::slice::from_raw_parts(at, len) }
+    }
 }
 
 /// The peer's outbox. Nothing is ever written there.
@@ -324,19 +339,6 @@ impl Place {
         let at = self.start.wrapping_add(position as usize);
         debug_assert!(at.addr() + len <= self.end.addr(), "beyond a capacity");
         at
-    }
-
-    /// As [`Inbox::read`].
-    ///
-    /// # Safety
-    ///
-    /// The inbox is alive, and the span lies within a capacity from the position that this was made for.
-    #[inline(always)]
-    pub(crate) unsafe fn read(self, position: u64, to: &mut [u8]) {
-        let from = self.at(position, to.len());
-        // SAFETY: by the caller's promise the source is mapped, as what lies behind the ring is the ring again; the rest as
-        // in `Inbox::read`.
-        unsafe { load(from, to.as_mut_ptr(), to.len(), || from) };
     }
 
     /// As [`Inbox::slice`].

@@ -120,14 +120,16 @@ impl Reader {
     /// Cancel safe: nothing is consumed, and the peer is told that nobody waits any more.
     pub async fn fill_at_least(&mut self, n: usize) -> io::Result<&[u8]> {
         self.half.can_hold(n)?;
-        if n > 0 && self.wait(n).await? == Readable::End {
+        if n == 0 {
+            return self.half.view_known();
+        }
+        if self.wait(n).await? == Readable::End {
             return Err(self.half.too_short(n));
         }
         Ok(self.half.view(n))
     }
 
-    /// Gives `n` bytes that were lent back to the writer; a few at a time perhaps later, as a blocking
-    /// [`Reader`](crate::Reader) does.
+    /// Gives `n` bytes that were lent back to the writer.
     ///
     /// # Panics
     ///

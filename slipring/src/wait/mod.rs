@@ -86,8 +86,9 @@
 //! A reader that has everything it asks for does not sleep; a ring is never both full and empty; and a half that
 //! waits on *another* stream or in user code is the user's cycle, as with sockets.
 //!
-//! A reader may keep a few of the bytes that it has consumed (`Consumer::keep`): it has not consumed them yet, as far as
-//! the writer can see. It gives them back before it arms, so both rules speak of all that it has read.
+//! Both rules speak of all that the reader has read: it gives back each byte as it consumes it, and
+//! before it arms. One that kept some back would have to give them back whenever *this side's
+//! writer* waits, too, for the peer's writer may wait for just these.
 //!
 //! A reader that does not wait but asks again and again (non-blocking, or with a timeout shorter than its spinning)
 //! leaves its wake word set when it gives up with something, but too little, in the ring; else neither rule would

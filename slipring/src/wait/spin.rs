@@ -136,7 +136,7 @@ impl Spinner {
             self.until_trial = self.trial_every + self.random as u32 % self.trial_every;
         }
         if self.trial_left > 0 {
-            return Some(max * TRIAL_PATIENCE);
+            return Some(max.saturating_mul(TRIAL_PATIENCE));
         }
         self.until_trial -= 1;
         Some(Duration::ZERO)
@@ -170,7 +170,7 @@ impl Spinner {
             // step. One that was long, for a peer that has nothing to answer here, shortens it: most such come when they
             // come, and some answer on another stream.
             self.trial_left = match waited {
-                _ if waited > max * TRIAL_PATIENCE => 0,
+                _ if waited > max.saturating_mul(TRIAL_PATIENCE) => 0,
                 _ if waited > max && !answered => self.trial_left.saturating_sub(TRIAL / 4),
                 _ => self.trial_left.saturating_sub(1),
             };
@@ -278,6 +278,19 @@ mod tests {
             left.history == 0xff && right.history == 0xff
         });
         assert!(came_together);
+    }
+
+    #[test]
+    fn no_time_is_too_long_to_be_spun() {
+        let mut spinner = Spinner::new(Spin::Adaptive { max: Duration::MAX }, 2);
+        for _ in 0..20 {
+            assert_eq!(spinner.budget(), Some(Duration::MAX));
+            spinner.learn(LONG, true);
+        }
+        // After waits that were long in another life a trial is as patient as can be.
+        spinner.history = 0;
+        let trials: Vec<_> = (0..1000).filter_map(|_| spinner.budget()).collect();
+        assert!(trials.contains(&Duration::MAX));
     }
 
     #[test]

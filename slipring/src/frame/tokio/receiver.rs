@@ -45,7 +45,9 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// [`Error::Misaligned`] if that is no multiple of 8; the reader is dropped then.
+    /// [`Error::Misaligned`] if that is no multiple of 8, [`Error::InsideMessage`] if an earlier
+    /// receiver has left the direction inside a message and bytes have been read since; the reader
+    /// is dropped then.
     pub fn new(reader: Reader) -> Result<Receiver, Error> {
         Ok(Receiver {
             decoder: Decoder::new(&reader.half, DEFAULT_MAX)?,
@@ -59,7 +61,12 @@ impl Receiver {
         self
     }
 
-    /// The reader, after what has been received. If a message was under way, the parts of it that had come are lost.
+    /// The reader, after what has been received.
+    ///
+    /// If parts of a message had come, these are lost. A receiver that is made of the reader passes
+    /// over the others, and receives the next message; of a message that has not come in parts
+    /// nothing is lost. Bytes that are read here are those behind what was received, frames of a
+    /// message under way among them. An [`Error`] that is final stays that of the direction.
     pub fn into_inner(self) -> Reader {
         self.reader
     }
@@ -67,8 +74,13 @@ impl Receiver {
     /// Waits until a message is there; `false`: the end came before. What it takes meanwhile is kept in the decoder.
     async fn ready(&mut self) -> io::Result<bool> {
         loop {
-            let Step::Wait(want) = self.decoder.step(&mut self.reader.half)? else {
-                return Ok(true);
+            let want = match self.decoder.step(&mut self.reader.half)? {
+                Step::Ready => return Ok(true),
+                Step::Wait(want) => want,
+                Step::Again => {
+                    coop::consume_budget().await;
+                    continue;
+                }
             };
             let found = self.reader.wait(want).await;
             if !self.decoder.found(&mut self.reader.half, found)? {
@@ -99,7 +111,7 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if it is not there in full; otherwise as [`recv`](Self::recv).
+    /// As [`frame::Receiver::try_recv`](crate::frame::Receiver::try_recv).
     pub fn try_recv(&mut self) -> io::Result<Option<Message<'_>>> {
         if !self.decoder.try_step(&mut self.reader.half)? {
             return Ok(None);
@@ -151,8 +163,13 @@ impl Receiver {
     pub fn poll_recv_owned(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<bytes::Bytes>>> {
         let budget = ready!(coop::poll_proceed(cx));
         let there = loop {
-            let Step::Wait(want) = self.decoder.step(&mut self.reader.half)? else {
-                break true;
+            let want = match self.decoder.step(&mut self.reader.half)? {
+                Step::Ready => break true,
+                Step::Wait(want) => want,
+                Step::Again => {
+                    ready!(coop::poll_proceed(cx)).made_progress();
+                    continue;
+                }
             };
             let found = ready!(self.reader.poll_wait(cx, want));
             if !self.decoder.found(&mut self.reader.half, found)? {
@@ -210,8 +227,8 @@ impl Receiver {
             return Ok(None);
         }
         let skipped = self.decoder.skip(&mut self.reader.half);
-        // The newest is there, so this does not wait; unless somebody has closed the stream just now.
-        if skipped > 0 && !self.ready().await? {
+        // The newest is there; unless somebody has closed the stream just now.
+        if skipped > 0 && !self.decoder.try_step(&mut self.reader.half)? {
             return Ok(None);
         }
         let message = Message::lend(&mut self.reader.half, &mut self.decoder)?;

@@ -55,8 +55,14 @@ impl Sender {
         })
     }
 
-    /// The writer, after what has been sent.
-    pub fn into_inner(self) -> Writer {
+    /// The writer, between two messages.
+    ///
+    /// A message that was interrupted is given up here, without blocking: the receiver never gets
+    /// it, nor takes for a part of it what is sent or written next. Raw bytes that are written from
+    /// then on lie behind all of this. So the peer goes over to raw bytes where its receiver has
+    /// been told to: behind a message that says so.
+    pub fn into_inner(mut self) -> Writer {
+        self.encoder.leave(&mut self.writer.half);
         self.writer
     }
 

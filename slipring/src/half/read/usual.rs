@@ -3,7 +3,6 @@
 use super::ReadHalf;
 use crate::endpoint::local;
 use crate::fail_points::{Point, point};
-use crate::ring::MOST_KEPT;
 
 impl ReadHalf {
     /// Whether the next byte is leased: it is known to be there, and nothing speaks against reading it.
@@ -16,53 +15,24 @@ impl ReadHalf {
     /// nothing, and says so.
     #[inline(always)]
     pub(crate) fn take_at_once(&mut self, buf: &mut [u8]) -> bool {
-        if self.is_usual() && self.ring.keep(buf.len() as u64) {
-            self.copy_kept(buf);
-            return true;
-        }
         let known = self.has(buf.len());
         if known {
-            if is_little(buf.len()) {
-                self.take_little(buf);
-            } else {
-                self.take_known(buf);
-            }
+            self.take_known(buf);
         }
         known
-    }
-
-    #[inline(never)]
-    fn take_little(&mut self, buf: &mut [u8]) {
-        self.copy_out(0, buf);
-        self.consume_known(buf.len());
-    }
-
-    /// Copies the bytes that have just been consumed, and kept.
-    #[inline(always)]
-    fn copy_kept(&self, buf: &mut [u8]) {
-        let position = self.ring.position() - buf.len() as u64;
-        // The bytes have just been available, and what is kept lies within what is leased; that lies within a capacity of where
-        // `place` was made, being what was available there; and the ring does not begin anew before all of it has been given back.
-        match buf {
-            // A copy of a length that is not known costs as much as all the rest.
-            // SAFETY: the endpoint, and so the inbox, is alive; for the span see above.
-            [byte] => unsafe { self.place.read(position, std::slice::from_mut(byte)) },
-            // SAFETY: as above.
-            _ => unsafe { self.place.read(position, buf) },
-        }
-        point(Point::Read);
     }
 
     /// Lends all that is leased, after [`is_usual`](Self::is_usual).
     #[inline(always)]
     pub(crate) fn view_usual(&self) -> &[u8] {
         let position = self.ring.position();
-        // SAFETY: as in `view`, as nothing is leased with a bounce; and for the span as in `copy_kept`.
+        // SAFETY: as in `view`, as nothing is leased with a bounce. The leased bytes were available
+        // when `place` was made, and so lies within a capacity of where; and the ring does not
+        // begin anew before all of it has been given back.
         unsafe { self.place.slice(position, (self.leased.until() - position) as usize) }
     }
 
-    /// Gives `n` available bytes back, with what has been kept so far. Leases what is known to lie behind them, and keeps a little
-    /// of it if this was little.
+    /// Gives `n` available bytes back, and leases what is known to lie behind them.
     pub(super) fn consume_known(&mut self, n: usize) {
         self.wait_no_more();
         if let Some(bounce) = &mut self.bounce {
@@ -86,9 +56,6 @@ impl ReadHalf {
             point(Point::Consumed);
             ring
         };
-        if is_little(n) {
-            self.ring.start_keeping(self.endpoint.headers());
-        }
         if ring {
             self.ring_peer();
         }
@@ -101,10 +68,4 @@ impl ReadHalf {
             self.leased.revoke();
         }
     }
-}
-
-/// What does not pay for being given back at each read.
-#[inline(always)]
-fn is_little(n: usize) -> bool {
-    n < MOST_KEPT as usize
 }

@@ -15,10 +15,16 @@ pub(crate) struct ReadWait<'a> {
 
 impl ReadWait<'_> {
     /// What to ask to be rung for.
-    fn wake_at(&mut self) -> u64 {
-        // Before the wake word: a writer that sees this reader wait takes what it sees of `head` for all there is.
-        self.half.settle();
+    fn wake_at(&self) -> u64 {
         self.half.ring.wake_at(self.want as u64)
+    }
+}
+
+impl ReadHalf {
+    /// To be called by whoever has asked for `want` bytes without waiting for them, and may ask
+    /// again.
+    pub(crate) fn give_up(&mut self, want: usize) {
+        ReadWait { half: self, want }.give_up();
     }
 }
 
@@ -80,8 +86,6 @@ impl Waiting for ReadWait<'_> {
     }
 
     fn stay_armed(&mut self) {
-        // The next byte that is consumed ends the wait, and has to be seen to.
-        self.half.ring.stop_keeping();
         self.half.waits_on = true;
     }
 

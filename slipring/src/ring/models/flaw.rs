@@ -74,8 +74,6 @@ pub(super) enum Flaw {
     NoStarvingRule,
     /// A reader that only asks withdraws when it gives up.
     NoGiveUp,
-    /// A reader asks to be rung, then gives back what it has kept.
-    GiveBackAfterArming,
     /// A half that has excused its peer from the fence sleeps without interrupting it.
     NoInterrupt,
     /// It interrupts its peer, then announces that it sleeps.

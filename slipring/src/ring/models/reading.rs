@@ -74,7 +74,7 @@ impl<A: Atomics> Reading<A> {
 
     pub(super) fn consume(&mut self, n: u64) {
         let headers = self.world.headers(self.who);
-        if n == 0 || self.ring.keep(n) {
+        if n == 0 {
             return;
         }
         let wake = &headers.peer.wake_at_head.0;
@@ -86,14 +86,6 @@ impl<A: Atomics> Reading<A> {
             weakly(self.world.flaw.in_consume(), || self.ring.consume(headers, n))
         };
         if due {
-            self.world.peer(self.who).writer.ring();
-        }
-        self.ring.start_keeping(headers);
-    }
-
-    /// Gives back what has been kept, as `ReadHalf::settle`.
-    fn settle(&mut self) {
-        if self.ring.settle(self.world.headers(self.who)) {
             self.world.peer(self.who).writer.ring();
         }
     }
@@ -171,9 +163,6 @@ impl<A: Atomics> Half for Reading<A> {
     }
 
     fn arm(&mut self, want: u64) {
-        if self.world.flaw != Flaw::GiveBackAfterArming {
-            self.settle();
-        }
         let wake = &self.world.own(self.who).header.wake_at_tail.0;
         let at = self.ring.wake_at(want);
         let flaw = self.world.flaw;
@@ -188,9 +177,6 @@ impl<A: Atomics> Half for Reading<A> {
     }
 
     fn look(&mut self, want: u64) -> Look {
-        if self.ring.available() < want {
-            self.settle();
-        }
         let world = Arc::clone(&self.world);
         let peer = world.peer(self.who);
         let gone = world.flaw != Flaw::HangUpAfterFin && peer.is_hung_up();

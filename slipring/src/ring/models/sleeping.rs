@@ -48,30 +48,6 @@ fn writer<A: Atomics>(flaw: Flaw) {
     assert_eq!(reader.ring.position(), 4);
 }
 
-/// The same while the reader keeps the first byte, and gives it back with the last one
-/// that it knows of.
-fn keeping<A: Atomics>(flaw: Flaw) {
-    let world = World::<A>::one_way(2, flaw);
-    let mut writer = Writing::new(&world, Who::Left);
-    let mut reader = Reading::new(&world, Who::Right);
-    writer.write(2);
-    reader.refresh();
-    reader.ring.keep_up_to(2);
-    let reading = thread::spawn(move || {
-        reader.check();
-        reader.consume(1);
-        reader.consume(1);
-        reader
-    });
-    assert_eq!(writer.wait(1), Look::Ready);
-    writer.write(1);
-    assert_eq!(writer.wait(1), Look::Ready);
-    writer.write(1);
-    let mut reader = reading.join().unwrap();
-    reader.drain();
-    assert_eq!((reader.ring.position(), reader.ring.kept()), (4, 0));
-}
-
 /// Both sleep by turns, in a ring of one byte: full or empty at all times.
 fn by_turns<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::one_way(1, flaw);
@@ -220,7 +196,6 @@ fn a_sleeping_reader_is_woken() {
 #[test]
 fn a_sleeping_writer_is_woken() {
     holds("a writer sleeps", writer::<Loom>);
-    holds("a writer sleeps, the reader keeps", keeping::<Loom>);
 }
 
 #[test]
@@ -252,7 +227,6 @@ fn each_fence_is_needed() {
     // Where only the writer sleeps.
     for flaw in [Flaw::ConsumeFence, Flaw::WriterArmFence] {
         fails(writer::<Mutant>, flaw, Why::Deadlock);
-        fails(keeping::<Mutant>, flaw, Why::Deadlock);
         fails(writer_withdraws::<Mutant>, flaw, Why::Deadlock);
     }
     // Where both do.

@@ -105,34 +105,6 @@ fn content<A: Atomics>(flaw: Flaw) {
     reading.join().unwrap();
 }
 
-/// A reader that has kept a byte gives it back before it waits for two more: with it there is room for all that the
-/// writer waits for.
-fn keeping<A: Atomics>(flaw: Flaw) {
-    let world = World::<A>::one_way(4, flaw);
-    let mut writer = Writing::new(&world, Who::Left);
-    let mut reader = Reading::new(&world, Who::Right);
-    writer.write(2);
-    reader.refresh();
-    reader.ring.keep_up_to(2);
-    let reading = thread::spawn(move || {
-        reader.consume(1);
-        assert_eq!(reader.wait(2), Look::Ready);
-    });
-    assert_eq!(
-        writer.wait(3),
-        Look::Ready,
-        "a reader that waits with what it has kept given back does not starve"
-    );
-    writer.write(1);
-    reading.join().unwrap();
-}
-
-#[test]
-fn what_is_kept_is_given_back_before_a_wait() {
-    holds("keeping", keeping::<Loom>);
-    fails(keeping::<Mutant>, Flaw::GiveBackAfterArming, Why::FalseAlarm);
-}
-
 #[test]
 fn a_starving_reader_is_fed() {
     holds("half full", half_full::<Loom>);
