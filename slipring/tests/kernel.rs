@@ -9,7 +9,7 @@ use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
     apply_filter,
 };
-use slipring::{Error, Listener, Options, Peers, Stream};
+use slipring::{EndReason, Error, Listener, Options, Stream};
 use std::io::{Read, Write};
 use std::thread;
 
@@ -234,7 +234,8 @@ fn pairs(arguments: &[&str]) {
         left.write_all(b"hello").unwrap();
         right.read_exact(&mut [0; 5]).unwrap();
     }
-    assert_eq!(descriptors(), before, "{}", fault.what);
+    // What was not found to be harmless is closed by another thread.
+    eventually("nothing is left", || descriptors() == before);
 }
 
 /// The side that connects is the one with the fault.
@@ -247,7 +248,7 @@ fn connects(arguments: &[&str]) {
         stream.read_exact(&mut [0; 5]).unwrap();
         stream.write_all(b"hello").unwrap();
     }
-    assert_eq!(descriptors(), before, "{}", fault.what);
+    eventually("nothing is left", || descriptors() == before);
     say("done");
     told();
 }
@@ -294,8 +295,14 @@ fn serves(arguments: &[&str]) {
         let mut accepted = 0;
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            accepted += 1;
-            let _ = stream.write_all(b"hello").and_then(|()| stream.read_exact(&mut [0; 5]));
+            let _ = stream.write_all(b"hello");
+            let _ = stream.read_exact(&mut [0; 5]);
+            // What a client lacks in the last step it tells when it has been accepted.
+            let refused = stream
+                .reader()
+                .end()
+                .is_some_and(|end| end.reason == EndReason::Refused);
+            accepted += u32::from(!refused);
         }
         accepted
     });
@@ -370,23 +377,5 @@ fn a_name_cannot_be_bound_in_a_directory_that_takes_nothing() {
             drop(Listener::bind(&name).unwrap());
             assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0, "{}", fault.what);
         }
-    });
-}
-
-/// Bells for other users need a system call of Linux 5.8.
-#[test]
-fn bells_for_others_need_a_newer_kernel() {
-    guard(|| {
-        // A filter holds for the thread that imposes it.
-        let tried = thread::spawn(|| {
-            impose(&fault("", &[libc::SYS_preadv2], libc::EOPNOTSUPP, ""));
-            let error = options().allow(Peers::Anyone).pair().unwrap_err();
-            assert!(
-                matches!(error, Error::Unsupported { .. }) && error.to_string().contains("Linux 5.8"),
-                "{error}"
-            );
-            options().pair().unwrap();
-        });
-        tried.join().unwrap();
     });
 }

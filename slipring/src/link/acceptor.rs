@@ -326,7 +326,10 @@ impl Acceptor {
     fn greet(&self) -> Result<Option<Connected>> {
         let link = loop {
             match self.socket.accept() {
-                Ok(link) => break link,
+                Ok(link) => {
+                    self.keep_spare();
+                    break link;
+                }
                 // Another thread was faster, or the client has left again.
                 Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => return Ok(None),
                 Err(Errno::MFILE | Errno::NFILE) if self.make_room() => {}
@@ -390,7 +393,14 @@ impl Acceptor {
             handshake.tell(&error);
             self.count(&error);
         }
-        *held = spare(&self.timer).ok();
+    }
+
+    /// Holds a descriptor in reserve again, as soon as one can be had.
+    fn keep_spare(&self) {
+        let mut held = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.is_none() {
+            *held = spare(&self.timer).ok();
+        }
     }
 
     /// Lets go of a client that is shaking hands, if there would be too many with another one of this user.

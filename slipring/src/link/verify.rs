@@ -12,8 +12,8 @@ use crate::sys::closing::Passed;
 use crate::sys::memory::{self, FIXED, Inbox, SEALS};
 use crate::sys::socket::Credentials;
 use crate::sys::user;
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use rustix::fs::{SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, fstatfs, ftruncate, readlink};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, fstatfs, ftruncate};
 use rustix::io::Errno;
 use std::sync::atomic::Ordering;
 
@@ -262,13 +262,11 @@ fn inbox(passed: Passed, introduced: &Introduced, open: bool) -> std::result::Re
     Ok(inbox)
 }
 
-/// A bell is an eventfd: asked of /proc before anything is done with it, since even adding a strange file to an epoll
-/// set calls into whoever implements it.
+/// A bell is an eventfd.
 fn eventfd(passed: Passed) -> std::result::Result<OwnedFd, Fault> {
-    let path = format!("/proc/self/fd/{}", passed.as_fd().as_raw_fd());
-    match readlink(path, Vec::new()) {
-        Ok(target) if target.as_bytes() == b"anon_inode:[eventfd]" => Ok(passed.harmless()),
-        Ok(_) => Err(Refused::bad("a bell is not an eventfd").into()),
+    match passed.is_eventfd() {
+        Ok(true) => Ok(passed.harmless()),
+        Ok(false) => Err(Refused::bad("a bell is not an eventfd").into()),
         Err(e) => Err(Fault::Mine(Error::os("checking the peer's bell (is /proc mounted?)")(
             e,
         ))),

@@ -123,3 +123,29 @@ pub(crate) struct Bells {
     pub(crate) reader: Bell,
     pub(crate) writer: Bell,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
+
+    /// Bells for other users need a system call of Linux 5.8.
+    #[test]
+    fn bells_for_others_need_a_newer_kernel() {
+        // A filter holds for the thread that imposes it.
+        let tried = std::thread::spawn(|| {
+            let fails = SeccompAction::Errno(libc::EOPNOTSUPP as u32);
+            let arch = std::env::consts::ARCH.try_into().unwrap();
+            let calls = [(libc::SYS_preadv2, vec![])].into_iter().collect();
+            let filter = SeccompFilter::new(calls, SeccompAction::Allow, fails, arch).unwrap();
+            apply_filter(&BpfProgram::try_from(filter).unwrap()).unwrap();
+            let error = Bell::new(Kind::Inverted).unwrap_err();
+            assert!(
+                matches!(error, Error::Unsupported { .. }) && error.to_string().contains("Linux 5.8"),
+                "{error}"
+            );
+            Bell::new(Kind::Plain).unwrap();
+        });
+        tried.join().unwrap();
+    }
+}
