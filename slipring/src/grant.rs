@@ -8,6 +8,11 @@ use std::ops::{Deref, DerefMut};
 /// Free bytes of the ring, lent by [`Writer::reserve`] to be written in place.
 ///
 /// Dropping it publishes nothing.
+///
+/// # Panics
+///
+/// A grant that a process had when it was forked is the parent's: the child cannot look at it, nor
+/// write into it.
 #[must_use = "what is written into a grant is published by `commit`"]
 #[derive(Debug)]
 pub struct Grant<'a> {
@@ -44,6 +49,7 @@ impl Deref for Grant<'_> {
 
     #[inline]
     fn deref(&self) -> &[u8] {
+        self.half.assert_here();
         self.half.granted(self.len)
     }
 }
@@ -51,6 +57,7 @@ impl Deref for Grant<'_> {
 impl DerefMut for Grant<'_> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
+        self.half.assert_here();
         self.half.grant(self.len)
     }
 }

@@ -7,6 +7,7 @@ use common::process::{self, Other};
 use common::{Place, bytes, eventually, guard, kind};
 use slipring::{EndReason, Listener, NameState, Options, Spin, Stream};
 use std::io::{BufRead, ErrorKind, Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ fn child_process() {
     process::play(&[
         ("forks", forks),
         ("forks on tokio", forks_on_tokio),
+        ("forks with a grant", forks_with_a_grant),
         ("forks and ends", forks_and_ends),
         ("forks and dies", forks_and_dies),
         ("forks with a name", forks_with_a_name),
@@ -34,7 +36,7 @@ fn fork(body: impl FnOnce() -> i32) -> i32 {
     // them, finds no lock held.
     match unsafe { libc::fork() } {
         0 => {
-            let status = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).unwrap_or(111);
+            let status = catch_unwind(AssertUnwindSafe(body)).unwrap_or(111);
             // SAFETY: ends the process at once.
             unsafe { libc::_exit(status) }
         }
@@ -137,6 +139,20 @@ fn forks_on_tokio(_: &[&str]) {
 #[cfg(not(feature = "tokio"))]
 fn forks_on_tokio(_: &[&str]) {}
 
+/// Has found room, and written there, when it forks.
+fn forks_with_a_grant(arguments: &[&str]) {
+    let mut stream = options().connect(arguments[0]).unwrap();
+    let mut grant = stream.writer().reserve(4).unwrap();
+    grant.copy_from_slice(b"mine");
+    let pid = fork(|| {
+        let writes = catch_unwind(AssertUnwindSafe(|| grant.fill(0)));
+        let looks = catch_unwind(AssertUnwindSafe(|| grant[0]));
+        i32::from(writes.is_ok() || looks.is_ok())
+    });
+    assert_eq!(wait(pid), 0);
+    grant.commit(4);
+}
+
 /// Forks a child that stays, and drops its stream in order.
 fn forks_and_ends(arguments: &[&str]) {
     let mut stream = options().connect(arguments[0]).unwrap();
@@ -231,6 +247,17 @@ fn a_forked_child_is_refused_on_tokio() {
     guard(|| {
         let place = Place::new();
         process::start(&place, "forks on tokio", &[]).succeed();
+    });
+}
+
+#[test]
+fn a_forked_child_writes_into_no_room_that_its_parent_found() {
+    guard(|| {
+        let (_place, _listener, other, mut stream) = scene("forks with a grant");
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).unwrap();
+        assert_eq!(all, b"mine");
+        other.succeed();
     });
 }
 

@@ -8,18 +8,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// For how long each wait lasts here.
 const TIMEOUT: Duration = Duration::from_millis(5);
 
-/// A half that never has its news, and whose peer comes one byte nearer with each look.
-#[derive(Default)]
-struct Never {
+/// A half that sees its peer come nearer, as `look` has it.
+struct Played<F> {
     looks: u64,
+    reach: u64,
+    look: F,
 }
 
-impl Waiting for Never {
+impl<F: FnMut(u64, &mut u64) -> bool> Waiting for Played<F> {
     type News = ();
 
     fn look(&mut self) -> Option<io::Result<()>> {
         self.looks += 1;
-        None
+        (self.look)(self.looks, &mut self.reach).then_some(Ok(()))
     }
 
     fn arm(&mut self) {}
@@ -41,7 +42,7 @@ impl Waiting for Never {
     }
 
     fn reach(&self) -> u64 {
-        self.looks
+        self.reach
     }
 
     fn missing(&self) -> u64 {
@@ -51,6 +52,20 @@ impl Waiting for Never {
     fn count_sleep(&self) {}
 
     fn count_spin(&self) {}
+}
+
+/// Each look, of those numbered from 1, may move its reach, and says whether there is news.
+fn played<F: FnMut(u64, &mut u64) -> bool>(look: F) -> Played<F> {
+    let (looks, reach) = (0, 0);
+    Played { looks, reach, look }
+}
+
+/// One that never has its news, and whose peer comes a byte nearer with each look.
+fn never() -> Played<impl FnMut(u64, &mut u64) -> bool> {
+    played(|_, reach| {
+        *reach += 1;
+        false
+    })
 }
 
 /// A stream, and what one of its readers would wait with.
@@ -77,9 +92,33 @@ fn a_peer_that_comes_nearer_is_looked_at_now_and_then() {
         // On a single CPU the peer gets it instead.
         return;
     }
-    let mut half = Never::default();
+    let mut half = never();
     assert_eq!(kind(blocking.wait(&mut half)), io::ErrorKind::WouldBlock);
     assert!(half.looks < 1000, "{} looks", half.looks);
+}
+
+/// A peer that gets on ten times as fast as long as nobody looks at it.
+#[test]
+fn a_peer_that_gets_on_faster_unseen_is_looked_away_from() {
+    let (_left, _right, _endpoint, mut blocking) = waiting(Spin::Always);
+    let mut before = Instant::now();
+    let mut away = 0;
+    let mut half = played(|look, reach| {
+        // Each wait is two looks, the second one after perhaps looking away.
+        if look % 2 == 1 {
+            before = Instant::now();
+            return false;
+        }
+        let looked_away = before.elapsed() >= Duration::from_micros(1);
+        away += u32::from(looked_away);
+        *reach += if looked_away { 40 * 64 } else { 64 };
+        true
+    });
+    for _ in 0..300_000 {
+        blocking.wait(&mut half).unwrap();
+    }
+    // A tick of the clock or another thread may look like it now and then.
+    assert!(away > 30_000, "{away} times");
 }
 
 #[test]
@@ -98,7 +137,7 @@ fn a_bell_that_never_rests_does_not_outlast_a_timeout() {
             }
         });
         for _ in 0..5 {
-            assert_eq!(kind(blocking.wait(&mut Never::default())), io::ErrorKind::WouldBlock);
+            assert_eq!(kind(blocking.wait(&mut never())), io::ErrorKind::WouldBlock);
         }
         done.store(true, Ordering::Relaxed);
     });
@@ -114,7 +153,7 @@ fn a_deadline_is_not_begun_anew() {
         assert_eq!(blocking.deadline(), None);
         // It is over already: each further wait ends after its first looks.
         let deadline = Some(Instant::now());
-        let mut half = Never::default();
+        let mut half = never();
         assert_eq!(
             kind(blocking.wait_until(&mut half, deadline)),
             io::ErrorKind::WouldBlock

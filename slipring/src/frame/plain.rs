@@ -4,6 +4,9 @@
 //! [`Receiver`] here understand each other, whatever lies between. Nothing is lent in place: a message is copied into
 //! memory of the receiver.
 //!
+//! A sender or receiver gives up what it works on between two messages only. One that works on a
+//! borrowed writer or reader (`&mut W`), and is dropped inside a message, leaves that one there.
+//!
 //! ```
 //! use slipring::{frame::plain, mmf};
 //! # let directory = tempfile::tempdir()?;

@@ -382,6 +382,16 @@ impl WriteHalf {
         unsafe { self.endpoint.outbox.slice(self.ring.offset(), len) }
     }
 
+    /// Room was found before, perhaps in the process that forked this one; what is written there would
+    /// be in its ring, behind its back.
+    #[inline]
+    pub(crate) fn assert_here(&self) {
+        assert!(
+            self.endpoint.birth.is_here(),
+            "this grant belongs to the process that forked this one"
+        );
+    }
+
     /// Takes `n` bytes that were written through a grant, which was not given for fewer.
     #[inline]
     pub(crate) fn advance(&mut self, n: usize) {
