@@ -27,7 +27,7 @@ use crate::options::Options;
 use crate::sys::user;
 
 /// How long a listener may take from taking its lock to binding its socket and setting its mode.
-const SETTLING: Duration = Duration::from_millis(20);
+pub(super) const SETTLING: Duration = Duration::from_millis(20);
 
 /// The pause before the first look again, where only looking tells.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
