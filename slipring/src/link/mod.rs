@@ -24,6 +24,7 @@ mod binding;
 mod dial;
 mod directory;
 mod handshake;
+mod leftovers;
 mod listing;
 mod lock;
 mod message;
@@ -44,7 +45,8 @@ pub(crate) use directory::Places;
 #[cfg(feature = "tokio")]
 pub(crate) use handshake::Progress;
 pub(crate) use handshake::{First, Handshake, Origin, Waits, drive, drive_pair};
-pub use listing::{BoundName, NameState, names};
+pub use leftovers::{Leftover, remove_leftovers};
+pub use listing::{BoundName, NameState, names, passed_over};
 pub(crate) use rendezvous::Rendezvous;
 #[cfg(feature = "tokio")]
 pub(crate) use rendezvous::{BETWEEN_STEPS, Claim, met};
