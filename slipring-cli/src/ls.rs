@@ -17,10 +17,15 @@ use crate::{
 pub const EXAMPLES: &str = "\
 Lists the names of this user, and those of the whole machine. A name is `live` while a process listens \
 at it, and `stale` if its process died without removing it; the next listener replaces a stale name. \
-Nobody is connected to for this.
+Nobody is connected to for this. A directory in which names could be and that cannot be used is named on \
+standard error.
+
+With --clean, what killed processes have left is removed first: stale sockets, and lock files that nobody \
+holds. Each file is named on standard error, as is what belongs to another user and stays.
 
 Examples:
   slipring ls
+  slipring ls --clean
   slipring ls --json | jq -r '.[] | select(.state == \"live\") | .name'";
 
 #[derive(Debug, clap::Args)]
@@ -29,6 +34,10 @@ pub struct Args {
     /// Print a JSON array of objects with name, state (live, stale, unknown), pid, program, path and why
     #[arg(long)]
     json: bool,
+
+    /// Remove what killed processes have left, before listing
+    #[arg(long)]
+    clean: bool,
 }
 
 /// One line of the table.
@@ -45,6 +54,13 @@ struct Row {
 }
 
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
+    if args.clean {
+        clean()?;
+    }
+    for (directory, why) in slipring::passed_over()? {
+        let directory = printable(&directory.to_string_lossy());
+        console::log(format_args!("passed over {directory}: {}", printable(&why)));
+    }
     let rows: Vec<Row> = slipring::names()?.into_iter().map(Row::from).collect();
     if args.json {
         let mut json = serde_json::to_string_pretty(&rows)
@@ -57,6 +73,18 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         console::print(table(&rows, io::stdout().is_terminal()))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Removes what killed processes have left, and says so.
+fn clean() -> Result<(), Failure> {
+    for left in slipring::remove_leftovers()? {
+        let path = printable(&left.path.to_string_lossy());
+        match left.kept {
+            None => console::log(format_args!("removed {path}")),
+            Some(why) => console::log(format_args!("kept {path}: {}", printable(&why))),
+        }
+    }
+    Ok(())
 }
 
 impl From<BoundName> for Row {

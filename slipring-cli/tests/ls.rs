@@ -78,6 +78,60 @@ fn a_listener_that_a_signal_ends_leaves_no_name() {
 }
 
 #[test]
+fn what_killed_listeners_left_is_removed_and_said() {
+    let sandbox = Sandbox::new();
+    let live = sandbox.listen(["alive"]);
+    let dead = sandbox.listen(["dead"]);
+    dead.signal(Signal::KILL);
+    drop(dead);
+    sandbox.wait_for_name("dead", "stale");
+
+    let directory = sandbox.path().join("slipring");
+    let cleaned = sandbox.run(["ls", "--clean"]).expect(0);
+    for file in ["dead.sock", "dead.lock"] {
+        let path = directory.join(file);
+        assert!(!path.exists(), "{file}");
+        let line = format!("removed {}", path.display());
+        assert!(cleaned.stderr.contains(&line), "{}", cleaned.stderr);
+    }
+    let text = String::from_utf8(cleaned.stdout).unwrap();
+    assert!(text.contains("alive") && !text.contains("dead"), "{text}");
+    assert!(!cleaned.stderr.contains("alive"), "{}", cleaned.stderr);
+    assert!(directory.join("alive.sock").exists() && directory.join("alive.lock").exists());
+    let again = sandbox.run(["ls", "--clean"]).expect(0);
+    assert!(!again.stderr.contains("dead"), "{}", again.stderr);
+    drop(live);
+}
+
+#[test]
+fn a_directory_that_cannot_be_used_is_named() {
+    let sandbox = Sandbox::new();
+    let directory = sandbox.path().join("slipring");
+    std::fs::create_dir(&directory).unwrap();
+    std::fs::set_permissions(&directory, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    sandbox
+        .run(["ls"])
+        .expect(0)
+        .says(&format!("passed over {}: its mode is 0755", directory.display()));
+}
+
+#[test]
+fn a_listener_without_its_socket_is_not_live() {
+    let sandbox = Sandbox::new();
+    let listen = sandbox.listen(["n"]);
+    std::fs::remove_file(sandbox.path().join("slipring/n.sock")).unwrap();
+    let names = sandbox.names();
+    let why = names[0]["why"].as_str().unwrap_or_default();
+    let holder = format!("process {} holds it", listen.pid());
+    assert_eq!(names[0]["state"], "unknown", "{names:?}");
+    assert!(why.contains(&holder) && why.contains("has been removed"), "{why}");
+    let connect = sandbox.run(["connect", "n"]);
+    connect.says(&format!("process {} is bound to the name", listen.pid()));
+    let bind = sandbox.run(["listen", "n"]);
+    bind.says(&format!("in use by process {}, whose socket", listen.pid()));
+}
+
+#[test]
 fn nothing_bound() {
     let sandbox = Sandbox::new();
     assert!(sandbox.names().is_empty());

@@ -87,14 +87,17 @@ pub enum Error {
 
     /// Somebody else is bound to the name.
     #[error(
-        "the name {name} is in use by {}. Choose another name, or end that process",
-        holder(*pid)
+        "the name {name} is in use by {}{}. Choose another name, or end that process",
+        holder(*pid),
+        unreachable_at(socket_gone.as_deref())
     )]
     NameInUse {
         /// The name.
         name: String,
         /// The process that is bound to it, if that can be told.
         pid: Option<u32>,
+        /// Where its socket was, if that has been removed, so that nobody can connect to it.
+        socket_gone: Option<PathBuf>,
     },
 
     /// Nobody is bound to the name, or only a stale socket is left of whoever was.
@@ -400,6 +403,14 @@ fn holder(pid: Option<u32>) -> String {
     pid.map_or_else(|| "another process".into(), |pid| format!("process {pid}"))
 }
 
+/// What has become of the holder's socket, in words; or nothing.
+fn unreachable_at(socket_gone: Option<&Path>) -> String {
+    socket_gone.map_or_else(String::new, |path| {
+        let path = path.display();
+        format!(", whose socket {path} has been removed, so that nobody can connect to it")
+    })
+}
+
 /// " after 1.5s of waiting", or nothing.
 fn after_waiting(waited: Duration) -> String {
     if waited.is_zero() {
@@ -471,6 +482,7 @@ mod tests {
                 Error::NameInUse {
                     name: name(),
                     pid: Some(17),
+                    socket_gone: None,
                 },
                 ErrorKind::AddrInUse,
                 &["Local/clock", "process 17", "Choose"],
@@ -479,9 +491,10 @@ mod tests {
                 Error::NameInUse {
                     name: name(),
                     pid: None,
+                    socket_gone: Some(path()),
                 },
                 ErrorKind::AddrInUse,
-                &["another process"],
+                &["another process, whose socket /run/here has been removed"],
             ),
             (
                 Error::NotBound {

@@ -2,7 +2,7 @@
 
 use crate::endpoint::Connected;
 use crate::error::{Error, Result};
-use crate::link::{self, Dialed, First, Handshake, Origin, Queue, Waits, check_options};
+use crate::link::{self, Dial, First, Handshake, Origin, Patience, Places, Queue, Rendezvous, Waits, check_options};
 use crate::listener::Listener;
 use crate::name::Name;
 use crate::stream::Stream;
@@ -271,13 +271,13 @@ impl Options {
             .unwrap_or_else(|| start + Duration::from_secs(100 * 365 * 24 * 3600))
     }
 
-    /// A socket that is connected to `name`.
-    pub(crate) fn dial(&self, name: &Name) -> Result<Dialed> {
-        let trusted = |uid| self.trusts(uid);
-        match self.wait_for_listener {
-            None => link::dial(name, self.queue(), &trusted),
-            patience => link::dial_waiting(name, patience, self.queue(), &trusted),
-        }
+    /// Connecting to a name.
+    pub(crate) fn dialling(&self, name: &Name) -> Dial {
+        let patience = match self.wait_for_listener {
+            None => Patience::None,
+            patience => Patience::of(patience),
+        };
+        Dial::new(Places::from_env(), name.clone(), patience, self.queue())
     }
 
     /// Binds a name and listens; see [`Listener`].
@@ -303,7 +303,8 @@ impl Options {
     pub fn connect(&self, name: impl AsRef<OsStr>) -> Result<Stream> {
         check_options(self)?;
         let name = Name::parse(name)?;
-        let handshake = Handshake::of_client(self.dial(&name)?, Arc::new(self.clone()), name, Waits::Blocking)?;
+        let dialed = self.dialling(&name).drive(&|uid| self.trusts(uid))?;
+        let handshake = Handshake::of_client(dialed, Arc::new(self.clone()), name, Waits::Blocking)?;
         Stream::new(link::drive(handshake)?, self.spin)
     }
 
@@ -319,8 +320,7 @@ impl Options {
     pub fn rendezvous(&self, name: impl AsRef<OsStr>) -> Result<Stream> {
         check_options(self)?;
         let options = Arc::new(self.clone());
-        let connected = link::rendezvous(&options, Name::parse(name)?, self.wait_for_listener.map(Self::deadline))?;
-        Stream::new(connected, self.spin)
+        Stream::new(Rendezvous::new(options, Name::parse(name)?).meet()?, self.spin)
     }
 
     /// Makes a stream of any connected Unix stream socket: an inherited one, one from a socket-activated listener,

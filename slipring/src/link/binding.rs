@@ -8,13 +8,16 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FileType, Mode, Stat, chmod, lstat, unlink};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with};
 
-use super::directory::{Places, kind_of};
-use super::lock::{Lock, same_file};
+use super::dial::SETTLING;
+use super::directory::{Places, is_absence, kind_of};
+use super::lock::{Lock, LockState, look_at_lock, same_file};
+use super::spot::Spot;
 use crate::error::{Error, Result};
 use crate::fail_points::{Point, point};
 use crate::name::Name;
@@ -27,10 +30,25 @@ use crate::name::Name;
 /// Dropped in a forked child it does nothing: the name is the parent's.
 #[derive(Debug)]
 pub(crate) struct Binding {
+    places: Places,
+    name: Name,
+    mode: u32,
+    backlog: i32,
     path: PathBuf,
     lock: Lock,
     /// The socket that was made, as long as it has not been removed.
     socket: Option<Stat>,
+}
+
+/// What has become of a binding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Condition {
+    /// Whoever looks for the name finds it.
+    Sound,
+    /// Its socket is not at the path: it has been removed, or another file is there. The name is held.
+    SocketGone,
+    /// Its lock file is not at the path. Somebody else may have taken the name.
+    LockGone,
 }
 
 impl Binding {
@@ -49,19 +67,29 @@ impl Binding {
     /// As [`new`](Binding::new), with an environment of one's own.
     pub(crate) fn new_in(places: &Places, name: &Name, mode: u32, backlog: i32) -> Result<(Binding, OwnedFd)> {
         let spot = places.spot_for_binding(name)?;
-        let lock = Lock::acquire(&spot.lock, name, places.uid)?;
+        let lock = Lock::acquire(&spot.lock, name, places.uid).map_err(|error| say_if_hidden(error, &spot))?;
         point(Point::Locked);
         // From here on, an early return drops this, and that tidies up.
         let mut binding = Binding {
+            places: places.clone(),
+            name: name.clone(),
+            mode,
+            backlog,
             path: spot.socket,
             lock,
             socket: None,
         };
-        let path = binding.path.as_path();
+        let socket = binding.listen()?;
+        Ok((binding, socket))
+    }
 
+    /// Makes the socket, under the lock.
+    fn listen(&mut self) -> Result<OwnedFd> {
+        let path = self.path.as_path();
         let in_use = || Error::NameInUse {
-            name: name.to_string(),
+            name: self.name.to_string(),
             pid: None,
+            socket_gone: None,
         };
         let address = SocketAddrUnix::new(path).map_err(Error::os_at("binding", path))?;
         if !clear_the_way(path, &address)? {
@@ -76,13 +104,72 @@ impl Binding {
         }
         point(Point::Bound);
         let stat = lstat(path).map_err(Error::os_at("looking at the socket", path))?;
-        binding.socket = Some(stat);
+        self.socket = Some(stat);
         // Before listening: nobody can have connected under the mode that the umask left.
-        let path = binding.path.as_path();
-        chmod(path, Mode::from_raw_mode(mode)).map_err(Error::os_at("setting the mode of the socket", path))?;
-        listen(&socket, backlog).map_err(Error::os_at("listening", path))?;
+        let path = self.path.as_path();
+        chmod(path, Mode::from_raw_mode(self.mode)).map_err(Error::os_at("setting the mode of the socket", path))?;
+        listen(&socket, self.backlog).map_err(Error::os_at("listening", path))?;
         point(Point::Listening);
-        Ok((binding, socket))
+        Ok(socket)
+    }
+
+    /// What has become of the two files: a cleaner of temporary files may have removed them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] if that cannot be told.
+    pub(crate) fn condition(&self) -> Result<Condition> {
+        if !self.lock.is_in_place()? {
+            return Ok(Condition::LockGone);
+        }
+        let Some(made) = &self.socket else {
+            return Ok(Condition::SocketGone);
+        };
+        match lstat(&self.path) {
+            Ok(found) if same_file(made, &found) => Ok(Condition::Sound),
+            Ok(_) => Ok(Condition::SocketGone),
+            Err(errno) if is_absence(errno) => Ok(Condition::SocketGone),
+            Err(errno) => Err(Error::os_at("looking at the socket", &self.path)(errno)),
+        }
+    }
+
+    /// Makes anew what has been removed. Returns the new listening socket, if one was made: the old one is to be
+    /// closed, as nobody can reach it any more; those in its queue can still be served.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NameInUse`] if somebody else has taken the name meanwhile, or in a forked child; otherwise as
+    /// [`new`](Binding::new). Then it is as it was before.
+    pub(crate) fn repair(&mut self) -> Result<Option<OwnedFd>> {
+        if !self.lock.is_mine() {
+            return Err(Error::NameInUse {
+                name: self.name.to_string(),
+                pid: None,
+                socket_gone: None,
+            });
+        }
+        if self.condition()? == Condition::LockGone {
+            // The directory may be gone as well.
+            let spot = self.places.spot_for_binding(&self.name)?;
+            if spot.socket != self.path {
+                let text = format!(
+                    "names are now kept in another directory, where it would be {}",
+                    spot.socket.display()
+                );
+                return Err(Error::os_at("binding the name anew", &self.path)(io::Error::other(
+                    text,
+                )));
+            }
+            // The old lock is let go of: its file is at no path any more.
+            self.lock = Lock::acquire(self.lock.path(), &self.name, self.places.uid)?;
+        }
+        match self.condition()? {
+            Condition::Sound => Ok(None),
+            Condition::SocketGone | Condition::LockGone => {
+                self.socket = None;
+                self.listen().map(Some)
+            }
+        }
     }
 
     /// The path of the socket.
@@ -128,9 +215,35 @@ fn new_socket() -> Result<OwnedFd> {
     socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(Error::os("making a socket"))
 }
 
+/// Says of a name in use that its holder cannot be reached, if that is so.
+fn say_if_hidden(error: Error, spot: &Spot) -> Error {
+    let Error::NameInUse { name, pid, .. } = error else {
+        return error;
+    };
+    let give_up = Instant::now() + SETTLING;
+    // It may be between its lock and its socket, when it comes and when it leaves.
+    let is_missing = || matches!(lstat(&spot.socket), Err(Errno::NOENT));
+    let holds = || {
+        matches!(
+            look_at_lock(&spot.lock, Instant::now()),
+            Ok(LockState::Held { paired: false, .. })
+        )
+    };
+    let socket_gone = loop {
+        if !is_missing() || !holds() {
+            break None;
+        }
+        if Instant::now() >= give_up {
+            break Some(spot.socket.clone());
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    Error::NameInUse { name, pid, socket_gone }
+}
+
 /// Makes sure that nothing is at the path; removes a stale socket. False if a live listener is
 /// there (one that does not hold the lock: another program, or the lock file was removed).
-fn clear_the_way(path: &Path, address: &SocketAddrUnix) -> Result<bool> {
+pub(super) fn clear_the_way(path: &Path, address: &SocketAddrUnix) -> Result<bool> {
     let stat = match lstat(path) {
         Ok(stat) => stat,
         Err(Errno::NOENT) => return Ok(true),

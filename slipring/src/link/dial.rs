@@ -2,7 +2,7 @@
 //! handshake comes after this.
 //!
 //! [`Dial`] is a state machine: [`Dial::look`] never waits for longer than a look takes, and says what to wait for then.
-//! [`dial`] and [`dial_waiting`] drive it for threads.
+//! [`Dial::drive`] does so for threads.
 //!
 //! A socket is opened (as a place, `O_PATH`), judged, and connected to through that very
 //! descriptor: what was judged is what is connected to, even if somebody exchanges the file.
@@ -27,7 +27,7 @@ use crate::options::Options;
 use crate::sys::user;
 
 /// How long a listener may take from taking its lock to binding its socket and setting its mode.
-const SETTLING: Duration = Duration::from_millis(20);
+pub(super) const SETTLING: Duration = Duration::from_millis(20);
 
 /// The pause before the first look again, where only looking tells.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -48,35 +48,6 @@ pub(crate) struct Dialed {
     pub(crate) owner_is_me: bool,
     /// By when the listener has to take this client up. `None`: there is no limit.
     pub(crate) queue_until: Option<Instant>,
-}
-
-/// Connects to a name.
-///
-/// While the listener's backlog is full it waits, for up to `queue`. It does not wait for a name that nobody is bound
-/// to. `trusted_owner` is asked whether the socket may belong to that user.
-///
-/// # Errors
-///
-/// [`Error::NotBound`], with everything that was tried and passed over; [`Error::SocketGone`];
-/// [`Error::UntrustedPeer`]; [`Error::Timeout`]; [`Error::PathTooLong`]; [`Error::NotSlipring`] for a socket that is
-/// no stream; [`Error::Os`], among others if this user may not connect, or for want of descriptors.
-pub(crate) fn dial(name: &Name, queue: Queue, trusted_owner: &dyn Fn(u32) -> bool) -> Result<Dialed> {
-    Dial::new(Places::from_env(), name.clone(), Patience::None, queue).drive(trusted_owner)
-}
-
-/// Connects to a name as soon as somebody is bound to it: waits for that for as long as `patience` (None: for
-/// ever), and then up to `queue` for a place in the backlog.
-///
-/// # Errors
-///
-/// As [`dial`], at once but for [`Error::NotBound`] and [`Error::SocketGone`], which say how long was waited.
-pub(crate) fn dial_waiting(
-    name: &Name,
-    patience: Option<Duration>,
-    queue: Queue,
-    trusted_owner: &dyn Fn(u32) -> bool,
-) -> Result<Dialed> {
-    Dial::new(Places::from_env(), name.clone(), Patience::of(patience), queue).drive(trusted_owner)
 }
 
 /// How long to wait in the queue of a listener.
@@ -172,6 +143,7 @@ pub(crate) struct Dial {
 }
 
 impl Dial {
+    /// Connecting to `name`: as soon as somebody is bound to it, and has room for one more in the queue.
     pub(crate) fn new(places: Places, name: Name, patience: Patience, queue: Queue) -> Dial {
         Dial {
             places,
@@ -186,7 +158,11 @@ impl Dial {
         }
     }
 
-    /// Goes on to the end, blocking.
+    /// Goes on to the end, blocking. `trusted_owner` is asked whether the socket may belong to that user.
+    ///
+    /// # Errors
+    ///
+    /// As [`look`](Dial::look).
     pub(crate) fn drive(mut self, trusted_owner: &dyn Fn(u32) -> bool) -> Result<Dialed> {
         loop {
             let until = match self.look(trusted_owner, WhenFull::Block)? {
@@ -221,7 +197,10 @@ impl Dial {
     ///
     /// # Errors
     ///
-    /// As [`dial_waiting`].
+    /// [`Error::NotBound`], with everything that was tried and passed over, and [`Error::SocketGone`], once there is no
+    /// patience left; [`Error::UntrustedPeer`]; [`Error::Timeout`] in the queue; [`Error::PathTooLong`];
+    /// [`Error::NotSlipring`] for a socket that is no stream; [`Error::Os`], among others if this user may not connect,
+    /// or for want of descriptors.
     pub(crate) fn look(&mut self, trusted_owner: &dyn Fn(u32) -> bool, when_full: WhenFull) -> Result<Step> {
         loop {
             // Judged after the watch was armed, each time: a directory may have come.

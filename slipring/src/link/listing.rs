@@ -5,9 +5,15 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Instant;
 
-use super::directory::{Places, Standing};
-use super::lock::{LockState, lock_state};
+use rustix::fs::lstat;
+use rustix::io::Errno;
+
+use super::dial::SETTLING;
+use super::directory::{Places, Standing, is_absence};
+use super::lock::{LockState, look_at_lock};
 use super::spot::Spot;
 use crate::error::{Error, Result};
 use crate::name::{Name, Scope};
@@ -51,16 +57,90 @@ pub enum NameState {
 /// Connects to nobody. What it tells was so while it looked, and may be otherwise by now: a name
 /// that is `Live` can be left at any time.
 ///
+/// It takes 20 ms longer if somebody is just coming or going, or cannot be told from that: for all names together,
+/// however many there are.
+///
 /// # Errors
 ///
 /// [`Error::Os`] if a directory or a lock file cannot be read, also for want of descriptors. A directory that does not
-/// exist has no names.
+/// exist has no names. One that cannot be used has none either: [`passed_over`] tells which.
 pub fn names() -> Result<Vec<BoundName>> {
     names_in(&Places::from_env())
 }
 
+/// The directories in which [`names`] finds nothing, or believes nothing of what it finds, and why: one that belongs to
+/// another user, as `XDG_RUNTIME_DIR` may after `sudo`, or that others can write to. One that does not exist is none of
+/// them.
+///
+/// # Errors
+///
+/// [`Error::Os`] if a directory cannot be looked at, for want of descriptors or memory.
+pub fn passed_over() -> Result<Vec<(PathBuf, String)>> {
+    let places = Places::from_env();
+    let mut all = Vec::new();
+    for scope in [Scope::Local, Scope::Global] {
+        for (directory, standing) in places.directories(scope)? {
+            match standing {
+                Standing::Safe | Standing::Missing => {}
+                Standing::Unsafe(why) | Standing::Unusable(why) => all.push((directory, why)),
+            }
+        }
+    }
+    Ok(all)
+}
+
 /// As [`names`], with an environment of one's own.
 pub(crate) fn names_in(places: &Places) -> Result<Vec<BoundName>> {
+    let mut looks = Vec::new();
+    for found in survey(places)? {
+        looks.push((look(&found)?, found));
+    }
+    // Somebody may have been between two steps of coming or going. All of them have had the time for it then.
+    if looks.iter().any(|(look, _)| matches!(look, Look::Unsettled(_))) {
+        thread::sleep(SETTLING);
+        for (look, found) in &mut looks {
+            if matches!(look, Look::Unsettled(_)) {
+                found.look_again();
+                *look = self::look(found)?;
+            }
+        }
+    }
+    let mut all = Vec::new();
+    for (look, found) in looks {
+        if let Look::Settled(state) | Look::Unsettled(state) = look {
+            let (name, path) = (found.name, found.spot.socket);
+            all.push(BoundName { name, path, state });
+        }
+    }
+    all.sort_by_cached_key(|bound| (bound.name.to_string(), bound.path.clone()));
+    Ok(all)
+}
+
+/// A name of which something is in a directory.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) name: Name,
+    pub(super) spot: Spot,
+    /// Which of its two files are there.
+    pub(super) socket: bool,
+    pub(super) lock: bool,
+    /// Why nothing that is in the directory can be believed.
+    pub(super) distrust: Option<String>,
+}
+
+impl Found {
+    fn look_again(&mut self) {
+        self.socket = lstat(&self.spot.socket).is_ok();
+        self.lock = lstat(&self.spot.lock).is_ok();
+    }
+}
+
+/// Every name of which something is in one of the directories.
+///
+/// # Errors
+///
+/// As [`names`].
+pub(super) fn survey(places: &Places) -> Result<Vec<Found>> {
     let mut all = Vec::new();
     for scope in [Scope::Local, Scope::Global] {
         for (directory, standing) in places.directories(scope)? {
@@ -73,37 +153,34 @@ pub(crate) fn names_in(places: &Places) -> Result<Vec<BoundName>> {
                 Ok(()) => {}
                 // It has been removed meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                // Another user's, where nothing could be believed anyway.
-                Err(error) if distrust.is_some() && error.kind() == io::ErrorKind::PermissionDenied => {}
+                // Another user's, where nothing could be believed anyway; or no directory.
+                Err(error)
+                    if distrust.is_some()
+                        && matches!(
+                            error.kind(),
+                            io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory
+                        ) => {}
                 Err(error) => return Err(error),
             }
         }
     }
-    all.sort_by_cached_key(|bound| (bound.name.to_string(), bound.path.clone()));
     Ok(all)
 }
 
-/// Which of a name's two files are there.
-#[derive(Default)]
-struct Files {
-    socket: bool,
-    lock: bool,
-}
-
 /// Adds the names in one directory. `distrust` says why nothing that is there can be believed.
-fn list(directory: &Path, scope: Scope, distrust: Option<&str>, all: &mut Vec<BoundName>) -> Result<()> {
-    let mut found: BTreeMap<String, Files> = BTreeMap::new();
+fn list(directory: &Path, scope: Scope, distrust: Option<&str>, all: &mut Vec<Found>) -> Result<()> {
     let failed = || Error::os_at("listing the names in", directory);
+    let mut files: BTreeMap<String, (bool, bool)> = BTreeMap::new();
     for entry in std::fs::read_dir(directory).map_err(failed())? {
         let file = entry.map_err(failed())?.file_name();
         let Some(file) = file.to_str() else { continue };
         if let Some(bare) = file.strip_suffix(".sock") {
-            found.entry(bare.to_owned()).or_default().socket = true;
+            files.entry(bare.to_owned()).or_default().0 = true;
         } else if let Some(bare) = file.strip_suffix(".lock") {
-            found.entry(bare.to_owned()).or_default().lock = true;
+            files.entry(bare.to_owned()).or_default().1 = true;
         }
     }
-    for (bare, files) in found {
+    for (bare, (socket, lock)) in files {
         let spelled = match scope {
             Scope::Global => format!("Global/{bare}"),
             _ => format!("Local/{bare}"),
@@ -112,187 +189,82 @@ fn list(directory: &Path, scope: Scope, distrust: Option<&str>, all: &mut Vec<Bo
         let Ok(name) = Name::parse(spelled) else {
             continue;
         };
-        let spot = Spot::in_directory(directory, &name);
-        let state = match distrust {
-            Some(why) => Some(NameState::Unknown {
-                why: format!("its directory cannot be trusted: {why}"),
-            }),
-            None => state(&spot, &files)?,
-        };
-        all.extend(state.map(|state| BoundName {
+        all.push(Found {
+            spot: Spot::in_directory(directory, &name),
             name,
-            path: spot.socket,
-            state,
-        }));
+            socket,
+            lock,
+            distrust: distrust.map(str::to_owned),
+        });
     }
     Ok(())
 }
 
-/// None if it is only a lock file that was left, as it should be.
-fn state(spot: &Spot, files: &Files) -> Result<Option<NameState>> {
-    if !files.lock {
-        let why = "there is no lock file beside its socket: it was removed, or the socket is another program's";
-        return Ok(Some(NameState::Unknown { why: why.into() }));
+/// What a look at one name tells.
+#[derive(Debug)]
+enum Look {
+    /// Nobody is bound, and nothing is left but perhaps a lock file.
+    Nothing,
+    Settled(NameState),
+    /// This, unless somebody is just coming or going.
+    Unsettled(NameState),
+}
+
+fn look(found: &Found) -> Result<Look> {
+    if let Some(why) = &found.distrust {
+        let why = format!("its directory cannot be trusted: {why}");
+        return Ok(Look::Settled(NameState::Unknown { why }));
     }
-    Ok(match lock_state(&spot.lock)? {
+    if !found.lock {
+        if !found.socket {
+            return Ok(Look::Nothing);
+        }
+        let why = "there is no lock file beside its socket: it was removed, or the socket is another program's";
+        return Ok(Look::Unsettled(NameState::Unknown { why: why.into() }));
+    }
+    Ok(match look_at_lock(&found.spot.lock, Instant::now())? {
         // A rendezvous that has taken place has no socket any more.
-        LockState::Held { pid, .. } => Some(NameState::Live {
-            pid,
-            program: pid.and_then(program),
+        LockState::Held { pid, paired: false } if !found.socket => Look::Unsettled(NameState::Unknown {
+            why: format!(
+                "{} holds it, and its socket has been removed, as cleaners of temporary files do: nobody can connect",
+                pid.map_or_else(|| "a process".into(), |pid| format!("process {pid}"))
+            ),
         }),
-        LockState::Free => files.socket.then_some(NameState::Stale),
-        LockState::Unreadable(why) => Some(NameState::Unknown { why }),
+        LockState::Held { pid: Some(pid), .. } => Look::Settled(NameState::Live {
+            pid: Some(pid),
+            program: program(pid)?,
+        }),
+        LockState::Held { pid: None, .. } => Look::Unsettled(NameState::Live {
+            pid: None,
+            program: None,
+        }),
+        LockState::Free if found.socket => Look::Settled(NameState::Stale),
+        LockState::Free => Look::Nothing,
+        LockState::Unreadable(why) => Look::Settled(NameState::Unknown { why }),
     })
 }
 
-/// What a process is called. It can call itself anything: what would upset a terminal is replaced.
-fn program(pid: u32) -> Option<String> {
+/// What a process is called, if it is still there. It can call itself anything: what would upset a terminal is replaced.
+///
+/// # Errors
+///
+/// [`Error::Os`] for want of descriptors or memory.
+fn program(pid: u32) -> Result<Option<String>> {
     let process = PathBuf::from(format!("/proc/{pid}"));
-    let comm = std::fs::read(process.join("comm")).map(|comm| String::from_utf8_lossy(&comm).trim_end().to_owned());
-    let called = comm.ok().filter(|comm| !comm.is_empty()).or_else(|| {
+    let comm = process.join("comm");
+    let called = match std::fs::read(&comm) {
+        Ok(called) => String::from_utf8_lossy(&called).trim_end().to_owned(),
+        Err(error) => match Errno::from_io_error(&error) {
+            Some(errno) if is_absence(errno) || errno == Errno::SRCH => String::new(),
+            _ => return Err(Error::os_at("looking at a process", &comm)(error)),
+        },
+    };
+    let called = Some(called).filter(|called| !called.is_empty()).or_else(|| {
         let exe = std::fs::read_link(process.join("exe")).ok()?;
         exe.file_name().map(OsStr::to_string_lossy).map(String::from)
-    })?;
-    Some(called.replace(char::is_control, "?"))
+    });
+    Ok(called.map(|called| called.replace(char::is_control, "?")))
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs::{self, Permissions};
-    use std::os::unix::fs::{PermissionsExt, chown};
-
-    use super::super::binding::Binding;
-    use super::super::directory::testing::{is_root, name, places, stale_socket};
-    use super::*;
-
-    fn bind(places: &Places, text: &str) -> Binding {
-        // The listening socket is dropped: the list goes by the lock.
-        Binding::new_in(places, &name(text), 0o600, 16).unwrap().0
-    }
-
-    /// The names, with their states in a word.
-    fn listed(places: &Places) -> Vec<(String, &'static str)> {
-        let word = |state: &NameState| match state {
-            NameState::Live { .. } => "live",
-            NameState::Stale => "stale",
-            NameState::Unknown { .. } => "unknown",
-        };
-        names_in(places)
-            .unwrap()
-            .iter()
-            .map(|bound| (bound.name.to_string(), word(&bound.state)))
-            .collect()
-    }
-
-    #[test]
-    fn lists_what_is_bound_in_order() {
-        let temporary = tempfile::tempdir().unwrap();
-        let places = places(temporary.path());
-        assert!(listed(&places).is_empty());
-        let elsewhere = Places {
-            xdg: None,
-            ..places.clone()
-        };
-        let mut bound = vec![
-            bind(&places, "b"),
-            bind(&places, "a.b"),
-            bind(&elsewhere, "b"),
-            bind(&elsewhere, "a"),
-        ];
-        if is_root() {
-            bound.push(bind(&places, "Global/z"));
-        }
-        let all = listed(&places);
-        let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
-        let locals: Vec<&&str> = names.iter().filter(|name| name.starts_with("Local/")).collect();
-        assert_eq!(locals, [&"Local/a", &"Local/a.b", &"Local/b", &"Local/b"]);
-        assert_eq!(names.contains(&"Global/z"), is_root());
-        assert!(names.is_sorted());
-        assert!(all.iter().all(|(_, state)| *state == "live"), "{all:?}");
-        drop(bound);
-        assert!(listed(&places).is_empty(), "what is left are lock files");
-    }
-
-    #[test]
-    fn a_live_name_tells_its_process_and_socket() {
-        let temporary = tempfile::tempdir().unwrap();
-        let places = places(temporary.path());
-        let mut binding = bind(&places, "clock");
-        let all = names_in(&places).unwrap();
-        let [bound] = all.as_slice() else { panic!("{all:?}") };
-        assert_eq!(bound.path, binding.path());
-        let NameState::Live { pid, program } = &bound.state else {
-            panic!("{bound:?}")
-        };
-        assert_eq!(*pid, Some(std::process::id()));
-        let comm = fs::read_to_string("/proc/self/comm").unwrap();
-        assert_eq!(program.as_deref(), Some(comm.trim_end()));
-
-        binding.mark_paired().unwrap();
-        binding.retire_socket();
-        assert_eq!(listed(&places), [("Local/clock".into(), "live")]);
-    }
-
-    #[test]
-    fn tells_stale_from_unknown_and_leaves_other_files_out() {
-        let temporary = tempfile::tempdir().unwrap();
-        let places = places(temporary.path());
-        let directory = places.for_binding(Scope::Local).unwrap();
-        stale_socket(&directory.join("stale.sock"));
-        fs::write(directory.join("stale.lock"), "").unwrap();
-        stale_socket(&directory.join("foreign.sock"));
-        fs::create_dir(directory.join("odd.lock")).unwrap();
-        fs::write(directory.join("left.lock"), "").unwrap();
-        fs::write(directory.join("notes.txt"), "").unwrap();
-        fs::write(directory.join("a b.sock"), "").unwrap();
-        assert_eq!(
-            listed(&places),
-            [
-                ("Local/foreign".into(), "unknown"),
-                ("Local/odd".into(), "unknown"),
-                ("Local/stale".into(), "stale")
-            ]
-        );
-    }
-
-    #[test]
-    fn looking_does_not_keep_anybody_from_binding() {
-        let temporary = tempfile::tempdir().unwrap();
-        let places = places(temporary.path());
-        drop(bind(&places, "clock"));
-        std::thread::scope(|scope| {
-            let looks = scope.spawn(|| (0..200).for_each(|_| drop(names_in(&places).unwrap())));
-            while !looks.is_finished() {
-                drop(bind(&places, "clock"));
-            }
-        });
-    }
-
-    #[test]
-    fn believes_nothing_in_an_unsafe_directory() {
-        let temporary = tempfile::tempdir().unwrap();
-        let places = places(temporary.path());
-        let _bound = bind(&places, "clock");
-        let directory = places.for_binding(Scope::Local).unwrap();
-        fs::set_permissions(&directory, Permissions::from_mode(0o777)).unwrap();
-        let all = names_in(&places).unwrap();
-        let NameState::Unknown { why } = &all[0].state else {
-            panic!("{all:?}")
-        };
-        assert!(why.contains("0777"), "{why}");
-        if is_root() {
-            chown(&directory, Some(12345), None).unwrap();
-            let all = names_in(&places).unwrap();
-            assert!(
-                matches!(&all[0].state, NameState::Unknown { why } if why.contains("12345")),
-                "{all:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_program_without_a_name_in_proc_has_none() {
-        assert_eq!(program(u32::MAX), None);
-        assert!(program(std::process::id()).is_some());
-    }
-}
+mod tests;

@@ -97,6 +97,24 @@ impl Lock {
     /// [`Error::NameInUse`] if somebody else holds it; [`Error::Os`] if it cannot be opened or
     /// written, or belongs to another user, or is not a lock file (it is not touched then).
     pub(crate) fn acquire(path: &Path, name: &Name, uid: u32) -> Result<Lock> {
+        let mut lock = Lock::take(path, name, uid)?;
+        lock.sign()?;
+        Ok(lock)
+    }
+
+    /// Takes the lock of a name that somebody has left, to clear it away: the file goes with it. Nothing is written, so
+    /// that others who want the name know to wait for that moment. `uid` is the user whose file it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Lock::acquire).
+    pub(super) fn acquire_left(path: &Path, name: &Name, uid: u32) -> Result<Lock> {
+        let mut lock = Lock::take(path, name, uid)?;
+        lock.signed = true;
+        Ok(lock)
+    }
+
+    fn take(path: &Path, name: &Name, uid: u32) -> Result<Lock> {
         let maker = Birth::here().map_err(Error::os("marking this process (madvise)"))?;
         let give_up = Instant::now() + LOOKS_LAST;
         let mut pause = Duration::from_micros(200);
@@ -104,7 +122,7 @@ impl Lock {
             let file = open_or_create(path, name)?;
             match try_exclusive(&file).map_err(Error::os_at("locking", path))? {
                 Attempt::Mine => {
-                    let mut lock = Lock {
+                    let lock = Lock {
                         file,
                         path: path.to_owned(),
                         signed: false,
@@ -115,10 +133,7 @@ impl Lock {
                     // Somebody may have removed the file in between; then this lock is worth
                     // nothing.
                     match lstat(path) {
-                        Ok(at_path) if same_file(&at_path, &stat) => {
-                            lock.sign(path)?;
-                            return Ok(lock);
-                        }
+                        Ok(at_path) if same_file(&at_path, &stat) => return Ok(lock),
                         Ok(_) | Err(Errno::NOENT) => {}
                         Err(errno) => return Err(Error::os_at("looking at the lock file", path)(errno)),
                     }
@@ -169,11 +184,30 @@ impl Lock {
         }
     }
 
-    fn sign(&mut self, path: &Path) -> Result<()> {
+    /// Whether the file is still at its path. Somebody else can take the name if not.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] if that cannot be told.
+    pub(super) fn is_in_place(&self) -> Result<bool> {
+        let failed = || Error::os_at("looking at the lock file", &self.path);
+        let mine = fstat(&self.file).map_err(failed())?;
+        match lstat(&self.path) {
+            Ok(at_path) => Ok(same_file(&mine, &at_path)),
+            Err(errno) if is_absence(errno) => Ok(false),
+            Err(errno) => Err(failed()(errno)),
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn sign(&mut self) -> Result<()> {
         self.signed = true;
         ftruncate(&self.file, 0)
             .and_then(|()| write_all(&self.file, &Holder::here().to_string()))
-            .map_err(Error::os_at("writing the lock file", path))
+            .map_err(Error::os_at("writing the lock file", &self.path))
     }
 }
 
@@ -348,6 +382,7 @@ fn in_use(name: &Name, pid: Option<u32>) -> Error {
     Error::NameInUse {
         name: name.to_string(),
         pid,
+        socket_gone: None,
     }
 }
 

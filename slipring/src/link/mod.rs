@@ -24,6 +24,7 @@ mod binding;
 mod dial;
 mod directory;
 mod handshake;
+mod leftovers;
 mod listing;
 mod lock;
 mod message;
@@ -37,10 +38,16 @@ mod watch;
 pub use acceptor::Stopper;
 pub(crate) use acceptor::{Accepted, Acceptor};
 pub(crate) use binding::Binding;
-pub(crate) use dial::{Dialed, Queue, dial, dial_waiting};
+pub(crate) use dial::{Dial, Dialed, Patience, Queue};
+#[cfg(feature = "tokio")]
+pub(crate) use dial::{Step, WhenFull};
+pub(crate) use directory::Places;
 #[cfg(feature = "tokio")]
 pub(crate) use handshake::Progress;
 pub(crate) use handshake::{First, Handshake, Origin, Waits, drive, drive_pair};
-pub use listing::{BoundName, NameState, names};
-pub(crate) use rendezvous::rendezvous;
+pub use leftovers::{Leftover, remove_leftovers};
+pub use listing::{BoundName, NameState, names, passed_over};
+pub(crate) use rendezvous::Rendezvous;
+#[cfg(feature = "tokio")]
+pub(crate) use rendezvous::{BETWEEN_STEPS, Claim, met};
 pub(crate) use verify::check_options;

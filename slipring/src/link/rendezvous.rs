@@ -1,7 +1,11 @@
 //! Two processes that meet at a name, whoever comes first.
+//!
+//! A rendezvous is a sequence of [`claim`]s. The one that gets the name is the first, and waits for somebody to come;
+//! the other joins it. Between two claims something was on its way that has no event.
 
 use super::acceptor::{Accepted, Acceptor};
-use super::dial::{Queue, dial};
+use super::binding::Binding;
+use super::dial::{Dial, Dialed, Patience, Queue};
 use super::directory::{Places, Standing};
 use super::handshake::{Handshake, Waits, drive};
 use super::lock::{LockState, lock_state};
@@ -15,59 +19,142 @@ use std::time::{Duration, Instant};
 
 /// How long to wait before looking again while the other side is between two steps of coming or going. Nothing is
 /// awaited by this that would be told otherwise: the steps are a few system calls of a process that runs.
-const BETWEEN_STEPS: Duration = Duration::from_millis(2);
+pub(crate) const BETWEEN_STEPS: Duration = Duration::from_millis(2);
 
-/// Meets somebody at `name`, before `deadline` if there is one.
-pub(crate) fn rendezvous(options: &Arc<Options>, name: Name, deadline: Option<Instant>) -> Result<Connected> {
-    let start = Instant::now();
-    loop {
-        match Acceptor::new(Arc::clone(options), name.clone()) {
-            Ok(first) => return wait_for_second(first, deadline, start),
+/// How long a process that has the name's lock may take to make its socket.
+const COMING: Duration = Duration::from_secs(2);
+
+/// Meeting one other process at a name.
+#[derive(Debug, Clone)]
+pub(crate) struct Rendezvous {
+    options: Arc<Options>,
+    name: Name,
+    started: Instant,
+    deadline: Option<Instant>,
+    /// Since when somebody holds the name whose socket is not there.
+    hidden: Option<Instant>,
+}
+
+/// Whose the name is.
+#[derive(Debug)]
+pub(crate) enum Claim {
+    /// This process's, which waits for the other.
+    First(Box<Acceptor>),
+    /// The other's, which is there.
+    Second,
+}
+
+impl Rendezvous {
+    pub(crate) fn new(options: Arc<Options>, name: Name) -> Rendezvous {
+        Rendezvous {
+            deadline: options.wait_for_listener.map(Options::deadline),
+            options,
+            name,
+            started: Instant::now(),
+            hidden: None,
+        }
+    }
+
+    /// Meets somebody, blocking.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RendezvousTaken`]; [`Error::Timeout`]; and as binding and connecting.
+    pub(crate) fn meet(mut self) -> Result<Connected> {
+        loop {
+            match self.claim()? {
+                Claim::First(first) => {
+                    let Accepted::Stream(connected) = first.accept(self.deadline)? else {
+                        return Err(self.late());
+                    };
+                    return met(first.into_binding(), connected);
+                }
+                Claim::Second => {}
+            }
+            let joined = self.dialling().drive(&|uid| self.options.trusts(uid));
+            let joined = joined.and_then(|dialed| drive(self.handshake(dialed, Waits::Blocking)?));
+            match self.judge(joined) {
+                Some(outcome) => return outcome,
+                None => thread::sleep(BETWEEN_STEPS),
+            }
+        }
+    }
+
+    /// Takes the name, if nobody has it.
+    pub(crate) fn claim(&self) -> Result<Claim> {
+        match Acceptor::new(Arc::clone(&self.options), self.name.clone()) {
+            Ok(first) => return Ok(Claim::First(Box::new(first))),
             Err(Error::NameInUse { .. }) => {}
             Err(e) => return Err(e),
         }
-        if is_paired(&name)? {
-            return Err(Error::RendezvousTaken { name: name.to_string() });
+        if is_paired(&self.name)? {
+            let name = self.name.to_string();
+            return Err(Error::RendezvousTaken { name });
         }
-        match join_first(options, &name, deadline) {
-            // The first one is not listening yet or has met somebody else in the meantime; or it is gone.
-            Err(Error::NotBound { .. } | Error::SocketGone { .. } | Error::PeerGone) => {}
-            Err(Error::Timeout { .. }) if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
-                return Err(late(start));
+        Ok(Claim::Second)
+    }
+
+    /// By when somebody has to come.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Connecting to the first.
+    pub(crate) fn dialling(&self) -> Dial {
+        let usual = Options::deadline(self.options.handshake_timeout_or_default());
+        let until = self.deadline.map_or(usual, |deadline| deadline.min(usual));
+        let left = until.saturating_duration_since(Instant::now());
+        let queue = Queue {
+            of_another: Some(left),
+            of_this: left,
+        };
+        Dial::new(Places::from_env(), self.name.clone(), Patience::None, queue)
+    }
+
+    /// The handshake with the first.
+    pub(crate) fn handshake(&self, dialed: Dialed, waits: Waits) -> Result<Handshake> {
+        Handshake::of_client(dialed, Arc::clone(&self.options), self.name.clone(), waits)
+    }
+
+    /// What came of joining the first. `None`: to be tried again.
+    pub(crate) fn judge(&mut self, joined: Result<Connected>) -> Option<Result<Connected>> {
+        let now = Instant::now();
+        let is_late = self.deadline.is_some_and(|deadline| now >= deadline);
+        match joined {
+            Err(Error::Timeout { .. }) if is_late => Some(Err(self.late())),
+            // Perhaps it is not listening yet.
+            Err(gone @ Error::SocketGone { .. }) => {
+                let since = *self.hidden.get_or_insert(now);
+                if now >= since + COMING {
+                    return Some(Err(gone));
+                }
+                is_late.then(|| Err(self.late()))
             }
-            outcome => return outcome,
+            // It has met somebody else in the meantime; or it is gone.
+            Err(Error::NotBound { .. } | Error::PeerGone) => {
+                self.hidden = None;
+                is_late.then(|| Err(self.late()))
+            }
+            outcome => Some(outcome),
         }
-        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            return Err(late(start));
+    }
+
+    pub(crate) fn late(&self) -> Error {
+        Error::Timeout {
+            what: "waiting for the other side of the rendezvous",
+            after: self.started.elapsed(),
         }
-        thread::sleep(BETWEEN_STEPS);
     }
 }
 
-fn wait_for_second(first: Acceptor, deadline: Option<Instant>, start: Instant) -> Result<Connected> {
-    let Accepted::Stream(connected) = first.accept(deadline)? else {
-        return Err(late(start));
-    };
-    let mut binding = first.into_binding();
+/// What the first has once somebody has come. It listens no more, and goes on holding the name.
+pub(crate) fn met(mut binding: Binding, connected: Connected) -> Result<Connected> {
     // From here on a third one is told; those in the backlog were hung up on, and come back to see it.
     binding.mark_paired()?;
     binding.retire_socket();
     connected.endpoint.keep(binding);
     Ok(connected)
-}
-
-fn join_first(options: &Arc<Options>, name: &Name, deadline: Option<Instant>) -> Result<Connected> {
-    let within = options.handshake_timeout_or_default();
-    let usual = Options::deadline(within);
-    let deadline = deadline.map_or(usual, |deadline| deadline.min(usual));
-    let left = deadline.saturating_duration_since(Instant::now());
-    let queue = Queue {
-        of_another: Some(left),
-        of_this: left,
-    };
-    let dialed = dial(name, queue, &|uid| options.trusts(uid))?;
-    let handshake = Handshake::of_client(dialed, Arc::clone(options), name.clone(), Waits::Blocking)?;
-    drive(handshake)
 }
 
 /// Whether the two that meet at this name have met.
@@ -80,11 +167,4 @@ fn is_paired(name: &Name) -> Result<bool> {
         }
     }
     Ok(false)
-}
-
-fn late(start: Instant) -> Error {
-    Error::Timeout {
-        what: "waiting for the other side of the rendezvous",
-        after: start.elapsed(),
-    }
 }

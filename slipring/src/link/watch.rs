@@ -12,6 +12,8 @@ use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
+#[cfg(feature = "tokio")]
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -21,6 +23,7 @@ use rustix::fs::inotify::{CreateFlags, Event, ReadFlags, Reader, WatchFlags, add
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
+use crate::sys::{closing, user};
 
 /// A new entry, or a change of mode (a socket that may be connected to now, a directory that is
 /// safe now), or the end of the directory itself.
@@ -31,6 +34,18 @@ const CHANGES: WatchFlags = WatchFlags::CREATE
     .union(WatchFlags::MOVE_SELF)
     .union(WatchFlags::ONLYDIR);
 
+/// What to watch for; and whether that is all that may matter.
+///
+/// A process whose user's number says nothing sets modes to learn what is its own ([`user::owns`]). It would be woken by
+/// that each time.
+fn changes() -> (WatchFlags, bool) {
+    if user::is_told(user::me()) {
+        (CHANGES, true)
+    } else {
+        (CHANGES.difference(WatchFlags::ATTRIB), false)
+    }
+}
+
 /// Waits for files to come into being.
 #[derive(Debug)]
 pub(crate) struct Watch {
@@ -40,12 +55,22 @@ pub(crate) struct Watch {
     wanted: HashMap<i32, Vec<OsString>>,
 }
 
+/// Events that were taken.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Events {
+    /// One of them may matter.
+    pub(crate) matter: bool,
+    /// There were no more.
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "for event loops"))]
+    pub(crate) are_all: bool,
+}
+
 impl Watch {
-    /// A watch for nothing yet. If the system gives no inotify instance, it watches nothing ever,
-    /// and [`arm`](Watch::arm) says so.
+    /// A watch for nothing yet. While the system gives no inotify instance, it watches nothing, and
+    /// [`arm`](Watch::arm) says so.
     pub(crate) fn new() -> Watch {
         Watch {
-            inotify: init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok(),
+            inotify: instance(),
             wanted: HashMap::new(),
         }
     }
@@ -54,10 +79,11 @@ impl Watch {
     /// directories may have come or gone. False if some of them cannot be watched (no permission
     /// to read the directory, limits), so that looking again now and then must do.
     pub(crate) fn arm<'a>(&mut self, files: impl IntoIterator<Item = &'a Path>) -> bool {
+        self.inotify = self.inotify.take().or_else(instance);
         let before = std::mem::take(&mut self.wanted);
-        let mut all = true;
+        let (changes, mut all) = changes();
         for file in files {
-            all &= self.watch_for(file);
+            all &= self.watch_for(file, changes);
         }
         if let Some(inotify) = &self.inotify {
             for watch in before.keys().filter(|watch| !self.wanted.contains_key(watch)) {
@@ -82,7 +108,7 @@ impl Watch {
             let mut fds: Vec<_> = self.inotify.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
             match poll(&mut fds, timeout.as_ref()) {
                 Ok(0) => return Ok(false),
-                Ok(_) if self.take_events()? => return Ok(true),
+                Ok(_) if self.take_events()?.matter => return Ok(true),
                 // Something else in a busy directory: it must not become a look each time. Nor must it renew the time,
                 // as then no poll might ever find nothing.
                 Ok(_) | Err(Errno::INTR) if left == Some(Duration::ZERO) => return Ok(false),
@@ -92,18 +118,24 @@ impl Watch {
         }
     }
 
-    /// Takes the events that there are, up to a buffer full. True if one of them may matter.
+    /// Takes the events that there are, up to a buffer full.
     ///
     /// # Errors
     ///
     /// As [`wait`](Watch::wait).
-    pub(crate) fn take_events(&self) -> Result<bool> {
+    pub(crate) fn take_events(&self) -> Result<Events> {
         self.drain().map_err(Error::os("reading inotify events"))
+    }
+
+    /// What is readable when there are events.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn inotify(&self) -> Option<BorrowedFd<'_>> {
+        self.inotify.as_ref().map(OwnedFd::as_fd)
     }
 
     /// Watches for one file: in its directory, or for the first part of the way there that is
     /// missing.
-    fn watch_for(&mut self, file: &Path) -> bool {
+    fn watch_for(&mut self, file: &Path, changes: WatchFlags) -> bool {
         let Some(inotify) = &self.inotify else {
             return false;
         };
@@ -113,7 +145,7 @@ impl Watch {
                 let Some(directory) = missing.parent() else {
                     return false;
                 };
-                match add_watch(inotify, directory, CHANGES) {
+                match add_watch(inotify, directory, changes) {
                     Ok(watch) => break watch,
                     Err(Errno::NOENT | Errno::NOTDIR) => missing = directory,
                     Err(_) => return false,
@@ -131,23 +163,26 @@ impl Watch {
         }
     }
 
-    /// Takes a buffer full of events. True if one of them may matter.
-    fn drain(&self) -> rustix::io::Result<bool> {
+    fn drain(&self) -> rustix::io::Result<Events> {
+        let mut taken = Events {
+            matter: false,
+            are_all: true,
+        };
         let Some(inotify) = &self.inotify else {
-            return Ok(false);
+            return Ok(taken);
         };
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut events = Reader::new(inotify, &mut buffer);
-        let mut matters = false;
         loop {
             match events.next() {
-                Ok(event) => matters |= self.matters(&event),
-                Err(Errno::WOULDBLOCK) => return Ok(matters),
+                Ok(event) => taken.matter |= self.matters(&event),
+                Err(Errno::WOULDBLOCK) => return Ok(taken),
                 Err(Errno::INTR) => continue,
                 Err(errno) => return Err(errno),
             }
             if events.is_buffer_empty() {
-                return Ok(matters);
+                taken.are_all = false;
+                return Ok(taken);
             }
         }
     }
@@ -166,6 +201,21 @@ impl Watch {
             .file_name()
             .is_none_or(|name| wanted.iter().any(|entry| entry == OsStr::from_bytes(name.to_bytes())))
     }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // The kernel lets whoever closes it wait until no other processor can be at it any more: up to tens of
+        // milliseconds, which would stand between the caller and what it has been waiting for.
+        if let Some(inotify) = self.inotify.take() {
+            closing::elsewhere(inotify);
+        }
+    }
+}
+
+/// None if the system has no more to give.
+fn instance() -> Option<OwnedFd> {
+    init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()
 }
 
 #[cfg(test)]
@@ -254,11 +304,10 @@ mod tests {
 
     #[test]
     fn without_inotify_it_only_waits() {
-        let mut watch = Watch {
+        let watch = Watch {
             inotify: None,
             wanted: HashMap::new(),
         };
-        assert!(!watch.arm([Path::new("/x")]));
         let until = Instant::now() + Duration::from_millis(5);
         assert!(!watch.wait(Some(until)).unwrap());
         assert!(Instant::now() >= until);

@@ -50,7 +50,7 @@ impl Closer {
 }
 
 /// Closes a descriptor elsewhere; or here, if there is no other way.
-fn elsewhere(fd: OwnedFd) {
+pub(crate) fn elsewhere(fd: OwnedFd) {
     match Closer::get() {
         Some(closer) => {
             if let Err(unsent) = closer.queue.send(fd) {

@@ -38,6 +38,7 @@
 //! [tonic](https://docs.rs/tonic) wants one thing more, its trait `Connected`, and the feature `tonic` has it. Programs
 //! and tests with all of these are in the folder `interop` of the repository.
 
+mod finding;
 mod handshake;
 mod listener;
 mod reader;

@@ -1,5 +1,6 @@
 //! Both halves on tokio.
 
+use super::finding;
 use super::handshake::drive;
 use super::readiness::Link;
 use super::{Reader, Writer};
@@ -62,7 +63,9 @@ impl Stream {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it resolves, it leaves no connection behind; the other side may have seen one that is gone.
+    /// Dropped before it resolves, it leaves no connection behind, and waits no more: neither a thread nor the runtime's
+    /// end is held up. (A look at the file system that has begun ends by itself.) The other side may have seen a
+    /// connection that is gone.
     pub async fn connect(name: impl AsRef<OsStr>) -> Result<Stream> {
         Stream::connect_with(&Options::new(), name).await
     }
@@ -80,13 +83,9 @@ impl Stream {
     pub async fn connect_with(options: &Options, name: impl AsRef<OsStr>) -> Result<Stream> {
         check_options(options)?;
         let name = Name::parse(name)?;
-        // Looking for the name touches the file system, and waits where the backlog is full.
-        let dialed = blocking({
-            let (options, name) = (options.clone(), name.clone());
-            move || options.dial(&name)
-        })
-        .await?;
-        let handshake = Handshake::of_client(dialed, Arc::new(options.clone()), name, Waits::Polled)?;
+        let options = Arc::new(options.clone());
+        let dialed = finding::dial(&options, &name).await?;
+        let handshake = Handshake::of_client(dialed, Arc::clone(&options), name, Waits::Polled)?;
         Stream::new(drive(handshake).await?, options.spin)
     }
 
@@ -98,7 +97,8 @@ impl Stream {
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: the waiting goes on in the background until [`Options::wait_for_listener`] ends it.
+    /// Dropped before it resolves, it gives the name up and meets nobody, and nothing goes on in the background. If the
+    /// other side had come just then, its stream ends in order at once.
     pub async fn rendezvous(name: impl AsRef<OsStr>) -> Result<Stream> {
         Stream::rendezvous_with(&Options::new(), name).await
     }
@@ -113,9 +113,10 @@ impl Stream {
     ///
     /// As [`rendezvous`](Self::rendezvous).
     pub async fn rendezvous_with(options: &Options, name: impl AsRef<OsStr>) -> Result<Stream> {
-        let name = name.as_ref().to_owned();
-        let options = options.clone();
-        Stream::from_blocking(blocking(move || options.rendezvous(name)).await?)
+        check_options(options)?;
+        let name = Name::parse(name)?;
+        let options = Arc::new(options.clone());
+        Stream::new(finding::meet(&options, name).await?, options.spin)
     }
 
     /// Makes a stream of a connected Unix socket with the default [`Options`]; see [`Options::upgrade`].
@@ -245,14 +246,6 @@ impl Stream {
     /// A handle that ends the stream from any thread or task.
     pub fn closer(&self) -> Closer {
         self.reader.closer()
-    }
-}
-
-/// Runs what may block beside the workers.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(outcome) => outcome,
-        Err(e) => Err(Error::os("connecting beside the runtime")(io::Error::other(e))),
     }
 }
 

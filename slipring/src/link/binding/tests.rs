@@ -241,6 +241,98 @@ fn holds_the_name_without_its_socket() {
 }
 
 #[test]
+fn a_holder_whose_socket_is_gone_is_told_of() {
+    let temporary = tempfile::tempdir().unwrap();
+    let path = temporary.path().join("x");
+    let (mut binding, _listener) = bind_path(&path).unwrap();
+    let in_the_way = || match bind_path(&path) {
+        Err(Error::NameInUse { socket_gone, .. }) => socket_gone,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(in_the_way(), None);
+    fs::remove_file(&path).unwrap();
+    assert_eq!(in_the_way(), Some(path.clone()));
+    // It has met somebody, and is not to be reached any more.
+    binding.mark_paired().unwrap();
+    binding.retire_socket();
+    assert_eq!(in_the_way(), None);
+}
+
+#[test]
+fn learns_that_its_files_are_gone_and_makes_them_anew() {
+    let temporary = tempfile::tempdir().unwrap();
+    let directory = temporary.path().join("d");
+    fs::create_dir(&directory).unwrap();
+    let path = directory.join("x");
+    let lock = directory.join("x.lock");
+    let (mut binding, mut listener) = Binding::new(&name(&path), 0o620, 16).unwrap();
+    assert_eq!(binding.condition().unwrap(), Condition::Sound);
+    assert!(binding.repair().unwrap().is_none());
+
+    let kept = temporary.path().join("kept");
+    let sockets: [&dyn Fn(); 3] = [
+        &|| fs::remove_file(&path).unwrap(),
+        // The old one is kept: else the new one could get its inode number.
+        &|| {
+            fs::rename(&path, &kept).unwrap();
+            stale_socket(&path);
+        },
+        &|| {
+            fs::remove_dir_all(&directory)
+                .and_then(|()| fs::create_dir(&directory))
+                .unwrap()
+        },
+    ];
+    for (remove, expected) in sockets
+        .iter()
+        .zip([Condition::SocketGone, Condition::SocketGone, Condition::LockGone])
+    {
+        remove();
+        assert_eq!(binding.condition().unwrap(), expected);
+        listener = binding.repair().unwrap().expect("a new socket");
+        assert_eq!(binding.condition().unwrap(), Condition::Sound);
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o620);
+        UnixStream::connect(&path).unwrap();
+        assert!(matches!(lock_of(&path), LockState::Held { pid: Some(_), .. }));
+        assert!(matches!(
+            bind_path(&path),
+            Err(Error::NameInUse { socket_gone: None, .. })
+        ));
+    }
+    fs::remove_file(&lock).unwrap();
+    assert_eq!(binding.condition().unwrap(), Condition::LockGone);
+    assert!(binding.repair().unwrap().is_none(), "the socket is there");
+    assert!(matches!(lock_of(&path), LockState::Held { .. }));
+    drop((binding, listener));
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
+}
+
+#[test]
+fn a_name_that_somebody_else_has_taken_is_not_taken_back() {
+    let temporary = tempfile::tempdir().unwrap();
+    let path = temporary.path().join("x");
+    let (mut binding, _listener) = bind_path(&path).unwrap();
+    fs::rename(&path, temporary.path().join("kept")).unwrap();
+    fs::remove_file(temporary.path().join("x.lock")).unwrap();
+    let (other, _other_listener) = bind_path(&path).unwrap();
+    assert_eq!(binding.condition().unwrap(), Condition::LockGone);
+    assert!(matches!(binding.repair(), Err(Error::NameInUse { .. })));
+    drop(binding);
+    assert_eq!(other.condition().unwrap(), Condition::Sound);
+    UnixStream::connect(&path).unwrap();
+
+    // Or has its socket there, without the lock.
+    let (mut binding, _listener) = bind_path(&temporary.path().join("y")).unwrap();
+    fs::remove_file(binding.path()).unwrap();
+    let _other = UnixListener::bind(binding.path()).unwrap();
+    assert_eq!(binding.condition().unwrap(), Condition::SocketGone);
+    assert!(matches!(binding.repair(), Err(Error::NameInUse { .. })));
+    let path = binding.path().to_owned();
+    drop(binding);
+    assert!(is_socket(&path));
+}
+
+#[test]
 fn too_long_a_path_is_said_before_anything_is_made() {
     let temporary = tempfile::tempdir().unwrap();
     let path = temporary.path().join("n".repeat(107));

@@ -127,6 +127,40 @@ fn a_stale_socket_is_not_bound_and_said_to_be_stale() {
 }
 
 #[test]
+fn a_holder_whose_socket_is_gone_is_told_of() {
+    let temporary = tempfile::tempdir().unwrap();
+    let places = places(temporary.path());
+    let (mut binding, _listener) = bind(&places, "clock");
+    fs::remove_file(binding.path()).unwrap();
+    let wait = Duration::from_millis(30);
+    for (result, waits) in [
+        (dial_in(&places, &name("clock"), soon(), &me), false),
+        (dial_waiting_in(&places, &name("clock"), Some(wait), &me), true),
+    ] {
+        let Err(error @ Error::SocketGone { .. }) = result else {
+            panic!("{result:?}")
+        };
+        let text = error.to_string();
+        assert!(
+            text.contains(&format!("process {} is bound", std::process::id())),
+            "{text}"
+        );
+        assert_eq!(text.contains("of waiting"), waits, "{text}");
+        assert_eq!(io::Error::from(error).kind(), io::ErrorKind::NotFound);
+    }
+    // It comes back.
+    thread::scope(|scope| {
+        let dialler = scope.spawn(|| dial_waiting_in(&places, &name("clock"), None, &me));
+        let _listener = binding.repair().unwrap();
+        dialler.join().unwrap().unwrap();
+        binding.mark_paired().unwrap();
+        binding.retire_socket();
+    });
+    let result = dial_in(&places, &name("clock"), soon(), &me);
+    assert!(matches!(result, Err(Error::NotBound { .. })), "{result:?}");
+}
+
+#[test]
 fn an_unsafe_directory_is_reported_and_not_used() {
     let temporary = tempfile::tempdir().unwrap();
     let places = places(temporary.path());

@@ -1,0 +1,255 @@
+//! Removing what killed processes have left of their names.
+
+use std::path::{Path, PathBuf};
+
+use rustix::fs::lstat;
+use rustix::io::Errno;
+use rustix::net::SocketAddrUnix;
+
+use super::binding::clear_the_way;
+use super::directory::{Places, whose};
+use super::listing::{Found, survey};
+use super::lock::{Lock, LockState, lock_state};
+use crate::error::{Error, Result};
+use crate::name::Name;
+
+/// One file that a process has left which was killed, as [`remove_leftovers`] found it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Leftover {
+    /// The name to which it belongs.
+    pub name: Name,
+    /// The file: a socket, or the lock file beside it.
+    pub path: PathBuf,
+    /// Why it is still there; `None` if it has been removed.
+    pub kept: Option<String>,
+}
+
+/// Removes the sockets and lock files that nobody holds any more, of the names of this user and of those that are
+/// machine-wide. They are left by processes that were killed. The next that binds such a name replaces them, so that
+/// this is for tidiness; but for lock files in the directory of machine-wide names, which keep other users from binding.
+///
+/// Each name is locked meanwhile, as for binding it: what is in use is not touched, and who wants to bind the name waits
+/// for that moment. Files of other users are left, and named, but for root. Names that are paths are wherever they are,
+/// and not looked at.
+///
+/// # Errors
+///
+/// As [`names`](crate::names). What was removed until then stays removed.
+///
+/// # Examples
+///
+/// ```no_run
+/// for left in slipring::remove_leftovers()? {
+///     match left.kept {
+///         None => println!("removed {}", left.path.display()),
+///         Some(why) => println!("kept {}: {why}", left.path.display()),
+///     }
+/// }
+/// # Ok::<(), slipring::Error>(())
+/// ```
+pub fn remove_leftovers() -> Result<Vec<Leftover>> {
+    remove_leftovers_in(&Places::from_env())
+}
+
+/// As [`remove_leftovers`], with an environment of one's own.
+pub(crate) fn remove_leftovers_in(places: &Places) -> Result<Vec<Leftover>> {
+    let mut all = Vec::new();
+    for found in survey(places)? {
+        // Of a directory that is not safe nothing is known, least of all whether a lock is one.
+        if found.distrust.is_none() {
+            let kept = clear(places, &found)?;
+            tell(&found, kept, &mut all);
+        }
+    }
+    all.sort_by_cached_key(|left| (left.name.to_string(), left.path.clone()));
+    Ok(all)
+}
+
+/// Why the files of a name were not removed, or not looked at.
+enum Kept {
+    /// Somebody has the name.
+    InUse,
+    Because(String),
+}
+
+/// Removes the files of a name that nobody holds, and says what is against it.
+fn clear(places: &Places, found: &Found) -> Result<Option<Kept>> {
+    match lock_state(&found.spot.lock)? {
+        LockState::Free => {}
+        LockState::Held { .. } => return Ok(Some(Kept::InUse)),
+        LockState::Unreadable(why) => return Ok(Some(Kept::Because(why))),
+    }
+    let files = [&found.spot.socket, &found.spot.lock];
+    for path in files {
+        match owner(path)? {
+            Some(owner) if owner != places.uid && places.uid != 0 => {
+                let whose = whose(owner);
+                let why = format!("it belongs to {whose}; that user or root can remove it");
+                return Ok(Some(Kept::Because(why)));
+            }
+            _ => {}
+        }
+    }
+    let uid = owner(&found.spot.lock)?.unwrap_or(places.uid);
+    let lock = match Lock::acquire_left(&found.spot.lock, &found.name, uid) {
+        Ok(lock) => lock,
+        Err(Error::NameInUse { .. }) => return Ok(Some(Kept::InUse)),
+        Err(error) if error.is_exhaustion() => return Err(error),
+        Err(error) => return Ok(Some(Kept::Because(error.to_string()))),
+    };
+    let path = found.spot.socket.as_path();
+    let cleared = SocketAddrUnix::new(path)
+        .map_err(Error::os_at("looking whether the socket is stale", path))
+        .and_then(|address| clear_the_way(path, &address));
+    // Removes the lock file.
+    drop(lock);
+    match cleared {
+        Ok(true) => Ok(None),
+        Ok(false) => Ok(Some(Kept::Because("somebody listens there, without the lock".into()))),
+        Err(error) if error.is_exhaustion() => Err(error),
+        Err(error) => Ok(Some(Kept::Because(error.to_string()))),
+    }
+}
+
+/// Adds what has become of each file that was there.
+fn tell(found: &Found, kept: Option<Kept>, all: &mut Vec<Leftover>) {
+    if matches!(kept, Some(Kept::InUse)) {
+        return;
+    }
+    for (path, was_there) in [(&found.spot.socket, found.socket), (&found.spot.lock, found.lock)] {
+        if !was_there {
+            continue;
+        }
+        let is_there = lstat(path).is_ok();
+        let kept = match &kept {
+            Some(Kept::Because(why)) if is_there => Some(why.clone()),
+            None if is_there => Some("it could not be removed, or is there again".into()),
+            _ => None,
+        };
+        all.push(Leftover {
+            name: found.name.clone(),
+            path: path.clone(),
+            kept,
+        });
+    }
+}
+
+/// The user whose file it is; `None` if there is none.
+fn owner(path: &Path) -> Result<Option<u32>> {
+    match lstat(path) {
+        Ok(stat) => Ok(Some(stat.st_uid)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(Error::os_at("looking at what is left", path)(errno)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, chown};
+    use std::os::unix::net::UnixListener;
+
+    use super::super::binding::Binding;
+    use super::super::directory::testing::{is_root, name, places, stale_socket};
+    use super::*;
+    use crate::name::Scope;
+
+    /// The files that were left, each with whether it was kept.
+    fn removed(places: &Places) -> Vec<(String, bool)> {
+        remove_leftovers_in(places)
+            .unwrap()
+            .iter()
+            .map(|left| {
+                assert_eq!(left.path.exists(), left.kept.is_some(), "{left:?}");
+                let file = left.path.file_name().unwrap().to_str().unwrap();
+                (file.to_owned(), left.kept.is_some())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn removes_what_nobody_holds_and_nothing_else() {
+        let temporary = tempfile::tempdir().unwrap();
+        let places = places(temporary.path());
+        assert!(removed(&places).is_empty());
+        let directory = places.for_binding(Scope::Local).unwrap();
+        let (_bound, _listener) = Binding::new_in(&places, &name("bound"), 0o600, 16).unwrap();
+        for both in ["both.sock", "socket.sock"] {
+            stale_socket(&directory.join(both));
+        }
+        for lock in ["both.lock", "lock.lock"] {
+            fs::write(directory.join(lock), "1\n").unwrap();
+        }
+        fs::write(directory.join("other.txt"), "").unwrap();
+        fs::write(directory.join("Cargo.lock"), "version = 4\n").unwrap();
+        fs::write(directory.join("file.sock"), "precious").unwrap();
+        let _elsewhere = UnixListener::bind(directory.join("elsewhere.sock")).unwrap();
+        let gone = |file: &str| (file.to_owned(), false);
+        let kept = |file: &str| (file.to_owned(), true);
+        assert_eq!(
+            removed(&places),
+            [
+                kept("Cargo.lock"),
+                gone("both.lock"),
+                gone("both.sock"),
+                kept("elsewhere.sock"),
+                kept("file.sock"),
+                gone("lock.lock"),
+                gone("socket.sock"),
+            ]
+        );
+        let mut left: Vec<_> = fs::read_dir(&directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(
+            left,
+            [
+                "Cargo.lock",
+                "bound.lock",
+                "bound.sock",
+                "elsewhere.sock",
+                "file.sock",
+                "other.txt"
+            ]
+        );
+    }
+
+    #[test]
+    fn keeps_nobody_from_binding() {
+        let temporary = tempfile::tempdir().unwrap();
+        let places = places(temporary.path());
+        let path = places.for_binding(Scope::Local).unwrap().join("clock.sock");
+        std::thread::scope(|scope| {
+            let cleaning = scope.spawn(|| (0..300).for_each(|_| drop(remove_leftovers_in(&places).unwrap())));
+            while !cleaning.is_finished() {
+                let (binding, _listener) = Binding::new_in(&places, &name("clock"), 0o600, 16).unwrap();
+                assert!(binding.path().exists());
+                drop(binding);
+                stale_socket(&path);
+            }
+        });
+    }
+
+    #[test]
+    fn files_of_others_are_left_but_for_root() {
+        if !is_root() {
+            return;
+        }
+        let temporary = tempfile::tempdir().unwrap();
+        let mut places = places(temporary.path());
+        let directory = places.for_binding(Scope::Global).unwrap();
+        let lock = directory.join("theirs.lock");
+        fs::write(&lock, "1\n").unwrap();
+        chown(&lock, Some(12345), None).unwrap();
+        places.uid = 54321;
+        let left = remove_leftovers_in(&places).unwrap();
+        let why = left[0].kept.as_deref().unwrap();
+        assert!(why.contains("belongs to user 12345") && why.contains("root"), "{why}");
+        assert_eq!(fs::metadata(&lock).unwrap().uid(), 12345);
+        places.uid = 0;
+        assert_eq!(removed(&places), [("theirs.lock".into(), false)]);
+    }
+}

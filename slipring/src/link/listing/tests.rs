@@ -1,0 +1,168 @@
+//! Tests of [`super`].
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown};
+
+use super::super::binding::Binding;
+use super::super::directory::testing::{is_root, name, places, stale_socket};
+use super::*;
+
+fn bind(places: &Places, text: &str) -> Binding {
+    // The listening socket is dropped: the list goes by the lock.
+    Binding::new_in(places, &name(text), 0o600, 16).unwrap().0
+}
+
+/// The names, with their states in a word.
+fn listed(places: &Places) -> Vec<(String, &'static str)> {
+    let word = |state: &NameState| match state {
+        NameState::Live { .. } => "live",
+        NameState::Stale => "stale",
+        NameState::Unknown { .. } => "unknown",
+    };
+    names_in(places)
+        .unwrap()
+        .iter()
+        .map(|bound| (bound.name.to_string(), word(&bound.state)))
+        .collect()
+}
+
+#[test]
+fn lists_what_is_bound_in_order() {
+    let temporary = tempfile::tempdir().unwrap();
+    let places = places(temporary.path());
+    assert!(listed(&places).is_empty());
+    let elsewhere = Places {
+        xdg: None,
+        ..places.clone()
+    };
+    let mut bound = vec![
+        bind(&places, "b"),
+        bind(&places, "a.b"),
+        bind(&elsewhere, "b"),
+        bind(&elsewhere, "a"),
+    ];
+    if is_root() {
+        bound.push(bind(&places, "Global/z"));
+    }
+    let all = listed(&places);
+    let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
+    let locals: Vec<&&str> = names.iter().filter(|name| name.starts_with("Local/")).collect();
+    assert_eq!(locals, [&"Local/a", &"Local/a.b", &"Local/b", &"Local/b"]);
+    assert_eq!(names.contains(&"Global/z"), is_root());
+    assert!(names.is_sorted());
+    assert!(all.iter().all(|(_, state)| *state == "live"), "{all:?}");
+    drop(bound);
+    assert!(listed(&places).is_empty(), "what is left are lock files");
+}
+
+#[test]
+fn a_live_name_tells_its_process_and_socket() {
+    let temporary = tempfile::tempdir().unwrap();
+    let places = places(temporary.path());
+    let mut binding = bind(&places, "clock");
+    let all = names_in(&places).unwrap();
+    let [bound] = all.as_slice() else { panic!("{all:?}") };
+    assert_eq!(bound.path, binding.path());
+    let NameState::Live { pid, program } = &bound.state else {
+        panic!("{bound:?}")
+    };
+    assert_eq!(*pid, Some(std::process::id()));
+    let comm = fs::read_to_string("/proc/self/comm").unwrap();
+    assert_eq!(program.as_deref(), Some(comm.trim_end()));
+
+    // It cannot be reached, unless it has met somebody and is not to be reached any more.
+    binding.retire_socket();
+    let all = names_in(&places).unwrap();
+    let NameState::Unknown { why } = &all[0].state else {
+        panic!("{all:?}")
+    };
+    let holder = format!("process {} holds it", std::process::id());
+    assert!(
+        why.contains(&holder) && why.contains("socket has been removed"),
+        "{why}"
+    );
+    binding.mark_paired().unwrap();
+    assert_eq!(listed(&places), [("Local/clock".into(), "live")]);
+}
+
+#[test]
+fn tells_stale_from_unknown_and_leaves_other_files_out() {
+    let temporary = tempfile::tempdir().unwrap();
+    let places = places(temporary.path());
+    let directory = places.for_binding(Scope::Local).unwrap();
+    stale_socket(&directory.join("stale.sock"));
+    fs::write(directory.join("stale.lock"), "").unwrap();
+    stale_socket(&directory.join("foreign.sock"));
+    fs::create_dir(directory.join("odd.lock")).unwrap();
+    fs::write(directory.join("left.lock"), "").unwrap();
+    fs::write(directory.join("notes.txt"), "").unwrap();
+    fs::write(directory.join("a b.sock"), "").unwrap();
+    assert_eq!(
+        listed(&places),
+        [
+            ("Local/foreign".into(), "unknown"),
+            ("Local/odd".into(), "unknown"),
+            ("Local/stale".into(), "stale")
+        ]
+    );
+}
+
+#[test]
+fn many_locks_that_say_nothing_are_waited_for_once() {
+    let temporary = tempfile::tempdir().unwrap();
+    let places = places(temporary.path());
+    let directory = places.for_binding(Scope::Local).unwrap();
+    let held: Vec<_> = (0..400)
+        .map(|n| {
+            let lock = fs::File::create(directory.join(format!("{n}.lock"))).unwrap();
+            lock.try_lock().unwrap();
+            stale_socket(&directory.join(format!("{n}.sock")));
+            lock
+        })
+        .collect();
+    let started = Instant::now();
+    assert_eq!(listed(&places).len(), held.len());
+    // Not for each of them: that would be 8 s.
+    assert!(started.elapsed() < SETTLING * 200, "{:?}", started.elapsed());
+}
+
+#[test]
+fn looking_does_not_keep_anybody_from_binding() {
+    let temporary = tempfile::tempdir().unwrap();
+    let places = places(temporary.path());
+    drop(bind(&places, "clock"));
+    std::thread::scope(|scope| {
+        let looks = scope.spawn(|| (0..200).for_each(|_| drop(names_in(&places).unwrap())));
+        while !looks.is_finished() {
+            drop(bind(&places, "clock"));
+        }
+    });
+}
+
+#[test]
+fn believes_nothing_in_an_unsafe_directory() {
+    let temporary = tempfile::tempdir().unwrap();
+    let places = places(temporary.path());
+    let _bound = bind(&places, "clock");
+    let directory = places.for_binding(Scope::Local).unwrap();
+    fs::set_permissions(&directory, Permissions::from_mode(0o777)).unwrap();
+    let all = names_in(&places).unwrap();
+    let NameState::Unknown { why } = &all[0].state else {
+        panic!("{all:?}")
+    };
+    assert!(why.contains("0777"), "{why}");
+    if is_root() {
+        chown(&directory, Some(12345), None).unwrap();
+        let all = names_in(&places).unwrap();
+        assert!(
+            matches!(&all[0].state, NameState::Unknown { why } if why.contains("12345")),
+            "{all:?}"
+        );
+    }
+}
+
+#[test]
+fn a_program_without_a_name_in_proc_has_none() {
+    assert_eq!(program(u32::MAX).unwrap(), None);
+    assert!(program(std::process::id()).unwrap().is_some());
+}
