@@ -103,7 +103,7 @@ fn calls_of(names: &[&str]) -> BTreeSet<&'static str> {
 }
 
 /// The names that the document may use.
-const NUMBERS: [(&str, i64); 54] = [
+const NUMBERS: [(&str, i64); 56] = [
     ("accept4", libc::SYS_accept4),
     ("bind", libc::SYS_bind),
     ("brk", libc::SYS_brk),
@@ -128,6 +128,7 @@ const NUMBERS: [(&str, i64); 54] = [
     ("getpid", libc::SYS_getpid),
     ("getrandom", libc::SYS_getrandom),
     ("getsockopt", libc::SYS_getsockopt),
+    ("ioctl", libc::SYS_ioctl),
     ("listen", libc::SYS_listen),
     ("lseek", libc::SYS_lseek),
     ("madvise", libc::SYS_madvise),
@@ -142,6 +143,7 @@ const NUMBERS: [(&str, i64); 54] = [
     ("openat", libc::SYS_openat),
     ("ppoll", libc::SYS_ppoll),
     ("prctl", libc::SYS_prctl),
+    ("prlimit64", libc::SYS_prlimit64),
     ("pread64", libc::SYS_pread64),
     ("pwrite64", libc::SYS_pwrite64),
     ("read", libc::SYS_read),
