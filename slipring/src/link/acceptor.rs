@@ -10,14 +10,14 @@
 
 use super::binding::Binding;
 use super::handshake::{First, Handshake, Origin, Progress, Waits};
-use crate::endpoint::Connected;
+use crate::endpoint::{Connected, Endpoint};
 use crate::error::{Error, Result};
 use crate::fail_points::{Point, point};
 use crate::name::{Name, Scope};
 use crate::options::{Options, Peers};
 use crate::sys::closing::{Link, Listening};
 use crate::sys::process::Birth;
-use crate::sys::user;
+use crate::sys::{socket, user};
 use crate::sys::watch::timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 use std::mem::MaybeUninit;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// How many connections the kernel keeps while nobody accepts (or fewer: sysctl net.core.somaxconn).
@@ -41,6 +41,10 @@ const PART_OF_DESCRIPTORS: u64 = 4;
 
 /// Which part of them may be of one user that is not this process's own.
 const PART_OF_A_STRANGER: usize = 4;
+
+/// How many clients of one such user may have been answered without having received it. What is on its way to them counts
+/// against the descriptors that this process's user may have on their way anywhere (unix(7), ETOOMANYREFS).
+const MOST_UNRECEIVED: usize = 16;
 
 /// Events that are taken at once.
 const BATCH: usize = 16;
@@ -123,6 +127,7 @@ pub(crate) struct Acceptor {
     /// A descriptor in reserve: see [`turn_away`](Acceptor::turn_away).
     spare: Mutex<Option<OwnedFd>>,
     clients: Mutex<Clients>,
+    unreceived: Mutex<Vec<Unreceived>>,
     refused: AtomicU64,
     last_refusal: Mutex<Option<String>>,
     #[cfg(feature = "tokio")]
@@ -165,6 +170,20 @@ struct Client {
     handshake: Handshake,
     deadline: Instant,
     writes: bool,
+}
+
+/// A stream that was accepted, whose client is of another user and has perhaps not received its part yet.
+#[derive(Debug)]
+struct Unreceived {
+    user: u32,
+    endpoint: Weak<Endpoint>,
+}
+
+impl Unreceived {
+    fn is_so(&self) -> bool {
+        let unreceived = |endpoint: Arc<Endpoint>| socket::unreceived(endpoint.link.as_fd()) != Ok(0);
+        self.endpoint.upgrade().is_some_and(unreceived)
+    }
 }
 
 impl Client {
@@ -210,6 +229,7 @@ impl Acceptor {
             most_pending: most_pending(),
             spare: Mutex::new(Some(spare)),
             clients: Mutex::default(),
+            unreceived: Mutex::default(),
             socket,
             refused: AtomicU64::new(0),
             last_refusal: Mutex::default(),
@@ -405,7 +425,7 @@ impl Acceptor {
 
     /// Lets go of a client that is shaking hands, if there would be too many with another one of this user.
     fn let_go_for(&self, clients: &mut Clients, user: u32) {
-        let is_stranger = !user::is_same(user, self.mine_alone);
+        let is_stranger = self.is_stranger(user);
         let victim = if clients.by_number.len() >= self.most_pending {
             clients.first_to_go(None)
         } else if is_stranger && clients.of(user).count() >= self.most_pending.div_ceil(PART_OF_A_STRANGER) {
@@ -488,10 +508,22 @@ impl Acceptor {
 
     /// Checks and maps what a client has passed, makes what it gets, and passes it: the last step.
     fn complete(&self, mut client: Client) -> Result<Option<Connected>> {
+        let user = client.user();
+        let is_stranger = self.is_stranger(user);
+        if is_stranger && self.count_unreceived(user) >= MOST_UNRECEIVED {
+            return self.judge(client.handshake.turn_away());
+        }
         loop {
             match client.handshake.try_step() {
                 Ok(Progress::Arrived) => {}
-                Ok(Progress::Done) => return client.handshake.finish().map(Some),
+                Ok(Progress::Done) => {
+                    let connected = client.handshake.finish()?;
+                    if is_stranger {
+                        let endpoint = Arc::downgrade(&connected.endpoint);
+                        self.unreceived().push(Unreceived { user, endpoint });
+                    }
+                    return Ok(Some(connected));
+                }
                 // There is room for an answer of this length in any socket that has had none.
                 Ok(Progress::Wait { .. }) => return self.judge(Error::PeerGone),
                 Err(error) if error.is_exhaustion() && self.make_room() => {}
@@ -501,6 +533,21 @@ impl Acceptor {
                 }
             }
         }
+    }
+
+    fn is_stranger(&self, user: u32) -> bool {
+        !user::is_same(user, self.mine_alone)
+    }
+
+    fn unreceived(&self) -> MutexGuard<'_, Vec<Unreceived>> {
+        self.unreceived.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many clients of this user have not received what they were answered.
+    fn count_unreceived(&self, user: u32) -> usize {
+        let mut all = self.unreceived();
+        all.retain(Unreceived::is_so);
+        all.iter().filter(|one| one.user == user).count()
     }
 
     /// Takes a client's link out of the set. Closing it would not, while a forked child has a copy.

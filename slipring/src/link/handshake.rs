@@ -454,6 +454,11 @@ impl Handshake {
         refused.error
     }
 
+    /// Refuses a peer whose user leaves what was passed to it unreceived.
+    pub(crate) fn turn_away(&mut self) -> Error {
+        self.refuse(Refused::unreceived())
+    }
+
     /// Tells the peer that this process wants for something.
     pub(crate) fn tell(&mut self, error: &Error) {
         if error.is_want() {

@@ -50,6 +50,12 @@ impl Refused {
         Refused::new(Refusal::User, "", Error::UntrustedPeer { uid, why: why.into() })
     }
 
+    /// One of too many that do not receive what they were sent.
+    pub(super) fn unreceived() -> Refused {
+        let what = "clients of its user do not receive what they are answered";
+        Refused::new(Refusal::Other, what, Error::BadPeer { what: what.into() })
+    }
+
     /// A want of mine, which only the peer has to be told.
     pub(super) fn resources() -> Refused {
         Refused::new(Refusal::Resources, "", Error::PeerGone)

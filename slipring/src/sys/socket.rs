@@ -79,6 +79,18 @@ pub(crate) fn unread(socket: BorrowedFd<'_>) -> rustix::io::Result<u64> {
     ioctl_fionread(socket)
 }
 
+/// Bytes that were sent and that the peer has not received.
+pub(crate) fn unreceived(socket: BorrowedFd<'_>) -> rustix::io::Result<u64> {
+    let mut count: libc::c_int = 0;
+    // SAFETY: SIOCOUTQ (unix(7) by its other name, TIOCOUTQ) stores an int at the address, where `count` is alive.
+    let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut count) };
+    if done == 0 {
+        Ok(count as u64)
+    } else {
+        Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO))
+    }
+}
+
 fn receive_by(socket: BorrowedFd<'_>, bytes: &mut [u8], flags: libc::c_int) -> rustix::io::Result<Received> {
     // By libc rather than rustix: a sender that this pid namespace does not know has the pid 0, which rustix's type
     // for a pid cannot hold.
