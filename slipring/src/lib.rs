@@ -168,7 +168,7 @@ pub use closer::Closer;
 pub use end::{End, EndReason};
 pub use error::{Error, Result};
 pub use grant::{Batch, Grant};
-pub use link::{BoundName, Leftover, NameState, Stopper, names, passed_over, remove_leftovers};
+pub use link::{BoundName, Condition, Leftover, NameState, Stopper, names, passed_over, remove_leftovers};
 pub use listener::{Incoming, Listener};
 pub use name::{Name, Scope};
 pub use options::{Options, Peer, Peers};

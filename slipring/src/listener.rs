@@ -1,7 +1,7 @@
 //! Listening at a name.
 
 use crate::error::{Error, Result};
-use crate::link::{Accepted, Acceptor, Stopper};
+use crate::link::{Accepted, Acceptor, Condition, Stopper};
 use crate::name::Name;
 use crate::options::Options;
 use crate::stream::Stream;
@@ -159,6 +159,46 @@ impl Listener {
     /// Where its socket lies.
     pub fn path(&self) -> &Path {
         self.acceptor.path()
+    }
+
+    /// Whether clients still find this listener. Programs that clean up `/tmp` remove files that are in use, and nobody
+    /// tells the one that uses them. Looks at two files; does not block.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] if it cannot be told.
+    pub fn check(&self) -> Result<Condition> {
+        self.acceptor.condition()
+    }
+
+    /// Makes the files of the name anew that were removed, and says whether any was. Clients that wait in the queue are
+    /// served all the same. Does not block.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NameInUse`] if somebody else has bound the name meanwhile, and in a forked child; otherwise as
+    /// [`Options::bind`]. The listener stays as it was then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use slipring::{Condition, Listener, Stream};
+    /// # let name = format!("doc-repair-{}", std::process::id());
+    ///
+    /// let listener = Listener::bind(&name)?;
+    /// std::fs::remove_file(listener.path()).unwrap();
+    /// assert!(Stream::connect(&name).is_err());
+    /// assert_eq!(listener.check()?, Condition::SocketGone);
+    ///
+    /// assert!(listener.repair()?);
+    /// assert_eq!(listener.check()?, Condition::Sound);
+    /// # let client = std::thread::spawn(move || Stream::connect(&name).is_ok());
+    /// # listener.accept()?;
+    /// # assert!(client.join().unwrap());
+    /// # Ok::<(), slipring::Error>(())
+    /// ```
+    pub fn repair(&self) -> Result<bool> {
+        self.acceptor.repair()
     }
 
     /// How many clients have been refused or given up so far.

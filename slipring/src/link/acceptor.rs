@@ -8,43 +8,41 @@
 //! may be depends on the limit of descriptors; if there are more, or descriptors run out, the user that has the most of
 //! them loses the oldest.
 
-use super::binding::Binding;
+mod clients;
+mod spare;
+mod stop;
+mod unreceived;
+
+pub use stop::Stopper;
+
+use super::binding::{Binding, Condition};
 use super::handshake::{First, Handshake, Origin, Progress, Waits};
-use crate::endpoint::{Connected, Endpoint};
+use crate::endpoint::Connected;
 use crate::error::{Error, Result};
 use crate::fail_points::{Point, point};
 use crate::name::{Name, Scope};
 use crate::options::{Options, Peers};
 use crate::sys::closing::{Link, Listening};
 use crate::sys::process::Birth;
-use crate::sys::{socket, user};
+use crate::sys::user;
 use crate::sys::watch::timespec;
+use clients::{Client, Clients};
+use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
-use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::io::{Errno, fcntl_dupfd_cloexec};
-use rustix::process::{Resource, getrlimit};
+use rustix::io::Errno;
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
-use std::collections::BTreeMap;
+use spare::Spare;
 use std::mem::MaybeUninit;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use stop::Stop;
+use unreceived::Unreceived;
 
 /// How many connections the kernel keeps while nobody accepts (or fewer: sysctl net.core.somaxconn).
 const BACKLOG: i32 = 1024;
-
-/// How many clients may be shaking hands at a time, and which part of the descriptors that this process may have.
-const MOST_PENDING: usize = 256;
-const PART_OF_DESCRIPTORS: u64 = 4;
-
-/// Which part of them may be of one user that is not this process's own.
-const PART_OF_A_STRANGER: usize = 4;
-
-/// How many clients of one such user may have been answered without having received it. What is on its way to them counts
-/// against the descriptors that this process's user may have on their way anywhere (unix(7), ETOOMANYREFS).
-const MOST_UNRECEIVED: usize = 16;
 
 /// Events that are taken at once.
 const BATCH: usize = 16;
@@ -56,51 +54,6 @@ const SOCKET: u64 = 0;
 const STOP: u64 = 1;
 const TIMER: u64 = 2;
 const FIRST_CLIENT: u64 = 3;
-
-/// Stops a [`Listener`](crate::Listener) from any thread.
-#[derive(Debug, Clone)]
-pub struct Stopper {
-    stop: Arc<Stop>,
-}
-
-impl Stopper {
-    /// Ends blocked calls of `accept` and all later ones with [`Error::Stopped`]. Does not block; the name stays
-    /// bound until the listener is dropped. Does nothing in a forked child: the listener is its parent's.
-    pub fn stop(&self) {
-        if !self.stop.birth.is_here() {
-            return;
-        }
-        // Release: pairs with the acquire of whoever the bell wakes.
-        self.stop.stopped.store(true, Ordering::Release);
-        // It can only fail once it has been rung 2^64 - 1 times.
-        let _ = rustix::io::write(&self.stop.bell, &1u64.to_ne_bytes());
-    }
-}
-
-#[derive(Debug)]
-struct Stop {
-    bell: OwnedFd,
-    stopped: AtomicBool,
-    birth: Birth,
-}
-
-impl Stop {
-    fn is_asked_for(&self) -> bool {
-        // Acquire: pairs with the release in `stop`.
-        self.stopped.load(Ordering::Acquire)
-    }
-
-    /// Silences a bell that somebody rang who may not stop anything. It goes on ringing for all threads otherwise.
-    fn silence(&self) {
-        if !self.is_asked_for() {
-            let _ = rustix::io::read(&self.bell, &mut [0; 8]);
-            // Somebody may have stopped it just then, whose ring was taken with the others.
-            if self.is_asked_for() {
-                let _ = rustix::io::write(&self.bell, &1u64.to_ne_bytes());
-            }
-        }
-    }
-}
 
 /// What came of accepting for a while.
 #[derive(Debug)]
@@ -116,80 +69,23 @@ pub(crate) enum Accepted {
 #[derive(Debug)]
 pub(crate) struct Acceptor {
     set: OwnedFd,
-    socket: Listening,
+    socket: Mutex<Arc<Listening>>,
     timer: OwnedFd,
     stop: Arc<Stop>,
     options: Arc<Options>,
     name: Name,
+    path: PathBuf,
+    birth: Birth,
     /// The socket's mode keeps all other users out.
     mine_alone: bool,
-    most_pending: usize,
-    /// A descriptor in reserve: see [`turn_away`](Acceptor::turn_away).
-    spare: Mutex<Option<OwnedFd>>,
+    spare: Spare,
     clients: Mutex<Clients>,
-    unreceived: Mutex<Vec<Unreceived>>,
+    unreceived: Unreceived,
     refused: AtomicU64,
     last_refusal: Mutex<Option<String>>,
     #[cfg(feature = "tokio")]
     polled: AtomicBool,
-    binding: Binding,
-}
-
-/// Clients that are shaking hands, by number; a higher number came later and has the later deadline.
-#[derive(Debug, Default)]
-struct Clients {
-    by_number: BTreeMap<u64, Client>,
-    accepted: u64,
-}
-
-impl Clients {
-    /// The oldest of the user that has the most, but for one.
-    fn first_to_go(&self, spared: Option<u64>) -> Option<u64> {
-        let others = || {
-            self.by_number
-                .iter()
-                .filter(move |(number, _)| Some(**number) != spared)
-        };
-        let mut counts = BTreeMap::<u32, usize>::new();
-        others().for_each(|(_, client)| *counts.entry(client.user()).or_default() += 1);
-        let (user, _) = counts.into_iter().max_by_key(|(_, count)| *count)?;
-        others()
-            .find(|(_, client)| client.user() == user)
-            .map(|(number, _)| *number)
-    }
-
-    /// The clients of one user, oldest first.
-    fn of(&self, user: u32) -> impl Iterator<Item = u64> {
-        let its = self.by_number.iter().filter(move |(_, client)| client.user() == user);
-        its.map(|(number, _)| *number)
-    }
-}
-
-#[derive(Debug)]
-struct Client {
-    handshake: Handshake,
-    deadline: Instant,
-    writes: bool,
-}
-
-/// A stream that was accepted, whose client is of another user and has perhaps not received its part yet.
-#[derive(Debug)]
-struct Unreceived {
-    user: u32,
-    endpoint: Weak<Endpoint>,
-}
-
-impl Unreceived {
-    fn is_so(&self) -> bool {
-        let unreceived = |endpoint: Arc<Endpoint>| socket::unreceived(endpoint.link.as_fd()) != Ok(0);
-        self.endpoint.upgrade().is_some_and(unreceived)
-    }
-}
-
-impl Client {
-    fn user(&self) -> u32 {
-        self.handshake.made_by()
-    }
+    binding: Mutex<Binding>,
 }
 
 impl Acceptor {
@@ -203,39 +99,31 @@ impl Acceptor {
         let (binding, socket) = Binding::new(&name, mode, BACKLOG)?;
         let socket = Listening::new(socket, birth);
         let set = epoll::create(CreateFlags::CLOEXEC).map_err(Error::os("making an epoll set"))?;
-        let bell =
-            eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(Error::os("making an eventfd"))?;
-        let timer = timerfd_create(
-            TimerfdClockId::Monotonic,
-            TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK,
-        )
-        .map_err(Error::os("making a timer"))?;
-        for (fd, token) in [(socket.as_fd(), SOCKET), (bell.as_fd(), STOP), (timer.as_fd(), TIMER)] {
+        let stop = Stop::new(birth)?;
+        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+        let timer = timerfd_create(TimerfdClockId::Monotonic, flags).map_err(Error::os("making a timer"))?;
+        for (fd, token) in [(socket.as_fd(), SOCKET), (stop.as_fd(), STOP), (timer.as_fd(), TIMER)] {
             epoll::add(&set, fd, EventData::new_u64(token), EventFlags::IN)
                 .map_err(Error::os("watching a listener (epoll)"))?;
         }
-        let spare = spare(&timer)?;
         Ok(Acceptor {
             set,
+            socket: Mutex::new(Arc::new(socket)),
+            spare: Spare::new(timer.as_fd())?,
             timer,
-            stop: Arc::new(Stop {
-                bell,
-                stopped: AtomicBool::new(false),
-                birth,
-            }),
+            stop: Arc::new(stop),
             options,
             name,
+            path: binding.path().to_owned(),
+            birth,
             mine_alone: mode == 0o600,
-            most_pending: most_pending(),
-            spare: Mutex::new(Some(spare)),
-            clients: Mutex::default(),
-            unreceived: Mutex::default(),
-            socket,
+            clients: Mutex::new(Clients::new(FIRST_CLIENT)),
+            unreceived: Unreceived::default(),
             refused: AtomicU64::new(0),
             last_refusal: Mutex::default(),
             #[cfg(feature = "tokio")]
             polled: AtomicBool::new(false),
-            binding,
+            binding: Mutex::new(binding),
         })
     }
 
@@ -248,7 +136,7 @@ impl Acceptor {
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.binding.path()
+        &self.path
     }
 
     pub(crate) fn stopper(&self) -> Stopper {
@@ -281,9 +169,41 @@ impl Acceptor {
         self.last_refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    fn binding(&self) -> MutexGuard<'_, Binding> {
+        // It is whole between any two calls, whoever panicked.
+        self.binding.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn socket(&self) -> MutexGuard<'_, Arc<Listening>> {
+        self.socket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Gives up listening; keeps the name.
     pub(crate) fn into_binding(self) -> Binding {
-        self.binding
+        self.binding.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What has become of the files of the name.
+    pub(crate) fn condition(&self) -> Result<Condition> {
+        self.binding().condition()
+    }
+
+    /// Makes anew what was removed of them; says whether anything was.
+    pub(crate) fn repair(&self) -> Result<bool> {
+        let mut binding = self.binding();
+        let Some(socket) = binding.repair()? else {
+            return Ok(false);
+        };
+        let socket = Arc::new(Listening::new(socket, self.birth));
+        epoll::add(&self.set, &*socket, EventData::new_u64(SOCKET), EventFlags::IN)
+            .map_err(Error::os("watching a listener (epoll)"))?;
+        let old = std::mem::replace(&mut *self.socket(), socket);
+        let _ = epoll::delete(&self.set, &*old);
+        // Nobody comes to the old one any more; those that wait there are taken over.
+        while let Ok(link) = old.accept() {
+            self.admit(link)?;
+        }
+        Ok(true)
     }
 
     /// The next client that has completed its handshake, before the deadline.
@@ -313,7 +233,7 @@ impl Acceptor {
                         None
                     }
                     TIMER => {
-                        self.expire(&mut self.clients())?;
+                        self.expire()?;
                         None
                     }
                     SOCKET => self.greet()?,
@@ -342,54 +262,30 @@ impl Acceptor {
         }
     }
 
-    /// Takes a connection from the backlog and begins its handshake.
+    /// Takes a connection from the backlog, and goes as far with it as it goes. Most have said hello by then.
     fn greet(&self) -> Result<Option<Connected>> {
+        let socket = Arc::clone(&*self.socket());
         let link = loop {
-            match self.socket.accept() {
-                Ok(link) => {
-                    self.keep_spare();
-                    break link;
-                }
+            match socket.accept() {
+                Ok(link) => break link,
                 // Another thread was faster, or the client has left again.
                 Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => return Ok(None),
                 Err(Errno::MFILE | Errno::NFILE) if self.make_room() => {}
-                Err(e @ (Errno::MFILE | Errno::NFILE)) => {
-                    self.turn_away();
-                    return Err(Error::os("accepting a connection")(e));
+                Err(e) => {
+                    let error = Error::os("accepting a connection")(e);
+                    if error.is_exhaustion() {
+                        self.spare.lend(|| self.turn_away(&socket, &error));
+                    }
+                    return Err(error);
                 }
-                Err(e) => return Err(Error::os("accepting a connection")(e)),
             }
         };
         point(Point::Taken);
-        let mut client = match self.begin(link) {
-            Ok(handshake) => Client {
-                handshake,
-                deadline: Options::deadline(self.options.handshake_timeout_or_default()),
-                writes: false,
-            },
-            Err(error) => return self.judge(error),
-        };
-        if let Err(error) = client.handshake.screen() {
-            return self.judge(error);
+        self.spare.restore(self.timer.as_fd());
+        match self.admit(link)? {
+            Some(number) => self.step(number),
+            None => Ok(None),
         }
-        let number = {
-            let mut clients = self.clients();
-            self.let_go_for(&mut clients, client.user());
-            let number = FIRST_CLIENT + clients.accepted;
-            epoll::add(
-                &self.set,
-                client.handshake.link(),
-                EventData::new_u64(number),
-                EventFlags::IN,
-            )
-            .map_err(Error::os("watching a connection (epoll)"))?;
-            clients.accepted += 1;
-            clients.by_number.insert(number, client);
-            self.set_timer(&clients)?;
-            number
-        };
-        // Most have said hello by the time they are accepted.
-        self.step(number)
     }
 
     fn begin(&self, link: Link) -> Result<Handshake> {
@@ -401,40 +297,42 @@ impl Acceptor {
         Handshake::new(link, options, name, First::Peer, self.waits(), origin)
     }
 
-    /// Tells a client in the backlog that descriptors have run out. To take it out needs one, which is held in reserve.
-    /// If it stayed there, it would wait for nothing, and `accept` would be woken for it again and again.
-    fn turn_away(&self) {
-        let mut held = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        *held = None;
-        if let Ok(link) = self.socket.accept()
+    /// Begins a client's handshake; says under which number.
+    fn admit(&self, link: Link) -> Result<Option<u64>> {
+        let begun = self.begin(link).and_then(|mut handshake| {
+            handshake.screen()?;
+            Ok(handshake)
+        });
+        let client = match begun {
+            Ok(handshake) => Client {
+                handshake,
+                deadline: Options::deadline(self.options.handshake_timeout_or_default()),
+                writes: false,
+            },
+            Err(error) => return self.judge(error),
+        };
+        let mut clients = self.clients();
+        let user = client.user();
+        if let Some(victim) = clients.one_too_many(user, self.is_stranger(user)) {
+            self.let_go(&mut clients, victim);
+        }
+        let number = clients.next;
+        let token = EventData::new_u64(number);
+        epoll::add(&self.set, client.handshake.link(), token, EventFlags::IN)
+            .map_err(Error::os("watching a connection (epoll)"))?;
+        clients.next += 1;
+        clients.by_number.insert(number, client);
+        self.set_timer(&clients)?;
+        Ok(Some(number))
+    }
+
+    /// Tells a client in the backlog that descriptors have run out.
+    fn turn_away(&self, socket: &Listening, error: &Error) {
+        if let Ok(link) = socket.accept()
             && let Ok(mut handshake) = self.begin(link)
         {
-            let error = Error::os("accepting a connection")(Errno::MFILE);
-            handshake.tell(&error);
-            self.count(&error);
-        }
-    }
-
-    /// Holds a descriptor in reserve again, as soon as one can be had.
-    fn keep_spare(&self) {
-        let mut held = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.is_none() {
-            *held = spare(&self.timer).ok();
-        }
-    }
-
-    /// Lets go of a client that is shaking hands, if there would be too many with another one of this user.
-    fn let_go_for(&self, clients: &mut Clients, user: u32) {
-        let is_stranger = self.is_stranger(user);
-        let victim = if clients.by_number.len() >= self.most_pending {
-            clients.first_to_go(None)
-        } else if is_stranger && clients.of(user).count() >= self.most_pending.div_ceil(PART_OF_A_STRANGER) {
-            clients.of(user).next()
-        } else {
-            None
-        };
-        if let Some(victim) = victim {
-            self.let_go(clients, victim);
+            handshake.tell(error);
+            self.count(error);
         }
     }
 
@@ -510,7 +408,7 @@ impl Acceptor {
     fn complete(&self, mut client: Client) -> Result<Option<Connected>> {
         let user = client.user();
         let is_stranger = self.is_stranger(user);
-        if is_stranger && self.count_unreceived(user) >= MOST_UNRECEIVED {
+        if is_stranger && self.unreceived.has_too_many_of(user) {
             return self.judge(client.handshake.turn_away());
         }
         loop {
@@ -519,8 +417,7 @@ impl Acceptor {
                 Ok(Progress::Done) => {
                     let connected = client.handshake.finish()?;
                     if is_stranger {
-                        let endpoint = Arc::downgrade(&connected.endpoint);
-                        self.unreceived().push(Unreceived { user, endpoint });
+                        self.unreceived.note(user, &connected.endpoint);
                     }
                     return Ok(Some(connected));
                 }
@@ -537,17 +434,6 @@ impl Acceptor {
 
     fn is_stranger(&self, user: u32) -> bool {
         !user::is_same(user, self.mine_alone)
-    }
-
-    fn unreceived(&self) -> MutexGuard<'_, Vec<Unreceived>> {
-        self.unreceived.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How many clients of this user have not received what they were answered.
-    fn count_unreceived(&self, user: u32) -> usize {
-        let mut all = self.unreceived();
-        all.retain(Unreceived::is_so);
-        all.iter().filter(|one| one.user == user).count()
     }
 
     /// Takes a client's link out of the set. Closing it would not, while a forked child has a copy.
@@ -574,26 +460,24 @@ impl Acceptor {
     }
 
     /// Lets go of clients whose time is up.
-    fn expire(&self, clients: &mut Clients) -> Result<()> {
+    fn expire(&self) -> Result<()> {
+        let mut clients = self.clients();
         let now = Instant::now();
-        while let Some(oldest) = clients.by_number.first_entry()
-            && oldest.get().deadline <= now
-        {
-            self.unwatch(&oldest.remove());
+        while let Some(late) = clients.take_late(now) {
+            self.unwatch(&late);
             self.count(&Error::Timeout {
                 what: "the handshake of a client",
                 after: self.options.handshake_timeout_or_default(),
             });
         }
-        self.set_timer(clients)
+        self.set_timer(&clients)
     }
 
     /// Sets the timer to the earliest deadline, or off.
     fn set_timer(&self, clients: &Clients) -> Result<()> {
-        let next = clients.by_number.first_key_value().map(|(_, client)| {
+        let next = clients.next_deadline().map(|deadline| {
             // Zero would turn the timer off.
-            client
-                .deadline
+            deadline
                 .saturating_duration_since(Instant::now())
                 .max(Duration::from_nanos(1))
         });
@@ -605,18 +489,6 @@ impl Acceptor {
             .map(|_| ())
             .map_err(Error::os("setting a timer"))
     }
-}
-
-/// A descriptor to be given up for another.
-fn spare(any: &OwnedFd) -> Result<OwnedFd> {
-    fcntl_dupfd_cloexec(any, 0).map_err(Error::os("keeping a descriptor in reserve (fcntl)"))
-}
-
-/// How many clients may be shaking hands at a time.
-fn most_pending() -> usize {
-    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let part = usize::try_from(descriptors / PART_OF_DESCRIPTORS).unwrap_or(usize::MAX);
-    part.clamp(1, MOST_PENDING)
 }
 
 impl AsFd for Acceptor {

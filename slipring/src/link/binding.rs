@@ -3,7 +3,7 @@
 //! In this order: take the lock; look whether the socket at the path is stale, and remove it only
 //! then; bind, set the mode, listen. All of that happens under the lock, so two that
 //! replace a stale socket cannot remove each other's. Leaving goes the other way round: remove the
-//! socket (if it is still this one), let go of the lock. The lock file stays.
+//! socket (if it is still this one), and the lock file, while the lock is still held.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -40,9 +40,10 @@ pub(crate) struct Binding {
     socket: Option<Stat>,
 }
 
-/// What has become of a binding.
+/// What has become of the two files of a name that is bound; see [`Listener::check`](crate::Listener::check).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Condition {
+#[non_exhaustive]
+pub enum Condition {
     /// Whoever looks for the name finds it.
     Sound,
     /// Its socket is not at the path: it has been removed, or another file is there. The name is held.

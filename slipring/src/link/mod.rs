@@ -38,6 +38,7 @@ mod watch;
 pub use acceptor::Stopper;
 pub(crate) use acceptor::{Accepted, Acceptor};
 pub(crate) use binding::Binding;
+pub use binding::Condition;
 pub(crate) use dial::{Dial, Dialed, Patience, Queue};
 #[cfg(feature = "tokio")]
 pub(crate) use dial::{Step, WhenFull};

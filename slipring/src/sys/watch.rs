@@ -101,9 +101,12 @@ pub(crate) fn hung_up(link: BorrowedFd<'_>) -> bool {
     }
 }
 
+/// A time to wait, of a day at most: the calls that take it know no longer ones than their milliseconds can count, and whoever waits
+/// looks at the clock afterwards.
 pub(crate) fn timespec(duration: Duration) -> Timespec {
+    let duration = duration.min(Duration::from_secs(24 * 3600));
     Timespec {
-        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        tv_sec: duration.as_secs().cast_signed(),
         tv_nsec: duration.subsec_nanos().into(),
     }
 }

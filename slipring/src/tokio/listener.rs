@@ -3,7 +3,7 @@
 use super::stream::Stream;
 use crate::endpoint::Connected;
 use crate::error::{Error, Result};
-use crate::link::{Accepted, Stopper};
+use crate::link::{Accepted, Condition, Stopper};
 use crate::name::Name;
 use crate::options::Options;
 use rustix::fd::{AsFd, AsRawFd};
@@ -129,6 +129,24 @@ impl Listener {
     /// Where its socket lies.
     pub fn path(&self) -> &Path {
         self.listener.get_ref().0.path()
+    }
+
+    /// Whether clients still find this listener; see [`crate::Listener::check`].
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::Listener::check`].
+    pub fn check(&self) -> Result<Condition> {
+        self.listener.get_ref().0.check()
+    }
+
+    /// Makes the files of the name anew that were removed; see [`crate::Listener::repair`].
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::Listener::repair`].
+    pub fn repair(&self) -> Result<bool> {
+        self.listener.get_ref().0.repair()
     }
 
     /// How many clients have been refused or given up so far.
