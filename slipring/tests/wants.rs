@@ -3,16 +3,21 @@
 
 mod common;
 
-use common::process::{self, Other};
+use common::process::{self, Other, alone};
 use common::{GENEROUS, Place, guard};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use slipring::{Error, Listener, NameState, Options, Result, Stream, names};
 use std::fs::File;
+use std::io::ErrorKind;
 
 #[test]
 fn child_process() {
-    process::play(&[("binds", binds), ("has no descriptors", has_no_descriptors)]);
+    process::play(&[
+        ("binds", binds),
+        ("has no descriptors", has_no_descriptors),
+        ("locks its memory", locks_its_memory),
+    ]);
 }
 
 /// Binds a name, says so, and accepts until it is told to leave.
@@ -113,4 +118,38 @@ fn a_process_without_descriptors_is_told_so() {
         listener.tell("leave");
         listener.succeed();
     });
+}
+
+/// Makes streams, all of whose memory is locked, until there may be no more.
+fn locks_its_memory(_: &[&str]) {
+    let usual = getrlimit(Resource::Memlock);
+    let limit = Rlimit {
+        current: Some(6 << 20),
+        ..usual
+    };
+    setrlimit(Resource::Memlock, limit).unwrap();
+    if rustix::process::geteuid().is_root() {
+        // For root there is no limit.
+        // SAFETY: a call without pointers.
+        assert_eq!(unsafe { libc::setresuid(12345, 12345, 12345) }, 0);
+    }
+    // SAFETY: a call without pointers.
+    assert_eq!(unsafe { libc::mlockall(libc::MCL_FUTURE) }, 0);
+    let mut streams = Vec::new();
+    let error = loop {
+        match Options::new().pair() {
+            Ok(pair) => streams.push(pair),
+            Err(error) => break error,
+        }
+        assert!(streams.len() < 16);
+    };
+    assert!(error.to_string().contains("locked memory (RLIMIT_MEMLOCK"), "{error}");
+    let number = error.raw_os_error();
+    assert_eq!(std::io::Error::from(error).kind(), ErrorKind::OutOfMemory);
+    assert_eq!(number, Some(Errno::AGAIN.raw_os_error()));
+}
+
+#[test]
+fn a_process_at_its_limit_of_locked_memory_is_told_so() {
+    guard(|| alone("locks its memory"));
 }
