@@ -1,5 +1,5 @@
-//! A process without descriptors is told so by everything that has to do with names: what it cannot look at is not taken
-//! for absent.
+//! A process without descriptors is told so by everything that has to do with names: what it cannot
+//! look at is not taken for absent.
 
 mod common;
 
@@ -71,7 +71,8 @@ fn has_no_descriptors(arguments: &[&str]) {
         well[0] += usize::from(went_well(room, connected));
         let connected = with_room_for(room, || waiting.connect(there));
         well[1] += usize::from(went_well(room, connected));
-        // Nobody is bound to this: for want of a descriptor it must not be waited for, nor said to be so.
+        // Nobody is bound to this: for want of a descriptor it must not be waited for, nor said to
+        // be so.
         let absent = with_room_for(room, || Stream::connect("nobody"));
         let told = matches!(absent, Err(Error::NotBound { .. })) || went_well(room, absent);
         well[2] += usize::from(told);
