@@ -15,14 +15,16 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// Setting up failed. The text says what happened and what to do next.
 ///
-/// Its `Debug` is its text as well, so that it is what a `main` that returns it, or an [`io::Error`] made of it, prints.
+/// Its `Debug` is its text as well, so that it is what a `main` that returns it, or an
+/// [`io::Error`] made of it, prints.
 ///
 /// # As an [`io::Error`]
 ///
-/// `?` makes an [`io::Error`] of it, whose [`kind`](io::Error::kind) tells the usual cases apart, and which has this
-/// error inside. The number of the operating system is in here: [`raw_os_error`](Error::raw_os_error). (The
-/// `io::Error` itself has none: it could hold either that or the text.) `WouldBlock` and `Interrupted`, upon which
-/// callers try again, are kinds of none of these errors.
+/// `?` makes an [`io::Error`] of it, whose [`kind`](io::Error::kind) tells the usual cases apart,
+/// and which has this error inside. The number of the operating system is in here:
+/// [`raw_os_error`](Error::raw_os_error). (The `io::Error` itself has none: it could hold either
+/// that or the text.) `WouldBlock` and `Interrupted`, upon which callers try again, are kinds of
+/// none of these errors.
 ///
 /// ```
 /// use slipring::{Error, Listener};
@@ -312,7 +314,8 @@ impl Error {
         self.is_errno(Errno::MFILE) || self.is_errno(Errno::NFILE)
     }
 
-    /// Whether too many descriptors of this user are on their way to others that do not receive them (unix(7)).
+    /// Whether too many descriptors of this user are on their way to others that do not receive
+    /// them (unix(7)).
     pub(crate) fn is_too_much_in_flight(&self) -> bool {
         self.is_errno(Errno::TOOMANYREFS)
     }
@@ -339,8 +342,8 @@ impl Error {
             Error::Stopped => ErrorKind::Other,
             Error::Unsupported { .. } => ErrorKind::Unsupported,
             Error::Os { source, .. } => match source.kind() {
-                // Callers take these two as "nothing there yet" and "try again". Here the first is a want of something
-                // that the kernel limits, and no call is left for the second.
+                // Callers take these two as "nothing there yet" and "try again". Here the first is
+                // a want of something that the kernel limits, and no call is left for the second.
                 ErrorKind::WouldBlock => ErrorKind::OutOfMemory,
                 ErrorKind::Interrupted => ErrorKind::Other,
                 kind => kind,
@@ -370,7 +373,8 @@ impl fmt::Debug for Error {
 /// What the operating system says, put so that it can be acted upon.
 fn clearly(source: io::Error) -> io::Error {
     match source.kind() {
-        // What is set up here asks for nothing that could be there later; so it is a limit that is meant.
+        // What is set up here asks for nothing that could be there later; so it is a limit that is
+        // meant.
         ErrorKind::WouldBlock => io::Error::new(ErrorKind::OutOfMemory, AtLimit { source }),
         _ => source,
     }

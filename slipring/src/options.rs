@@ -181,7 +181,7 @@ impl Options {
     }
 
     /// How long [`connect`](Self::connect) waits for the name to be bound (by default not at all), and how long
-    /// [`rendezvous`](Self::rendezvous) waits for the other side (by default for ever).
+    /// [`rendezvous`](Self::rendezvous) waits for the other side (by default for ever). `Duration::MAX` is no limit.
     pub fn wait_for_listener(mut self, timeout: Duration) -> Options {
         self.wait_for_listener = Some(timeout);
         self
@@ -294,12 +294,13 @@ impl Options {
     /// Connects to a name that a [`Listener`] is bound to.
     ///
     /// Returns when the listener has *accepted* and the handshake is done; a Unix socket would return from the
-    /// backlog. So a thread that binds, connects and only then accepts waits for itself, until the timeout.
+    /// backlog. It waits its turn there, for up to the [`backlog_timeout`](Self::backlog_timeout). A thread that binds,
+    /// connects and only then accepts waits for itself, until the [`handshake_timeout`](Self::handshake_timeout).
     ///
     /// # Errors
     ///
-    /// [`Error::NotBound`], [`Error::Timeout`], [`Error::Protocol`], [`Error::Refused`], [`Error::UntrustedPeer`],
-    /// [`Error::NotSlipring`], [`Error::PeerGone`] and others, each with what to do about it.
+    /// [`Error::NotBound`], [`Error::SocketGone`], [`Error::Timeout`], [`Error::Protocol`], [`Error::Refused`],
+    /// [`Error::UntrustedPeer`], [`Error::NotSlipring`], [`Error::PeerGone`] and others, each with what to do about it.
     pub fn connect(&self, name: impl AsRef<OsStr>) -> Result<Stream> {
         check_options(self)?;
         let name = Name::parse(name)?;

@@ -1,4 +1,5 @@
-//! Connecting and meeting on tokio, given up: nothing goes on, nothing is held up, and the name is free.
+//! Connecting and meeting on tokio, given up: nothing goes on, nothing is held up, and the name is
+//! free.
 #![cfg(feature = "tokio")]
 
 mod common;
@@ -64,7 +65,8 @@ fn gives_up(arguments: &[&str]) {
                 let connected = timeout(soon, Stream::connect_with(&patient(), name)).await;
                 assert!(connected.is_err(), "{connected:?}");
                 if n < 20 {
-                    // Not all need be given up: two find a place in the queue, and are not taken up.
+                    // Not all need be given up: two find a place in the queue, and are not taken
+                    // up.
                     assert!(timeout(soon, Stream::connect_with(&patient(), full)).await.is_err());
                     // Two of these may meet each other.
                     let _ = timeout(soon, Stream::rendezvous_with(&patient(), met)).await;

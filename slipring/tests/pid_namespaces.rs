@@ -1,5 +1,5 @@
-//! Process ids in two PID namespaces: the same number is another process, and the number of another namespace is told to
-//! nobody.
+//! Process ids in two PID namespaces: the same number is another process, and the number of another
+//! namespace is told to nobody.
 //!
 //! That needs root, which alone may make such a namespace without a user namespace around it.
 
@@ -25,8 +25,9 @@ fn child_process() {
 /// Runs `body` in a child that is process 1 of a PID namespace of its own; returns its pid here.
 fn as_process_1(body: impl FnOnce() -> i32) -> i32 {
     let flags = libc::CLONE_NEWPID | libc::SIGCHLD;
-    // SAFETY: as a fork: no stack and no pointers are given. The other threads of this process only wait (in the harness
-    // and the watchdog), so that the child, which has none of them, finds no lock held.
+    // SAFETY: as a fork: no stack and no pointers are given. The other threads of this process only
+    // wait (in the harness and the watchdog), so that the child, which has none of them, finds no
+    // lock held.
     match unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) } {
         0 => {
             // Nobody is left behind by a test that is killed.

@@ -1,5 +1,5 @@
-//! In a user namespace all users without a number there are shown as one, 65534. A process that has this number itself
-//! takes nothing of theirs for its own, and finds what is its own all the same.
+//! In a user namespace all users without a number there are shown as one, 65534. A process that has
+//! this number itself takes nothing of theirs for its own, and finds what is its own all the same.
 //!
 //! That needs root, which alone may give a namespace many numbers.
 
@@ -69,7 +69,8 @@ fn tries_to_bind(arguments: &[&str]) {
     process::say(&said);
 }
 
-/// Moves this process, which is about to run a program, into a user namespace with 65536 numbers, as 65534.
+/// Moves this process, which is about to run a program, into a user namespace with 65536 numbers,
+/// as 65534.
 fn into_namespace() -> io::Result<()> {
     let (ready, go) = rustix::pipe::pipe()?;
     let me = getpid();
@@ -120,7 +121,8 @@ fn done(returned: i32) -> io::Result<()> {
     Ok(())
 }
 
-/// A place that both can look into, with a copy of this program (they may not be let into the directory where it is).
+/// A place that both can look into, with a copy of this program (they may not be let into the
+/// directory where it is).
 struct Stage {
     place: Place,
 }
@@ -161,8 +163,8 @@ impl Stage {
 
     fn inside(&self, runtime: &str, role: &str, argument: &str) -> Other {
         let mut command = self.command(runtime, role, argument);
-        // SAFETY: between fork and exec the child has one thread, and the other threads of this process hold no lock
-        // that it takes: the C library sees to its own.
+        // SAFETY: between fork and exec the child has one thread, and the other threads of this
+        // process hold no lock that it takes: the C library sees to its own.
         unsafe { command.pre_exec(into_namespace) };
         process::start_as(command, role)
     }

@@ -1,18 +1,23 @@
-//! A process without descriptors is told so by everything that has to do with names: what it cannot look at is not taken
-//! for absent.
+//! A process without descriptors is told so by everything that has to do with names: what it cannot
+//! look at is not taken for absent.
 
 mod common;
 
-use common::process::{self, Other};
+use common::process::{self, Other, alone};
 use common::{GENEROUS, Place, guard};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use slipring::{Error, Listener, NameState, Options, Result, Stream, names};
 use std::fs::File;
+use std::io::ErrorKind;
 
 #[test]
 fn child_process() {
-    process::play(&[("binds", binds), ("has no descriptors", has_no_descriptors)]);
+    process::play(&[
+        ("binds", binds),
+        ("has no descriptors", has_no_descriptors),
+        ("locks its memory", locks_its_memory),
+    ]);
 }
 
 /// Binds a name, says so, and accepts until it is told to leave.
@@ -66,7 +71,8 @@ fn has_no_descriptors(arguments: &[&str]) {
         well[0] += usize::from(went_well(room, connected));
         let connected = with_room_for(room, || waiting.connect(there));
         well[1] += usize::from(went_well(room, connected));
-        // Nobody is bound to this: for want of a descriptor it must not be waited for, nor said to be so.
+        // Nobody is bound to this: for want of a descriptor it must not be waited for, nor said to
+        // be so.
         let absent = with_room_for(room, || Stream::connect("nobody"));
         let told = matches!(absent, Err(Error::NotBound { .. })) || went_well(room, absent);
         well[2] += usize::from(told);
@@ -113,4 +119,38 @@ fn a_process_without_descriptors_is_told_so() {
         listener.tell("leave");
         listener.succeed();
     });
+}
+
+/// Makes streams, all of whose memory is locked, until there may be no more.
+fn locks_its_memory(_: &[&str]) {
+    let usual = getrlimit(Resource::Memlock);
+    let limit = Rlimit {
+        current: Some(6 << 20),
+        ..usual
+    };
+    setrlimit(Resource::Memlock, limit).unwrap();
+    if rustix::process::geteuid().is_root() {
+        // For root there is no limit.
+        // SAFETY: a call without pointers.
+        assert_eq!(unsafe { libc::setresuid(12345, 12345, 12345) }, 0);
+    }
+    // SAFETY: a call without pointers.
+    assert_eq!(unsafe { libc::mlockall(libc::MCL_FUTURE) }, 0);
+    let mut streams = Vec::new();
+    let error = loop {
+        match Options::new().pair() {
+            Ok(pair) => streams.push(pair),
+            Err(error) => break error,
+        }
+        assert!(streams.len() < 16);
+    };
+    assert!(error.to_string().contains("locked memory (RLIMIT_MEMLOCK"), "{error}");
+    let number = error.raw_os_error();
+    assert_eq!(std::io::Error::from(error).kind(), ErrorKind::OutOfMemory);
+    assert_eq!(number, Some(Errno::AGAIN.raw_os_error()));
+}
+
+#[test]
+fn a_process_at_its_limit_of_locked_memory_is_told_so() {
+    guard(|| alone("locks its memory"));
 }

@@ -46,7 +46,8 @@ pub(crate) struct Binding {
 pub enum Condition {
     /// Whoever looks for the name finds it.
     Sound,
-    /// Its socket is not at the path: it has been removed, or another file is there. The name is held.
+    /// Its socket is not at the path: it has been removed, or another file is there. The name is
+    /// held.
     SocketGone,
     /// Its lock file is not at the path. Somebody else may have taken the name.
     LockGone,
@@ -134,13 +135,15 @@ impl Binding {
         }
     }
 
-    /// Makes anew what has been removed. Returns the new listening socket, if one was made: the old one is to be
-    /// closed, as nobody can reach it any more; those in its queue can still be served.
+    /// Makes anew what has been removed. Returns the new listening socket, if one was made: the old
+    /// one is to be closed, as nobody can reach it any more; those in its queue can still be
+    /// served.
     ///
     /// # Errors
     ///
-    /// [`Error::NameInUse`] if somebody else has taken the name meanwhile, or in a forked child; otherwise as
-    /// [`new`](Binding::new). Then it is as it was before.
+    /// [`Error::NameInUse`] if somebody else has taken the name meanwhile, or in a forked child;
+    /// otherwise as [`new`](Binding::new). Then it is as it was before.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for a listener that looks after itself"))]
     pub(crate) fn repair(&mut self) -> Result<Option<OwnedFd>> {
         if !self.lock.is_mine() {
             return Err(Error::NameInUse {

@@ -1,8 +1,8 @@
 //! Connecting to a name: finding its socket, and whose it is, and the connection itself. The
 //! handshake comes after this.
 //!
-//! [`Dial`] is a state machine: [`Dial::look`] never waits for longer than a look takes, and says what to wait for then.
-//! [`Dial::drive`] does so for threads.
+//! [`Dial`] is a state machine: [`Dial::look`] never waits for longer than a look takes, and says
+//! what to wait for then. [`Dial::drive`] does so for threads.
 //!
 //! A socket is opened (as a place, `O_PATH`), judged, and connected to through that very
 //! descriptor: what was judged is what is connected to, even if somebody exchanges the file.
@@ -43,8 +43,8 @@ const LONGEST_IN_LINE: Duration = Duration::from_millis(32);
 pub(crate) struct Dialed {
     /// Blocking, and closed on exec.
     pub(crate) socket: OwnedFd,
-    /// Whether the socket's file is known to be of this process's user: by a number that says so, or since this
-    /// process was allowed what only its owner is.
+    /// Whether the socket's file is known to be of this process's user: by a number that says so,
+    /// or since this process was allowed what only its owner is.
     pub(crate) owner_is_me: bool,
     /// By when the listener has to take this client up. `None`: there is no limit.
     pub(crate) queue_until: Option<Instant>,
@@ -117,16 +117,18 @@ pub(crate) enum Step {
 
 /// Connecting to one name.
 ///
-/// Why no wake-up is lost: the watch is armed before each look but the first, and the second follows at once. So
-/// whatever makes a look succeed either came before it, or is an event that ends the wait. There is one thing without
-/// an event: that `listen` is called on a socket that is bound. Only while there is a socket that does not take
-/// connections, it is looked at again after a pause; the pause grows from 1 ms and starts anew with every event, so
-/// that a listener which is about to listen is found at once, and a stale socket costs next to nothing. The same where
-/// a directory cannot be watched (no inotify instances left, no right to read it). As long as everything is watched
-/// and there is no socket, nothing is looked at without an event, so that no event that was lost could be covered up.
+/// Why no wake-up is lost: the watch is armed before each look but the first, and the second
+/// follows at once. So whatever makes a look succeed either came before it, or is an event that
+/// ends the wait. There is one thing without an event: that `listen` is called on a socket that is
+/// bound. Only while there is a socket that does not take connections, it is looked at again after
+/// a pause; the pause grows from 1 ms and starts anew with every event, so that a listener which is
+/// about to listen is found at once, and a stale socket costs next to nothing. The same where a
+/// directory cannot be watched (no inotify instances left, no right to read it). As long as
+/// everything is watched and there is no socket, nothing is looked at without an event, so that no
+/// event that was lost could be covered up.
 ///
-/// The first look does without a watch: making one and closing it again costs more than connecting, and most names
-/// that are waited for are there.
+/// The first look does without a watch: making one and closing it again costs more than connecting,
+/// and most names that are waited for are there.
 #[derive(Debug)]
 pub(crate) struct Dial {
     places: Places,
@@ -143,7 +145,8 @@ pub(crate) struct Dial {
 }
 
 impl Dial {
-    /// Connecting to `name`: as soon as somebody is bound to it, and has room for one more in the queue.
+    /// Connecting to `name`: as soon as somebody is bound to it, and has room for one more in the
+    /// queue.
     pub(crate) fn new(places: Places, name: Name, patience: Patience, queue: Queue) -> Dial {
         Dial {
             places,
@@ -158,7 +161,8 @@ impl Dial {
         }
     }
 
-    /// Goes on to the end, blocking. `trusted_owner` is asked whether the socket may belong to that user.
+    /// Goes on to the end, blocking. `trusted_owner` is asked whether the socket may belong to that
+    /// user.
     ///
     /// # Errors
     ///
@@ -197,10 +201,11 @@ impl Dial {
     ///
     /// # Errors
     ///
-    /// [`Error::NotBound`], with everything that was tried and passed over, and [`Error::SocketGone`], once there is no
-    /// patience left; [`Error::UntrustedPeer`]; [`Error::Timeout`] in the queue; [`Error::PathTooLong`];
-    /// [`Error::NotSlipring`] for a socket that is no stream; [`Error::Os`], among others if this user may not connect,
-    /// or for want of descriptors.
+    /// [`Error::NotBound`], with everything that was tried and passed over, and
+    /// [`Error::SocketGone`], once there is no patience left; [`Error::UntrustedPeer`];
+    /// [`Error::Timeout`] in the queue; [`Error::PathTooLong`]; [`Error::NotSlipring`] for a socket
+    /// that is no stream; [`Error::Os`], among others if this user may not connect, or for want of
+    /// descriptors.
     pub(crate) fn look(&mut self, trusted_owner: &dyn Fn(u32) -> bool, when_full: WhenFull) -> Result<Step> {
         loop {
             // Judged after the watch was armed, each time: a directory may have come.
@@ -224,7 +229,8 @@ impl Dial {
             self.unsettled = if unsettled { self.unsettled.or(Some(now)) } else { None };
             let settling = self.unsettled.is_some_and(|since| now < since + SETTLING);
             match self.patience {
-                // Perhaps it is just being bound: without its socket yet, or with the mode that the umask left.
+                // Perhaps it is just being bound: without its socket yet, or with the mode that the
+                // umask left.
                 Patience::None if settling => return Ok(self.pause(FIRST_PAUSE, None)),
                 Patience::None => return Err(self.nobody(nobody, hidden)),
                 Patience::Until(until) if now >= until => {
@@ -366,7 +372,8 @@ impl Dial {
                     };
                     return Ok(Knock::Opened(socket, until));
                 }
-                // A full backlog, or the time in it is up, or a signal: the clock is looked at each time.
+                // A full backlog, or the time in it is up, or a signal: the clock is looked at each
+                // time.
                 Err(Errno::AGAIN | Errno::INTR) => {
                     let limit = self.stand_in_line(candidate)?;
                     if when_full == WhenFull::Return {
@@ -444,7 +451,8 @@ struct Hidden {
     pid: Option<u32>,
 }
 
-/// The one that holds the name's lock, where nobody was reached by its socket. None if two have met there.
+/// The one that holds the name's lock, where nobody was reached by its socket. None if two have met
+/// there.
 fn hidden(candidates: &[Candidate]) -> Result<Option<Hidden>> {
     let safe = candidates
         .iter()

@@ -268,8 +268,8 @@ fn with_stat(found: OwnedFd) -> rustix::io::Result<(OwnedFd, Stat)> {
     fstat(&found).map(|stat| (found, stat))
 }
 
-/// What is to be thought of a directory that is not there and was not made. That there is no room or no memory for it
-/// is no reason to go elsewhere: by the next time there may be.
+/// What is to be thought of a directory that is not there and was not made. That there is no room
+/// or no memory for it is no reason to go elsewhere: by the next time there may be.
 fn cannot_be_made(path: &Path, errno: Errno) -> Result<Standing> {
     if is_absence(errno) || errno == Errno::ROFS {
         return Ok(Standing::Unusable(format!("it cannot be made: {errno}")));
@@ -277,8 +277,8 @@ fn cannot_be_made(path: &Path, errno: Errno) -> Result<Standing> {
     Err(Error::os_at("making the directory for names", path)(errno))
 }
 
-/// Whether the failure of a look says that nothing usable is there, for this user. Any other (no descriptors, no
-/// memory, a disk that fails) says nothing of what is there.
+/// Whether the failure of a look says that nothing usable is there, for this user. Any other (no
+/// descriptors, no memory, a disk that fails) says nothing of what is there.
 pub(super) fn is_absence(errno: Errno) -> bool {
     matches!(
         errno,
@@ -286,7 +286,8 @@ pub(super) fn is_absence(errno: Errno) -> bool {
     )
 }
 
-/// Whether the file is known to belong to this user. A number that says nothing is none: see [`user::owns`].
+/// Whether the file is known to belong to this user. A number that says nothing is none: see
+/// [`user::owns`].
 pub(super) fn owned_by(uid: u32, file: &OwnedFd, stat: &Stat) -> bool {
     stat.st_uid == uid && (user::is_told(uid) || user::owns(file.as_fd(), stat))
 }

@@ -25,13 +25,14 @@ pub struct Leftover {
     pub kept: Option<String>,
 }
 
-/// Removes the sockets and lock files that nobody holds any more, of the names of this user and of those that are
-/// machine-wide. They are left by processes that were killed. The next that binds such a name replaces them, so that
-/// this is for tidiness; but for lock files in the directory of machine-wide names, which keep other users from binding.
+/// Removes the sockets and lock files that nobody holds any more, of the names of this user and of
+/// those that are machine-wide. They are left by processes that were killed. The next that binds
+/// such a name replaces them, so that this is for tidiness; but for lock files in the directory of
+/// machine-wide names, which keep other users from binding.
 ///
-/// Each name is locked meanwhile, as for binding it: what is in use is not touched, and who wants to bind the name waits
-/// for that moment. Files of other users are left, and named, but for root. Names that are paths are wherever they are,
-/// and not looked at.
+/// Each name is locked meanwhile, as for binding it: what is in use is not touched, and who wants
+/// to bind the name waits for that moment. Files of other users are left, and named, but for root.
+/// Names that are paths are wherever they are, and not looked at.
 ///
 /// # Errors
 ///

@@ -57,20 +57,21 @@ pub enum NameState {
 /// Connects to nobody. What it tells was so while it looked, and may be otherwise by now: a name
 /// that is `Live` can be left at any time.
 ///
-/// It takes 20 ms longer if somebody is just coming or going, or cannot be told from that: for all names together,
-/// however many there are.
+/// It takes 20 ms longer if somebody is just coming or going, or cannot be told from that: for all
+/// names together, however many there are.
 ///
 /// # Errors
 ///
-/// [`Error::Os`] if a directory or a lock file cannot be read, also for want of descriptors. A directory that does not
-/// exist has no names. One that cannot be used has none either: [`passed_over`] tells which.
+/// [`Error::Os`] if a directory or a lock file cannot be read, also for want of descriptors. A
+/// directory that does not exist has no names. One that cannot be used has none either:
+/// [`passed_over`] tells which.
 pub fn names() -> Result<Vec<BoundName>> {
     names_in(&Places::from_env())
 }
 
-/// The directories in which [`names`] finds nothing, or believes nothing of what it finds, and why: one that belongs to
-/// another user, as `XDG_RUNTIME_DIR` may after `sudo`, or that others can write to. One that does not exist is none of
-/// them.
+/// The directories in which [`names`] finds nothing, or believes nothing of what it finds, and why:
+/// one that belongs to another user, as `XDG_RUNTIME_DIR` may after `sudo`, or that others can
+/// write to. One that does not exist is none of them.
 ///
 /// # Errors
 ///
@@ -95,7 +96,8 @@ pub(crate) fn names_in(places: &Places) -> Result<Vec<BoundName>> {
     for found in survey(places)? {
         looks.push((look(&found)?, found));
     }
-    // Somebody may have been between two steps of coming or going. All of them have had the time for it then.
+    // Somebody may have been between two steps of coming or going. All of them have had the time
+    // for it then.
     if looks.iter().any(|(look, _)| matches!(look, Look::Unsettled(_))) {
         thread::sleep(SETTLING);
         for (look, found) in &mut looks {
@@ -244,7 +246,8 @@ fn look(found: &Found) -> Result<Look> {
     })
 }
 
-/// What a process is called, if it is still there. It can call itself anything: what would upset a terminal is replaced.
+/// What a process is called, if it is still there. It can call itself anything: what would upset a
+/// terminal is replaced.
 ///
 /// # Errors
 ///

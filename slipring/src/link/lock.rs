@@ -6,10 +6,11 @@
 //! then looks whether the file it locked is still the one at the path, and starts anew if not: else
 //! two processes could hold "the" lock on two different files.
 //!
-//! It contains lines: the holder's process id; `pidns` and the number of the PID namespace in which it is that; and
-//! `paired`, once two have met in a rendezvous. That is for people and for error texts: only the lock decides. A process
-//! id of another namespace is somebody else's here, so it is told to nobody. The same for one without a namespace, which
-//! an older build wrote, or a process that has no `/proc`.
+//! It contains lines: the holder's process id; `pidns` and the number of the PID namespace in which
+//! it is that; and `paired`, once two have met in a rendezvous. That is for people and for error
+//! texts: only the lock decides. A process id of another namespace is somebody else's here, so it
+//! is told to nobody. The same for one without a namespace, which an older build wrote, or a
+//! process that has no `/proc`.
 //!
 //! Looking takes a shared lock for a moment, without waiting. Somebody who wants to bind
 //! meanwhile can tell that from a holder (a shared lock beside it is granted), and tries again.
@@ -102,8 +103,9 @@ impl Lock {
         Ok(lock)
     }
 
-    /// Takes the lock of a name that somebody has left, to clear it away: the file goes with it. Nothing is written, so
-    /// that others who want the name know to wait for that moment. `uid` is the user whose file it is.
+    /// Takes the lock of a name that somebody has left, to clear it away: the file goes with it.
+    /// Nothing is written, so that others who want the name know to wait for that moment. `uid` is
+    /// the user whose file it is.
     ///
     /// # Errors
     ///
@@ -140,8 +142,8 @@ impl Lock {
                 }
                 Attempt::Held => {
                     let (pid, _) = read_held(&file, Instant::now() + WRITING_LASTS);
-                    // A holder that does not say who it is may be about to leave: one that only clears away what
-                    // others have left.
+                    // A holder that does not say who it is may be about to leave: one that only
+                    // clears away what others have left.
                     if pid.is_some() || Instant::now() >= give_up {
                         return Err(in_use(name, pid));
                     }
@@ -391,8 +393,9 @@ pub(crate) fn same_file(one: &Stat, other: &Stat) -> bool {
     (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
 }
 
-/// The holder, if it can be told, and whether it has met somebody. A holder that was killed leaves its text to the next,
-/// who replaces it only after taking the lock; so what was not written by a living process is read again for a little.
+/// The holder, if it can be told, and whether it has met somebody. A holder that was killed leaves
+/// its text to the next, who replaces it only after taking the lock; so what was not written by a
+/// living process is read again for a little.
 fn read_held(file: &OwnedFd, give_up: Instant) -> (Option<u32>, bool) {
     let here = namespace();
     loop {
@@ -408,7 +411,8 @@ fn read_held(file: &OwnedFd, give_up: Instant) -> (Option<u32>, bool) {
     }
 }
 
-/// The PID namespace of this process, as a number that no other has at the time. `None` without `/proc`.
+/// The PID namespace of this process, as a number that no other has at the time. `None` without
+/// `/proc`.
 fn namespace() -> Option<u64> {
     stat("/proc/self/ns/pid").ok().map(|stat| stat.st_ino)
 }

@@ -39,9 +39,9 @@ pub use acceptor::Stopper;
 pub(crate) use acceptor::{Accepted, Acceptor};
 pub(crate) use binding::Binding;
 pub use binding::Condition;
-pub(crate) use dial::{Dial, Dialed, Patience, Queue};
+pub(crate) use dial::{Dial, Patience, Queue};
 #[cfg(feature = "tokio")]
-pub(crate) use dial::{Step, WhenFull};
+pub(crate) use dial::{Dialed, Step, WhenFull};
 pub(crate) use directory::Places;
 #[cfg(feature = "tokio")]
 pub(crate) use handshake::Progress;

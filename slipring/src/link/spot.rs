@@ -52,8 +52,8 @@ impl Places {
     ///
     /// # Errors
     ///
-    /// [`Error::PathTooLong`] if that is so in every place; [`Error::Os`] if a directory cannot be judged, for want of
-    /// descriptors or memory.
+    /// [`Error::PathTooLong`] if that is so in every place; [`Error::Os`] if a directory cannot be
+    /// judged, for want of descriptors or memory.
     pub(crate) fn candidates(&self, name: &Name) -> Result<Vec<Candidate>> {
         if name.scope() == Scope::Path {
             let spot = Spot::at_path(name);

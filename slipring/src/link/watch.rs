@@ -36,8 +36,8 @@ const CHANGES: WatchFlags = WatchFlags::CREATE
 
 /// What to watch for; and whether that is all that may matter.
 ///
-/// A process whose user's number says nothing sets modes to learn what is its own ([`user::owns`]). It would be woken by
-/// that each time.
+/// A process whose user's number says nothing sets modes to learn what is its own ([`user::owns`]).
+/// It would be woken by that each time.
 fn changes() -> (WatchFlags, bool) {
     if user::is_told(user::me()) {
         (CHANGES, true)
@@ -109,8 +109,8 @@ impl Watch {
             match poll(&mut fds, timeout.as_ref()) {
                 Ok(0) => return Ok(false),
                 Ok(_) if self.take_events()?.matter => return Ok(true),
-                // Something else in a busy directory: it must not become a look each time. Nor must it renew the time,
-                // as then no poll might ever find nothing.
+                // Something else in a busy directory: it must not become a look each time. Nor must
+                // it renew the time, as then no poll might ever find nothing.
                 Ok(_) | Err(Errno::INTR) if left == Some(Duration::ZERO) => return Ok(false),
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(Error::os("waiting for inotify events")(errno)),
@@ -205,8 +205,9 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        // The kernel lets whoever closes it wait until no other processor can be at it any more: up to tens of
-        // milliseconds, which would stand between the caller and what it has been waiting for.
+        // The kernel lets whoever closes it wait until no other processor can be at it any more: up
+        // to tens of milliseconds, which would stand between the caller and what it has been
+        // waiting for.
         if let Some(inotify) = self.inotify.take() {
             closing::elsewhere(inotify);
         }

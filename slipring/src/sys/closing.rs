@@ -114,8 +114,12 @@ impl AsFd for Passed {
 impl Drop for Passed {
     fn drop(&mut self) {
         // What belongs to a handshake is harmless.
-        if self.0.is_some() && !self.is_memory() && self.is_eventfd() != Ok(true) {
-            self.0.take().map(elsewhere);
+        if self.0.is_some()
+            && !self.is_memory()
+            && self.is_eventfd() != Ok(true)
+            && let Some(fd) = self.0.take()
+        {
+            elsewhere(fd);
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Finding a name, and another process at it, without blocking.
 //!
-//! What touches the file system runs beside the workers, for as long as one look takes. What is waited for, the reactor
-//! tells. So a future that is dropped leaves nothing that goes on: at most a look, whose outcome is dropped with it.
+//! What touches the file system runs beside the workers, for as long as one look takes. What is
+//! waited for, the reactor tells. So a future that is dropped leaves nothing that goes on: at most
+//! a look, whose outcome is dropped with it.
 
 use super::handshake::drive;
 use crate::endpoint::Connected;

@@ -63,9 +63,9 @@ impl Stream {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it resolves, it leaves no connection behind, and waits no more: neither a thread nor the runtime's
-    /// end is held up. (A look at the file system that has begun ends by itself.) The other side may have seen a
-    /// connection that is gone.
+    /// Dropped before it resolves, it leaves no connection behind, and waits no more: neither a
+    /// thread nor the runtime's end is held up. (A look at the file system that has begun ends by
+    /// itself.) The other side may have seen a connection that is gone.
     pub async fn connect(name: impl AsRef<OsStr>) -> Result<Stream> {
         Stream::connect_with(&Options::new(), name).await
     }
@@ -97,8 +97,8 @@ impl Stream {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it resolves, it gives the name up and meets nobody, and nothing goes on in the background. If the
-    /// other side had come just then, its stream ends in order at once.
+    /// Dropped before it resolves, it gives the name up and meets nobody, and nothing goes on in
+    /// the background. If the other side had come just then, its stream ends in order at once.
     pub async fn rendezvous(name: impl AsRef<OsStr>) -> Result<Stream> {
         Stream::rendezvous_with(&Options::new(), name).await
     }

@@ -282,6 +282,23 @@ fn a_listener_that_goes_while_somebody_is_in_line_is_no_hang() {
 }
 
 #[test]
+fn a_name_that_is_bound_is_found_without_a_watch() {
+    let temporary = tempfile::tempdir().unwrap();
+    let places = places(temporary.path());
+    let (binding, _listener) = bind(&places, "clock");
+    let mut dial = Dial::new(places.clone(), name("clock"), Patience::Endless, soon());
+    assert!(matches!(dial.look(&me, WhenFull::Return), Ok(Step::Connected(_))));
+    assert!(dial.watch.is_none());
+    drop(binding);
+    let mut dial = Dial::new(places, name("clock"), Patience::Endless, soon());
+    assert!(matches!(
+        dial.look(&me, WhenFull::Return),
+        Ok(Step::Wait { until: None })
+    ));
+    assert!(dial.watch.is_some());
+}
+
+#[test]
 fn waits_until_the_name_is_bound() {
     let temporary = tempfile::tempdir().unwrap();
     let places = places(temporary.path());
