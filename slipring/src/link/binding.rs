@@ -143,7 +143,6 @@ impl Binding {
     ///
     /// [`Error::NameInUse`] if somebody else has taken the name meanwhile, or in a forked child;
     /// otherwise as [`new`](Binding::new). Then it is as it was before.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for a listener that looks after itself"))]
     pub(crate) fn repair(&mut self) -> Result<Option<OwnedFd>> {
         if !self.lock.is_mine() {
             return Err(Error::NameInUse {
