@@ -117,9 +117,11 @@ pub enum Error {
     },
 
     /// A process is bound to the name, but its socket has been removed, so that nobody can connect.
+    /// That process learns it by [`Listener::check`](crate::Listener::check), and mends it by
+    /// [`Listener::repair`](crate::Listener::repair).
     #[error(
         "{} is bound to the name {name}, but its socket {} has been removed, as cleaners of temporary files do, so that \
-         nobody can connect{}. Start that process anew",
+         nobody can connect{}. Start that process anew, unless it repairs that itself (Listener::repair)",
         holder(*pid),
         path.display(),
         after_waiting(*waited)

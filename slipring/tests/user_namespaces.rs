@@ -131,7 +131,13 @@ impl Stage {
     fn new() -> Stage {
         let place = Place::new();
         fs::set_permissions(place.path(), Permissions::from_mode(0o755)).unwrap();
-        fs::copy(std::env::current_exe().unwrap(), place.name("program")).unwrap();
+        // By another process: a child that is forked here meanwhile would have the copy open for
+        // writing for a moment, and then nobody may run it.
+        let copied = Command::new("cp")
+            .arg(std::env::current_exe().unwrap())
+            .arg(place.name("program"))
+            .status();
+        assert!(copied.unwrap().success());
         Stage { place }
     }
 
