@@ -170,7 +170,7 @@ fn a_client_that_refuses_in_the_last_step_is_an_end_with_that_reason() {
         peer.mine.words.store32(raw::at::STOP, 4);
         drop(peer);
         assert_eq!(kind(stream.read(&mut [0])), ErrorKind::ConnectionAborted);
-        assert_eq!(kind(stream.write(&[0])), ErrorKind::ConnectionAborted);
+        assert_eq!(kind(stream.writer().space()), ErrorKind::ConnectionAborted);
         assert_eq!(stream.reader().end().unwrap().reason, EndReason::Refused);
         assert_eq!(stream.writer().end().unwrap().reason, EndReason::Refused);
     });

@@ -419,7 +419,7 @@ impl Acceptor {
                 Ok(Progress::Done) => {
                     let connected = client.handshake.finish()?;
                     if is_stranger {
-                        self.unreceived.note(user, &connected.endpoint);
+                        self.unreceived.note(user, connected.endpoint.link.as_fd());
                     }
                     return Ok(Some(connected));
                 }

@@ -1,35 +1,34 @@
-//! Clients of other users that were answered and have not received it.
+//! Answers to clients of other users that they have not received.
 //!
 //! The descriptors of an answer that nobody receives are on their way, and count against those that this process's user
-//! may have on their way anywhere (unix(7), ETOOMANYREFS). So another user may leave few of them there.
+//! may have on their way anywhere (unix(7), ETOOMANYREFS), also when the stream is long gone: they lie in the client's
+//! socket. So another user may leave few of them there.
 
-use crate::endpoint::Endpoint;
 use crate::sys::socket;
-use rustix::fd::AsFd;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
 
 /// How many of one user there may be.
 const MOST: usize = 16;
 
-/// Streams that were accepted, each with the user of its client.
+/// Users, each with a copy of the link over which it was answered.
 #[derive(Debug, Default)]
-pub(super) struct Unreceived(Mutex<Vec<(u32, Weak<Endpoint>)>>);
+pub(super) struct Unreceived(Mutex<Vec<(u32, OwnedFd)>>);
 
 impl Unreceived {
     /// Whether there are too many of this user.
     pub(super) fn has_too_many_of(&self, user: u32) -> bool {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|(_, endpoint)| endpoint.upgrade().is_some_and(|endpoint| is_on_its_way(&endpoint)));
+        // A client that closes its end takes with it what lies there.
+        all.retain(|(_, link)| socket::unreceived(link.as_fd()) != Ok(0));
         all.iter().filter(|(one, _)| *one == user).count() >= MOST
     }
 
-    /// A client of this user has been answered.
-    pub(super) fn note(&self, user: u32, endpoint: &Arc<Endpoint>) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.push((user, Arc::downgrade(endpoint)));
+    /// A client of this user was answered. A link that cannot be copied for want of a descriptor is not counted.
+    pub(super) fn note(&self, user: u32, link: BorrowedFd<'_>) {
+        if let Ok(link) = link.try_clone_to_owned() {
+            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            all.push((user, link));
+        }
     }
-}
-
-fn is_on_its_way(endpoint: &Endpoint) -> bool {
-    socket::unreceived(endpoint.link.as_fd()) != Ok(0)
 }
