@@ -1,6 +1,12 @@
 //! `slipring connect`: connects to a name and joins it to the standard streams or a command.
 
-use std::{ffi::OsString, process::ExitCode, time::Duration};
+use std::{
+    ffi::{OsStr, OsString},
+    process::ExitCode,
+    sync::mpsc::{RecvTimeoutError, Sender, channel},
+    thread,
+    time::Duration,
+};
 
 use crate::{
     attach::{AttachArgs, Circumstances},
@@ -43,13 +49,41 @@ pub struct Args {
     stream: StreamArgs,
 }
 
+/// How long it may take to connect before it is said what is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Says once what is waited for, unless it is dropped before.
+struct Patience {
+    _waiting: Sender<()>,
+}
+
+impl Patience {
+    fn begin(name: &OsStr, waits_for_name: bool) -> Patience {
+        let (waiting, over) = channel::<()>();
+        let name = name.to_string_lossy().into_owned();
+        thread::spawn(move || {
+            if over.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                console::log(if waits_for_name {
+                    format!("still waiting: nobody is bound to {name} yet, or its listener has not accepted")
+                } else {
+                    format!("still waiting: {name} is bound, and its listener has not accepted yet")
+                });
+            }
+        });
+        Patience { _waiting: waiting }
+    }
+}
+
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
     args.attach.check()?;
     let mut options = args.stream.options();
     if let Some(wait) = args.wait {
         options = options.wait_for_listener(wait.unwrap_or(FOREVER));
     }
-    let stream = options.connect(&args.name)?;
+    let stream = {
+        let _patience = Patience::begin(&args.name, args.wait.is_some());
+        options.connect(&args.name)?
+    };
     if args.attach.verbose {
         let peer = stream.peer();
         match peer.pid {

@@ -44,7 +44,8 @@ pub struct StreamArgs {
     #[arg(long, value_name = "MODE", value_parser = SpinParser, hide_possible_values = true, default_value = "adaptive")]
     spin: Spin,
 
-    /// How long a handshake may take, with a unit of ns, us, ms, s, m or h [default: 5s]
+    /// How long a handshake may take, with a unit of ns, us, ms, s, m or h [default: 5s]. If it is
+    /// given, waiting in the queue of a listener may take no longer either
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     timeout: Option<Duration>,
 
@@ -59,10 +60,11 @@ pub struct StreamArgs {
 
 impl StreamArgs {
     pub fn options(&self) -> Options {
-        let mut options = Options::new()
-            .spin(self.spin)
-            .handshake_timeout(self.timeout())
-            .max_peer_capacity(PEER_CAPACITY);
+        let mut options = Options::new().spin(self.spin).max_peer_capacity(PEER_CAPACITY);
+        // By default a client waits its turn in the queue of a listener, for as long as it takes.
+        if let Some(timeout) = self.timeout {
+            options = options.handshake_timeout(timeout);
+        }
         if let Some(bytes) = self.capacity {
             options = options.capacity(bytes);
         }

@@ -249,3 +249,15 @@ fn a_listener_whose_output_nobody_reads_notices_while_it_serves() {
     process.wait().expect(0);
     connect.wait().expect(0);
 }
+
+/// A listener that is there and does not accept: nothing is heard of it, so it is said what is waited for.
+#[test]
+fn a_listener_that_does_not_accept_is_waited_for_and_named() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.path().join("busy");
+    let busy = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let mut connect = sandbox.start(["connect".as_ref(), path.as_os_str()]);
+    connect.stderr_line("is bound, and its listener has not accepted yet");
+    drop(busy);
+    connect.wait().expect(3);
+}

@@ -193,8 +193,9 @@ impl Acceptor {
     /// Makes anew what was removed of them; says whether anything was.
     pub(crate) fn repair(&self) -> Result<bool> {
         let mut binding = self.binding();
+        let was_sound = binding.condition()? == Condition::Sound;
         let Some(socket) = binding.repair()? else {
-            return Ok(false);
+            return Ok(!was_sound);
         };
         let socket = Arc::new(Listening::new(socket, self.birth));
         epoll::add(&self.set, &*socket, EventData::new_u64(SOCKET), EventFlags::IN)

@@ -11,7 +11,7 @@ use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{
     AtFlags, CWD, FallocateFlags, FileType, Mode, OFlags, fallocate, fstat, ftruncate, linkat, lstat, open, stat,
 };
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -218,7 +218,8 @@ fn sized(file: OwnedFd, path: &Path, expected: u64) -> Result<(OwnedFd, u64)> {
 /// Gives a file all its blocks, as far as the file system can: a lack of space is an error now, not a SIGBUS later. Its
 /// size and its bytes stay as they are.
 fn complete(file: &OwnedFd, path: &Path, size: u64) -> Result<()> {
-    match fallocate(file, FallocateFlags::KEEP_SIZE, 0, size) {
+    // Some kernels give it up for a signal.
+    match retry_on_intr(|| fallocate(file, FallocateFlags::KEEP_SIZE, 0, size)) {
         Ok(()) | Err(Errno::OPNOTSUPP) => Ok(()),
         Err(errno) => Err(os("allocating", path)(errno)),
     }

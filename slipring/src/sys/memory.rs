@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::ring::{Header, Std};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, memfd_create};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 use std::hint;
 use std::ptr::{self, NonNull};
@@ -161,7 +161,9 @@ impl Outbox {
         let header_len = header_len();
         let fd = create_memfd().map_err(Error::os("creating shared memory (memfd_create)"))?;
         // All pages now: a lack of memory is an error here, not a SIGBUS at the first touch.
-        fallocate(&fd, FallocateFlags::empty(), 0, (header_len + capacity) as u64)
+        // Some kernels give it up for a signal.
+        let len = (header_len + capacity) as u64;
+        retry_on_intr(|| fallocate(&fd, FallocateFlags::empty(), 0, len))
             .map_err(Error::os("allocating shared memory (fallocate)"))?;
         let mapping = Mapping::new(fd.as_fd(), header_len, capacity, ProtFlags::READ | ProtFlags::WRITE)
             .map_err(Error::os("mapping shared memory (mmap)"))?;
