@@ -256,8 +256,8 @@ fn a_listener_that_does_not_accept_is_waited_for_and_named() {
     let sandbox = Sandbox::new();
     let path = sandbox.path().join("busy");
     let busy = std::os::unix::net::UnixListener::bind(&path).unwrap();
-    let mut connect = sandbox.start(["connect".as_ref(), path.as_os_str()]);
+    let connect = sandbox.start(["connect".as_ref(), path.as_os_str()]);
     connect.stderr_line("is bound, and its listener has not accepted yet");
     drop(busy);
-    connect.wait().expect(3);
+    connect.wait().expect(4);
 }

@@ -18,6 +18,8 @@ pub enum EndReason {
     },
     /// The peer's process died, or left without dropping its stream.
     PeerDied,
+    /// A reader: the peer dropped its stream, and had not read all that this side had written.
+    Reset,
     /// The peer's header made no sense; this side has given the stream up.
     Corrupt,
     /// The peer gave the stream up: to it, this side's header made no sense.
@@ -46,6 +48,7 @@ impl fmt::Display for EndReason {
             EndReason::ReaderGone => f.write_str("the peer does not read any more"),
             EndReason::Aborted { code } => write!(f, "the peer aborted the stream with code {code}"),
             EndReason::PeerDied => f.write_str("the peer died or left without closing the stream"),
+            EndReason::Reset => f.write_str("the peer dropped the stream without reading all that was written to it"),
             EndReason::Corrupt => f.write_str("the peer broke the protocol and the stream was given up"),
             EndReason::Rejected => f.write_str("the peer gave the stream up as corrupt"),
             EndReason::Refused => f.write_str("the peer refused the stream in the last step of the handshake"),
@@ -68,7 +71,7 @@ struct Ended(End);
 /// A writer's error for an end.
 pub(crate) fn write_error(end: End) -> io::Error {
     let kind = match end.reason {
-        EndReason::Finished | EndReason::ReaderGone | EndReason::PeerDied | EndReason::Closed => {
+        EndReason::Finished | EndReason::ReaderGone | EndReason::PeerDied | EndReason::Reset | EndReason::Closed => {
             io::ErrorKind::BrokenPipe
         }
         EndReason::Aborted { .. } | EndReason::Rejected | EndReason::Refused => io::ErrorKind::ConnectionAborted,
@@ -81,7 +84,7 @@ pub(crate) fn write_error(end: End) -> io::Error {
 pub(crate) fn read_result(end: End) -> io::Result<()> {
     let kind = match end.reason {
         EndReason::Finished | EndReason::Closed | EndReason::ReaderGone => return Ok(()),
-        EndReason::PeerDied => io::ErrorKind::ConnectionReset,
+        EndReason::PeerDied | EndReason::Reset => io::ErrorKind::ConnectionReset,
         EndReason::Aborted { .. } | EndReason::Rejected | EndReason::Refused => io::ErrorKind::ConnectionAborted,
         EndReason::Corrupt => io::ErrorKind::InvalidData,
     };

@@ -44,6 +44,8 @@ pub(crate) struct Endpoint {
     pub(crate) birth: Birth,
     /// My reader's.
     pub(crate) lease: Lease,
+    /// The stream was dropped as a whole, and not all had been read.
+    unread: AtomicBool,
     /// The link has hung up. Written down for good, since the edge that told it comes once.
     gone: AtomicBool,
     /// [`local`].
@@ -85,6 +87,7 @@ impl Endpoint {
             own_bells,
             peer_bells,
             lease,
+            unread: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             local: AtomicU32::new(local::OPEN),
             peer,
@@ -164,6 +167,13 @@ impl Endpoint {
         }
     }
 
+    /// The writer is dropped.
+    pub(crate) fn end_dropped_writing(&self) {
+        // Relaxed: stored by the same thread, if at all; see `Whole`.
+        let unread = self.unread.load(Ordering::Relaxed);
+        self.end_writing(if unread { ended::RESET } else { ended::CLOSED });
+    }
+
     /// Ends both directions from this side, and whatever blocks in them. The first reason stays. `code` is an
     /// abort's.
     fn end(&self, how: u32, told: u32, code: u32) {
@@ -202,6 +212,41 @@ impl Drop for Endpoint {
             point(Point::HangingUp);
             self.link.hang_up();
             point(Point::HungUp);
+        }
+    }
+}
+
+/// Both halves together, as long as they are a stream. It is dropped before them.
+///
+/// A stream that is dropped as a whole with bytes unread has not heard its peer out. The peer must not take that for an end
+/// in order, as with a socket, which is reset then. Halves that were taken apart end their directions one by one.
+#[derive(Debug)]
+pub(crate) struct Whole(Option<Arc<Endpoint>>);
+
+impl Whole {
+    pub(crate) fn of(endpoint: &Arc<Endpoint>) -> Whole {
+        Whole(Some(Arc::clone(endpoint)))
+    }
+
+    /// From here on the halves are dropped one by one.
+    pub(crate) fn take_apart(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Whole {
+    fn drop(&mut self) {
+        if let Some(endpoint) = &self.0
+            && endpoint.birth.is_here()
+        {
+            let Headers { own, peer } = endpoint.headers();
+            // Relaxed: written by this side alone, and what the peer has not published yet is not there to be read.
+            let read = own.consumed.0.head.load(Ordering::Relaxed);
+            let unread = peer.published.0.tail.load(Ordering::Relaxed) != read;
+            // A reader that was ended before had its say.
+            let ended = own.consumed.0.stop.load(Ordering::Relaxed) != ended::OPEN;
+            // Relaxed: for this thread, which drops the writer next.
+            endpoint.unread.store(unread && !ended, Ordering::Relaxed);
         }
     }
 }

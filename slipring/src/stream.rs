@@ -1,7 +1,7 @@
 //! The stream: both halves of one endpoint.
 
 use crate::closer::Closer;
-use crate::endpoint::Connected;
+use crate::endpoint::{Connected, Whole};
 use crate::error::Result;
 use crate::half::{ReadHalf, WriteHalf};
 use crate::name::Name;
@@ -23,7 +23,13 @@ use std::time::Duration;
 /// # Closing a stream
 ///
 /// Dropping a stream, or both its halves, ends it in order: the peer reads every byte that was written, then gets
-/// `Ok(0)`; if it writes, `BrokenPipe`. Dropping one half ends one direction. A process that leaves without dropping
+/// `Ok(0)`; if it writes, `BrokenPipe`. Dropping one half ends one direction.
+///
+/// Dropping a whole stream with bytes unread is no end in order, as it is none for a socket: the peer reads every byte that
+/// was written, then gets `ConnectionReset` ([`EndReason::Reset`](crate::EndReason::Reset)). [`Writer::finish`] or
+/// [`shutdown`](Self::shutdown) before is in order whatever is unread. A relay that fails with everything read has to
+/// [`abort`](Writer::abort): if it only drops its streams, what it has passed on looks complete.
+/// A process that leaves without dropping
 /// its stream (`process::exit`, a signal, an abort) has *died*, and its peer gets `ConnectionReset` after the last
 /// byte; a socket would show an end of file. [`Writer::finish`] before leaving is the cure.
 ///
@@ -52,6 +58,8 @@ use std::time::Duration;
 /// ```
 #[derive(Debug)]
 pub struct Stream {
+    // Dropped before the halves.
+    whole: Whole,
     reader: Reader,
     writer: Writer,
 }
@@ -65,14 +73,18 @@ impl Stream {
             None => Watches::new(&endpoint.own_bells, endpoint.link.as_fd())?,
         };
         Ok(Stream {
+            whole: Whole::of(&endpoint),
             reader: Reader::new(ReadHalf::new(Arc::clone(&endpoint)), reader, spin),
             writer: Writer::new(WriteHalf::new(endpoint), writer, spin),
         })
     }
 
-    #[cfg(feature = "tokio")]
     pub(crate) fn of_halves(reader: Reader, writer: Writer) -> Stream {
-        Stream { reader, writer }
+        Stream {
+            whole: Whole::of(reader.endpoint()),
+            reader,
+            writer,
+        }
     }
 
     /// Connects to a name with the default [`Options`]; see [`Options::connect`].
@@ -121,6 +133,7 @@ impl Stream {
 
     /// Both halves, owned: each can move to a thread of its own. Dropping one ends its direction.
     pub fn into_split(self) -> (Reader, Writer) {
+        self.whole.take_apart();
         (self.reader, self.writer)
     }
 
@@ -131,7 +144,7 @@ impl Stream {
     /// [`ReuniteError`] with both halves, if they are not of the same stream.
     pub fn reunite(reader: Reader, writer: Writer) -> std::result::Result<Stream, ReuniteError> {
         if Arc::ptr_eq(reader.endpoint(), writer.endpoint()) {
-            Ok(Stream { reader, writer })
+            Ok(Stream::of_halves(reader, writer))
         } else {
             Err(ReuniteError(Box::new(reader), Box::new(writer)))
         }

@@ -377,3 +377,86 @@ fn halves_may_be_dropped_while_all_are_busy() {
         }
     });
 }
+
+/// A stream that is dropped with bytes unread has not heard its peer out, which is told after the last byte. What was
+/// finished before, or read, or taken apart, ends in order.
+#[test]
+fn dropping_a_stream_with_bytes_unread_is_no_end_in_order() {
+    type How = (&'static str, fn(Stream), EndReason);
+    const WAYS: [How; 6] = [
+        ("dropped", drop, EndReason::Reset),
+        (
+            "read in part",
+            |mut stream| stream.read_exact(&mut [0; 3]).unwrap(),
+            EndReason::Reset,
+        ),
+        (
+            "all read",
+            |mut stream| stream.read_exact(&mut [0; 4]).unwrap(),
+            EndReason::Finished,
+        ),
+        (
+            "finished",
+            |mut stream| stream.writer().finish().unwrap(),
+            EndReason::Finished,
+        ),
+        (
+            "shut down for reading",
+            |mut stream| stream.shutdown(Shutdown::Read).unwrap(),
+            EndReason::Finished,
+        ),
+        ("taken apart", |stream| drop(stream.into_split()), EndReason::Finished),
+    ];
+    guard(|| {
+        for (what, how, reason) in WAYS {
+            let (mut left, mut right) = pair();
+            left.write_all(b"ping").unwrap();
+            right.write_all(b"pong").unwrap();
+            how(right);
+            let mut all = Vec::new();
+            let ended = left.read_to_end(&mut all).map_err(|e| e.kind());
+            assert_eq!(all, b"pong", "{what}");
+            let expected = match reason {
+                EndReason::Reset => Err(ErrorKind::ConnectionReset),
+                _ => Ok(4),
+            };
+            assert_eq!(ended, expected, "{what}");
+            assert_eq!(left.reader().end(), end(reason, 4), "{what}");
+            assert_eq!(kind(left.write_all(&[0; 100_000])), ErrorKind::BrokenPipe, "{what}");
+            assert_eq!(left.writer().end().unwrap().reason, EndReason::ReaderGone, "{what}");
+        }
+    });
+}
+
+/// A relay that fails in the middle and drops its streams does not look complete to a client whose bytes it had not read.
+#[cfg(feature = "tokio")]
+#[test]
+fn a_relay_that_fails_with_bytes_unread_does_not_look_complete() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+    guard(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let pair = || slipring::tokio::Stream::pair_with(&Options::new().capacity(4096)).unwrap();
+            let ((mut client, mut here), (mut there, mut server)) = (pair(), pair());
+            let relay = tokio::spawn(async move { copy_bidirectional(&mut here, &mut there).await.is_err() });
+            // More than the relay can pass on, as the server does not read it.
+            let sending = async {
+                let _ = client.write_all(&[7; 20_000]).await;
+            };
+            assert!(
+                tokio::time::timeout(std::time::Duration::from_millis(50), sending)
+                    .await
+                    .is_err()
+            );
+            server.write_all(b"the beginning").await.unwrap();
+            server.writer().abort(9);
+            assert!(relay.await.unwrap());
+            let mut answer = Vec::new();
+            let ended = client.read_to_end(&mut answer).await;
+            assert_eq!(ended.unwrap_err().kind(), ErrorKind::ConnectionReset);
+        });
+    });
+}

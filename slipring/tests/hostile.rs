@@ -136,7 +136,7 @@ fn a_head_out_of_range_poisons_the_stream() {
 #[test]
 fn an_unknown_end_poisons_the_stream() {
     guard(|| {
-        for unknown in [5, 77, u32::MAX] {
+        for unknown in [6, 77, u32::MAX] {
             let (mut stream, peer) = stream();
             peer.mine.words.put(PAGE, b"abc");
             peer.mine.words.store(at::TAIL, 3);

@@ -144,6 +144,7 @@ impl ReadHalf {
                 },
                 (Look::Ended(ended::POISONED), _) => EndReason::Rejected,
                 (Look::Ended(ended::REFUSED), _) => EndReason::Refused,
+                (Look::Ended(ended::RESET), _) => EndReason::Reset,
                 // A `fin` that no version of this protocol stores.
                 (Look::Ended(_), _) => {
                     self.endpoint.poison();

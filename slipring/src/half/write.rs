@@ -496,6 +496,9 @@ impl WriteHalf {
 
 impl Drop for WriteHalf {
     fn drop(&mut self) {
-        self.finish();
+        self.publish();
+        if self.endpoint.birth.is_here() {
+            self.endpoint.end_dropped_writing();
+        }
     }
 }

@@ -31,6 +31,8 @@ pub(crate) mod ended {
     pub(crate) const POISONED: u32 = 3;
     /// This side has refused the other's memory, or had no means to use it, when the other took the stream for made.
     pub(crate) const REFUSED: u32 = 4;
+    /// A writer only: this side has dropped the stream, and has not read all that the other had written.
+    pub(crate) const RESET: u32 = 5;
 }
 
 /// Keeps what is in it on lines of its own.

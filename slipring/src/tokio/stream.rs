@@ -5,7 +5,7 @@ use super::handshake::drive;
 use super::readiness::Link;
 use super::{Reader, Writer};
 use crate::closer::Closer;
-use crate::endpoint::Connected;
+use crate::endpoint::{Connected, Whole};
 use crate::error::{Error, Result};
 use crate::half::{ReadHalf, WriteHalf};
 use crate::link::{Handshake, Waits, check_options};
@@ -25,9 +25,32 @@ use tokio::net::UnixStream;
 /// A full-duplex byte stream to another process; the counterpart of [`crate::Stream`], and of
 /// [`tokio::net::UnixStream`].
 ///
-/// Dropping it ends it in order. What an end looks like to either side is said at [`crate::Stream`].
+/// Dropping it ends it, in order if all was read. What an end looks like to either side is said at [`crate::Stream`].
+///
+/// # Relays
+///
+/// `tokio::io::copy_bidirectional` returns at the first error, and dropping both streams then is no error for the other
+/// side if all of its bytes were read. So a relay that fails has to say so:
+///
+/// ```
+/// use slipring::tokio::Stream;
+/// use tokio::io::copy_bidirectional;
+///
+/// async fn relay(mut here: Stream, mut there: Stream) -> std::io::Result<(u64, u64)> {
+///     let copied = copy_bidirectional(&mut here, &mut there).await;
+///     if copied.is_err() {
+///         // Both sides get `ConnectionAborted`, in place of an end that looks complete.
+///         here.closer().abort(1);
+///         there.closer().abort(1);
+///     }
+///     copied
+/// }
+/// # let _ = relay;
+/// ```
 #[derive(Debug)]
 pub struct Stream {
+    // Dropped before the halves.
+    whole: Whole,
     reader: Reader,
     writer: Writer,
 }
@@ -48,6 +71,7 @@ impl Stream {
         let register = || -> io::Result<Stream> {
             let link = Link::register(reader.endpoint())?;
             Ok(Stream {
+                whole: Whole::of(reader.endpoint()),
                 reader: Reader::new(reader, link.clone(), spin)?,
                 writer: Writer::new(writer, link, spin)?,
             })
@@ -183,7 +207,8 @@ impl Stream {
     ///
     /// [`Error::Os`] if the process is out of descriptors; the stream is dropped then.
     pub fn into_blocking(self, spin: Spin) -> Result<crate::Stream> {
-        let (reader, writer) = (self.reader.into_blocking(spin)?, self.writer.into_blocking(spin)?);
+        let (reader, writer) = self.into_split();
+        let (reader, writer) = (reader.into_blocking(spin)?, writer.into_blocking(spin)?);
         Ok(crate::Stream::of_halves(reader, writer))
     }
 
@@ -207,6 +232,7 @@ impl Stream {
 
     /// Both halves, owned, for two tasks. Dropping one ends its direction.
     pub fn into_split(self) -> (Reader, Writer) {
+        self.whole.take_apart();
         (self.reader, self.writer)
     }
 
@@ -217,7 +243,11 @@ impl Stream {
     /// [`ReuniteError`] with both halves, if they are not of the same stream.
     pub fn reunite(reader: Reader, writer: Writer) -> std::result::Result<Stream, ReuniteError> {
         if Arc::ptr_eq(reader.endpoint(), writer.endpoint()) {
-            Ok(Stream { reader, writer })
+            Ok(Stream {
+                whole: Whole::of(reader.endpoint()),
+                reader,
+                writer,
+            })
         } else {
             Err(ReuniteError(Box::new(reader), Box::new(writer)))
         }
