@@ -20,6 +20,7 @@ fn child_process() {
         ("forks and ends", forks_and_ends),
         ("forks and dies", forks_and_dies),
         ("forks with a name", forks_with_a_name),
+        ("forks with a stopper", forks_with_a_stopper),
     ]);
 }
 
@@ -210,6 +211,58 @@ fn forks_with_a_name(arguments: &[&str]) {
     // SAFETY: as above.
     unsafe { libc::kill(pid, libc::SIGKILL) };
     wait(pid);
+}
+
+/// Has a listener, which a forked child tries to stop.
+fn forks_with_a_stopper(arguments: &[&str]) {
+    let listener = options().bind(arguments[0]).unwrap();
+    let stopper = listener.stopper();
+    let pid = fork(|| {
+        stopper.stop();
+        0
+    });
+    assert_eq!(wait(pid), 0);
+    assert!(listener.try_accept().unwrap().is_none());
+    // A child that rings all the same, as only the descriptor is needed for that, is silenced.
+    let polled = |listener: &Listener| {
+        let mut fds = [rustix::event::PollFd::new(listener, rustix::event::PollFlags::IN)];
+        let at_once = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+        rustix::event::poll(&mut fds, Some(&at_once)).unwrap()
+    };
+    assert_eq!(polled(&listener), 0, "there is nothing to do");
+    let bells: Vec<_> = std::fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok())
+        .filter(|fd| {
+            let target = std::fs::read_link(format!("/proc/self/fd/{fd}"));
+            target.is_ok_and(|target| target.as_os_str() == "anon_inode:[eventfd]")
+        })
+        .collect();
+    let pid = fork(|| {
+        for bell in &bells {
+            // SAFETY: eight bytes that are there, to a descriptor of this process.
+            unsafe { libc::write(*bell, (&raw const RING).cast(), 8) };
+        }
+        0
+    });
+    assert_eq!(wait(pid), 0);
+    assert_eq!(polled(&listener), 1);
+    assert!(listener.try_accept().unwrap().is_none());
+    assert_eq!(polled(&listener), 0, "it goes on ringing");
+    // And this process can stop it.
+    stopper.stop();
+    assert!(matches!(listener.accept(), Err(slipring::Error::Stopped)));
+}
+
+static RING: u64 = 1;
+
+#[test]
+fn a_forked_child_stops_no_listener_of_its_parents() {
+    guard(|| {
+        let place = Place::new();
+        let name = place.name("x");
+        process::start(&place, "forks with a stopper", &[name.to_str().unwrap()]).succeed();
+    });
 }
 
 fn scene(role: &str) -> (Place, Listener, Other, Stream) {

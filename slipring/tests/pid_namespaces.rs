@@ -14,6 +14,10 @@ use std::time::Duration;
 #[test]
 fn child_process() {
     process::play(&[
+        (
+            "is process 1 and forks another with a stream",
+            is_process_1_and_forks_another_with_a_stream,
+        ),
         ("is process 1 and forks another", is_process_1_and_forks_another),
         ("binds as process 1", binds_as_process_1),
         ("looks as process 1", looks_as_process_1),
@@ -71,6 +75,32 @@ fn is_process_1_and_forks_another(arguments: &[&str]) {
         let path = listener.path().to_owned();
         drop(listener);
         assert!(!path.exists());
+        0
+    });
+    assert_eq!(wait(parent), 0);
+}
+
+/// Has a stream, and forks a child that has the same process id and a stream of its own.
+fn is_process_1_and_forks_another_with_a_stream(_: &[&str]) {
+    let parent = as_process_1(|| {
+        let mut pair = Some(Stream::pair().unwrap());
+        let child = as_process_1(|| {
+            let (mut left, mut right) = pair.take().unwrap();
+            // What the child makes for itself must not make it its parent.
+            let (mut own, mut other) = Stream::pair().unwrap();
+            own.write_all(b"own").unwrap();
+            other.read_exact(&mut [0; 3]).unwrap();
+            let refused = left.write(b"the child's").is_err() && right.read(&mut [0]).is_err();
+            drop((left, right));
+            i32::from(!refused)
+        });
+        assert_eq!(wait(child), 0);
+        let (mut left, mut right) = pair.unwrap();
+        left.write_all(b"the parent's").unwrap();
+        drop(left);
+        let mut text = String::new();
+        right.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "the parent's");
         0
     });
     assert_eq!(wait(parent), 0);
@@ -142,6 +172,13 @@ fn a_forked_child_with_its_parents_number_is_not_its_parent() {
             .connect(name)
             .unwrap_err();
         assert!(matches!(error, Error::NotBound { .. }), "{error}");
+    });
+}
+
+#[test]
+fn a_forked_child_with_its_parents_number_writes_into_no_ring_of_its_parents() {
+    root_alone(|place| {
+        process::start(&place, "is process 1 and forks another with a stream", &[]).succeed();
     });
 }
 
