@@ -29,21 +29,29 @@ fn child_process() {
     ]);
 }
 
-macro_rules! each_alone {
-    ($($name:ident: $role:literal)*) => {
-        $(#[test]
-        fn $name() {
-            guard(|| alone($role));
-        })*
-    };
+#[test]
+fn a_listener_does_not_wait_for_what_it_refuses() {
+    guard(|| alone("for a listener"));
 }
 
-each_alone! {
-    a_listener_does_not_wait_for_what_it_refuses: "for a listener"
-    a_client_does_not_wait_for_what_it_refuses: "for a client"
-    a_stream_that_is_dropped_waits_for_nothing: "for a stream"
-    a_listener_that_is_dropped_waits_for_nothing: "for a queue"
-    a_runtime_waits_for_nothing: "on tokio"
+#[test]
+fn a_client_does_not_wait_for_what_it_refuses() {
+    guard(|| alone("for a client"));
+}
+
+#[test]
+fn a_stream_that_is_dropped_waits_for_nothing() {
+    guard(|| alone("for a stream"));
+}
+
+#[test]
+fn a_listener_that_is_dropped_waits_for_nothing() {
+    guard(|| alone("for a queue"));
+}
+
+#[test]
+fn a_runtime_waits_for_nothing() {
+    guard(|| alone("on tokio"));
 }
 
 fn options() -> Options {

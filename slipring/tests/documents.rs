@@ -3,6 +3,7 @@
 use std::path::Path;
 
 const CRASHES: &str = include_str!("../../docs/crash-behaviour.md");
+const PROMISES: &str = include_str!("../../docs/promises.md");
 
 /// Whether a file of tests has a test of that name.
 fn exists(file: &str, name: &str) -> bool {
@@ -19,15 +20,14 @@ fn exists(file: &str, name: &str) -> bool {
         .any(|pair| pair[0] == "#[test]" && pair[1].starts_with(&format!("fn {name}(")))
 }
 
-#[test]
-fn each_crash_is_shown_by_a_test() {
-    let rows: Vec<&str> = CRASHES.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
-    assert!(rows.len() > 20, "no table");
+/// Each row of a table names tests in its last cell, and they are there.
+fn names_tests(document: &str, columns: usize, least: usize) {
+    let rows: Vec<&str> = document.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() > least, "no table");
     for row in rows {
         let cells: Vec<&str> = row.trim_matches('|').split('|').collect();
-        let [_, _, _, shown] = cells[..] else {
-            panic!("not four cells: {row}");
-        };
+        assert_eq!(cells.len(), columns, "{row}");
+        let shown = cells[columns - 1];
         let tests: Vec<&str> = shown.split('`').skip(1).step_by(2).collect();
         assert!(!tests.is_empty(), "nothing shows it: {row}");
         for test in tests {
@@ -35,6 +35,16 @@ fn each_crash_is_shown_by_a_test() {
             assert!(exists(file, name), "there is no test {test}: {row}");
         }
     }
+}
+
+#[test]
+fn each_crash_is_shown_by_a_test() {
+    names_tests(CRASHES, 4, 20);
+}
+
+#[test]
+fn each_promise_is_held_by_a_test() {
+    names_tests(PROMISES, 3, 15);
 }
 
 #[test]

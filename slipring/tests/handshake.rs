@@ -34,27 +34,59 @@ fn child_process() {
     ]);
 }
 
-macro_rules! each_alone {
-    ($($name:ident: $role:literal)*) => {
-        $(#[test]
-        fn $name() {
-            guard(|| alone($role));
-        })*
-    };
+#[test]
+fn hellos_that_are_wrong_are_refused() {
+    guard(|| alone("wrong hellos"));
 }
 
-each_alone! {
-    hellos_that_are_wrong_are_refused: "wrong hellos"
-    messages_out_of_turn_are_refused: "wrong turns"
-    descriptors_that_are_wrong_are_refused: "wrong descriptors"
-    memory_that_is_wrong_is_refused: "wrong memories"
-    a_client_may_leave_after_any_byte: "cut for a listener"
-    a_listener_may_leave_after_any_byte: "cut for a client"
-    silence_has_an_end: "silent"
-    a_refusal_arrives_as_what_it_is: "refusals"
-    what_is_unusual_but_right_is_accepted: "unusual but right"
-    credentials_are_asked_for: "no credentials"
-    a_side_that_sends_back_what_it_got_does_no_harm: "a reflection"
+#[test]
+fn messages_out_of_turn_are_refused() {
+    guard(|| alone("wrong turns"));
+}
+
+#[test]
+fn descriptors_that_are_wrong_are_refused() {
+    guard(|| alone("wrong descriptors"));
+}
+
+#[test]
+fn memory_that_is_wrong_is_refused() {
+    guard(|| alone("wrong memories"));
+}
+
+#[test]
+fn a_client_may_leave_after_any_byte() {
+    guard(|| alone("cut for a listener"));
+}
+
+#[test]
+fn a_listener_may_leave_after_any_byte() {
+    guard(|| alone("cut for a client"));
+}
+
+#[test]
+fn silence_has_an_end() {
+    guard(|| alone("silent"));
+}
+
+#[test]
+fn a_refusal_arrives_as_what_it_is() {
+    guard(|| alone("refusals"));
+}
+
+#[test]
+fn what_is_unusual_but_right_is_accepted() {
+    guard(|| alone("unusual but right"));
+}
+
+#[test]
+fn credentials_are_asked_for() {
+    guard(|| alone("no credentials"));
+}
+
+#[test]
+fn a_side_that_sends_back_what_it_got_does_no_harm() {
+    guard(|| alone("a reflection"));
 }
 
 fn options() -> Options {

@@ -30,6 +30,9 @@ fn child_process() {
         ("binds", binds),
         ("connects", connects),
         ("tries to bind", tries_to_bind),
+        ("admits some", admits_some),
+        ("admits anyone", admits_anyone),
+        ("connects to anyone", connects_to_anyone),
     ]);
 }
 
@@ -62,6 +65,40 @@ fn connects(arguments: &[&str]) {
             stream.read_to_string(&mut text).map(|_| text)
         });
     process::say(&said.unwrap_or_else(|error| error.to_string()));
+}
+
+/// Binds a name for users with numbers, that of all who have none among them, and says who was refused.
+fn admits_some(arguments: &[&str]) {
+    let listener = Options::new()
+        .allow(Peers::Users(vec![5, NOBODY]))
+        .bind(arguments[0])
+        .unwrap();
+    process::say("bound");
+    common::eventually("somebody is refused", || {
+        assert!(listener.try_accept().unwrap().is_none());
+        listener.refused() == 1
+    });
+    process::say(&listener.last_refusal().unwrap());
+    process::told();
+}
+
+/// Binds a name for anyone, and says who came.
+fn admits_anyone(arguments: &[&str]) {
+    let listener = Options::new().allow(Peers::Anyone).bind(arguments[0]).unwrap();
+    process::say("bound");
+    let mut stream = listener.accept().unwrap();
+    stream.write_all(b"hello").unwrap();
+    process::say(&format!("user {}", stream.peer().uid));
+    process::told();
+}
+
+fn connects_to_anyone(arguments: &[&str]) {
+    let said = Options::new()
+        .allow(Peers::Anyone)
+        .connect(arguments[0])
+        .map_err(io::Error::from)
+        .and_then(|mut stream| stream.read_exact(&mut [0; 5]));
+    process::say(&said.map_or_else(|error| error.to_string(), |()| "hello".into()));
 }
 
 fn tries_to_bind(arguments: &[&str]) {
@@ -218,6 +255,55 @@ fn a_socket_of_another_without_a_number_is_not_ones_own() {
             said.contains("is not trusted") && said.contains("no number in this user namespace"),
             "{said}"
         );
+        listener.tell("leave");
+        listener.succeed();
+    });
+}
+
+/// A listener that is the user of all who have no number lets none of them in, whatever number it allows.
+#[test]
+fn a_client_without_a_number_is_not_the_listeners_user() {
+    root_alone(|stage| {
+        let shared = stage.directory("shared", FIRST + NOBODY, 0o755);
+        let name = format!("{shared}/x");
+        let mut listener = stage.inside(&shared, "admits some", &name);
+        listener.expect("bound");
+        let said = stage.outside(&shared, "connects to anyone", &name).hear();
+        assert!(said.contains(&format!("does not allow user {OUTSIDER}")), "{said}");
+        let refusal = listener.hear();
+        assert!(refusal.contains("none in this user namespace"), "{refusal}");
+        listener.tell("leave");
+        listener.succeed();
+    });
+}
+
+#[test]
+fn anyone_may_be_without_a_number() {
+    root_alone(|stage| {
+        let shared = stage.directory("shared", FIRST + NOBODY, 0o755);
+        let name = format!("{shared}/x");
+        let mut listener = stage.inside(&shared, "admits anyone", &name);
+        listener.expect("bound");
+        stage.outside(&shared, "connects to anyone", &name).expect("hello");
+        listener.expect(&format!("user {NOBODY}"));
+        listener.tell("leave");
+        listener.succeed();
+    });
+}
+
+/// A process whose own user has no number cannot say who it is, and is told so.
+#[test]
+fn a_process_without_a_number_is_told_so() {
+    root_alone(|stage| {
+        let shared = stage.directory("shared", 0, 0o755);
+        let name = format!("{shared}/x");
+        let mut listener = process::start(&stage.place, "binds", &[&name]);
+        listener.expect("bound");
+        let mut command = stage.command(&shared, "connects", &name);
+        // SAFETY: as in `inside`; a call without pointers.
+        unsafe { command.pre_exec(|| done(libc::unshare(libc::CLONE_NEWUSER))) };
+        let said = process::start_as(command, "connects").hear();
+        assert!(said.contains("number for this process's user or group"), "{said}");
         listener.tell("leave");
         listener.succeed();
     });
