@@ -142,6 +142,12 @@ fn into_namespace() -> io::Result<()> {
     done(unsafe { libc::setresuid(NOBODY, NOBODY, NOBODY) })
 }
 
+/// Moves this process, which is about to run a program, into a user namespace without any number.
+fn without_numbers() -> io::Result<()> {
+    // SAFETY: a call without pointers.
+    done(unsafe { libc::unshare(libc::CLONE_NEWUSER) })
+}
+
 fn give_numbers(process: Pid) -> io::Result<()> {
     for map in ["uid_map", "gid_map"] {
         let path = CString::new(format!("/proc/{}/{map}", process.as_raw_nonzero()))?;
@@ -300,8 +306,8 @@ fn a_process_without_a_number_is_told_so() {
         let mut listener = process::start(&stage.place, "binds", &[&name]);
         listener.expect("bound");
         let mut command = stage.command(&shared, "connects", &name);
-        // SAFETY: as in `inside`; a call without pointers.
-        unsafe { command.pre_exec(|| done(libc::unshare(libc::CLONE_NEWUSER))) };
+        // SAFETY: as in `inside`.
+        unsafe { command.pre_exec(without_numbers) };
         let said = process::start_as(command, "connects").hear();
         assert!(said.contains("number for this process's user or group"), "{said}");
         listener.tell("leave");
