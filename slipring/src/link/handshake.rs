@@ -181,9 +181,9 @@ impl Handshake {
         self.made_by.uid
     }
 
-    /// Whether the socket was made by this process itself, which has to accept in another thread.
+    /// Whether the listener is this process's own, which has to accept in another thread.
     fn is_within(&self) -> bool {
-        self.made_by.pid == std::process::id()
+        self.name.is_some() && self.made_by.pid == std::process::id()
     }
 
     /// When it has taken too long. The time of the handshake itself runs from the peer's first word.
@@ -207,9 +207,13 @@ impl Handshake {
                 "waiting for this process itself to accept, which it has to do in another thread while one connects,",
                 timeout,
             ),
-            None => (
+            None if self.name.is_some() => (
                 "waiting for the other side to accept (it is there, and perhaps busy)",
                 self.options.queue().of_another.unwrap_or(timeout),
+            ),
+            None => (
+                "waiting for the other side of the socket, which has to upgrade it too,",
+                timeout,
             ),
         };
         Error::Timeout { what, after }
@@ -352,7 +356,13 @@ impl Handshake {
                         needs: "a line for it in /proc/self/uid_map and gid_map",
                     });
                 }
-                Err(e) => return Err(Error::os("sending the handshake")(e)),
+                Err(e) => {
+                    // Then something else can be said: nothing of it has been.
+                    if next.bytes.len() == LEN {
+                        self.outgoing.clear();
+                    }
+                    return Err(Error::os("sending the handshake")(e));
+                }
             }
         }
         Ok(())
