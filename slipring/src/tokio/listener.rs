@@ -128,6 +128,7 @@ impl Listener {
     }
 
     /// Where its socket lies.
+    #[doc(alias = "local_addr")]
     pub fn path(&self) -> &Path {
         self.listener.get_ref().0.path()
     }
