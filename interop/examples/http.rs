@@ -43,7 +43,14 @@ async fn main() -> Outcome {
 async fn serve(name: &str) -> Outcome {
     let listener = Listener::bind(name)?;
     loop {
-        let stream = TokioIo::new(listener.accept().await?);
+        let stream = match listener.accept().await {
+            Ok(stream) => TokioIo::new(stream),
+            // No descriptor was left, for instance. Those who are connected are served all the same.
+            Err(e) => {
+                eprintln!("no new client: {e}");
+                continue;
+            }
+        };
         tokio::spawn(async move {
             let connection = hyper::server::conn::http1::Builder::new().serve_connection(stream, service_fn(answer));
             if let Err(e) = connection.await {

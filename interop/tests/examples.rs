@@ -52,6 +52,11 @@ fn http() {
 }
 
 #[test]
+fn axum() {
+    alone_and_as_two("axum", &["/hello/Ada"], &["200 OK", "hello, Ada"]);
+}
+
+#[test]
 fn grpc() {
     alone_and_as_two(
         "grpc",

@@ -5,7 +5,8 @@
 //! cargo run --example echo -- client "hello there"
 //! ```
 //!
-//! Without arguments it starts a server, asks it once as a client, and leaves.
+//! Without arguments it starts a server, asks it once as a client, and leaves. The server of the two
+//! processes serves until it is killed; the next one that binds the name replaces what it leaves.
 
 use slipring::{Listener, Options, Stream};
 use std::io::{self, BufRead, Write};
@@ -15,30 +16,47 @@ use std::time::Duration;
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["server"] => serve("echo"),
+        ["server"] => {
+            serve(&Listener::bind("echo")?);
+            Ok(())
+        }
         ["client", text] => ask("echo", text),
         [] => {
             let name = format!("echo-{}", std::process::id());
-            let server = name.clone();
-            thread::spawn(move || serve(&server));
-            ask(&name, "hello there")
+            let listener = Listener::bind(&name)?;
+            let stopper = listener.stopper();
+            // A server that were still in its loop when `main` returns would leave its name behind.
+            thread::scope(|scope| {
+                scope.spawn(|| serve(&listener));
+                let asked = ask(&name, "hello there");
+                stopper.stop();
+                asked
+            })
         }
         _ => Err(io::Error::other("say `server`, or `client TEXT`, or nothing")),
     }
 }
 
-/// Answers every line with the same line; a thread for each client.
-fn serve(name: &str) -> io::Result<()> {
-    for stream in Listener::bind(name)?.incoming() {
-        let mut stream = stream?;
-        thread::spawn(move || -> io::Result<()> {
-            let mut line = String::new();
-            while stream.read_line(&mut line)? > 0 {
-                stream.write_all(line.as_bytes())?;
-                line.clear();
+/// Answers every line with the same line, a thread for each client, until it is stopped and the last client has gone.
+fn serve(listener: &Listener) {
+    thread::scope(|clients| {
+        for stream in listener {
+            match stream {
+                Ok(stream) => {
+                    clients.spawn(|| answer(stream).unwrap_or_else(|e| eprintln!("echo: a client: {e}")));
+                }
+                // No descriptor was left, for instance. Those who are connected are served all the same.
+                Err(e) => eprintln!("echo: no new client: {e}"),
             }
-            Ok(())
-        });
+        }
+    });
+}
+
+fn answer(mut stream: Stream) -> io::Result<()> {
+    let mut line = String::new();
+    while stream.read_line(&mut line)? > 0 {
+        stream.write_all(line.as_bytes())?;
+        line.clear();
     }
     Ok(())
 }

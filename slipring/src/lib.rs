@@ -133,6 +133,8 @@
 //! [`mmf`] talks to programs that are built on `MemoryMappedFile`, through the ring that they use. Everything above is
 //! about streams; that ring has none of it.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64", target_endian = "little")))]
 compile_error!("slipring needs 64-bit little-endian Linux");
 
@@ -179,12 +181,14 @@ pub use sys::descriptor_limit::{DescriptorLimit, raise_descriptor_limit};
 pub use wait::Spin;
 pub use writer::Writer;
 
-/// The code in the README is compiled with the tests.
-#[cfg(all(doctest, feature = "tokio"))]
-#[doc = include_str!("../../README.md")]
-struct Readme;
-
-/// And so is that for those who come from C#.
+/// The code in the documents is compiled with the tests. They are links to those of the repository,
+/// which the package has as files.
 #[cfg(doctest)]
-#[doc = include_str!("../../docs/from-csharp.md")]
-struct FromCSharp;
+mod documents {
+    #[cfg(feature = "tokio")]
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+
+    #[doc = include_str!("../docs/from-csharp.md")]
+    struct FromCSharp;
+}

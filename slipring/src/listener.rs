@@ -9,6 +9,7 @@ use crate::stream::Stream;
 use crate::wait::Spin;
 use rustix::fd::{AsFd, BorrowedFd};
 use std::ffi::OsStr;
+use std::os::fd::{AsRawFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -83,6 +84,7 @@ impl Listener {
     /// # Errors
     ///
     /// As [`accept`](Self::accept).
+    #[doc(alias = "set_nonblocking")]
     pub fn try_accept(&self) -> Result<Option<Stream>> {
         self.accept_until(Some(Instant::now()))
     }
@@ -126,9 +128,10 @@ impl Listener {
         self.acceptor.set_polled();
     }
 
-    /// Accepts for ever; ends after [`Stopper::stop`].
+    /// Accepts for ever; ends after [`Stopper::stop`]. `for stream in &listener` is the same.
     ///
-    /// Other errors are passed on, and the iterator goes on after them.
+    /// Other errors are passed on, and the iterator goes on after them: a loop that ends at the first one would end a
+    /// server for want of a descriptor that is free again a moment later.
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming { listener: self }
     }
@@ -157,6 +160,7 @@ impl Listener {
     }
 
     /// Where its socket lies.
+    #[doc(alias = "local_addr")]
     pub fn path(&self) -> &Path {
         self.acceptor.path()
     }
@@ -217,6 +221,23 @@ impl Listener {
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.acceptor.as_fd()
+    }
+}
+
+/// The number of the descriptor that [`AsFd`] lends.
+impl AsRawFd for Listener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+/// As [`incoming`](Listener::incoming): `for stream in &listener`.
+impl<'a> IntoIterator for &'a Listener {
+    type Item = Result<Stream>;
+    type IntoIter = Incoming<'a>;
+
+    fn into_iter(self) -> Incoming<'a> {
+        self.incoming()
     }
 }
 

@@ -77,6 +77,7 @@ pub struct Peer {
 /// # drop(right);
 /// # Ok::<(), slipring::Error>(())
 /// ```
+#[must_use = "options do nothing until a stream is made with them"]
 #[derive(Debug, Clone)]
 pub struct Options {
     pub(crate) capacity: usize,
@@ -332,6 +333,7 @@ impl Options {
     /// # Errors
     ///
     /// As [`connect`](Self::connect), except for those about names.
+    #[doc(alias = "from_raw_fd")]
     pub fn upgrade(&self, socket: UnixStream) -> Result<Stream> {
         check_options(self)?;
         let handshake = self.upgrading(socket.into(), Waits::Blocking)?;
@@ -353,6 +355,7 @@ impl Options {
     /// # Errors
     ///
     /// [`Error::Capacity`], [`Error::ProtocolTooLong`], [`Error::Os`], [`Error::Unsupported`].
+    #[doc(alias = "socketpair")]
     pub fn pair(&self) -> Result<(Stream, Stream)> {
         let [left, right] = self.connected_pair(Waits::Blocking)?;
         Ok((Stream::new(left, self.spin)?, Stream::new(right, self.spin)?))

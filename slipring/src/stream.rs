@@ -132,6 +132,7 @@ impl Stream {
     }
 
     /// Both halves, owned: each can move to a thread of its own. Dropping one ends its direction.
+    #[doc(alias = "try_clone")]
     pub fn into_split(self) -> (Reader, Writer) {
         self.whole.take_apart();
         (self.reader, self.writer)
@@ -167,11 +168,14 @@ impl Stream {
     }
 
     /// Who is at the other end.
+    #[doc(alias = "peer_cred")]
+    #[doc(alias = "peer_addr")]
     pub fn peer(&self) -> &Peer {
         self.reader.peer()
     }
 
     /// The name over which the stream was set up, if it was over one.
+    #[doc(alias = "local_addr")]
     pub fn name(&self) -> Option<&Name> {
         self.reader.endpoint().name.as_ref()
     }
@@ -226,6 +230,8 @@ impl Stream {
     }
 
     /// A handle that ends the stream from any thread.
+    #[doc(alias = "try_clone")]
+    #[doc(alias = "shutdown")]
     pub fn closer(&self) -> Closer {
         self.reader.closer()
     }

@@ -5,6 +5,7 @@
 //! a look, whose outcome is dropped with it.
 
 use super::handshake::drive;
+use super::register;
 use crate::endpoint::Connected;
 use crate::error::{Error, Result};
 use crate::link::{self, Accepted, Acceptor, BETWEEN_STEPS, Claim, Dial, Dialed, Rendezvous, Step, Waits, WhenFull};
@@ -16,7 +17,6 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::time::{sleep, timeout_at};
 
 /// Connects to a name.
@@ -56,7 +56,7 @@ pub(super) async fn meet(options: &Arc<Options>, name: Name) -> Result<Connected
 async fn wait_for_second(first: Acceptor) -> Result<Connected> {
     first.set_polled();
     // SAFETY: the acceptor owns its epoll set and keeps it for as long as it is registered.
-    let registered = unsafe { AsyncFd::register_with_interest(First(first), Interest::READABLE) };
+    let registered = unsafe { register(First(first), Interest::READABLE) };
     let first = registered.map_err(Error::os("registering with the runtime"))?;
     let connected = loop {
         let mut ready = first.readable().await.map_err(Error::os("waiting for connections"))?;
@@ -103,7 +103,7 @@ async fn wait(dial: Dial, until: Option<Instant>) -> Result<Dial> {
         return Ok(dial);
     }
     // SAFETY: the dial owns its watch and keeps it for as long as it is registered.
-    let registered = unsafe { AsyncFd::register_with_interest(Waiting(dial), Interest::READABLE) };
+    let registered = unsafe { register(Waiting(dial), Interest::READABLE) };
     let waiting = registered.map_err(Error::os("registering with the runtime"))?;
     let event = loop {
         let Some(ready) = before(until, waiting.readable()).await else {

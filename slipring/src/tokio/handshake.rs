@@ -1,12 +1,12 @@
 //! Shaking hands without blocking.
 
+use super::register;
 use crate::endpoint::Connected;
 use crate::error::{Error, Result};
 use crate::link::{Handshake, Progress};
 use rustix::fd::AsRawFd;
 use std::os::fd::RawFd;
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::time::timeout_at;
 
 /// A handshake whose socket is registered with the reactor.
@@ -21,8 +21,7 @@ impl AsRawFd for Shaking {
 /// Drives a handshake to its end, until its deadline.
 pub(super) async fn drive(handshake: Handshake) -> Result<Connected> {
     // SAFETY: the handshake owns the socket and keeps it for as long as it is registered.
-    let registered =
-        unsafe { AsyncFd::register_with_interest(Shaking(handshake), Interest::READABLE | Interest::WRITABLE) };
+    let registered = unsafe { register(Shaking(handshake), Interest::READABLE | Interest::WRITABLE) };
     let mut shaking = registered.map_err(Error::os("registering with the runtime"))?;
     loop {
         let handshake = &mut shaking.get_mut().0;

@@ -1,5 +1,6 @@
 //! Listening on tokio.
 
+use super::register;
 use super::stream::Stream;
 use crate::endpoint::Connected;
 use crate::error::{Error, Result};
@@ -58,7 +59,7 @@ impl Listener {
     pub fn from_blocking(listener: crate::Listener) -> Result<Listener> {
         listener.set_polled();
         // SAFETY: the listener owns its epoll set and keeps it for as long as it is registered.
-        let registered = unsafe { AsyncFd::register_with_interest(Pollable(listener), Interest::READABLE) };
+        let registered = unsafe { register(Pollable(listener), Interest::READABLE) };
         registered
             .map(|listener| Listener { listener })
             .map_err(Error::os("registering with the runtime"))
@@ -127,6 +128,7 @@ impl Listener {
     }
 
     /// Where its socket lies.
+    #[doc(alias = "local_addr")]
     pub fn path(&self) -> &Path {
         self.listener.get_ref().0.path()
     }

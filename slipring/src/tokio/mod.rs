@@ -52,3 +52,24 @@ pub use listener::Listener;
 pub use reader::Reader;
 pub use stream::{ReuniteError, Stream};
 pub use writer::Writer;
+
+use ::tokio::io::Interest;
+use ::tokio::io::unix::AsyncFd;
+use std::io;
+use std::os::fd::AsRawFd;
+
+/// Registers a descriptor with the reactor of the runtime that this is called in.
+///
+/// # Safety
+///
+/// `io` keeps its descriptor open, and returns the same one each time, for as long as it is
+/// registered. (epoll forgets a descriptor that is closed, and the number would become another
+/// file's.)
+#[allow(
+    deprecated,
+    reason = "the successor, `AsyncFd::register_with_interest`, is not in tokio 1.47, which has \
+              long-term support; what it asks for is asked for here"
+)]
+unsafe fn register<T: AsRawFd>(io: T, interest: Interest) -> io::Result<AsyncFd<T>> {
+    AsyncFd::with_interest(io, interest)
+}

@@ -9,6 +9,7 @@
 //! its readiness is cleared and the half looks again; `Pending` is returned only after bell and link have both said
 //! that nothing has, and have taken the waker.
 
+use super::register;
 use crate::endpoint::Endpoint;
 use crate::half::{Waiting, look_at_first, look_for_a_while};
 use crate::sys::bell::{Bell, Kind};
@@ -75,7 +76,7 @@ impl Link {
         let link = OwnLink(Arc::clone(endpoint));
         // SAFETY: `OwnLink` keeps the endpoint, and so the descriptor, open for as long as it is registered, and
         // always returns the same.
-        let link = unsafe { AsyncFd::register_with_interest(link, Interest::READABLE | Interest::WRITABLE) }?;
+        let link = unsafe { register(link, Interest::READABLE | Interest::WRITABLE) }?;
         Ok(Link(Arc::new(link)))
     }
 }
@@ -146,7 +147,7 @@ impl Readiness {
             Kind::Inverted => Interest::WRITABLE,
         };
         // SAFETY: as for the link.
-        let bell = unsafe { AsyncFd::register_with_interest(bell, interest) }?;
+        let bell = unsafe { register(bell, interest) }?;
         Ok(Readiness {
             bell,
             link,

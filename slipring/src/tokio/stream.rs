@@ -231,6 +231,7 @@ impl Stream {
     }
 
     /// Both halves, owned, for two tasks. Dropping one ends its direction.
+    #[doc(alias = "try_clone")]
     pub fn into_split(self) -> (Reader, Writer) {
         self.whole.take_apart();
         (self.reader, self.writer)
@@ -254,11 +255,14 @@ impl Stream {
     }
 
     /// Who is at the other end.
+    #[doc(alias = "peer_cred")]
+    #[doc(alias = "peer_addr")]
     pub fn peer(&self) -> &Peer {
         self.reader.peer()
     }
 
     /// The name over which the stream was set up, if it was over one.
+    #[doc(alias = "local_addr")]
     pub fn name(&self) -> Option<&Name> {
         self.reader.endpoint().name.as_ref()
     }
@@ -274,6 +278,8 @@ impl Stream {
     }
 
     /// A handle that ends the stream from any thread or task.
+    #[doc(alias = "try_clone")]
+    #[doc(alias = "shutdown")]
     pub fn closer(&self) -> Closer {
         self.reader.closer()
     }
