@@ -2,10 +2,10 @@
 //! under test, or all the time while it reads and writes.
 
 use crate::connect::options;
-use crate::holdings;
 use crate::input::Input;
 use crate::raw::{PAGE, Peer, Side, at};
 use crate::script::CAPACITY;
+use crate::{assert_settled, holdings};
 use slipring::{Options, Reader, Stream, Writer};
 use std::io::{BufRead, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -87,7 +87,7 @@ pub fn header(data: &[u8]) {
         });
     }
     drop((stream, peer));
-    assert_eq!(holdings(), before, "descriptors and mappings");
+    assert_settled(before);
 }
 
 fn step(input: &mut Input<'_>) -> Step {

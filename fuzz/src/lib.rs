@@ -37,6 +37,22 @@ pub use header::header;
 pub use messages::messages;
 pub use name::name;
 
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Only what hangs takes as long.
+const LONG: Duration = Duration::from_secs(20);
+
+/// Waits until this process holds no more and no less than `before`: a thread of the library closes
+/// what peers have passed.
+fn assert_settled(before: (usize, usize)) {
+    let started = Instant::now();
+    while holdings() != before && started.elapsed() < LONG {
+        thread::sleep(Duration::from_micros(100));
+    }
+    assert_eq!(holdings(), before, "descriptors and mappings");
+}
+
 /// What the kernel keeps for this process: its descriptors, and its mappings of memfds.
 fn holdings() -> (usize, usize) {
     let descriptors = std::fs::read_dir("/proc/self/fd").expect("/proc").count();

@@ -1,18 +1,21 @@
-//! A peer's side of a handshake, as the input has it: messages that are right or nearly so, or any bytes; whole or cut; and
-//! with them descriptors of every kind.
+//! A peer's side of a handshake, as the input has it: messages that are right or nearly so, or any
+//! bytes; whole, cut, or in pieces; and with them descriptors of every kind.
 
 use crate::input::Input;
-use crate::raw::{self, LEN, PAGE, Side, bell, memory, preamble, seals, send_as, sparse, verdict};
+use crate::raw::{self, LEN, PAGE, Side, bell, memory, preamble, receive, refused, seals, send_as, sparse};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FallocateFlags, Mode, OFlags, SealFlags, fallocate, fcntl_add_seals, open};
 use std::fs::File;
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpListener};
 use std::os::unix::net::UnixStream;
+use std::thread;
+use std::time::Duration;
 
 /// The size of the rings.
 pub const CAPACITY: usize = 4096;
 
-/// More messages than these prove nothing more, and the socket's buffer has room for them.
+/// More messages than these prove nothing more.
 const MOST: usize = 12;
 
 /// Whether the script is played while the other side is at work, and not before.
@@ -20,11 +23,19 @@ pub fn is_concurrent(data: &[u8]) -> bool {
     data.first().is_some_and(|how| how & 2 != 0)
 }
 
-/// Plays a script to its end, and hangs up. What is returned only listens any more, or not even that.
+/// Whether the other side trusts the one that plays the script.
+pub fn is_trusted(data: &[u8]) -> bool {
+    data.first().is_some_and(|how| how & 4 != 0)
+}
+
+/// Plays a script to its end, and hangs up. What is returned only listens any more, or not even
+/// that.
 pub fn play(data: &[u8], link: UnixStream) -> UnixStream {
     let mut input = Input::new(data);
     let side = Side::new(CAPACITY);
     let how = input.byte();
+    // The script ends where nothing more fits into the socket.
+    link.set_nonblocking(true).unwrap();
     for _ in 0..MOST {
         if input.is_empty() || !message(&mut input, &link, &side) {
             break;
@@ -37,30 +48,41 @@ pub fn play(data: &[u8], link: UnixStream) -> UnixStream {
     link
 }
 
-/// Sends one message. Whether there is still somebody to send to.
-fn message(input: &mut Input<'_>, link: &UnixStream, side: &Side) -> bool {
+/// Sends one message, or waits for one. Whether there is still somebody to send to.
+pub fn message(input: &mut Input<'_>, link: &UnixStream, side: &Side) -> bool {
     let what = input.byte();
-    let mut bytes = match what % 4 {
-        0 | 1 => side.hello.encode().to_vec(),
-        2 => verdict(0, b"").to_vec(),
-        _ => {
+    let (hello, passing) = (side.hello.encode(), side.passing.encode());
+    let mut bytes = match what % 8 {
+        0 | 2 => hello.to_vec(),
+        1 | 3 => passing.to_vec(),
+        4 => {
+            let (why, len) = (input.byte(), input.below(LEN - 31));
+            refused(why.into(), input.take(len)).to_vec()
+        }
+        5 => {
             let len = input.below(2 * LEN);
             let bytes = input.take(len);
             // Nothing can be sent only by sending something.
             if bytes.is_empty() { vec![0] } else { bytes.to_vec() }
         }
+        6 => [hello, passing].concat(),
+        _ => {
+            pause(input.byte(), link);
+            return true;
+        }
     };
-    for _ in 0..what >> 2 & 3 {
+    for _ in 0..what >> 3 & 3 {
         let (at, byte) = (input.below(bytes.len()), input.byte());
         bytes[at] = byte;
     }
-    if what & 0x10 != 0 {
+    if what & 0x20 != 0 {
         bytes.truncate(1 + input.below(bytes.len()));
     }
     let chosen: Vec<OwnedFd>;
-    let fds: Vec<BorrowedFd<'_>> = match what % 4 {
-        // All that belongs to a hello.
-        0 => side.fds().to_vec(),
+    let fds: Vec<BorrowedFd<'_>> = match what % 8 {
+        0 => Vec::new(),
+        // All that belongs to them.
+        1 | 6 => side.fds().to_vec(),
         _ => {
             let n = input.byte() as usize;
             // Mostly few; the kernel takes 253 at most.
@@ -69,7 +91,29 @@ fn message(input: &mut Input<'_>, link: &UnixStream, side: &Side) -> bool {
             chosen.iter().map(AsFd::as_fd).collect()
         }
     };
-    send_as(link, &bytes, &fds, what & 0x20 == 0).is_ok()
+    let (piece, with_the_last) = if what & 0x80 == 0 {
+        (bytes.len(), false)
+    } else {
+        let how = input.byte();
+        (1 + usize::from(how & 0x7f), how & 0x80 != 0)
+    };
+    let last = bytes.chunks(piece).count() - 1;
+    let with = if with_the_last { last } else { 0 };
+    bytes.chunks(piece).enumerate().all(|(number, piece)| {
+        let fds = if number == with { &fds[..] } else { &[] };
+        send_as(link, piece, fds, what & 0x40 == 0).is_ok()
+    })
+}
+
+/// Lets some time pass; or receives the next message, which may take some time.
+fn pause(how: u8, link: &UnixStream) {
+    let patience = Duration::from_micros(8 * u64::from(how >> 1));
+    if how & 1 == 0 {
+        return thread::sleep(patience);
+    }
+    let patience = Timespec::try_from(patience).unwrap();
+    let _ = poll(&mut [PollFd::new(link, PollFlags::IN)], Some(&patience));
+    let _ = receive(link);
 }
 
 /// A descriptor of one of all kinds.
@@ -94,7 +138,7 @@ fn descriptor(input: &mut Input<'_>, link: &UnixStream, side: &Side) -> OwnedFd 
         )
         .unwrap()
     };
-    match input.byte() % 17 {
+    match input.byte() % 21 {
         0 => copy(side.bells[0].as_fd()),
         1 => bell(),
         2 => announced(memory(whole)),
@@ -128,6 +172,15 @@ fn descriptor(input: &mut Input<'_>, link: &UnixStream, side: &Side) -> OwnedFd 
         13 => tempfile::tempfile().unwrap().into(),
         14 => rustix::event::epoll::create(rustix::event::epoll::CreateFlags::CLOEXEC).unwrap(),
         15 => File::open("/").unwrap().into(),
+        16 => eventfd(3, EventfdFlags::CLOEXEC | EventfdFlags::SEMAPHORE).unwrap(),
+        17 => TcpListener::bind(("127.0.0.1", 0)).unwrap().into(),
+        // A socket with a descriptor on its way through it.
+        18 => {
+            let (one, other) = UnixStream::pair().unwrap();
+            send_as(&one, &[0], &[side.memory.as_fd()], true).unwrap();
+            other.into()
+        }
+        19 => copy(side.bells[1].as_fd()),
         _ => copy(side.memory.as_fd()),
     }
 }

@@ -8,7 +8,8 @@ use std::thread;
 /// The scenes count what this process holds.
 static ALONE: Mutex<()> = Mutex::new(());
 
-fn replay(name: &str, play: fn(&[u8])) {
+/// Plays a corpus; returns what came of each file, in the order of their names.
+fn replay<T: Send + 'static>(name: &str, play: fn(&[u8]) -> T) -> Vec<T> {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
     let mut files: Vec<_> = corpus.read_dir().unwrap().map(|file| file.unwrap().path()).collect();
@@ -17,25 +18,62 @@ fn replay(name: &str, play: fn(&[u8])) {
     // On a thread that ends, and what it holds with it.
     let playing = thread::spawn(move || {
         play(&[]);
-        for file in files {
+        let played = files.iter().map(|file| {
             // Shown if it fails.
             println!("{}", file.display());
-            play(&std::fs::read(file).unwrap());
-        }
+            play(&std::fs::read(file).unwrap())
+        });
+        played.collect()
     });
-    if let Err(panic) = playing.join() {
-        resume_unwind(panic);
+    playing.join().unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+/// Every reason for which a side ends a handshake that a peer of the same user can give.
+const REASONS: [&str; 23] = [
+    "the versions 2 to 2 of slipring, and the peer 9 to 9",
+    "the peer speaks the protocol",
+    "the header has an impossible length",
+    "the capacity is impossible",
+    "a capacity of 16384 bytes cannot be had",
+    "more descriptors than expected",
+    "a descriptor is missing",
+    "the memory cannot be sealed",
+    "the memory is not sealed",
+    "the memory has another size than announced",
+    "the memory is not open for writing",
+    "the memory is not allocated",
+    "the memory does not begin with the preamble that was announced",
+    "a bell is not an eventfd",
+    "a message out of turn",
+    "does not speak slipring",
+    "went away during the handshake",
+    "refused: this side's capacity",
+    "refused: it does not allow user",
+    "refused: what this side sent is not right",
+    "refused: it has no memory or no descriptors left",
+    "refused: 1-99999",
+    "the versions 2 to 2 of slipring, and the peer 1 to 1",
+];
+
+fn assert_met(reasons: &[&str], outcomes: &[Option<String>]) {
+    for reason in reasons {
+        let mut refusals = outcomes.iter().flatten();
+        assert!(refusals.any(|text| text.contains(reason)), "{reason}");
     }
+    assert!(outcomes.contains(&None), "served");
 }
 
 #[test]
 fn connect() {
-    replay("connect", slipring_fuzz::connect);
+    let outcomes = replay("connect", slipring_fuzz::connect);
+    assert_met(&REASONS, &outcomes);
+    // What is sent before this side asks for credentials comes without, unless it brings its own.
+    assert_met(&["its memory comes from another process than its hello"], &outcomes);
 }
 
 #[test]
 fn accept() {
-    replay("accept", slipring_fuzz::accept);
+    assert_met(&REASONS, &replay("accept", slipring_fuzz::accept));
 }
 
 #[test]
