@@ -181,8 +181,26 @@ pub use sys::descriptor_limit::{DescriptorLimit, raise_descriptor_limit};
 pub use wait::Spin;
 pub use writer::Writer;
 
-/// The code in the documents is compiled with the tests. They are links to those of the repository,
-/// which the package has as files.
+/// Pages that are no reference: how to come from sockets, what to do about errors, how to fit a
+/// stream into a server, how to test, and what operators ask. They are the files of the folder
+/// `docs`, and their code is compiled with the tests.
+#[cfg(all(doc, feature = "tokio"))]
+#[cfg_attr(docsrs, doc(auto_cfg = false))]
+pub mod guide {
+    #[doc = include_str!("../docs/from-unixstream.md")]
+    pub mod from_unixstream {}
+    #[doc = include_str!("../docs/errors.md")]
+    pub mod errors {}
+    #[doc = include_str!("../docs/servers.md")]
+    pub mod servers {}
+    #[doc = include_str!("../docs/testing.md")]
+    pub mod testing {}
+    #[doc = include_str!("../docs/operating.md")]
+    pub mod operating {}
+}
+
+/// The code in the other documents is compiled with the tests as well. They are links to those of
+/// the repository, which the package has as files.
 #[cfg(doctest)]
 mod documents {
     #[cfg(feature = "tokio")]
