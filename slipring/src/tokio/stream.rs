@@ -26,6 +26,23 @@ use tokio::net::UnixStream;
 /// [`tokio::net::UnixStream`].
 ///
 /// Dropping it ends it in order. What an end looks like to either side is said at [`crate::Stream`].
+///
+/// A relay that fails therefore aborts both its streams before it drops them, or the peers take what
+/// came through for the whole:
+///
+/// ```
+/// # use slipring::tokio::Stream;
+/// async fn relay(mut left: Stream, mut right: Stream) -> std::io::Result<()> {
+///     let copied = tokio::io::copy_bidirectional(&mut left, &mut right).await;
+///     if copied.is_err() {
+///         left.writer().abort(1);
+///         right.writer().abort(1);
+///     }
+///     copied.map(|_| ())
+/// }
+/// ```
+///
+/// `docs/servers.md` has one that also does so when its task is cancelled.
 #[derive(Debug)]
 pub struct Stream {
     reader: Reader,
