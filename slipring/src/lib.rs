@@ -62,37 +62,70 @@
 //!
 //! # What it cannot do
 //!
-//! * It connects processes of one machine (and one memory): not machines, not a container with a file system of its
-//!   own unless the socket's directory is shared.
+//! * It connects processes of one machine, and of one kernel. Containers have to share the socket's directory.
 //! * It needs 64-bit little-endian Linux, 5.1 or newer, with `/proc` mounted; 5.8 for peers of other users.
 //! * A stream has two ends. Many readers of one writer are many streams.
 //! * It carries bytes (and [messages](frame) on top of them), but no descriptors.
-//! * It costs memory: both rings are allocated and populated when the stream is made (256 KiB a side, by default);
-//!   and seven descriptors an endpoint.
+//! * It costs memory: both rings are allocated and populated when the stream is made (256 KiB a side, by default).
+//! * It costs descriptors: seven an endpoint, five on tokio. See [below](#descriptors).
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `tokio` | `slipring::tokio`, the same types for tokio 1.47 or newer |
+//! | `tonic` | a stream is the connection of a tonic server; includes `tokio` |
+//! | `bytes` | messages that own their bytes, and with `tokio` a `Stream` of them |
+//! | `zerocopy` | messages that are plain old data |
+//!
+//! None is on by default. It needs Rust 1.88.
 //!
 //! # Names
 //!
 //! `NAME` and `Local/NAME` belong to this user: the socket lies in `$XDG_RUNTIME_DIR/slipring/`, or
 //! `/run/user/UID/slipring/`, or `/tmp/slipring-UID/`. `Global/NAME` is machine-wide (`/run/slipring/`). `Local\NAME`
 //! and `Global\NAME` are other spellings of the same. An absolute path is a name as well. A name lives as long as its
-//! [`Listener`]; what a killed one leaves behind is replaced. Without a name: [`Options::upgrade`] over any connected
+//! [`Listener`]; what a killed one leaves behind is replaced.
+//!
+//! A listener binds in the first of its directories, and a client looks into all of its own. If the listener's
+//! `$XDG_RUNTIME_DIR` is neither the client's nor `/run/user/UID`, the client does not find it; an absolute path is the
+//! same for both. If something cleans up where the socket lies, [`Listener::check`] finds out and
+//! [`Listener::repair`] makes it anew.
+//!
+//! Without a name: [`Options::upgrade`] over any connected
 //! Unix socket, [`Options::pair`] within a process, and [`Options::rendezvous`] for two that do not want to say who
 //! is first.
 //!
 //! # Coming from `UnixStream`
 //!
-//! Replace `UnixListener::bind(path)` by [`Listener::bind`] and `UnixStream::connect(path)` by [`Stream::connect`];
-//! most programs need no other change. What is different:
+//! [`Listener::bind`] takes the place of `UnixListener::bind`, and [`Stream::connect`] that of `UnixStream::connect`.
+//! Then this is different:
 //!
-//! * **No `try_clone`, no `Read for &Stream`.** A ring has *one* writer and *one* reader; that is why it needs no
-//!   lock. Two handles that could both write would have to take one. Instead: [`Stream::split`] and
-//!   [`Stream::into_split`] give a reader and a writer that can live on two threads; [`Stream::closer`] gives a
-//!   handle that any thread can end the stream with; a `Mutex<Writer>` is there for those who want many writers.
-//! * **`connect` returns after `accept`**, not from the backlog; see [`Options::connect`].
-//! * **Leaving without dropping is a death.** After `process::exit` or a signal the peer gets `ConnectionReset`
-//!   (after the last byte), where a socket shows an end of file. [`Writer::finish`] before leaving is the cure.
+//! | with sockets | here |
+//! |---|---|
+//! | `bind("app.sock")`, a file in the working directory | a *name*, the same from every directory; a file is an absolute path |
+//! | `let (stream, address) = listener.accept()?` | `let stream = listener.accept()?` |
+//! | `peer_addr()?`, `peer_cred()?` | [`Stream::peer`] |
+//! | `try_clone()?`, to read and write on two threads | [`Stream::into_split`], or [`Stream::split`] with scoped threads |
+//! | `try_clone()?`, to write from several threads | a `Mutex<Writer>` |
+//! | `try_clone()?`, to `shutdown` from another thread | [`Stream::closer`] |
+//! | `Read` and `Write` for `&UnixStream` | for `&mut`; a stream is `BufRead` itself |
+//! | `listener.set_nonblocking(true)` | [`Listener::try_accept`], [`Listener::accept_timeout`] |
+//!
+//! * **A ring has one writer and one reader.** It needs no lock for that reason. Two handles that could both write would
+//!   have to take one.
+//! * **`connect` returns after `accept`**, not from the backlog, and waits there for its turn; see
+//!   [`Options::backlog_timeout`].
+//! * **A stream that is dropped with unread bytes ends in order**, where a socket's peer gets `ECONNRESET`. A program
+//!   that gives up within an answer, or a relay that fails, calls [`Writer::abort`] or [`Closer::abort`], or the peer
+//!   takes the part for the whole.
+//! * **Leaving without dropping is a death.** After `process::exit`, a signal, or a `main` that returns while a thread
+//!   holds the stream, the peer gets `ConnectionReset` (after the last byte), where a socket shows an end of file.
+//!   [`Writer::finish`] before leaving is the cure.
 //! * **`fork`**: a forked child can neither use nor end its parent's streams. As long as it lives, though, and has
 //!   not called `exec`, a parent that is *killed* does not seem dead to its peers.
+//!
+//! The whole table, and a program before and after: `docs/from-unixstream.md`.
 //!
 //! # Ends
 //!
@@ -107,12 +140,44 @@
 //! [`Reader::end`] and [`Writer::end`] tell the reason and the position. A peer that is paused is not dead, however
 //! long. A timeout is `WouldBlock`, as with sockets.
 //!
+//! # Errors
+//!
+//! Setting up fails with an [`Error`], whose text says what happened and what to do next, and whose `Debug` is that
+//! text. `?` makes an [`std::io::Error`] of it; [`Error::kind`] is the kind, and [`Error::raw_os_error`] the number of
+//! the operating system. Streams fail with plain [`std::io::Error`]s.
+//!
+//! If [`Listener::accept`] fails, this process lacks descriptors or memory, and the listener goes on: so should the
+//! loop around it. Which kind a program acts upon, and how: `docs/errors.md`.
+//!
+//! # Logging
+//!
+//! There is none. A refused client makes no call return: [`Listener::refused`] counts them, and
+//! [`Listener::last_refusal`] says why the last one was. `docs/errors.md` lists what is worth a line in a log.
+//!
+//! # Descriptors
+//!
+//! | descriptors | what for | blocking | tokio |
+//! |---|---|---|---|
+//! | the link | the kernel closes it when the peer dies | 1 | 1 |
+//! | own bells | what the reader and the writer sleep on | 2 | 2 |
+//! | the peer's bells | what this side rings | 2 | 2 |
+//! | epoll sets | each half sleeps on its bell and the link at once; on tokio the reactor does | 2 | |
+//! | in all | | 7 | 5 |
+//!
+//! Many systems start programs with a limit of 1,024, which is enough for about 140 streams, or 200 on tokio.
+//! [`raise_descriptor_limit`] raises it to what the system allows.
+//!
+//! # Testing
+//!
+//! [`Stream::pair`] makes both ends within one process, on tokio too. For tests with a name each takes one of its own;
+//! `connect` and `accept` are called by two threads, or two futures. More of it: `docs/testing.md`.
+//!
 //! # Trust
 //!
 //! A peer is of the same user (or root) unless [`Options::allow`] says otherwise. It cannot write one byte of this
 //! process's memory, nor shrink or thin out what both share: the kernel sees to that, unless [`Options::trust_peer`]
-//! does without. Whatever it writes into its own memory is input here: loaded once, checked, then used; nonsense ends that stream with an error and touches nothing
-//! else. Two things rest on the good behaviour of a peer of the same user, who could as well attach a debugger: that
+//! does without. Whatever it writes into its own memory is input here: loaded once, checked, then used; nonsense ends
+//! that stream with an error and touches nothing else. Two things rest on the good behaviour of a peer of the same user, who could as well attach a debugger: that
 //! it does not rewrite published bytes while this side holds them borrowed ([`fill_buf`](std::io::BufRead::fill_buf),
 //! [`Reader::fill_at_least`]; [`Options::copy_reads`] does without that), and that it does not block a bell. Towards
 //! other users neither is relied on: views are copied, and bells are of a kind that cannot block. `read` copies
@@ -125,8 +190,16 @@
 //! nothing.
 //!
 //! An event loop waits by itself: `slipring::tokio` with the feature `tokio`, any other by
-//! [`Reader::arm`] and a descriptor to poll; see [`Readiness`]. `docs/choosing.md` in the repository helps to choose
-//! between them, and a capacity, with measurements.
+//! [`Reader::arm`] and a descriptor to poll; see [`Readiness`].
+//!
+//! # More
+//!
+//! The documents named above, and these, are in the folder `docs` of the repository and of the package. Some are
+//! on docs.rs as the module `guide` as well.
+//!
+//! * `docs/choosing.md`: how to wait, and which capacity, with measurements.
+//! * `docs/servers.md`: beside a TCP listener, axum, relays, panels that fall behind.
+//! * `docs/operating.md`: limits, locked memory, cgroups, names, containers, priorities.
 //!
 //! # Coming from C#
 //!
@@ -181,8 +254,26 @@ pub use sys::descriptor_limit::{DescriptorLimit, raise_descriptor_limit};
 pub use wait::Spin;
 pub use writer::Writer;
 
-/// The code in the documents is compiled with the tests. They are links to those of the repository,
-/// which the package has as files.
+/// Pages that are no reference: how to come from sockets, what to do about errors, how to fit a
+/// stream into a server, how to test, and what operators ask. They are the files of the folder
+/// `docs`, and their code is compiled with the tests.
+#[cfg(all(doc, feature = "tokio"))]
+#[cfg_attr(docsrs, doc(auto_cfg = false))]
+pub mod guide {
+    #[doc = include_str!("../docs/from-unixstream.md")]
+    pub mod from_unixstream {}
+    #[doc = include_str!("../docs/errors.md")]
+    pub mod errors {}
+    #[doc = include_str!("../docs/servers.md")]
+    pub mod servers {}
+    #[doc = include_str!("../docs/testing.md")]
+    pub mod testing {}
+    #[doc = include_str!("../docs/operating.md")]
+    pub mod operating {}
+}
+
+/// The code in the other documents is compiled with the tests as well. They are links to those of
+/// the repository, which the package has as files.
 #[cfg(doctest)]
 mod documents {
     #[cfg(feature = "tokio")]

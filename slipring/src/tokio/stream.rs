@@ -47,6 +47,8 @@ use tokio::net::UnixStream;
 /// }
 /// # let _ = relay;
 /// ```
+///
+/// `docs/servers.md` has one that also does so when its task is cancelled.
 #[derive(Debug)]
 pub struct Stream {
     // Dropped before the halves.
