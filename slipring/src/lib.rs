@@ -116,9 +116,9 @@
 //!   have to take one.
 //! * **`connect` returns after `accept`**, not from the backlog, and waits there for its turn; see
 //!   [`Options::backlog_timeout`].
-//! * **A stream that is dropped with unread bytes ends in order**, where a socket's peer gets `ECONNRESET`. A program
-//!   that gives up within an answer, or a relay that fails, calls [`Writer::abort`] or [`Closer::abort`], or the peer
-//!   takes the part for the whole.
+//! * **A whole stream that is dropped with unread bytes is reset**, as a socket is; halves end one by one, in order. A
+//!   program that gives up within an answer, or a relay that fails, with everything read, calls [`Writer::abort`] or
+//!   [`Closer::abort`], or the peer takes the part for the whole.
 //! * **Leaving without dropping is a death.** After `process::exit`, a signal, or a `main` that returns while a thread
 //!   holds the stream, the peer gets `ConnectionReset` (after the last byte), where a socket shows an end of file.
 //!   [`Writer::finish`] before leaving is the cure.
@@ -133,6 +133,7 @@
 //! |---|---|---|
 //! | the peer's writer finished or was dropped | every byte, then `Ok(0)` | goes on writing |
 //! | the peer's reader was dropped | goes on reading | `BrokenPipe` |
+//! | the peer dropped its stream with bytes unread | every byte, then `ConnectionReset` | `BrokenPipe` |
 //! | the peer died | every byte that was published, then `ConnectionReset` | `BrokenPipe`; without ever filling the ring, within 10 ms of writing |
 //! | the peer aborted | the bytes up to the abort, then `ConnectionAborted` | `ConnectionAborted` |
 //! | the peer's header makes no sense | `InvalidData` | `InvalidData` |
