@@ -9,6 +9,7 @@ mod connect;
 mod frames;
 mod header;
 mod input;
+mod listener;
 mod messages;
 mod name;
 mod script;
@@ -34,6 +35,7 @@ pub use address::address;
 pub use connect::connect;
 pub use frames::frames;
 pub use header::header;
+pub use listener::listener;
 pub use messages::messages;
 pub use name::name;
 
@@ -43,14 +45,22 @@ use std::time::{Duration, Instant};
 /// Only what hangs takes as long.
 const LONG: Duration = Duration::from_secs(20);
 
-/// Waits until this process holds no more and no less than `before`: a thread of the library closes
-/// what peers have passed.
+/// Waits until this process holds no more and no less than `before`.
 fn assert_settled(before: (usize, usize)) {
+    assert_eq!(settle(&[before]), before, "descriptors and mappings");
+}
+
+/// Waits until this process holds what is expected; returns what it holds. A thread of the library
+/// closes what peers have passed.
+fn settle(expected: &[(usize, usize)]) -> (usize, usize) {
     let started = Instant::now();
-    while holdings() != before && started.elapsed() < LONG {
+    loop {
+        let held = holdings();
+        if expected.contains(&held) || started.elapsed() > LONG {
+            return held;
+        }
         thread::sleep(Duration::from_micros(100));
     }
-    assert_eq!(holdings(), before, "descriptors and mappings");
 }
 
 /// What the kernel keeps for this process: its descriptors, and its mappings of memfds.

@@ -28,6 +28,35 @@ fn replay<T: Send + 'static>(name: &str, play: fn(&[u8]) -> T) -> Vec<T> {
     playing.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
+/// Plays so many inputs of up to `most` bytes, the same ones each time.
+fn random(count: usize, most: u64, play: fn(&[u8])) {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    // xorshift64*
+    let mut number = move || {
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32
+    };
+    for _ in 0..count {
+        let len = number() % most;
+        let data = Shown((0..len).map(|_| number() as u8).collect());
+        play(&data.0);
+    }
+}
+
+/// An input, which is shown if playing it panics.
+struct Shown(Vec<u8>);
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            println!("{:02x?}", self.0);
+        }
+    }
+}
+
 /// Every reason for which a side ends a handshake that a peer of the same user can give.
 const REASONS: [&str; 23] = [
     "the versions 2 to 2 of slipring, and the peer 9 to 9",
@@ -74,6 +103,16 @@ fn connect() {
 #[test]
 fn accept() {
     assert_met(&REASONS, &replay("accept", slipring_fuzz::accept));
+}
+
+#[test]
+fn listener() {
+    replay("listener", slipring_fuzz::listener);
+}
+
+#[test]
+fn random_listeners() {
+    random(3000, 300, slipring_fuzz::listener);
 }
 
 #[test]

@@ -202,9 +202,14 @@ impl Acceptor {
             .map_err(Error::os("watching a listener (epoll)"))?;
         let old = std::mem::replace(&mut *self.socket(), socket);
         let _ = epoll::delete(&self.set, &*old);
-        // Nobody comes to the old one any more; those that wait there are taken over.
-        while let Ok(link) = old.accept() {
-            self.admit(link)?;
+        // Nobody comes to the old one any more; those that wait there are taken over, or told that descriptors have run
+        // out, one by one.
+        for _ in 0..=BACKLOG {
+            match self.take_from(&old) {
+                Ok(Some(link)) => drop(self.admit(link)?),
+                Ok(None) => break,
+                Err(_) => {}
+            }
         }
         Ok(true)
     }
@@ -265,29 +270,41 @@ impl Acceptor {
         }
     }
 
-    /// Takes a connection from the backlog, and goes as far with it as it goes. Most have said hello by then.
+    /// Takes a client from the backlog, and goes as far with it as it goes. Most have said hello by then.
     fn greet(&self) -> Result<Option<Connected>> {
         let socket = Arc::clone(&*self.socket());
-        let link = loop {
+        let Some(link) = self.take_from(&socket)? else {
+            return Ok(None);
+        };
+        match self.admit(link)? {
+            Some(number) => self.step(number),
+            None => Ok(None),
+        }
+    }
+
+    /// Takes a client from a backlog; `None` if nobody is there. If it fails for want of a descriptor, a client was told
+    /// so and is gone.
+    fn take_from(&self, socket: &Listening) -> Result<Option<Link>> {
+        loop {
             match socket.accept() {
-                Ok(link) => break link,
-                // Another thread was faster, or the client has left again.
-                Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => return Ok(None),
+                Ok(link) => {
+                    point(Point::Taken);
+                    self.spare.restore(self.timer.as_fd());
+                    return Ok(Some(link));
+                }
+                // Another thread was faster.
+                Err(Errno::AGAIN) => return Ok(None),
+                // The client has left again.
+                Err(Errno::INTR | Errno::CONNABORTED) => {}
                 Err(Errno::MFILE | Errno::NFILE) if self.make_room() => {}
                 Err(e) => {
                     let error = Error::os("accepting a connection")(e);
                     if error.is_exhaustion() {
-                        self.spare.lend(|| self.turn_away(&socket, &error));
+                        self.spare.lend(|| self.turn_away(socket, &error));
                     }
                     return Err(error);
                 }
             }
-        };
-        point(Point::Taken);
-        self.spare.restore(self.timer.as_fd());
-        match self.admit(link)? {
-            Some(number) => self.step(number),
-            None => Ok(None),
         }
     }
 
