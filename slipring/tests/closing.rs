@@ -9,6 +9,7 @@ use common::process::{self, alone};
 use common::raw::{self, Peer, Side, send};
 use common::{descriptors, eventually, guard};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::net::SendFlags;
 use rustix::net::sockopt::{set_socket_linger, set_socket_send_buffer_size};
 use slipring::{Error, Listener, Options, Spin, Stream};
 use std::io::{ErrorKind, Read, Write};
@@ -85,9 +86,13 @@ impl Slow {
 
     /// As many as a peer passes; its own copies are closed.
     fn pass(&mut self, link: &UnixStream, bytes: &[u8], number: usize) {
+        self.pass_by(link, bytes, number, SendFlags::empty());
+    }
+
+    fn pass_by(&mut self, link: &UnixStream, bytes: &[u8], number: usize, flags: SendFlags) {
         let slow: Vec<_> = (0..number).map(|_| self.make()).collect();
         let fds: Vec<BorrowedFd<'_>> = slow.iter().map(AsFd::as_fd).collect();
-        if send(link, bytes, &fds).is_err() {
+        if raw::send_by(link, bytes, &fds, flags).is_err() {
             // The other side was quicker, and nothing is on its way.
             slow.iter().for_each(|fd| set_socket_linger(fd, None).unwrap());
         }
@@ -124,14 +129,27 @@ fn messages(slow: &mut Slow, link: &UnixStream, what: usize) {
             slow.pass(link, b"x", 1);
         }
         // With half a message.
-        _ => {
+        5 => {
             side.say_hello(link);
             slow.pass(link, &side.passing.encode()[..50], 2);
+        }
+        // In a socket that is in a socket.
+        6 => {
+            let (inner, into_inner) = UnixStream::pair().unwrap();
+            slow.pass(&into_inner, b"x", 1);
+            let (outer, into_outer) = UnixStream::pair().unwrap();
+            send(&into_outer, b"x", &[inner.as_fd()]).unwrap();
+            send(link, b"x", &[outer.as_fd()]).unwrap();
+        }
+        // With a byte out of band, before others.
+        _ => {
+            slow.pass_by(link, b"x", 1, SendFlags::OOB);
+            send(link, &[0xaa; raw::LEN], &[]).unwrap();
         }
     }
 }
 
-const ALL: usize = 6;
+const ALL: usize = 8;
 
 fn serve(listener: &Listener) {
     let path = listener.path().to_owned();

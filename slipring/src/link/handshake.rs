@@ -380,7 +380,12 @@ impl Handshake {
             match received {
                 Ok(received) => {
                     self.fds.extend(received.fds.into_iter().map(Passed::new));
+                    // The kernel delivers what others have written apart. A message is one sender's, from its first byte to its last.
+                    let is_same = self.arrived == 0 || received.len == 0 || received.credentials == self.sender;
                     self.sender = self.sender.or(received.credentials);
+                    if !is_same {
+                        return Err(self.refuse(Refused::bad("a message of several senders")));
+                    }
                     if received.truncated {
                         return Err(Error::os("receiving the peer's descriptors")(Errno::MFILE));
                     }

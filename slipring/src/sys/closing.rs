@@ -13,7 +13,7 @@ use super::socket;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{fcntl_get_seals, readlink};
 use rustix::io::Errno;
-use rustix::net::sockopt::set_socket_linger;
+use rustix::net::sockopt::{set_socket_linger, set_socket_oobinline};
 use rustix::net::{Shutdown, SocketFlags, accept_with, shutdown};
 use std::sync::OnceLock;
 use std::sync::mpsc::{Sender, channel};
@@ -61,21 +61,20 @@ pub(crate) fn elsewhere(fd: OwnedFd) {
     }
 }
 
-/// Closes a descriptor, and what is on its way through it if it is a Unix socket. Each call fails, and does nothing, for
-/// what it does not fit.
+/// Closes a descriptor, and what is on its way through it if it is a socket, and so on. Each call fails, and does nothing,
+/// for what it does not fit.
 fn close(fd: OwnedFd) {
-    let _ = shutdown(&fd, Shutdown::Both);
-    for _ in 0..MOST_MESSAGES {
-        match socket::receive(fd.as_fd(), &mut [0; 4096]) {
-            Ok(received) if received.len > 0 => {
-                for passed in received.fds {
-                    let _ = set_socket_linger(&passed, None);
-                }
+    let mut left = vec![fd];
+    while let Some(fd) = left.pop() {
+        let _ = shutdown(&fd, Shutdown::Both);
+        for _ in 0..MOST_MESSAGES {
+            match socket::receive(fd.as_fd(), &mut [0; 4096]) {
+                Ok(received) if received.len > 0 || !received.fds.is_empty() => left.extend(received.fds),
+                _ => break,
             }
-            _ => break,
         }
+        let _ = set_socket_linger(&fd, None);
     }
-    let _ = set_socket_linger(&fd, None);
 }
 
 /// A descriptor that a peer has passed, whatever it is. Dropping it does not block.
@@ -140,6 +139,9 @@ pub(crate) struct Link {
 impl Link {
     /// This process's end of a connected socket.
     pub(crate) fn new(fd: OwnedFd, birth: Birth) -> Link {
+        // A byte out of band is a byte like any other then. Otherwise the kernel passes over it, so that it stays readable for
+        // ever, and drops it, with what came with it, in the middle of a call. What is no Unix socket is found out later.
+        let _ = set_socket_oobinline(&fd, true);
         Link { fd: Some(fd), birth }
     }
 
@@ -207,7 +209,9 @@ impl Listening {
 
     /// Takes the next client out of the backlog.
     pub(crate) fn accept(&self) -> rustix::io::Result<Link> {
-        accept_with(self, SocketFlags::CLOEXEC).map(|fd| Link::new(fd, self.birth))
+        // A forked child that accepts has a stream of its own.
+        let birth = Birth::here().unwrap_or(self.birth);
+        accept_with(self, SocketFlags::CLOEXEC).map(|fd| Link::new(fd, birth))
     }
 }
 

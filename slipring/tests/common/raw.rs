@@ -316,8 +316,23 @@ pub fn send(link: &UnixStream, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Resu
     send_as(link, bytes, fds, true)
 }
 
+/// The same, with flags: out of band, for instance.
+pub fn send_by(link: &UnixStream, bytes: &[u8], fds: &[BorrowedFd<'_>], flags: SendFlags) -> io::Result<()> {
+    send_with(link, bytes, fds, true, flags)
+}
+
 /// Sends bytes, and says who sent them or does not.
 pub fn send_as(link: &UnixStream, bytes: &[u8], fds: &[BorrowedFd<'_>], credentials: bool) -> io::Result<()> {
+    send_with(link, bytes, fds, credentials, SendFlags::empty())
+}
+
+fn send_with(
+    link: &UnixStream,
+    bytes: &[u8],
+    fds: &[BorrowedFd<'_>],
+    credentials: bool,
+    flags: SendFlags,
+) -> io::Result<()> {
     let mut space = vec![MaybeUninit::uninit(); cmsg_space!(ScmRights(253), ScmCredentials(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if credentials {
@@ -331,7 +346,7 @@ pub fn send_as(link: &UnixStream, bytes: &[u8], fds: &[BorrowedFd<'_>], credenti
     if !fds.is_empty() {
         assert!(control.push(SendAncillaryMessage::ScmRights(fds)));
     }
-    let n = sendmsg(link, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)?;
+    let n = sendmsg(link, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL | flags)?;
     assert_eq!(n, bytes.len());
     Ok(())
 }
