@@ -31,6 +31,7 @@ fn child_process() {
         ("unusual but right", unusual_but_right),
         ("no credentials", no_credentials),
         ("a reflection", a_reflection),
+        ("several senders", several_senders),
     ]);
 }
 
@@ -447,6 +448,36 @@ fn no_credentials(_: &[&str]) {
     );
     drop((theirs, side));
     left(before, "in the end");
+}
+
+#[test]
+fn a_message_of_several_senders_is_refused() {
+    guard(|| alone("several senders"));
+}
+
+/// A process that only prints to its standard error, which is the socket, lends its name to nobody: the first byte of a
+/// message is one process's, and the rest another one's.
+fn several_senders(arguments: &[&str]) {
+    use rustix::fd::AsRawFd;
+    let listener = bind(arguments);
+    serve(&listener);
+    let link = UnixStream::connect(listener.path()).unwrap();
+    let hello = wrong::right().hello.encode();
+    send(&link, &hello[..1], &[]).unwrap();
+    // SAFETY: the child makes two system calls.
+    let child = unsafe { libc::fork() };
+    assert!(child >= 0);
+    if child == 0 {
+        // SAFETY: bytes that are there, to a descriptor that is open.
+        unsafe { libc::write(link.as_raw_fd(), hello[1..].as_ptr().cast(), hello.len() - 1) };
+        // SAFETY: ends the process at once.
+        unsafe { libc::_exit(0) };
+    }
+    assert_says(refuse(&listener, 0), "several senders", "two processes");
+    // SAFETY: this process's own child.
+    unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+    drop(link);
+    serve(&listener);
 }
 
 /// A peer that has no memory of its own, but sends back this side's: then this side reads what it writes.
