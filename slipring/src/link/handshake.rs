@@ -387,7 +387,12 @@ impl Handshake {
                         return Err(self.refuse(Refused::bad("a message of several senders")));
                     }
                     if received.truncated {
-                        return Err(Error::os("receiving the peer's descriptors")(Errno::MFILE));
+                        // Another thread took the room, and what came is lost: this is final, and the peer is told.
+                        let error = self.refuse(Refused::resources());
+                        return Err(match self.first {
+                            First::Me => Error::os("receiving the peer's descriptors")(Errno::MFILE),
+                            First::Peer => error,
+                        });
                     }
                     if self.fds.len() > DESCRIPTORS {
                         return Err(self.refuse(Refused::bad("more descriptors than expected")));
