@@ -12,7 +12,7 @@ use crate::options::{Admission, Options};
 use crate::ring::Std;
 use crate::sys::barrier;
 use crate::sys::bell::{self, Bell, Bells};
-use crate::sys::closing::{Link, Passed};
+use crate::sys::closing::{self, Link, Passed};
 use crate::sys::memory::{Outbox, header_len};
 use crate::sys::process::Birth;
 use crate::sys::socket::{self, Credentials};
@@ -371,10 +371,14 @@ impl Handshake {
     /// Takes in what has arrived; a whole message, or `None` if there is nothing more for now.
     fn receive(&mut self) -> Result<Option<Message>> {
         while self.arrived < LEN {
-            let received = match socket::has_room_for_next(self.link.as_fd()) {
-                Ok(true) => socket::receive(self.link.as_fd(), &mut self.incoming[self.arrived..]),
+            let received = match closing::peek(self.link.as_fd()) {
+                // Whether there is room for all of them or not, it is the peer's fault.
+                Ok(ahead) if ahead.descriptors > DESCRIPTORS => {
+                    return Err(self.refuse(Refused::bad("more descriptors than expected")));
+                }
+                Ok(ahead) if !ahead.truncated => socket::receive(self.link.as_fd(), &mut self.incoming[self.arrived..]),
                 // There is room for all that the kernel can pass; so it is this process that has none left.
-                Ok(false) => return Err(Error::os("receiving the peer's descriptors")(Errno::MFILE)),
+                Ok(_) => return Err(Error::os("receiving the peer's descriptors")(Errno::MFILE)),
                 Err(e) => Err(e),
             };
             match received {
@@ -421,8 +425,11 @@ impl Handshake {
         match (message, &self.introduced) {
             (Message::Refused(why, detail), _) => Err(self.refused(why, &detail)),
             (Message::Hello(hello), None) => {
-                let introduced = verify::hello(&hello, sender, self.origin.mine_alone, &self.options)
+                let mut introduced = verify::hello(&hello, sender, self.origin.mine_alone, &self.options)
                     .map_err(|refused| self.refuse(refused))?;
+                // A stranger may have lent its socket to one that is trusted.
+                let made_by = self.options.admits(self.made_by.uid, self.origin.mine_alone);
+                introduced.trusted &= made_by == Admission::Trusted;
                 if !fds.is_empty() {
                     return Err(self.refuse(Refused::bad("more descriptors than expected")));
                 }

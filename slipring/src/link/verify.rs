@@ -82,7 +82,7 @@ impl From<Refused> for Fault {
 pub(super) struct Introduced {
     pub(super) sender: Credentials,
     /// The peer could do anything to this process anyway: it is of the same user, or root.
-    trusted: bool,
+    pub(super) trusted: bool,
     /// It is of the same user.
     pub(super) of_my_user: bool,
     header_len: usize,
@@ -206,15 +206,15 @@ pub(super) fn memory(
 }
 
 /// The seals of the peer's memory, after those that it has left to this side have been added; unless it is `open`, trusted
-/// without.
-fn sealed(fd: BorrowedFd<'_>, open: bool) -> std::result::Result<SealFlags, Fault> {
+/// without. A stranger has to seal it: to do it here, the kernel waits for a write that the stranger may hold up for ever.
+fn sealed(fd: BorrowedFd<'_>, open: bool, trusted: bool) -> std::result::Result<SealFlags, Fault> {
     let seals = || fcntl_get_seals(fd).map_err(|_| Refused::bad("the memory cannot be sealed"));
     let theirs = seals()?;
     let left_open = theirs & SEALS == FIXED;
     if theirs.contains(SEALS) || left_open && open {
         return Ok(theirs);
     }
-    if left_open {
+    if left_open && trusted {
         // Without them the peer could take pages out of it again. If they are refused, that shows below.
         if let Err(Errno::INVAL) = fcntl_add_seals(fd, SEALS - FIXED) {
             return Err(Fault::Mine(memory::no_seals()));
@@ -234,7 +234,7 @@ fn inbox(passed: Passed, introduced: &Introduced, open: bool) -> std::result::Re
     } = *introduced;
     // First, because it calls into no file system that somebody else wrote; a pipe, a socket, an ordinary file end
     // here.
-    let seals = sealed(passed.as_fd(), open)?;
+    let seals = sealed(passed.as_fd(), open, introduced.trusted)?;
     let file_system = fstatfs(&passed).map_err(want("checking the peer's memory (fstatfs)"))?;
     if file_system.f_type as u64 != TMPFS {
         return Err(Refused::bad("the memory is not an ordinary memfd").into());

@@ -128,6 +128,26 @@ const MOST_INLINE: u32 = 8;
 
 const THERE: &str = "it is there until it is dropped";
 
+/// What lies ahead on a socket.
+#[derive(Debug)]
+pub(crate) struct Ahead {
+    /// How many descriptors came along.
+    pub(crate) descriptors: usize,
+    /// This process has no room for them.
+    pub(crate) truncated: bool,
+}
+
+/// Looks at what comes next, and takes nothing. The copies of descriptors that come of it are dropped as those of a peer
+/// are: also closing one that is not the last may block, as a file of FUSE is flushed each time.
+pub(crate) fn peek(socket: BorrowedFd<'_>) -> rustix::io::Result<Ahead> {
+    let ahead = socket::peek(socket)?;
+    let copies: Vec<_> = ahead.fds.into_iter().map(Passed::new).collect();
+    Ok(Ahead {
+        descriptors: copies.len(),
+        truncated: ahead.truncated,
+    })
+}
+
 /// The Unix socket over which a stream is set up, and whose hang-up is the peer's death. Dropping it hangs up, and does
 /// not block, whatever the peer has sent over it.
 #[derive(Debug)]
@@ -183,9 +203,10 @@ fn is_empty(socket: BorrowedFd<'_>) -> bool {
         if socket::unread(socket) == Ok(0) {
             return true;
         }
-        let Ok(true) = socket::has_room_for_next(socket) else {
-            return false;
-        };
+        match peek(socket) {
+            Ok(ahead) if !ahead.truncated => {}
+            _ => return false,
+        }
         match socket::receive(socket, &mut [0; 4096]) {
             Ok(received) => received.fds.into_iter().map(Passed::new).for_each(drop),
             Err(_) => return false,

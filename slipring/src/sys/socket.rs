@@ -66,12 +66,11 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> rustix::io::R
     receive_by(socket, bytes, libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT)
 }
 
-/// Whether this process has room for the descriptors that come next. Without it [`receive`] would lose those that do not fit, and
-/// close them itself, which may block.
-pub(crate) fn has_room_for_next(socket: BorrowedFd<'_>) -> rustix::io::Result<bool> {
-    // What is looked at stays where it is; so the copies that come of it are nobody's last.
+/// What comes next, with copies of its descriptors; all of it stays where it is. If it is truncated this process has no room
+/// for the descriptors: [`receive`] would lose those that do not fit, and close them itself, which may block.
+pub(crate) fn peek(socket: BorrowedFd<'_>) -> rustix::io::Result<Received> {
     let flags = libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT | libc::MSG_PEEK;
-    receive_by(socket, &mut [0], flags).map(|received| !received.truncated)
+    receive_by(socket, &mut [0], flags)
 }
 
 /// Bytes that have arrived and were not received.
