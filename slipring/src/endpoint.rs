@@ -240,11 +240,13 @@ impl Drop for Whole {
             && endpoint.birth.is_here()
         {
             let Headers { own, peer } = endpoint.headers();
+            // A reader that was ended before had its say.
+            let ended = own.consumed.0.stop.load(Ordering::Relaxed) != ended::OPEN;
+            // Before the look, with a fence: a peer that writes after it learns that nobody reads.
+            endpoint.end_reading(ended::CLOSED);
             // Relaxed: written by this side alone, and what the peer has not published yet is not there to be read.
             let read = own.consumed.0.head.load(Ordering::Relaxed);
             let unread = peer.published.0.tail.load(Ordering::Relaxed) != read;
-            // A reader that was ended before had its say.
-            let ended = own.consumed.0.stop.load(Ordering::Relaxed) != ended::OPEN;
             // Relaxed: for this thread, which drops the writer next.
             endpoint.unread.store(unread && !ended, Ordering::Relaxed);
         }

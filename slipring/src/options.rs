@@ -317,7 +317,7 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// [`Error::RendezvousTaken`]; [`Error::NameInUse`] if a listener has the name; otherwise as [`bind`](Self::bind)
+    /// [`Error::RendezvousTaken`]; [`Error::NameInUse`] if the name is held, and nobody can be met there; otherwise as [`bind`](Self::bind)
     /// and [`connect`](Self::connect).
     pub fn rendezvous(&self, name: impl AsRef<OsStr>) -> Result<Stream> {
         check_options(self)?;
