@@ -1,11 +1,11 @@
-//! A listener that is not idle, measured: what a flood of clients costs an honest one, beside a server of Unix sockets in
-//! the same flood; what a hello costs that announces much memory; and how many are kept out by a crowd that shakes hands
-//! half-way.
+//! A listener that is not idle, measured: what a flood of clients costs an honest one, beside a
+//! server of Unix sockets in the same flood; what a hello costs that announces much memory; and how
+//! many are kept out by a crowd that shakes hands half-way.
 //!
 //!     cargo bench -p slipring --bench crowds
 //!
-//! Takes half a minute. Run it on a machine with nothing else to do; there are more processes than cores in it all the
-//! same, so a single time says little.
+//! Takes half a minute. Run it on a machine with nothing else to do; there are more processes than
+//! cores in it all the same, so a single time says little.
 
 #[path = "../tests/common/raw.rs"]
 #[allow(dead_code, reason = "the tests use all of it")]

@@ -1,4 +1,5 @@
-//! How a stream ends, in detail. The traits of `std::io` say it by an [`io::ErrorKind`]; this says the rest.
+//! How a stream ends, in detail. The traits of `std::io` say it by an [`io::ErrorKind`]; this says
+//! the rest.
 
 use std::fmt;
 use std::io;
@@ -24,8 +25,9 @@ pub enum EndReason {
     Corrupt,
     /// The peer gave the stream up: to it, this side's header made no sense.
     Rejected,
-    /// The peer did not take what this side had passed in the last step of the handshake: it had no memory or no
-    /// descriptors left, or found something wrong. Only the side that accepted can meet this: no byte was exchanged.
+    /// The peer did not take what this side had passed in the last step of the handshake: it had no
+    /// memory or no descriptors left, or found something wrong. Only the side that accepted can
+    /// meet this: no byte was exchanged.
     Refused,
     /// This side ended it: by a `Closer`, by `shutdown`, or by `abort`.
     Closed,

@@ -16,7 +16,8 @@ use rustix::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// An endpoint whose handshake is done, and what its blocking halves sleep on, if it is to have such.
+/// An endpoint whose handshake is done, and what its blocking halves sleep on, if it is to have
+/// such.
 #[derive(Debug)]
 pub(crate) struct Connected {
     pub(crate) endpoint: Arc<Endpoint>,
@@ -52,9 +53,11 @@ pub(crate) struct Endpoint {
     local: AtomicU32,
     pub(crate) peer: Peer,
     pub(crate) name: Option<Name>,
-    /// Views of the inbox are bounced through private memory: the peer is another user, or the options ask for it.
+    /// Views of the inbox are bounced through private memory: the peer is another user, or the
+    /// options ask for it.
     pub(crate) copy_reads: bool,
-    /// The peer's halves may excuse this process from fences, my halves may excuse the peer: see [`wait`].
+    /// The peer's halves may excuse this process from fences, my halves may excuse the peer: see
+    /// [`wait`].
     pub(crate) excusable: bool,
     pub(crate) excuses: bool,
     /// A rendezvous keeps its name taken for as long as the side that bound it lives.
@@ -115,7 +118,8 @@ impl Endpoint {
     /// See [`Waiting::done`](crate::half::Waiting::done).
     pub(crate) fn done(&self) -> u64 {
         let own = self.headers().own;
-        // Relaxed: written by this side alone, if not by this half; and it only guides the spinning.
+        // Relaxed: written by this side alone, if not by this half; and it only guides the
+        // spinning.
         let published = own.published.0.tail.load(Ordering::Relaxed);
         published.wrapping_add(own.reading.0.rings.load(Ordering::Relaxed))
     }
@@ -123,12 +127,14 @@ impl Endpoint {
     /// Whether the link is known to have hung up.
     #[inline]
     pub(crate) fn is_gone(&self) -> bool {
-        // Acquire: pairs with the release in `look_at_link`, so that what the peer had stored before it went, and the
-        // thread that saw the hang-up could see, is seen by the other half too.
+        // Acquire: pairs with the release in `look_at_link`, so that what the peer had stored
+        // before it went, and the thread that saw the hang-up could see, is seen by the other half
+        // too.
         self.gone.load(Ordering::Acquire)
     }
 
-    /// Looks whether the link has hung up, and writes it down. One system call, unless it is known already.
+    /// Looks whether the link has hung up, and writes it down. One system call, unless it is known
+    /// already.
     pub(crate) fn look_at_link(&self) -> bool {
         if self.is_gone() {
             return true;
@@ -143,7 +149,8 @@ impl Endpoint {
     /// How this side itself has ended the stream ([`local`]).
     #[inline]
     pub(crate) fn local(&self) -> u32 {
-        // Relaxed: the thread that ends the stream rings this half's bell afterwards, and that orders it.
+        // Relaxed: the thread that ends the stream rings this half's bell afterwards, and that
+        // orders it.
         self.local.load(Ordering::Relaxed)
     }
 
@@ -174,8 +181,8 @@ impl Endpoint {
         self.end_writing(if unread { ended::RESET } else { ended::CLOSED });
     }
 
-    /// Ends both directions from this side, and whatever blocks in them. The first reason stays. `code` is an
-    /// abort's.
+    /// Ends both directions from this side, and whatever blocks in them. The first reason stays.
+    /// `code` is an abort's.
     fn end(&self, how: u32, told: u32, code: u32) {
         if !self.birth.is_here() || !lease::end::<Std>(&self.local, how, self.lease.word()) {
             return;
@@ -218,8 +225,9 @@ impl Drop for Endpoint {
 
 /// Both halves together, as long as they are a stream. It is dropped before them.
 ///
-/// A stream that is dropped as a whole with bytes unread has not heard its peer out. The peer must not take that for an end
-/// in order, as with a socket, which is reset then. Halves that were taken apart end their directions one by one.
+/// A stream that is dropped as a whole with bytes unread has not heard its peer out. The peer must
+/// not take that for an end in order, as with a socket, which is reset then. Halves that were taken
+/// apart end their directions one by one.
 #[derive(Debug)]
 pub(crate) struct Whole(Option<Arc<Endpoint>>);
 
@@ -244,7 +252,8 @@ impl Drop for Whole {
             let ended = own.consumed.0.stop.load(Ordering::Relaxed) != ended::OPEN;
             // Before the look, with a fence: a peer that writes after it learns that nobody reads.
             endpoint.end_reading(ended::CLOSED);
-            // Relaxed: written by this side alone, and what the peer has not published yet is not there to be read.
+            // Relaxed: written by this side alone, and what the peer has not published yet is not
+            // there to be read.
             let read = own.consumed.0.head.load(Ordering::Relaxed);
             let unread = peer.published.0.tail.load(Ordering::Relaxed) != read;
             // Relaxed: for this thread, which drops the writer next.

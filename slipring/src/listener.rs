@@ -16,11 +16,12 @@ use std::time::{Duration, Instant};
 
 /// A bound name, at which other processes connect.
 ///
-/// Several threads may accept at a time. Clients shake hands side by side: one that says nothing delays nobody, and
-/// is let go after [`Options::handshake_timeout`]. A client that is refused never makes `accept` fail; see
-/// [`refused`](Self::refused).
+/// Several threads may accept at a time. Clients shake hands side by side: one that says nothing
+/// delays nobody, and is let go after [`Options::handshake_timeout`]. A client that is refused
+/// never makes `accept` fail; see [`refused`](Self::refused).
 ///
-/// Dropping it removes the name and refuses whoever is still in the backlog; streams that were accepted go on.
+/// Dropping it removes the name and refuses whoever is still in the backlog; streams that were
+/// accepted go on.
 ///
 /// # Examples
 ///
@@ -66,8 +67,8 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// [`Error::Stopped`] after [`Stopper::stop`]; [`Error::Os`] if this process runs out of descriptors or memory:
-    /// the listener stays usable.
+    /// [`Error::Stopped`] after [`Stopper::stop`]; [`Error::Os`] if this process runs out of
+    /// descriptors or memory: the listener stays usable.
     pub fn accept(&self) -> Result<Stream> {
         loop {
             if let Some(stream) = self.accept_until(None)? {
@@ -78,8 +79,8 @@ impl Listener {
 
     /// A client that has completed its handshake by now, without blocking.
     ///
-    /// While very many come it returns `None` after some of them, and the [descriptor](#impl-AsFd-for-Listener) stays
-    /// readable.
+    /// While very many come it returns `None` after some of them, and the
+    /// [descriptor](#impl-AsFd-for-Listener) stays readable.
     ///
     /// # Errors
     ///
@@ -130,8 +131,8 @@ impl Listener {
 
     /// Accepts for ever; ends after [`Stopper::stop`]. `for stream in &listener` is the same.
     ///
-    /// Other errors are passed on, and the iterator goes on after them: a loop that ends at the first one would end a
-    /// server for want of a descriptor that is free again a moment later.
+    /// Other errors are passed on, and the iterator goes on after them: a loop that ends at the
+    /// first one would end a server for want of a descriptor that is free again a moment later.
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming { listener: self }
     }
@@ -165,8 +166,8 @@ impl Listener {
         self.acceptor.path()
     }
 
-    /// Whether clients still find this listener. Programs that clean up `/tmp` remove files that are in use, and nobody
-    /// tells the one that uses them. Looks at two files; does not block.
+    /// Whether clients still find this listener. Programs that clean up `/tmp` remove files that
+    /// are in use, and nobody tells the one that uses them. Looks at two files; does not block.
     ///
     /// # Errors
     ///
@@ -175,13 +176,13 @@ impl Listener {
         self.acceptor.condition()
     }
 
-    /// Makes the files of the name anew that were removed, and says whether any was. Clients that wait in the queue are
-    /// served all the same. Does not block.
+    /// Makes the files of the name anew that were removed, and says whether any was. Clients that
+    /// wait in the queue are served all the same. Does not block.
     ///
     /// # Errors
     ///
-    /// [`Error::NameInUse`] if somebody else has bound the name meanwhile, and in a forked child; otherwise as
-    /// [`Options::bind`]. The listener stays as it was then.
+    /// [`Error::NameInUse`] if somebody else has bound the name meanwhile, and in a forked child;
+    /// otherwise as [`Options::bind`]. The listener stays as it was then.
     ///
     /// # Examples
     ///
@@ -216,8 +217,8 @@ impl Listener {
     }
 }
 
-/// A descriptor that is readable while `accept` has something to do: for `poll`, with [`Listener::try_accept`]
-/// afterwards.
+/// A descriptor that is readable while `accept` has something to do: for `poll`, with
+/// [`Listener::try_accept`] afterwards.
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.acceptor.as_fd()

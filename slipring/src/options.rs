@@ -7,7 +7,6 @@ use crate::listener::Listener;
 use crate::name::Name;
 use crate::stream::Stream;
 use crate::sys::closing::Link;
-use crate::sys::process::Birth;
 use crate::sys::user;
 use crate::wait::Spin;
 use rustix::fd::OwnedFd;
@@ -19,9 +18,9 @@ use std::time::{Duration, Instant};
 
 /// Which users may be at the other end.
 ///
-/// This process's own user and root are always allowed: they could do anything to this process anyway. Towards any
-/// other user borrowed views are copied through private memory and bells are of a kind that cannot block the ringer;
-/// that needs Linux 5.8. Both sides have to allow each other.
+/// This process's own user and root are always allowed: they could do anything to this process
+/// anyway. Towards any other user borrowed views are copied through private memory and bells are of
+/// a kind that cannot block the ringer; that needs Linux 5.8. Both sides have to allow each other.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Peers {
@@ -99,8 +98,8 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The defaults: 256 KiB, peers of up to 64 MiB, no protocol name, [`Spin::default`], five seconds for the
-    /// handshake, no waiting for a listener, peers of the same user.
+    /// The defaults: 256 KiB, peers of up to 64 MiB, no protocol name, [`Spin::default`], five
+    /// seconds for the handshake, no waiting for a listener, peers of the same user.
     pub fn new() -> Options {
         Options {
             capacity: 256 * 1024,
@@ -116,8 +115,8 @@ impl Options {
         }
     }
 
-    /// Size of the ring that this side writes into, in bytes: a power of two from one page to 1 GiB. The memory is
-    /// allocated when the stream is made.
+    /// Size of the ring that this side writes into, in bytes: a power of two from one page to 1
+    /// GiB. The memory is allocated when the stream is made.
     ///
     /// Checked when it is used: [`Error::Capacity`].
     pub fn capacity(mut self, bytes: usize) -> Options {
@@ -125,45 +124,49 @@ impl Options {
         self
     }
 
-    /// The largest ring of a peer's that is accepted, in bytes. It is the peer's memory, but this side's address
-    /// space.
+    /// The largest ring of a peer's that is accepted, in bytes. It is the peer's memory, but this
+    /// side's address space.
     pub fn max_peer_capacity(mut self, bytes: usize) -> Options {
         self.max_peer_capacity = bytes;
         self
     }
 
-    /// The application protocol, up to 64 bytes, such as `ticks/1`. Two sides that name different ones refuse each
-    /// other ([`Error::Protocol`]), so that crossed wires are found at once.
+    /// The application protocol, up to 64 bytes, such as `ticks/1`. Two sides that name different
+    /// ones refuse each other ([`Error::Protocol`]), so that crossed wires are found at once.
     pub fn protocol(mut self, name: impl Into<String>) -> Options {
         self.protocol = name.into();
         self
     }
 
-    /// How blocked calls of this side wait. Spinning has a bound for the whole process; see [`Spin`].
+    /// How blocked calls of this side wait. Spinning has a bound for the whole process; see
+    /// [`Spin`].
     pub fn spin(mut self, spin: Spin) -> Options {
         self.spin = spin;
         self
     }
 
-    /// How long a handshake may take, on either side. The default is 5 s. `Duration::MAX` is no limit.
+    /// How long a handshake may take, on either side. The default is 5 s. `Duration::MAX` is no
+    /// limit.
     ///
-    /// The time of a client begins when the listener takes it up, not while it waits in the listener's queue: that
-    /// has a limit of its own, [`backlog_timeout`](Self::backlog_timeout), for which this one stands in where it
-    /// alone is set. On tokio the caller's own `timeout` ends either.
+    /// The time of a client begins when the listener takes it up, not while it waits in the
+    /// listener's queue: that has a limit of its own, [`backlog_timeout`](Self::backlog_timeout),
+    /// for which this one stands in where it alone is set. On tokio the caller's own `timeout` ends
+    /// either.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Options {
         self.handshake_timeout = Some(timeout);
         self
     }
 
-    /// How long [`connect`](Self::connect) waits in the queue of a living listener: for a place in its backlog, and
-    /// until it takes this client up. `Duration::MAX` is no limit.
+    /// How long [`connect`](Self::connect) waits in the queue of a living listener: for a place in
+    /// its backlog, and until it takes this client up. `Duration::MAX` is no limit.
     ///
-    /// By default it is the [`handshake_timeout`](Self::handshake_timeout), if that is set; else there is no limit,
-    /// as there is none for a client of a Unix socket that is connected and not accepted yet. A dropped future, or
-    /// the caller's own `timeout`, ends the waiting on tokio.
+    /// By default it is the [`handshake_timeout`](Self::handshake_timeout), if that is set; else
+    /// there is no limit, as there is none for a client of a Unix socket that is connected and not
+    /// accepted yet. A dropped future, or the caller's own `timeout`, ends the waiting on tokio.
     ///
-    /// Where the listener belongs to the connecting process itself, the limit is that of the handshake, 5 s by
-    /// default: a thread that binds, connects and only then accepts waits for itself.
+    /// Where the listener belongs to the connecting process itself, the limit is that of the
+    /// handshake, 5 s by default: a thread that binds, connects and only then accepts waits for
+    /// itself.
     ///
     /// ```
     /// use slipring::{Error, Listener, Options};
@@ -181,8 +184,9 @@ impl Options {
         self
     }
 
-    /// How long [`connect`](Self::connect) waits for the name to be bound (by default not at all), and how long
-    /// [`rendezvous`](Self::rendezvous) waits for the other side (by default for ever). `Duration::MAX` is no limit.
+    /// How long [`connect`](Self::connect) waits for the name to be bound (by default not at all),
+    /// and how long [`rendezvous`](Self::rendezvous) waits for the other side (by default for
+    /// ever). `Duration::MAX` is no limit.
     pub fn wait_for_listener(mut self, timeout: Duration) -> Options {
         self.wait_for_listener = Some(timeout);
         self
@@ -194,38 +198,42 @@ impl Options {
         self
     }
 
-    /// Copies bytes into private memory before they are lent by [`fill_buf`](std::io::BufRead::fill_buf) and the
-    /// like, even if the peer is of the same user. For those who do not trust a peer to leave published bytes alone.
+    /// Copies bytes into private memory before they are lent by
+    /// [`fill_buf`](std::io::BufRead::fill_buf) and the like, even if the peer is of the same user.
+    /// For those who do not trust a peer to leave published bytes alone.
     pub fn copy_reads(mut self, yes: bool) -> Options {
         self.copy_reads = yes;
         self
     }
 
-    /// Trusts a peer of the same user, or root, not to write into this side's ring, and does without the kernel's protection: if the
-    /// peer says the same, messages from 4 KiB on get through faster on some processors.
+    /// Trusts a peer of the same user, or root, not to write into this side's ring, and does
+    /// without the kernel's protection: if the peer says the same, messages from 4 KiB on get
+    /// through faster on some processors.
     ///
-    /// By default nobody but its owner can write into a ring. But on AMD's Zen 5 a copy out of memory that may not be written
-    /// costs the writer, which has to ask for each line again. Without the protection round trips of 4 to 64 KiB take 0.7 to 0.8 of the
-    /// time there, and writes of 4 KiB get through at up to 1.4 times the rate, those of 64 KiB and more at up to 1.1 times; of 16 KiB
-    /// at the same, and a flow of messages of 1 KiB at 0.8 times. Other processors were not measured: `slipring bench --trust-peer`
-    /// does it.
+    /// By default nobody but its owner can write into a ring. But on AMD's Zen 5 a copy out of
+    /// memory that may not be written costs the writer, which has to ask for each line again.
+    /// Without the protection round trips of 4 to 64 KiB take 0.7 to 0.8 of the time there, and
+    /// writes of 4 KiB get through at up to 1.4 times the rate, those of 64 KiB and more at up to
+    /// 1.1 times; of 16 KiB at the same, and a flow of messages of 1 KiB at 0.8 times. Other
+    /// processors were not measured: `slipring bench --trust-peer` does it.
     ///
-    /// It is used if both sides say so; otherwise the rings are as ever. The trust is given by saying so, whatever the peer says:
-    /// not to write into this side's ring, and not to give back memory of either ring. A peer that does so by mistake can spoil bytes
-    /// of this stream that it has not read yet, and what this side is about to write in a [`Grant`](crate::Grant), which is its memory
-    /// as well then: nothing else of this process, and no other stream.
+    /// It is used if both sides say so; otherwise the rings are as ever. The trust is given by
+    /// saying so, whatever the peer says: not to write into this side's ring, and not to give back
+    /// memory of either ring. A peer that does so by mistake can spoil bytes of this stream that it
+    /// has not read yet, and what this side is about to write in a [`Grant`](crate::Grant), which
+    /// is its memory as well then: nothing else of this process, and no other stream.
     ///
     /// Whoever reads a ring maps it twice as often then: four times its size of address space.
     ///
-    /// A ring of another user is protected from this side, and this side's from it, whatever is chosen; also over a
-    /// socket that another user has made.
+    /// A ring of another user is protected from this side, and this side's from it, whatever is
+    /// chosen; also over a socket that another user has made.
     pub fn trust_peer(mut self, yes: bool) -> Options {
         self.trust_peer = yes;
         self
     }
 
-    /// Whether this user may be at the other end. `mine_alone`: the kernel lets no other user but root get there, so
-    /// that a number which says nothing elsewhere says who it is.
+    /// Whether this user may be at the other end. `mine_alone`: the kernel lets no other user but
+    /// root get there, so that a number which says nothing elsewhere says who it is.
     pub(crate) fn admits(&self, uid: u32, mine_alone: bool) -> Admission {
         let is_told = user::is_told(uid);
         if user::is_same(uid, mine_alone) || is_told && uid == 0 {
@@ -285,8 +293,9 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidName`], [`Error::PathTooLong`], [`Error::NameInUse`], [`Error::NoRuntimeDirectory`],
-    /// [`Error::UnsafeDirectory`], [`Error::Capacity`], [`Error::ProtocolTooLong`], [`Error::Os`].
+    /// [`Error::InvalidName`], [`Error::PathTooLong`], [`Error::NameInUse`],
+    /// [`Error::NoRuntimeDirectory`], [`Error::UnsafeDirectory`], [`Error::Capacity`],
+    /// [`Error::ProtocolTooLong`], [`Error::Os`].
     pub fn bind(&self, name: impl AsRef<OsStr>) -> Result<Listener> {
         check_options(self)?;
         Listener::new(Arc::new(self.clone()), Name::parse(name)?)
@@ -294,14 +303,16 @@ impl Options {
 
     /// Connects to a name that a [`Listener`] is bound to.
     ///
-    /// Returns when the listener has *accepted* and the handshake is done; a Unix socket would return from the
-    /// backlog. It waits its turn there, for up to the [`backlog_timeout`](Self::backlog_timeout). A thread that binds,
-    /// connects and only then accepts waits for itself, until the [`handshake_timeout`](Self::handshake_timeout).
+    /// Returns when the listener has *accepted* and the handshake is done; a Unix socket would
+    /// return from the backlog. It waits its turn there, for up to the
+    /// [`backlog_timeout`](Self::backlog_timeout). A thread that binds, connects and only then
+    /// accepts waits for itself, until the [`handshake_timeout`](Self::handshake_timeout).
     ///
     /// # Errors
     ///
-    /// [`Error::NotBound`], [`Error::SocketGone`], [`Error::Timeout`], [`Error::Protocol`], [`Error::Refused`],
-    /// [`Error::UntrustedPeer`], [`Error::NotSlipring`], [`Error::PeerGone`] and others, each with what to do about it.
+    /// [`Error::NotBound`], [`Error::SocketGone`], [`Error::Timeout`], [`Error::Protocol`],
+    /// [`Error::Refused`], [`Error::UntrustedPeer`], [`Error::NotSlipring`], [`Error::PeerGone`]
+    /// and others, each with what to do about it.
     pub fn connect(&self, name: impl AsRef<OsStr>) -> Result<Stream> {
         check_options(self)?;
         let name = Name::parse(name)?;
@@ -310,23 +321,26 @@ impl Options {
         Stream::new(link::drive(handshake)?, self.spin)
     }
 
-    /// Meets one other process at a name, whoever comes first: both call this, and each gets its end of one stream.
+    /// Meets one other process at a name, whoever comes first: both call this, and each gets its
+    /// end of one stream.
     ///
-    /// The first one waits for the second ([`wait_for_listener`](Self::wait_for_listener)); a third is refused for as
-    /// long as the first keeps its end.
+    /// The first one waits for the second ([`wait_for_listener`](Self::wait_for_listener)); a third
+    /// is refused for as long as the first keeps its end. A [`Listener`] that is bound to the name
+    /// is met as a first one.
     ///
     /// # Errors
     ///
-    /// [`Error::RendezvousTaken`]; [`Error::NameInUse`] if the name is held, and nobody can be met there; otherwise as [`bind`](Self::bind)
-    /// and [`connect`](Self::connect).
+    /// [`Error::RendezvousTaken`]; [`Error::Timeout`]; otherwise as [`bind`](Self::bind) and
+    /// [`connect`](Self::connect).
     pub fn rendezvous(&self, name: impl AsRef<OsStr>) -> Result<Stream> {
         check_options(self)?;
         let options = Arc::new(self.clone());
         Stream::new(Rendezvous::new(options, Name::parse(name)?).meet()?, self.spin)
     }
 
-    /// Makes a stream of any connected Unix stream socket: an inherited one, one from a socket-activated listener,
-    /// one half of [`UnixStream::pair`]. The process at the other end does the same.
+    /// Makes a stream of any connected Unix stream socket: an inherited one, one from a
+    /// socket-activated listener, one half of [`UnixStream::pair`]. The process at the other end
+    /// does the same.
     ///
     /// What had been sent over the socket before must have been read.
     ///
@@ -346,7 +360,7 @@ impl Options {
             mine_alone: false,
             until: Some(Self::deadline(self.handshake_timeout_or_default())),
         };
-        let link = Link::new(socket, here()?);
+        let link = Link::new(socket)?;
         Handshake::new(link, Arc::new(self.clone()), None, First::Me, waits, origin)
     }
 
@@ -371,13 +385,9 @@ impl Options {
             until: None,
         };
         let side = |socket| -> Result<Handshake> {
-            let link = Link::new(socket, here()?);
+            let link = Link::new(socket)?;
             Handshake::new(link, Arc::clone(&options), None, First::Me, waits, origin)
         };
         link::drive_pair(side(left)?, side(right)?)
     }
-}
-
-fn here() -> Result<Birth> {
-    Birth::here().map_err(Error::os("marking this process (madvise)"))
 }

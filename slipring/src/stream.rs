@@ -18,20 +18,22 @@ use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A full-duplex byte stream to another process, in shared memory, that behaves like a connected socket.
+/// A full-duplex byte stream to another process, in shared memory, that behaves like a connected
+/// socket.
 ///
 /// # Closing a stream
 ///
-/// Dropping a stream, or both its halves, ends it in order: the peer reads every byte that was written, then gets
-/// `Ok(0)`; if it writes, `BrokenPipe`. Dropping one half ends one direction.
+/// Dropping a stream, or both its halves, ends it in order: the peer reads every byte that was
+/// written, then gets `Ok(0)`; if it writes, `BrokenPipe`. Dropping one half ends one direction.
 ///
-/// Dropping a whole stream with bytes unread is no end in order, as it is none for a socket: the peer reads every byte that
-/// was written, then gets `ConnectionReset` ([`EndReason::Reset`](crate::EndReason::Reset)). [`Writer::finish`] or
-/// [`shutdown`](Self::shutdown) before is in order whatever is unread. A relay that fails with everything read has to
-/// [`abort`](Writer::abort): if it only drops its streams, what it has passed on looks complete.
-/// A process that leaves without dropping
-/// its stream (`process::exit`, a signal, an abort) has *died*, and its peer gets `ConnectionReset` after the last
-/// byte; a socket would show an end of file. [`Writer::finish`] before leaving is the cure.
+/// Dropping a whole stream with bytes unread is no end in order, as it is none for a socket: the
+/// peer reads every byte that was written, then gets `ConnectionReset`
+/// ([`EndReason::Reset`](crate::EndReason::Reset)). [`Writer::finish`] or
+/// [`shutdown`](Self::shutdown) before is in order whatever is unread. A relay that fails with
+/// everything read has to [`abort`](Writer::abort): if it only drops its streams, what it has
+/// passed on looks complete. A process that leaves without dropping its stream (`process::exit`, a
+/// signal, an abort) has *died*, and its peer gets `ConnectionReset` after the last byte; a socket
+/// would show an end of file. [`Writer::finish`] before leaving is the cure.
 ///
 /// # Examples
 ///
@@ -105,7 +107,8 @@ impl Stream {
         Options::new().rendezvous(name)
     }
 
-    /// Two connected endpoints within this process, with the default [`Options`]; see [`Options::pair`].
+    /// Two connected endpoints within this process, with the default [`Options`]; see
+    /// [`Options::pair`].
     ///
     /// # Errors
     ///
@@ -126,7 +129,8 @@ impl Stream {
 
     /// Both halves, borrowed: each can be used by a scoped thread of its own.
     ///
-    /// Where `std::io::BufRead` is in scope its method `split` comes first; write `Stream::split(&mut stream)` there.
+    /// Where `std::io::BufRead` is in scope its method `split` comes first; write
+    /// `Stream::split(&mut stream)` there.
     pub fn split(&mut self) -> (&mut Reader, &mut Writer) {
         (&mut self.reader, &mut self.writer)
     }
@@ -155,8 +159,8 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// None: as with a socket, a direction that has ended before, even because the peer is gone, is no error here.
-    /// [`Writer::finish`] tells whether the peer may miss something.
+    /// None: as with a socket, a direction that has ended before, even because the peer is gone, is
+    /// no error here. [`Writer::finish`] tells whether the peer may miss something.
     pub fn shutdown(&mut self, how: Shutdown) -> io::Result<()> {
         if matches!(how, Shutdown::Read | Shutdown::Both) {
             self.reader.shutdown();

@@ -1,7 +1,8 @@
-//! Descriptors that are slow to close: whatever a peer passes, and when, no thread of this process waits for it.
+//! Descriptors that are slow to close: whatever a peer passes, and when, no thread of this process
+//! waits for it.
 //!
-//! A TCP socket that lingers blocks whoever closes it last for as long as its maker likes; here for longer than a test
-//! may take. So a thread that closes one is a test that hangs.
+//! A TCP socket that lingers blocks whoever closes it last for as long as its maker likes; here for
+//! longer than a test may take. So a thread that closes one is a test that hangs.
 
 mod common;
 
@@ -101,7 +102,8 @@ impl Slow {
     }
 }
 
-/// What a peer may say with slow descriptors in place of its own; the first of the messages is its hello.
+/// What a peer may say with slow descriptors in place of its own; the first of the messages is its
+/// hello.
 fn messages(slow: &mut Slow, link: &UnixStream, what: usize) {
     let side = Side::new(4096);
     match what {

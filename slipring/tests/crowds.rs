@@ -1,19 +1,18 @@
-//! Listeners that are not idle: floods of clients that come and go, crowds that shake hands half-way and stop, clients
-//! that receive nothing. The times of `accept` hold, other tasks run, and those who mean it are served.
+//! Listeners that are not idle: floods of clients that come and go, crowds that shake hands
+//! half-way and stop, clients that receive nothing. The times of `accept` hold, other tasks run,
+//! and those who mean it are served.
 
 mod common;
 
 use common::process::{self, Other, alone, say, start, told};
 use common::raw::Side;
-use common::{Place, eventually, guard};
+use common::{Place, eventually, guard, users};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use slipring::{Error, Listener, Options, Peers, Spin};
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -90,10 +89,10 @@ fn a_flood_does_not_take_the_time_away() {
 #[test]
 fn a_flood_of_strangers_does_not_take_the_time_away() {
     guard(|| {
-        let Some(place) = open_place() else { return };
+        let Some(place) = users::open_place() else { return };
         let listener = options().allow(Peers::Users(vec![1])).bind(place.name("x")).unwrap();
         let path = listener.path().to_str().unwrap().to_owned();
-        let mut flooding = stranger(&place, STRANGER, "floods", &[&path]);
+        let mut flooding = users::start(&place, STRANGER, "floods", &[&path]);
         flooding.expect("floods");
         for _ in 0..5 {
             let error = listener.accept_timeout(Duration::from_millis(20)).unwrap_err();
@@ -326,18 +325,18 @@ fn listens_with_few_on_their_way(arguments: &[&str]) {
 #[test]
 fn answers_that_nobody_receives_are_few() {
     guard(|| {
-        let Some(place) = open_place() else { return };
+        let Some(place) = users::open_place() else { return };
         let name = place.name("sockets");
         fs::create_dir(&name).unwrap();
         std::os::unix::fs::chown(&name, Some(ANOTHER), None).unwrap();
         let name = name.join("x");
         let name = name.to_str().unwrap();
-        let mut listener = stranger(&place, ANOTHER, "listens with few on their way", &[name]);
+        let mut listener = users::start(&place, ANOTHER, "listens with few on their way", &[name]);
         listener.expect("bound");
-        let mut hostile = stranger(&place, STRANGER, "receives nothing", &[name, "120"]);
+        let mut hostile = users::start(&place, STRANGER, "receives nothing", &[name, "120"]);
         hostile.expect("answered");
         for _ in 0..10 {
-            let mut honest = stranger(&place, STRANGER + 7, "connects", &[name]);
+            let mut honest = users::start(&place, STRANGER + 7, "connects", &[name]);
             honest.tell("connect");
             honest.expect("connected");
             honest.tell("leave");
@@ -349,31 +348,4 @@ fn answers_that_nobody_receives_are_few() {
         listener.succeed();
         hostile.tell("leave");
     });
-}
-
-/// A place that others are let into, with a copy of this program.
-fn open_place() -> Option<Place> {
-    if !rustix::process::geteuid().is_root() {
-        println!("not root: this test is left out");
-        return None;
-    }
-    let place = Place::new();
-    fs::set_permissions(place.path(), Permissions::from_mode(0o755)).unwrap();
-    // By another process: a child forked meanwhile would keep the copy from being executed (execve(2), ETXTBSY).
-    let copied = Command::new("cp")
-        .args([std::env::current_exe().unwrap(), place.name("program")])
-        .status();
-    assert!(copied.unwrap().success());
-    Some(place)
-}
-
-/// A process of another user.
-fn stranger(place: &Place, user: u32, role: &str, arguments: &[&str]) -> Other {
-    let usual = process::command(place, role, arguments);
-    let mut command = Command::new(place.name("program"));
-    command.args(usual.get_args());
-    command.envs(usual.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command.current_dir("/").uid(user).gid(user);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    process::start_as(command, role)
 }

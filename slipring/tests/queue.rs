@@ -154,7 +154,8 @@ fn an_endless_timeout_is_none() {
     });
 }
 
-/// A client that refuses in the last step, when it has been accepted: the stream ends, and says how.
+/// A client that refuses in the last step, when it has been accepted: the stream ends, and says
+/// how.
 #[test]
 fn a_client_that_refuses_in_the_last_step_is_an_end_with_that_reason() {
     guard(|| {

@@ -5,16 +5,14 @@ mod common;
 
 use common::process::{self, Other, say, told};
 use common::raw::{PAGE, Peer, Side, answer, at, receive, seals};
-use common::{Place, guard};
+use common::{Place, guard, users};
 use rustix::fs::fcntl_get_seals;
 use slipring::{Error, Listener, Options, Peers, Spin};
 use std::fs::{self, Permissions};
 use std::io::{BufRead, ErrorKind, Read, Write};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
 
 const STRANGER: u32 = 12345;
 const CAPACITY: usize = 4096;
@@ -38,34 +36,8 @@ fn allowing(uid: u32) -> Options {
     options().allow(Peers::Users(vec![uid]))
 }
 
-/// A place that others are let into, with a copy of this program: the stranger may not be let into where it is.
-fn open_place() -> Option<Place> {
-    if !rustix::process::geteuid().is_root() {
-        println!("not root: this test is left out");
-        return None;
-    }
-    let place = Place::new();
-    fs::set_permissions(place.path(), Permissions::from_mode(0o755)).unwrap();
-    // By another process: a child that another test forks while this one has the copy open for writing would keep it from being
-    // executed, until it executes something itself (execve(2), ETXTBSY).
-    let copied = Command::new("cp")
-        .args([std::env::current_exe().unwrap(), place.name("program")])
-        .status();
-    assert!(copied.unwrap().success());
-    Some(place)
-}
-
-/// A process of another user.
 fn stranger(place: &Place, role: &str, arguments: &[&str]) -> Other {
-    let usual = process::command(place, role, arguments);
-    let mut command = Command::new(place.name("program"));
-    command.args(usual.get_args());
-    command.envs(usual.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command.current_dir("/").uid(STRANGER).gid(STRANGER);
-    command
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped());
-    process::start_as(command, role)
+    users::start(place, STRANGER, role, arguments)
 }
 
 fn mode(listener: &Listener) -> u32 {
@@ -94,7 +66,7 @@ fn connects(arguments: &[&str]) {
 #[test]
 fn by_default_the_socket_keeps_others_out() {
     guard(|| {
-        let Some(place) = open_place() else { return };
+        let Some(place) = users::open_place() else { return };
         let listener = options().bind(name(&place)).unwrap();
         assert_eq!(mode(&listener), 0o600);
         let mut other = stranger(&place, "connects", &[&name(&place)]);
@@ -111,7 +83,7 @@ fn by_default_the_socket_keeps_others_out() {
 #[test]
 fn who_is_not_among_those_allowed_is_refused() {
     guard(|| {
-        let Some(place) = open_place() else { return };
+        let Some(place) = users::open_place() else { return };
         let listener = allowing(STRANGER + 1).bind(name(&place)).unwrap();
         assert_eq!(mode(&listener), 0o666);
         refused(&place, &listener);
@@ -133,7 +105,7 @@ fn refused(place: &Place, listener: &Listener) {
 #[test]
 fn who_is_allowed_gets_a_stream() {
     guard(|| {
-        let Some(place) = open_place() else { return };
+        let Some(place) = users::open_place() else { return };
         let listener = allowing(STRANGER).bind(name(&place)).unwrap();
         let mut other = stranger(&place, "connects", &[&name(&place)]);
         let mut stream = listener.accept().unwrap();
@@ -168,7 +140,7 @@ fn changes_its_mind(arguments: &[&str]) {
 #[test]
 fn what_is_lent_of_a_stranger_does_not_change() {
     guard(|| {
-        let Some(place) = open_place() else { return };
+        let Some(place) = users::open_place() else { return };
         let listener = allowing(STRANGER).bind(name(&place)).unwrap();
         let mut other = stranger(&place, "changes its mind", &[&name(&place)]);
         let mut stream = listener.accept().unwrap();
@@ -197,7 +169,7 @@ fn brings_plain_bells(arguments: &[&str]) {
 #[test]
 fn a_stranger_may_not_bring_a_bell_that_could_block() {
     guard(|| {
-        let Some(place) = open_place() else { return };
+        let Some(place) = users::open_place() else { return };
         let listener = allowing(STRANGER).bind(name(&place)).unwrap();
         let mut other = stranger(&place, "brings plain bells", &[&name(&place)]);
         common::eventually("it is refused", || {
@@ -220,7 +192,7 @@ fn binds(arguments: &[&str]) {
 #[test]
 fn a_name_that_a_stranger_has_bound_is_not_connected_to() {
     guard(|| {
-        let Some(place) = open_place() else { return };
+        let Some(place) = users::open_place() else { return };
         let squatted = place.name("theirs");
         fs::create_dir(&squatted).unwrap();
         chown(&squatted, Some(STRANGER), Some(STRANGER)).unwrap();
@@ -255,7 +227,7 @@ fn looks_at_the_seals(arguments: &[&str]) {
 #[test]
 fn nothing_is_left_open_over_a_socket_of_another_user() {
     guard(|| {
-        let Some(place) = open_place() else { return };
+        let Some(place) = users::open_place() else { return };
         let sockets = place.name("sockets");
         fs::create_dir(&sockets).unwrap();
         chown(&sockets, Some(STRANGER), None).unwrap();

@@ -6,7 +6,7 @@
 mod common;
 
 use common::process::{self, Other};
-use common::{Place, guard};
+use common::{Place, guard, users};
 use rustix::process::{Pid, getpid};
 use slipring::{Error, Listener, Options, Peers, Stream};
 use std::ffi::CString;
@@ -171,19 +171,6 @@ struct Stage {
 }
 
 impl Stage {
-    fn new() -> Stage {
-        let place = Place::new();
-        fs::set_permissions(place.path(), Permissions::from_mode(0o755)).unwrap();
-        // By another process: a child that is forked here meanwhile would have the copy open for
-        // writing for a moment, and then nobody may run it.
-        let copied = Command::new("cp")
-            .arg(std::env::current_exe().unwrap())
-            .arg(place.name("program"))
-            .status();
-        assert!(copied.unwrap().success());
-        Stage { place }
-    }
-
     /// A directory of that user outside.
     fn directory(&self, name: &str, owner: u32, mode: u32) -> String {
         let path = self.place.name(name);
@@ -194,19 +181,8 @@ impl Stage {
     }
 
     fn command(&self, runtime: &str, role: &str, argument: &str) -> Command {
-        let usual = process::command(&self.place, role, &[argument]);
-        let mut command = Command::new(self.place.name("program"));
-        command
-            .args(usual.get_args())
-            .envs(
-                usual
-                    .get_envs()
-                    .filter_map(|(name, value)| value.map(|value| (name, value))),
-            )
-            .env("XDG_RUNTIME_DIR", runtime)
-            .current_dir("/")
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped());
+        let mut command = users::command(&self.place, role, &[argument]);
+        command.env("XDG_RUNTIME_DIR", runtime);
         command
     }
 
@@ -226,11 +202,11 @@ impl Stage {
 }
 
 fn root_alone(body: impl FnOnce(Stage) + Send + 'static) {
-    if rustix::process::geteuid().is_root() {
-        guard(|| body(Stage::new()));
-    } else {
-        println!("not root: this test is left out");
-    }
+    guard(|| {
+        if let Some(place) = users::open_place() {
+            body(Stage { place });
+        }
+    });
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! Accepting: many handshakes at a time, so that a silent or slow client delays nobody.
 //!
-//! An epoll set, level-triggered, holds the listening socket, every client that is still shaking hands, a timer for
-//! the earliest deadline, and the stop signal. Each thread in `accept` waits on it without holding a lock. A lock is
-//! held for short steps alone; a client that has passed everything is checked, mapped and answered outside of it.
+//! An epoll set, level-triggered, holds the listening socket, every client that is still shaking
+//! hands, a timer for the earliest deadline, and the stop signal. Each thread in `accept` waits on
+//! it without holding a lock. A lock is held for short steps alone; a client that has passed
+//! everything is checked, mapped and answered outside of it.
 //!
-//! A client that is shaking hands holds one descriptor of this process, and nothing else is made for it. How many there
-//! may be depends on the limit of descriptors; if there are more, or descriptors run out, the user that has the most of
-//! them loses the oldest.
+//! A client that is shaking hands holds one descriptor of this process, and nothing else is made
+//! for it. How many there may be depends on the limit of descriptors; if there are more, or
+//! descriptors run out, the user that has the most of them loses the oldest.
 
 mod clients;
 mod spare;
@@ -43,13 +44,15 @@ use std::time::{Duration, Instant};
 use stop::Stop;
 use unreceived::Unreceived;
 
-/// How many connections the kernel keeps while nobody accepts (or fewer: sysctl net.core.somaxconn).
+/// How many connections the kernel keeps while nobody accepts (or fewer: sysctl
+/// net.core.somaxconn).
 const BACKLOG: i32 = 1024;
 
 /// Events that are taken at once.
 const BATCH: usize = 16;
 
-/// Batches after the time is up: for a caller that gives no time, what there is to do is done, unless it has no end.
+/// Batches after the time is up: for a caller that gives no time, what there is to do is done,
+/// unless it has no end.
 const LATE_BATCHES: u32 = 4;
 
 const SOCKET: u64 = 0;
@@ -202,8 +205,8 @@ impl Acceptor {
             .map_err(Error::os("watching a listener (epoll)"))?;
         let old = std::mem::replace(&mut *self.socket(), socket);
         let _ = epoll::delete(&self.set, &*old);
-        // Nobody comes to the old one any more; those that wait there are taken over, or told that descriptors have run
-        // out, one by one.
+        // Nobody comes to the old one any more; those that wait there are taken over, or told that
+        // descriptors have run out, one by one.
         for _ in 0..=BACKLOG {
             match self.take_from(&old) {
                 Ok(Some(link)) => drop(self.admit(link)?),
@@ -270,7 +273,8 @@ impl Acceptor {
         }
     }
 
-    /// Takes a client from the backlog, and goes as far with it as it goes. Most have said hello by then.
+    /// Takes a client from the backlog, and goes as far with it as it goes. Most have said hello by
+    /// then.
     fn greet(&self) -> Result<Option<Connected>> {
         let socket = Arc::clone(&*self.socket());
         let Some(link) = self.take_from(&socket)? else {
@@ -282,8 +286,8 @@ impl Acceptor {
         }
     }
 
-    /// Takes a client from a backlog; `None` if nobody is there. If it fails for want of a descriptor, a client was told
-    /// so and is gone.
+    /// Takes a client from a backlog; `None` if nobody is there. If it fails for want of a
+    /// descriptor, a client was told so and is gone.
     fn take_from(&self, socket: &Listening) -> Result<Option<Link>> {
         loop {
             match socket.accept() {
@@ -462,14 +466,15 @@ impl Acceptor {
         let _ = epoll::delete(&self.set, client.handshake.link());
     }
 
-    /// A client's fault is counted; a want of this process's is the caller's to know.
+    /// A client that got no stream is counted; a want of this process's is the caller's to know as
+    /// well.
     fn judge<T>(&self, error: Error) -> Result<Option<T>> {
-        // Descriptors that wait to be received count for all that this user sends: the one that does not receive them is
-        // to blame.
+        self.count(&error);
+        // Descriptors that wait to be received count for all that this user sends: the one that
+        // does not receive them is to blame.
         if error.is_want() && !error.is_too_much_in_flight() {
             return Err(error);
         }
-        self.count(&error);
         Ok(None)
     }
 

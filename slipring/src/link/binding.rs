@@ -40,7 +40,8 @@ pub(crate) struct Binding {
     socket: Option<Stat>,
 }
 
-/// What has become of the two files of a name that is bound; see [`Listener::check`](crate::Listener::check).
+/// What has become of the two files of a name that is bound; see
+/// [`Listener::check`](crate::Listener::check).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Condition {

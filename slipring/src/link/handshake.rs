@@ -14,7 +14,6 @@ use crate::sys::barrier;
 use crate::sys::bell::{self, Bell, Bells};
 use crate::sys::closing::{self, Link, Passed};
 use crate::sys::memory::{Outbox, header_len};
-use crate::sys::process::Birth;
 use crate::sys::socket::{self, Credentials};
 use crate::sys::user;
 use crate::sys::watch::{Watches, timespec};
@@ -39,7 +38,8 @@ pub(crate) enum First {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Progress {
     Done,
-    /// Everything of the peer's has arrived. The next step checks and maps it, which takes longer than any other.
+    /// Everything of the peer's has arrived. The next step checks and maps it, which takes longer
+    /// than any other.
     Arrived,
     /// The socket has to become readable, or writable where `write` says so.
     Wait {
@@ -77,10 +77,11 @@ struct Outgoing {
 /// What is known of a socket before anything is said over it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Origin {
-    /// The kernel has let no other user but root get to the other end: it is the word for a user whose number says
-    /// nothing ([`user`]).
+    /// The kernel has let no other user but root get to the other end: it is the word for a user
+    /// whose number says nothing ([`user`]).
     pub(crate) mine_alone: bool,
-    /// How long the peer may take before it says anything: a listener that does not accept. `None`: for ever.
+    /// How long the peer may take before it says anything: a listener that does not accept. `None`:
+    /// for ever.
     pub(crate) until: Option<Instant>,
 }
 
@@ -153,17 +154,16 @@ impl Handshake {
 
     /// A client's, over a socket that is connected to a listener.
     pub(crate) fn of_client(dialed: Dialed, options: Arc<Options>, name: Name, waits: Waits) -> Result<Handshake> {
-        let birth = Birth::here().map_err(Error::os("marking this process (madvise)"))?;
         let origin = Origin {
             mine_alone: dialed.owner_is_me,
             until: dialed.queue_until,
         };
-        let link = Link::new(dialed.socket, birth);
+        let link = Link::new(dialed.socket)?;
         Handshake::new(link, options, Some(name), First::Me, waits, origin)
     }
 
-    /// Refuses whoever made the other end of the socket, if that user may not be there. It is a first look, at what is
-    /// known before anything was said.
+    /// Refuses whoever made the other end of the socket, if that user may not be there. It is a
+    /// first look, at what is known before anything was said.
     pub(crate) fn screen(&mut self) -> Result<()> {
         let uid = self.made_by.uid;
         match self.options.admits(uid, self.origin.mine_alone) {
@@ -186,7 +186,8 @@ impl Handshake {
         self.name.is_some() && self.made_by.pid == std::process::id()
     }
 
-    /// When it has taken too long. The time of the handshake itself runs from the peer's first word.
+    /// When it has taken too long. The time of the handshake itself runs from the peer's first
+    /// word.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let timeout = self.options.handshake_timeout_or_default();
         let since = |start: Instant| Some(Options::later(start, timeout));
@@ -238,10 +239,11 @@ impl Handshake {
         });
     }
 
-    /// Makes what is mine, and passes it. If it fails nothing is left, and it can be tried again. `of_my_user`: the peer
-    /// speaks as this process's own user.
+    /// Makes what is mine, and passes it. If it fails nothing is left, and it can be tried again.
+    /// `of_my_user`: the peer speaks as this process's own user.
     fn pass_mine(&mut self, of_my_user: bool) -> Result<()> {
-        // A socket that another user made may have an end that is that user's, whoever speaks there: see `bell::Kind`.
+        // A socket that another user made may have an end that is that user's, whoever speaks
+        // there: see `bell::Kind`.
         let open = of_my_user && user::is_same(self.made_by.uid, self.origin.mine_alone);
         let kind = if open { bell::Kind::Plain } else { bell::Kind::Inverted };
         let (outbox, memory) = Outbox::create(self.options.capacity, self.options.trust_peer && open)?;
@@ -278,16 +280,16 @@ impl Handshake {
         self.try_step().inspect_err(|error| self.tell(error))
     }
 
-    /// As [`step`](Self::step); but of an error that [is a want](Error::is_want) of this process the peer has not been
-    /// told, and it can be tried again.
+    /// As [`step`](Self::step); but of an error that [is a want](Error::is_want) of this process
+    /// the peer has not been told, and it can be tried again.
     pub(crate) fn try_step(&mut self) -> Result<Progress> {
         loop {
             self.flush()?;
             if let Some((memory, fds)) = self.unchecked.take() {
                 self.check(memory, fds)?;
             }
-            // Each side passes its memory once it knows enough of the other's: the side that spoke first what it
-            // says, the other one all of it.
+            // Each side passes its memory once it knows enough of the other's: the side that spoke
+            // first what it says, the other one all of it.
             let of_my_user = match (&self.introduced, self.first) {
                 (Some((introduced, _)), First::Me) => Some(introduced.of_my_user),
                 (Some((introduced, _)), First::Peer) if self.theirs.is_some() => Some(introduced.of_my_user),
@@ -377,21 +379,24 @@ impl Handshake {
                     return Err(self.refuse(Refused::bad("more descriptors than expected")));
                 }
                 Ok(ahead) if !ahead.truncated => socket::receive(self.link.as_fd(), &mut self.incoming[self.arrived..]),
-                // There is room for all that the kernel can pass; so it is this process that has none left.
+                // There is room for all that the kernel can pass; so it is this process that has
+                // none left.
                 Ok(_) => return Err(Error::os("receiving the peer's descriptors")(Errno::MFILE)),
                 Err(e) => Err(e),
             };
             match received {
                 Ok(received) => {
                     self.fds.extend(received.fds.into_iter().map(Passed::new));
-                    // The kernel delivers what others have written apart. A message is one sender's, from its first byte to its last.
+                    // The kernel delivers what others have written apart. A message is one
+                    // sender's, from its first byte to its last.
                     let is_same = self.arrived == 0 || received.len == 0 || received.credentials == self.sender;
                     self.sender = self.sender.or(received.credentials);
                     if !is_same {
                         return Err(self.refuse(Refused::bad("a message of several senders")));
                     }
                     if received.truncated {
-                        // Another thread took the room, and what came is lost: this is final, and the peer is told.
+                        // Another thread took the room, and what came is lost: this is final, and
+                        // the peer is told.
                         let error = self.refuse(Refused::resources());
                         return Err(match self.first {
                             First::Me => Error::os("receiving the peer's descriptors")(Errno::MFILE),
@@ -474,7 +479,8 @@ impl Handshake {
         if self.outgoing.is_empty() {
             let _ = socket::send(self.link.as_fd(), &message, &[]);
         }
-        // A peer that has this side's memory may have gone on with the stream, and reads nothing here any more.
+        // A peer that has this side's memory may have gone on with the stream, and reads nothing
+        // here any more.
         if let Some(mine) = &self.mine {
             mine.outbox.header().refuse();
         }
@@ -584,7 +590,8 @@ pub(crate) fn drive(mut handshake: Handshake) -> Result<Connected> {
 
 /// Drives both sides of a handshake within this thread.
 pub(crate) fn drive_pair(mut left: Handshake, mut right: Handshake) -> Result<[Connected; 2]> {
-    // Each message fits into the socket's buffer at once, so each round takes both sides a step further.
+    // Each message fits into the socket's buffer at once, so each round takes both sides a step
+    // further.
     for _ in 0..6 {
         if (left.step()?, right.step()?) == (Progress::Done, Progress::Done) {
             return Ok([left.finish()?, right.finish()?]);

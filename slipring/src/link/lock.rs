@@ -1,10 +1,10 @@
 //! The lock file beside a socket: it decides whether the socket is live or stale.
 //!
 //! Whoever is bound holds an exclusive `flock` on it. The kernel lets go of that when the process
-//! ends, however it ends, so a lock that is free means that nobody is bound. A holder that leaves in
-//! order removes the file, while it still holds the lock. That is safe because whoever takes a lock
-//! then looks whether the file it locked is still the one at the path, and starts anew if not: else
-//! two processes could hold "the" lock on two different files.
+//! ends, however it ends, so a lock that is free means that nobody is bound. A holder that leaves
+//! in order removes the file, while it still holds the lock. That is safe because whoever takes a
+//! lock then looks whether the file it locked is still the one at the path, and starts anew if not:
+//! else two processes could hold "the" lock on two different files.
 //!
 //! It contains lines: the holder's process id; `pidns` and the number of the PID namespace in which
 //! it is that; and `paired`, once two have met in a rendezvous. That is for people and for error
@@ -176,8 +176,9 @@ impl Lock {
         self.maker.is_here()
     }
 
-    /// Removes the file, while the lock on it is still held. Whoever has opened it already and gets the lock on what
-    /// is removed now finds another file at the path, or none, and tries again (see [`acquire`](Lock::acquire)).
+    /// Removes the file, while the lock on it is still held. Whoever has opened it already and gets
+    /// the lock on what is removed now finds another file at the path, or none, and tries again
+    /// (see [`acquire`](Lock::acquire)).
     fn remove(&self) {
         if let (Ok(mine), Ok(at_path)) = (fstat(&self.file), lstat(&self.path))
             && same_file(&mine, &at_path)

@@ -12,12 +12,14 @@
 //! `connect` returns the stream                        `accept` returns the stream
 //! ```
 //!
-//! A side that refuses sends a `Refused` with its reason instead. Every message carries the sender's credentials. Until
-//! the accepting side has all that it needs, it has made nothing and holds one descriptor. If the connecting side cannot
-//! use what it gets in the end, it says so in its own header, and the accepted stream ends with that reason.
+//! A side that refuses sends a `Refused` with its reason instead. Every message carries the
+//! sender's credentials. Until the accepting side has all that it needs, it has made nothing and
+//! holds one descriptor. If the connecting side cannot use what it gets in the end, it says so in
+//! its own header, and the accepted stream ends with that reason.
 //!
-//! Both ends of an `upgrade` speak first; the messages are the same. Afterwards nothing is ever read from the socket
-//! again: it stays open so that the kernel can say when the other process is gone.
+//! Both ends of an `upgrade` speak first; the messages are the same. Afterwards nothing is ever
+//! read from the socket again: it stays open so that the kernel can say when the other process is
+//! gone.
 
 mod acceptor;
 mod binding;

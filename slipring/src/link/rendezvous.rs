@@ -18,8 +18,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long to wait before looking again while the other side is between two steps of coming or going. Nothing is
-/// awaited by this that would be told otherwise: the steps are a few system calls of a process that runs.
+/// How long to wait before looking again while the other side is between two steps of coming or
+/// going. Nothing is awaited by this that would be told otherwise: the steps are a few system calls
+/// of a process that runs.
 pub(crate) const BETWEEN_STEPS: Duration = Duration::from_millis(2);
 
 /// How long a process that has the name's lock may take to make its socket.
@@ -151,7 +152,8 @@ impl Rendezvous {
 
 /// What the first has once somebody has come. It listens no more, and goes on holding the name.
 pub(crate) fn met(mut binding: Binding, connected: Connected) -> Result<Connected> {
-    // From here on a third one is told; those in the backlog were hung up on, and come back to see it.
+    // From here on a third one is told; those in the backlog were hung up on, and come back to see
+    // it.
     binding.mark_paired()?;
     binding.retire_socket();
     connected.endpoint.keep(binding);

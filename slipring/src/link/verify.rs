@@ -1,6 +1,7 @@
-//! What a peer sends is checked before it is used, in this order. Its hello: versions, protocol, user, length of the
-//! header, capacity, my limit. What it passes: number of descriptors; seals, file system, size, allocation of the
-//! memory, which is mapped then, and its preamble compared; and a bell has to be an eventfd.
+//! What a peer sends is checked before it is used, in this order. Its hello: versions, protocol,
+//! user, length of the header, capacity, my limit. What it passes: number of descriptors; seals,
+//! file system, size, allocation of the memory, which is mapped then, and its preamble compared;
+//! and a bell has to be an eventfd.
 
 use super::message::{Hello, MAX_PROTOCOL, Memory, Refusal, VERSIONS, printable};
 use crate::error::{Error, Result};
@@ -199,14 +200,15 @@ pub(super) fn memory(
             gid,
         },
         copy_reads: options.copy_reads || !trusted,
-        // A process that cannot be interrupted goes on with fences, whatever the peer says. Another user gets nothing done
-        // to this process.
+        // A process that cannot be interrupted goes on with fences, whatever the peer says. Another
+        // user gets nothing done to this process.
         excusable: trusted && memory.excuses && barrier::register(),
     })
 }
 
-/// The seals of the peer's memory, after those that it has left to this side have been added; unless it is `open`, trusted
-/// without. A stranger has to seal it: to do it here, the kernel waits for a write that the stranger may hold up for ever.
+/// The seals of the peer's memory, after those that it has left to this side have been added;
+/// unless it is `open`, trusted without. A stranger has to seal it: to do it here, the kernel waits
+/// for a write that the stranger may hold up for ever.
 fn sealed(fd: BorrowedFd<'_>, open: bool, trusted: bool) -> std::result::Result<SealFlags, Fault> {
     let seals = || fcntl_get_seals(fd).map_err(|_| Refused::bad("the memory cannot be sealed"));
     let theirs = seals()?;
@@ -215,7 +217,8 @@ fn sealed(fd: BorrowedFd<'_>, open: bool, trusted: bool) -> std::result::Result<
         return Ok(theirs);
     }
     if left_open && trusted {
-        // Without them the peer could take pages out of it again. If they are refused, that shows below.
+        // Without them the peer could take pages out of it again. If they are refused, that shows
+        // below.
         if let Err(Errno::INVAL) = fcntl_add_seals(fd, SEALS - FIXED) {
             return Err(Fault::Mine(memory::no_seals()));
         }
@@ -232,17 +235,18 @@ fn inbox(passed: Passed, introduced: &Introduced, open: bool) -> std::result::Re
     let Introduced {
         header_len, capacity, ..
     } = *introduced;
-    // First, because it calls into no file system that somebody else wrote; a pipe, a socket, an ordinary file end
-    // here.
+    // First, because it calls into no file system that somebody else wrote; a pipe, a socket, an
+    // ordinary file end here.
     let seals = sealed(passed.as_fd(), open, introduced.trusted)?;
     let file_system = fstatfs(&passed).map_err(want("checking the peer's memory (fstatfs)"))?;
     if file_system.f_type as u64 != TMPFS {
         return Err(Refused::bad("the memory is not an ordinary memfd").into());
     }
     let fd = passed.harmless();
-    // Pages that the peer has not allocated would be allocated, and paid for, by whoever touches them first. Those that it has
-    // beyond the end, where nobody looks for them (fallocate(2), `FALLOC_FL_KEEP_SIZE`), would count as well; so they go, and the seals
-    // keep it from making others. Any other size than it has is against the seals.
+    // Pages that the peer has not allocated would be allocated, and paid for, by whoever touches
+    // them first. Those that it has beyond the end, where nobody looks for them (fallocate(2),
+    // `FALLOC_FL_KEEP_SIZE`), would count as well; so they go, and the seals keep it from making
+    // others. Any other size than it has is against the seals.
     let len = (header_len + capacity) as u64;
     ftruncate(&fd, len).map_err(|e| {
         Refused::bad(match e {

@@ -1,15 +1,18 @@
 //! Closing what a peer has passed, where it holds up nobody.
 //!
-//! The process that closes a descriptor last waits for what is behind it: a TCP socket with `SO_LINGER` (socket(7)) for
-//! bytes that nobody takes, a file of FUSE for the program that serves it. So a peer that passes such a descriptor would
-//! decide for how long a thread of this process blocks. Everything of a peer's that has not been found to be harmless is
-//! closed by one thread of its own, which is started when it is needed for the first time.
+//! The process that closes a descriptor last waits for what is behind it: a TCP socket with
+//! `SO_LINGER` (socket(7)) for bytes that nobody takes, a file of FUSE for the program that serves
+//! it. So a peer that passes such a descriptor would decide for how long a thread of this process
+//! blocks. Everything of a peer's that has not been found to be harmless is closed by one thread of
+//! its own, which is started when it is needed for the first time.
 //!
-//! The lingering of sockets is turned off first, so that one does not keep the next from being closed. A file of FUSE
-//! whose server hangs can still do that: then descriptors are held, and nobody waits for them.
+//! The lingering of sockets is turned off first, so that one does not keep the next from being
+//! closed. A file of FUSE whose server hangs can still do that: then descriptors are held, and
+//! nobody waits for them.
 
 use super::process::Birth;
 use super::socket;
+use crate::error::{Error, Result};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{fcntl_get_seals, readlink};
 use rustix::io::Errno;
@@ -29,8 +32,8 @@ struct Closer {
 }
 
 impl Closer {
-    /// The one of this process. `None` if there can be none: no thread is to be had, or this is a forked child, which
-    /// has its parent's queue without the thread.
+    /// The one of this process. `None` if there can be none: no thread is to be had, or this is a
+    /// forked child, which has its parent's queue without the thread.
     fn get() -> Option<&'static Closer> {
         static CLOSER: OnceLock<Option<Closer>> = OnceLock::new();
         let closer = CLOSER.get_or_init(Closer::start).as_ref();
@@ -61,8 +64,8 @@ pub(crate) fn elsewhere(fd: OwnedFd) {
     }
 }
 
-/// Closes a descriptor, and what is on its way through it if it is a socket, and so on. Each call fails, and does nothing,
-/// for what it does not fit.
+/// Closes a descriptor, and what is on its way through it if it is a socket, and so on. Each call
+/// fails, and does nothing, for what it does not fit.
 fn close(fd: OwnedFd) {
     let mut left = vec![fd];
     while let Some(fd) = left.pop() {
@@ -91,8 +94,8 @@ impl Passed {
         self.0.take().expect(THERE)
     }
 
-    /// Whether it is an eventfd: asked of /proc, since even adding a strange file to an epoll set calls into its file
-    /// system.
+    /// Whether it is an eventfd: asked of /proc, since even adding a strange file to an epoll set
+    /// calls into its file system.
     pub(crate) fn is_eventfd(&self) -> rustix::io::Result<bool> {
         let path = format!("/proc/self/fd/{}", self.as_fd().as_raw_fd());
         Ok(readlink(path, Vec::new())?.as_bytes() == b"anon_inode:[eventfd]")
@@ -137,8 +140,9 @@ pub(crate) struct Ahead {
     pub(crate) truncated: bool,
 }
 
-/// Looks at what comes next, and takes nothing. The copies of descriptors that come of it are dropped as those of a peer
-/// are: also closing one that is not the last may block, as a file of FUSE is flushed each time.
+/// Looks at what comes next, and takes nothing. The copies of descriptors that come of it are
+/// dropped as those of a peer are: also closing one that is not the last may block, as a file of
+/// FUSE is flushed each time.
 pub(crate) fn peek(socket: BorrowedFd<'_>) -> rustix::io::Result<Ahead> {
     let ahead = socket::peek(socket)?;
     let copies: Vec<_> = ahead.fds.into_iter().map(Passed::new).collect();
@@ -148,8 +152,8 @@ pub(crate) fn peek(socket: BorrowedFd<'_>) -> rustix::io::Result<Ahead> {
     })
 }
 
-/// The Unix socket over which a stream is set up, and whose hang-up is the peer's death. Dropping it hangs up, and does
-/// not block, whatever the peer has sent over it.
+/// The Unix socket over which a stream is set up, and whose hang-up is the peer's death. Dropping
+/// it hangs up, and does not block, whatever the peer has sent over it.
 #[derive(Debug)]
 pub(crate) struct Link {
     fd: Option<OwnedFd>,
@@ -158,9 +162,15 @@ pub(crate) struct Link {
 
 impl Link {
     /// This process's end of a connected socket.
-    pub(crate) fn new(fd: OwnedFd, birth: Birth) -> Link {
-        // A byte out of band is a byte like any other then. Otherwise the kernel passes over it, so that it stays readable for
-        // ever, and drops it, with what came with it, in the middle of a call. What is no Unix socket is found out later.
+    pub(crate) fn new(fd: OwnedFd) -> Result<Link> {
+        let birth = Birth::here().map_err(Error::os("marking this process (madvise)"))?;
+        Ok(Link::of(fd, birth))
+    }
+
+    fn of(fd: OwnedFd, birth: Birth) -> Link {
+        // A byte out of band is a byte like any other then. Otherwise the kernel passes over it, so
+        // that it stays readable for ever, and drops it, with what came with it, in the middle of a
+        // call. What is no Unix socket is found out later.
         let _ = set_socket_oobinline(&fd, true);
         Link { fd: Some(fd), birth }
     }
@@ -170,8 +180,8 @@ impl Link {
         self.birth
     }
 
-    /// Tells the peer that this side is gone. Closing alone would not, while a forked child has a copy; and the child
-    /// must not end its parent's stream.
+    /// Tells the peer that this side is gone. Closing alone would not, while a forked child has a
+    /// copy; and the child must not end its parent's stream.
     pub(crate) fn hang_up(&self) {
         if self.birth.is_here() {
             let _ = shutdown(self, Shutdown::Both);
@@ -197,7 +207,8 @@ impl Drop for Link {
     }
 }
 
-/// Whether nothing is on its way in through a socket that was shut down. What a handshake leaves there is taken out of it.
+/// Whether nothing is on its way in through a socket that was shut down. What a handshake leaves
+/// there is taken out of it.
 fn is_empty(socket: BorrowedFd<'_>) -> bool {
     for _ in 0..MOST_INLINE {
         if socket::unread(socket) == Ok(0) {
@@ -215,8 +226,8 @@ fn is_empty(socket: BorrowedFd<'_>) -> bool {
     false
 }
 
-/// A listening socket that does not block. Dropping it hangs up on the clients in its backlog, and does not block either,
-/// whatever they have sent.
+/// A listening socket that does not block. Dropping it hangs up on the clients in its backlog, and
+/// does not block either, whatever they have sent.
 #[derive(Debug)]
 pub(crate) struct Listening {
     fd: Option<OwnedFd>,
@@ -232,7 +243,7 @@ impl Listening {
     pub(crate) fn accept(&self) -> rustix::io::Result<Link> {
         // A forked child that accepts has a stream of its own.
         let birth = Birth::here().unwrap_or(self.birth);
-        accept_with(self, SocketFlags::CLOEXEC).map(|fd| Link::new(fd, birth))
+        accept_with(self, SocketFlags::CLOEXEC).map(|fd| Link::of(fd, birth))
     }
 }
 

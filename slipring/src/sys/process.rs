@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Knows the process that made it from a forked child of that process, without a system call.
 ///
-/// A word in a page that is [wiped](Wiped) for a forked child holds a number of the process, which neither it nor any
-/// process that it was forked from has had before. A pid would not do: in another pid namespace a child can have its
-/// parent's. Besides, `getpid` would cost more than a publication, and `pthread_atfork` misses a raw `clone`.
+/// A word in a page that is [wiped](Wiped) for a forked child holds a number of the process, which
+/// neither it nor any process that it was forked from has had before. A pid would not do: in
+/// another pid namespace a child can have its parent's. Besides, `getpid` would cost more than a
+/// publication, and `pthread_atfork` misses a raw `clone`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Birth {
     page: &'static Page,
@@ -25,10 +26,12 @@ struct Page {
     spinning: Apart<AtomicU32>,
 }
 
-// SAFETY: atomics alone: 0 is a valid number, they may change while they are borrowed, and dropping them does nothing.
+// SAFETY: atomics alone: 0 is a valid number, they may change while they are borrowed, and dropping
+// them does nothing.
 unsafe impl Wipeable for Page {}
 
-/// On lines of its own: each operation on a stream reads the number, and a half that begins to spin writes.
+/// On lines of its own: each operation on a stream reads the number, and a half that begins to spin
+/// writes.
 #[repr(C, align(128))]
 #[derive(Debug)]
 struct Apart<T>(T);
@@ -46,7 +49,8 @@ impl Birth {
                 PAGE.get_or_init(|| page)
             }
         };
-        // Relaxed, here and below: a number stands for nothing but itself, and no other memory goes with it.
+        // Relaxed, here and below: a number stands for nothing but itself, and no other memory goes
+        // with it.
         let mut number = page.number.load(Ordering::Relaxed);
         if number == 0 {
             number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
@@ -67,8 +71,8 @@ impl Birth {
         self.page.number.load(Ordering::Relaxed) == self.number
     }
 
-    /// How many halves of this process spin right now. None of them does in a forked child, which starts with one
-    /// thread; so its number starts at zero, with its page.
+    /// How many halves of this process spin right now. None of them does in a forked child, which
+    /// starts with one thread; so its number starts at zero, with its page.
     pub(crate) fn spinning(self) -> &'static AtomicU32 {
         &self.page.spinning.0
     }
@@ -85,16 +89,16 @@ pub(crate) struct Cpus {
 
 /// Counts them.
 ///
-/// Two that are pinned to a core each have two, and one of them can spin while the other works; two that share a
-/// single core have one, and whoever spins there only keeps the other from working. Of a peer that cannot be seen
-/// nothing is assumed.
+/// Two that are pinned to a core each have two, and one of them can spin while the other works; two
+/// that share a single core have one, and whoever spins there only keeps the other from working. Of
+/// a peer that cannot be seen nothing is assumed.
 pub(crate) fn cpus(peer: Option<u32>) -> Cpus {
     const ONE: Cpus = Cpus { own: 1, both: 1 };
     let Ok(mut cpus) = sched_getaffinity(None) else {
         return ONE;
     };
-    // With a quota (cgroups(7), cpu.max) fewer than the set has; of less than two, what is spent on spinning is
-    // missing afterwards.
+    // With a quota (cgroups(7), cpu.max) fewer than the set has; of less than two, what is spent on
+    // spinning is missing afterwards.
     let own = std::thread::available_parallelism().map_or(1, usize::from);
     if own == 1 && cpus.count() > 1 {
         return ONE;

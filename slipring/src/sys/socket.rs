@@ -8,8 +8,8 @@ use std::io::{self, IoSlice};
 use std::mem::{MaybeUninit, size_of, zeroed};
 use std::os::fd::RawFd;
 
-/// The most descriptors that the kernel lets one message carry (`SCM_MAX_FD`): with room for all of them none is ever
-/// dropped unseen.
+/// The most descriptors that the kernel lets one message carry (`SCM_MAX_FD`): with room for all of
+/// them none is ever dropped unseen.
 const MAX_FDS: usize = 253;
 
 /// Who sent a message, by the kernel's word.
@@ -56,18 +56,20 @@ pub(crate) struct Received {
     pub(crate) len: usize,
     pub(crate) fds: Vec<OwnedFd>,
     pub(crate) credentials: Option<Credentials>,
-    /// The kernel had more ancillary data than it could deliver: descriptors of mine have run out, or the peer sent
-    /// nonsense.
+    /// The kernel had more ancillary data than it could deliver: descriptors of mine have run out,
+    /// or the peer sent nonsense.
     pub(crate) truncated: bool,
 }
 
-/// Receives without blocking. All descriptors that arrive are owned by the result, and closed with it.
+/// Receives without blocking. All descriptors that arrive are owned by the result, and closed with
+/// it.
 pub(crate) fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> rustix::io::Result<Received> {
     receive_by(socket, bytes, libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT)
 }
 
-/// What comes next, with copies of its descriptors; all of it stays where it is. If it is truncated this process has no room
-/// for the descriptors: [`receive`] would lose those that do not fit, and close them itself, which may block.
+/// What comes next, with copies of its descriptors; all of it stays where it is. If it is truncated
+/// this process has no room for the descriptors: [`receive`] would lose those that do not fit, and
+/// close them itself, which may block.
 pub(crate) fn peek(socket: BorrowedFd<'_>) -> rustix::io::Result<Received> {
     let flags = libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT | libc::MSG_PEEK;
     receive_by(socket, &mut [0], flags)
@@ -81,7 +83,8 @@ pub(crate) fn unread(socket: BorrowedFd<'_>) -> rustix::io::Result<u64> {
 /// Bytes that were sent and that the peer has not received.
 pub(crate) fn unreceived(socket: BorrowedFd<'_>) -> rustix::io::Result<u64> {
     let mut count: libc::c_int = 0;
-    // SAFETY: SIOCOUTQ (unix(7) by its other name, TIOCOUTQ) stores an int at the address, where `count` is alive.
+    // SAFETY: SIOCOUTQ (unix(7) by its other name, TIOCOUTQ) stores an int at the address, where
+    // `count` is alive.
     let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut count) };
     if done == 0 {
         Ok(count as u64)
@@ -91,8 +94,8 @@ pub(crate) fn unreceived(socket: BorrowedFd<'_>) -> rustix::io::Result<u64> {
 }
 
 fn receive_by(socket: BorrowedFd<'_>, bytes: &mut [u8], flags: libc::c_int) -> rustix::io::Result<Received> {
-    // By libc rather than rustix: a sender that this pid namespace does not know has the pid 0, which rustix's type
-    // for a pid cannot hold.
+    // By libc rather than rustix: a sender that this pid namespace does not know has the pid 0,
+    // which rustix's type for a pid cannot hold.
     const SPACE: usize = {
         // SAFETY: arithmetic on constants.
         let rights = unsafe { libc::CMSG_SPACE((MAX_FDS * size_of::<RawFd>()) as u32) };
@@ -112,7 +115,8 @@ fn receive_by(socket: BorrowedFd<'_>, bytes: &mut [u8], flags: libc::c_int) -> r
     message.msg_iovlen = 1;
     message.msg_control = control.as_mut_ptr().cast();
     message.msg_controllen = SPACE as _;
-    // SAFETY: the message points at one iovec over `bytes` and at `control`, all alive and of the lengths given.
+    // SAFETY: the message points at one iovec over `bytes` and at `control`, all alive and of the
+    // lengths given.
     let len = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) };
     if len < 0 {
         return Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO));
@@ -138,7 +142,8 @@ fn receive_by(socket: BorrowedFd<'_>, bytes: &mut [u8], flags: libc::c_int) -> r
                     let at = unsafe { data.cast::<RawFd>().add(i) };
                     // SAFETY: as above; it need not be aligned.
                     let fd = unsafe { at.read_unaligned() };
-                    // SAFETY: the kernel has just installed this descriptor for us, and nobody else knows it.
+                    // SAFETY: the kernel has just installed this descriptor for us, and nobody else
+                    // knows it.
                     received.fds.push(unsafe { OwnedFd::from_raw_fd(fd) });
                 }
             }
@@ -159,8 +164,8 @@ fn receive_by(socket: BorrowedFd<'_>, bytes: &mut [u8], flags: libc::c_int) -> r
     Ok(received)
 }
 
-/// Who connected this socket, or called `listen` on its other end, or made the socket pair (`SO_PEERCRED`): a first hint,
-/// not who uses it now.
+/// Who connected this socket, or called `listen` on its other end, or made the socket pair
+/// (`SO_PEERCRED`): a first hint, not who uses it now.
 pub(crate) fn made_by(socket: BorrowedFd<'_>) -> io::Result<Credentials> {
     let mut sender = libc::ucred { pid: 0, uid: 0, gid: 0 };
     let mut len = size_of::<libc::ucred>() as libc::socklen_t;

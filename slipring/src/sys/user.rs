@@ -1,9 +1,9 @@
 //! Which user a number of the kernel's stands for.
 //!
-//! In a user namespace (user_namespaces(7)) the kernel shows every user without a number there as the one number of
-//! `/proc/sys/kernel/overflowuid`, 65534 by default. So that number identifies nobody, unless the namespace has a number
-//! for each user. A process that has it itself can still learn whether a file is its own: by an operation that the
-//! kernel allows the owner alone.
+//! In a user namespace (user_namespaces(7)) the kernel shows every user without a number there as
+//! the one number of `/proc/sys/kernel/overflowuid`, 65534 by default. So that number identifies
+//! nobody, unless the namespace has a number for each user. A process that has it itself can still
+//! learn whether a file is its own: by an operation that the kernel allows the owner alone.
 
 use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::fs::{Mode, Stat, chmod};
@@ -19,8 +19,8 @@ pub(crate) fn is_told(uid: u32) -> bool {
     uid != overflow() || std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| is_whole(&map))
 }
 
-/// Whether the number is this process's user. `mine_alone`: the kernel lets no other user but root get there, which tells
-/// what the number may not.
+/// Whether the number is this process's user. `mine_alone`: the kernel lets no other user but root
+/// get there, which tells what the number may not.
 pub(crate) fn is_same(uid: u32, mine_alone: bool) -> bool {
     uid == me() && (mine_alone || is_told(uid))
 }
@@ -32,8 +32,8 @@ pub(crate) fn has_number() -> bool {
             .is_ok_and(|map| numbers(&map).any(|range| range.holds(rustix::process::getegid().as_raw())))
 }
 
-/// Whether the file belongs to this process's user. `stat` is that of `file`, which may be open as a place only
-/// (`O_PATH`).
+/// Whether the file belongs to this process's user. `stat` is that of `file`, which may be open as
+/// a place only (`O_PATH`).
 pub(crate) fn owns(file: BorrowedFd<'_>, stat: &Stat) -> bool {
     stat.st_uid == me() && (is_told(stat.st_uid) || may_set_mode(file, stat))
 }

@@ -1,4 +1,5 @@
-//! What a blocking half sleeps on: an epoll set (epoll(7)) with its bell and the link, both edge-triggered.
+//! What a blocking half sleeps on: an epoll set (epoll(7)) with its bell and the link, both
+//! edge-triggered.
 
 use super::bell::{Bell, Bells};
 use crate::error::{Error, Result};
@@ -23,8 +24,8 @@ pub(crate) enum Event {
     TimedOut,
 }
 
-/// An epoll set of one half. Made before the peer is accepted, so that neither a `read` nor a stream that the peer
-/// believes in can fail for want of a descriptor.
+/// An epoll set of one half. Made before the peer is accepted, so that neither a `read` nor a
+/// stream that the peer believes in can fail for want of a descriptor.
 #[derive(Debug)]
 pub(crate) struct Watch {
     set: OwnedFd,
@@ -74,8 +75,8 @@ impl Watch {
         }
     }
 
-    /// Takes out what has happened so far, without sleeping. One call takes all: the set has two members, and is asked
-    /// for two.
+    /// Takes out what has happened so far, without sleeping. One call takes all: the set has two
+    /// members, and is asked for two.
     pub(crate) fn drain(&self) -> std::io::Result<Event> {
         self.wait(Some(Instant::now()))
     }
@@ -101,8 +102,8 @@ pub(crate) fn hung_up(link: BorrowedFd<'_>) -> bool {
     }
 }
 
-/// A time to wait, of a day at most: the calls that take it know no longer ones than their milliseconds can count, and whoever waits
-/// looks at the clock afterwards.
+/// A time to wait, of a day at most: the calls that take it know no longer ones than their
+/// milliseconds can count, and whoever waits looks at the clock afterwards.
 pub(crate) fn timespec(duration: Duration) -> Timespec {
     let duration = duration.min(Duration::from_secs(24 * 3600));
     Timespec {

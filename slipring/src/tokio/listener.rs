@@ -65,8 +65,8 @@ impl Listener {
             .map_err(Error::os("registering with the runtime"))
     }
 
-    /// Waits until a client has connected and completed the handshake. Any number of tasks may wait at a time. Clients
-    /// shake hands side by side: one that says nothing delays nobody.
+    /// Waits until a client has connected and completed the handshake. Any number of tasks may wait
+    /// at a time. Clients shake hands side by side: one that says nothing delays nobody.
     ///
     /// # Errors
     ///
@@ -90,7 +90,8 @@ impl Listener {
         }
     }
 
-    /// As [`accept`](Self::accept), for one task at a time: the waker of the last call is kept, and no other.
+    /// As [`accept`](Self::accept), for one task at a time: the waker of the last call is kept, and
+    /// no other.
     ///
     /// # Errors
     ///

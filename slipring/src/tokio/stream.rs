@@ -25,12 +25,13 @@ use tokio::net::UnixStream;
 /// A full-duplex byte stream to another process; the counterpart of [`crate::Stream`], and of
 /// [`tokio::net::UnixStream`].
 ///
-/// Dropping it ends it, in order if all was read. What an end looks like to either side is said at [`crate::Stream`].
+/// Dropping it ends it, in order if all was read. What an end looks like to either side is said at
+/// [`crate::Stream`].
 ///
 /// # Relays
 ///
-/// `tokio::io::copy_bidirectional` returns at the first error, and dropping both streams then is no error for the other
-/// side if all of its bytes were read. So a relay that fails has to say so:
+/// `tokio::io::copy_bidirectional` returns at the first error, and dropping both streams then is no
+/// error for the other side if all of its bytes were read. So a relay that fails has to say so:
 ///
 /// ```
 /// use slipring::tokio::Stream;
@@ -96,8 +97,8 @@ impl Stream {
         Stream::connect_with(&Options::new(), name).await
     }
 
-    /// Connects to a name. Of the options' [`Spin`] only `UpTo` counts here: so long a poll looks before it is
-    /// pending.
+    /// Connects to a name. Of the options' [`Spin`] only `UpTo` counts here: so long a poll looks
+    /// before it is pending.
     ///
     /// # Errors
     ///
@@ -145,7 +146,8 @@ impl Stream {
         Stream::new(finding::meet(&options, name).await?, options.spin)
     }
 
-    /// Makes a stream of a connected Unix socket with the default [`Options`]; see [`Options::upgrade`].
+    /// Makes a stream of a connected Unix socket with the default [`Options`]; see
+    /// [`Options::upgrade`].
     ///
     /// # Errors
     ///
@@ -226,8 +228,8 @@ impl Stream {
 
     /// Both halves, borrowed.
     ///
-    /// Where `tokio::io::AsyncBufReadExt` is in scope its method `split` comes first; write `Stream::split(&mut
-    /// stream)` there.
+    /// Where `tokio::io::AsyncBufReadExt` is in scope its method `split` comes first; write
+    /// `Stream::split(&mut stream)` there.
     pub fn split(&mut self) -> (&mut Reader, &mut Writer) {
         (&mut self.reader, &mut self.writer)
     }

@@ -8,6 +8,7 @@ pub mod csharp;
 pub mod mmf;
 pub mod process;
 pub mod raw;
+pub mod users;
 pub mod wrong;
 
 use std::io;

@@ -1,7 +1,8 @@
 //! A descriptor in reserve.
 //!
-//! When descriptors have run out, a client in the backlog cannot be taken out. There it would wait for nothing, and
-//! `accept` would be woken for it again and again. With one descriptor in reserve it can be taken out and told.
+//! When descriptors have run out, a client in the backlog cannot be taken out. There it would wait
+//! for nothing, and `accept` would be woken for it again and again. With one descriptor in reserve
+//! it can be taken out and told.
 
 use crate::error::{Error, Result};
 use rustix::fd::{BorrowedFd, OwnedFd};

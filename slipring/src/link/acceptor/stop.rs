@@ -14,8 +14,9 @@ pub struct Stopper {
 }
 
 impl Stopper {
-    /// Ends blocked calls of `accept` and all later ones with [`Error::Stopped`]. Does not block; the name stays
-    /// bound until the listener is dropped. Does nothing in a forked child: the listener is its parent's.
+    /// Ends blocked calls of `accept` and all later ones with [`Error::Stopped`]. Does not block;
+    /// the name stays bound until the listener is dropped. Does nothing in a forked child: the
+    /// listener is its parent's.
     pub fn stop(&self) {
         if self.stop.birth.is_here() {
             // Release: pairs with the acquire of whoever the bell wakes.

@@ -1,8 +1,8 @@
 //! Answers to clients of other users that they have not received.
 //!
-//! The descriptors of an answer that nobody receives are on their way, and count against those that this process's user
-//! may have on their way anywhere (unix(7), ETOOMANYREFS), also when the stream is long gone: they lie in the client's
-//! socket. So another user may leave few of them there.
+//! The descriptors of an answer that nobody receives are on their way, and count against those that
+//! this process's user may have on their way anywhere (unix(7), ETOOMANYREFS), also when the stream
+//! is long gone: they lie in the client's socket. So another user may leave few of them there.
 
 use crate::sys::socket;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -24,7 +24,8 @@ impl Unreceived {
         all.iter().filter(|(one, _)| *one == user).count() >= MOST
     }
 
-    /// A client of this user was answered. A link that cannot be copied for want of a descriptor is not counted.
+    /// A client of this user was answered. A link that cannot be copied for want of a descriptor is
+    /// not counted.
     pub(super) fn note(&self, user: u32, link: BorrowedFd<'_>) {
         if let Ok(link) = link.try_clone_to_owned() {
             let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
