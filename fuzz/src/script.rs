@@ -2,7 +2,7 @@
 //! with them descriptors of every kind.
 
 use crate::input::Input;
-use crate::raw::{self, LEN, PAGE, Side, bell, memory, preamble, seals, send_as, sparse, verdict};
+use crate::raw::{self, LEN, PAGE, Side, bell, memory, preamble, refused, seals, send_as, sparse};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FallocateFlags, Mode, OFlags, SealFlags, fallocate, fcntl_add_seals, open};
 use std::fs::File;
@@ -42,7 +42,7 @@ fn message(input: &mut Input<'_>, link: &UnixStream, side: &Side) -> bool {
     let what = input.byte();
     let mut bytes = match what % 4 {
         0 | 1 => side.hello.encode().to_vec(),
-        2 => verdict(0, b"").to_vec(),
+        2 => refused(0, b"").to_vec(),
         _ => {
             let len = input.below(2 * LEN);
             let bytes = input.take(len);
