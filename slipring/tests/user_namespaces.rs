@@ -300,8 +300,10 @@ fn a_process_without_a_number_is_told_so() {
         let mut listener = process::start(&stage.place, "binds", &[&name]);
         listener.expect("bound");
         let mut command = stage.command(&shared, "connects", &name);
-        // SAFETY: as in `inside`; a call without pointers.
-        unsafe { command.pre_exec(|| done(libc::unshare(libc::CLONE_NEWUSER))) };
+        // SAFETY: a call without pointers.
+        let apart = || done(unsafe { libc::unshare(libc::CLONE_NEWUSER) });
+        // SAFETY: as in `inside`.
+        unsafe { command.pre_exec(apart) };
         let said = process::start_as(command, "connects").hear();
         assert!(said.contains("number for this process's user or group"), "{said}");
         listener.tell("leave");
