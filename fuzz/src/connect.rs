@@ -26,8 +26,7 @@ pub fn connect(data: &[u8]) {
         } else {
             playing.take().map(join)
         };
-        // A side that trusts its peer takes memory that another one seals first.
-        let result = options().trust_peer(data.len() % 2 == 1).upgrade(ours);
+        let result = options().upgrade(ours);
         drop(playing.map(join));
         result
     });

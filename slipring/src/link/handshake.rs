@@ -238,9 +238,13 @@ impl Handshake {
     /// speaks as this process's own user.
     fn pass_mine(&mut self, of_my_user: bool) -> Result<()> {
         // A socket that another user made may have an end that is that user's, whoever speaks there: see `bell::Kind`.
-        let open = of_my_user && user::is_same(self.made_by.uid, self.origin.mine_alone);
-        let kind = if open { bell::Kind::Plain } else { bell::Kind::Inverted };
-        let (outbox, memory) = Outbox::create(self.options.capacity, self.options.trust_peer && open)?;
+        let is_mine = of_my_user && user::is_same(self.made_by.uid, self.origin.mine_alone);
+        let kind = if is_mine {
+            bell::Kind::Plain
+        } else {
+            bell::Kind::Inverted
+        };
+        let (outbox, memory) = Outbox::create(self.options.capacity)?;
         point(Point::MemoryMade);
         let bells = Bells {
             reader: Bell::new(kind)?,

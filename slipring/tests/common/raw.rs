@@ -101,12 +101,7 @@ pub fn refused(why: u32, text: &[u8]) -> [u8; LEN] {
 
 /// The seals that an outbox has.
 pub fn seals() -> SealFlags {
-    fixed() | SealFlags::FUTURE_WRITE | SealFlags::SEAL
-}
-
-/// Those that it has to have when it is sent; the others are added by whoever does not do without.
-pub fn fixed() -> SealFlags {
-    SealFlags::SHRINK | SealFlags::GROW
+    SealFlags::SHRINK | SealFlags::GROW | SealFlags::FUTURE_WRITE | SealFlags::SEAL
 }
 
 /// A memfd of `len` bytes, all allocated, without any seal.
