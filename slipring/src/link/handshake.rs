@@ -10,7 +10,6 @@ use crate::lease::Lease;
 use crate::name::Name;
 use crate::options::{Admission, Options};
 use crate::ring::Std;
-use crate::sys::barrier;
 use crate::sys::bell::{self, Bell, Bells};
 use crate::sys::closing::{Link, Passed};
 use crate::sys::memory::{Outbox, header_len};
@@ -64,7 +63,6 @@ struct Mine {
     bells: Bells,
     watches: Option<Watches>,
     lease: Lease,
-    excuses: bool,
 }
 
 /// What is on its way out: bytes, and the descriptors that go with the first of them.
@@ -215,10 +213,10 @@ impl Handshake {
         Error::Timeout { what, after }
     }
 
-    /// Whether my halves never sleep, and can make up for it if they do.
+    /// Whether my halves never sleep.
     fn excuses(&self) -> bool {
         let blocking = matches!(self.waits, Waits::Blocking);
-        blocking && self.options.spin == Spin::Always && barrier::is_known()
+        blocking && self.options.spin == Spin::Always
     }
 
     fn say_hello(&mut self) {
@@ -256,16 +254,17 @@ impl Handshake {
             Waits::Polled => None,
         };
         let lease = Lease::new().map_err(Error::os("making a page that a forked child does not see (madvise)"))?;
-        let excuses = self.excuses();
         self.mine = Some(Mine {
             outbox,
             bells,
             watches,
             lease,
-            excuses,
         });
         point(Point::AllMade);
-        let message = Message::Memory(Memory { bells: kind, excuses });
+        let message = Message::Memory(Memory {
+            bells: kind,
+            excuses: self.excuses(),
+        });
         self.outgoing.push_back(Outgoing {
             bytes: message.encode().to_vec(),
             memory: Some(memory),
@@ -524,7 +523,6 @@ impl Handshake {
             self.name,
             theirs.copy_reads,
             theirs.excusable,
-            mine.excuses,
         ));
         Ok(Connected {
             endpoint,

@@ -6,7 +6,6 @@ use super::message::{Hello, MAX_PROTOCOL, Memory, Refusal, VERSIONS, printable};
 use crate::error::{Error, Result};
 use crate::options::{Admission, Options, Peer};
 use crate::ring::{Header, LAYOUT_VERSION, MAGIC, Std};
-use crate::sys::barrier;
 use crate::sys::bell::{self, Bell, Bells};
 use crate::sys::closing::Passed;
 use crate::sys::memory::{self, Inbox, SEALS};
@@ -199,9 +198,8 @@ pub(super) fn memory(
             gid,
         },
         copy_reads: options.copy_reads || !trusted,
-        // A process that cannot be interrupted goes on with fences, whatever the peer says. Another user gets nothing done
-        // to this process.
-        excusable: trusted && memory.excuses && barrier::register(),
+        // Of any user: one that says so and sleeps all the same is its own loss.
+        excusable: memory.excuses,
     })
 }
 
