@@ -27,8 +27,7 @@ pub fn connect(data: &[u8]) -> Option<String> {
         } else {
             playing.take().map(join)
         };
-        // A side that trusts its peer takes memory that another one seals first.
-        let result = options().trust_peer(script::is_trusted(data)).upgrade(ours);
+        let result = options().upgrade(ours);
         drop(playing.map(join));
         result
     });

@@ -23,11 +23,6 @@ pub fn is_concurrent(data: &[u8]) -> bool {
     data.first().is_some_and(|how| how & 2 != 0)
 }
 
-/// Whether the other side trusts the one that plays the script.
-pub fn is_trusted(data: &[u8]) -> bool {
-    data.first().is_some_and(|how| how & 4 != 0)
-}
-
 /// Plays a script to its end, and hangs up. What is returned only listens any more, or not even
 /// that.
 pub fn play(data: &[u8], link: UnixStream) -> UnixStream {

@@ -1,6 +1,7 @@
 //! How a half blocks: try, spin, sleep on its own epoll set.
 
 use crate::endpoint::Endpoint;
+use crate::error::Error;
 use crate::fail_points::{Point, point};
 use crate::half::{Waiting, look_at_first, look_for_a_while};
 use crate::readiness::Readiness;
@@ -117,8 +118,17 @@ impl Blocking {
         self.spin_or_sleep(half, budget, deadline)
     }
 
+    /// Fails for a half that never sleeps: its peer has been told so, and rings nobody.
+    pub(crate) fn may_sleep(&self) -> Result<(), Error> {
+        if self.spinner.is_endless() {
+            return Err(Error::NeverSleeps);
+        }
+        Ok(())
+    }
+
     /// Prepares `half` for somebody who polls its set.
     pub(crate) fn arm<W: Waiting>(&self, half: &mut W) -> io::Result<Readiness> {
+        self.may_sleep()?;
         let mut asleep = Asleep {
             half,
             watch: &self.watch,

@@ -56,10 +56,8 @@ pub(crate) struct Endpoint {
     /// Views of the inbox are bounced through private memory: the peer is another user, or the
     /// options ask for it.
     pub(crate) copy_reads: bool,
-    /// The peer's halves may excuse this process from fences, my halves may excuse the peer: see
-    /// [`wait`].
+    /// The peer's halves never sleep, and excuse mine from fences: see [`wait`].
     pub(crate) excusable: bool,
-    pub(crate) excuses: bool,
     /// A rendezvous keeps its name taken for as long as the side that bound it lives.
     binding: OnceLock<Binding>,
 }
@@ -80,7 +78,6 @@ impl Endpoint {
         name: Option<Name>,
         copy_reads: bool,
         excusable: bool,
-        excuses: bool,
     ) -> Endpoint {
         Endpoint {
             outbox,
@@ -97,7 +94,6 @@ impl Endpoint {
             name,
             copy_reads,
             excusable,
-            excuses,
             binding: OnceLock::new(),
         }
     }

@@ -234,6 +234,13 @@ pub enum Error {
     #[error("accepting was stopped. Bind the name again to go on")]
     Stopped,
 
+    /// A stream that spins for ever was to be polled.
+    #[error(
+        "a stream with Spin::Always never sleeps and is never woken, so it cannot be polled. \
+         Make it with another Spin"
+    )]
+    NeverSleeps,
+
     /// The system cannot do what is needed.
     #[error("this system has no {what}. It needs {needs}")]
     Unsupported {
@@ -342,7 +349,7 @@ impl Error {
             Error::Timeout { .. } => ErrorKind::TimedOut,
             // Not Interrupted: callers take that as "try again", and would never stop.
             Error::Stopped => ErrorKind::Other,
-            Error::Unsupported { .. } => ErrorKind::Unsupported,
+            Error::NeverSleeps | Error::Unsupported { .. } => ErrorKind::Unsupported,
             Error::Os { source, .. } => match source.kind() {
                 // Callers take these two as "nothing there yet" and "try again". Here the first is
                 // a want of something that the kernel limits, and no call is left for the second.
@@ -598,6 +605,11 @@ mod tests {
                 &["the handshake took longer than 5s", "more time"],
             ),
             (Error::Stopped, ErrorKind::Other, &["stopped", "Bind"]),
+            (
+                Error::NeverSleeps,
+                ErrorKind::Unsupported,
+                &["Spin::Always", "another Spin"],
+            ),
             (
                 Error::Unsupported {
                     what: "sealing",

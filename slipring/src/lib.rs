@@ -176,9 +176,9 @@
 //! # Trust
 //!
 //! A peer is of the same user (or root) unless [`Options::allow`] says otherwise. It cannot write one byte of this
-//! process's memory, nor shrink or thin out what both share: the kernel sees to that, unless [`Options::trust_peer`]
-//! does without. Whatever it writes into its own memory is input here: loaded once, checked, then used; nonsense ends
-//! that stream with an error and touches nothing else. Two things rest on the good behaviour of a peer of the same user, who could as well attach a debugger: that
+//! process's memory, nor shrink or thin out what both share: the kernel sees to that. Whatever it writes
+//! into its own memory is input here: loaded once, checked, then used; nonsense ends that stream with an error and
+//! touches nothing else. Two things rest on the good behaviour of a peer of the same user, who could as well attach a debugger: that
 //! it does not rewrite published bytes while this side holds them borrowed ([`fill_buf`](std::io::BufRead::fill_buf),
 //! [`Reader::fill_at_least`]; [`Options::copy_reads`] does without that), and that it does not block a bell. Towards
 //! other users neither is relied on: views are copied, and bells are of a kind that cannot block. `read` copies

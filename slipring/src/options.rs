@@ -88,7 +88,6 @@ pub struct Options {
     pub(crate) wait_for_listener: Option<Duration>,
     pub(crate) peers: Peers,
     pub(crate) copy_reads: bool,
-    pub(crate) trust_peer: bool,
 }
 
 impl Default for Options {
@@ -111,7 +110,6 @@ impl Options {
             wait_for_listener: None,
             peers: Peers::SameUser,
             copy_reads: false,
-            trust_peer: false,
         }
     }
 
@@ -206,34 +204,8 @@ impl Options {
         self
     }
 
-    /// Trusts a peer of the same user, or root, not to write into this side's ring, and does
-    /// without the kernel's protection: if the peer says the same, messages from 4 KiB on get
-    /// through faster on some processors.
-    ///
-    /// By default nobody but its owner can write into a ring. But on AMD's Zen 5 a copy out of
-    /// memory that may not be written costs the writer, which has to ask for each line again.
-    /// Without the protection round trips of 4 to 64 KiB take 0.7 to 0.8 of the time there, and
-    /// writes of 4 KiB get through at up to 1.4 times the rate, those of 64 KiB and more at up to
-    /// 1.1 times; of 16 KiB at the same, and a flow of messages of 1 KiB at 0.8 times. Other
-    /// processors were not measured: `slipring bench --trust-peer` does it.
-    ///
-    /// It is used if both sides say so; otherwise the rings are as ever. The trust is given by
-    /// saying so, whatever the peer says: not to write into this side's ring, and not to give back
-    /// memory of either ring. A peer that does so by mistake can spoil bytes of this stream that it
-    /// has not read yet, and what this side is about to write in a [`Grant`](crate::Grant), which
-    /// is its memory as well then: nothing else of this process, and no other stream.
-    ///
-    /// Whoever reads a ring maps it twice as often then: four times its size of address space.
-    ///
-    /// A ring of another user is protected from this side, and this side's from it, whatever is
-    /// chosen; also over a socket that another user has made.
-    pub fn trust_peer(mut self, yes: bool) -> Options {
-        self.trust_peer = yes;
-        self
-    }
-
-    /// Whether this user may be at the other end. `mine_alone`: the kernel lets no other user but
-    /// root get there, so that a number which says nothing elsewhere says who it is.
+    /// Whether this user may be at the other end. `mine_alone`: the kernel lets no other user but root get there, so
+    /// that a number which says nothing elsewhere says who it is.
     pub(crate) fn admits(&self, uid: u32, mine_alone: bool) -> Admission {
         let is_told = user::is_told(uid);
         if user::is_same(uid, mine_alone) || is_told && uid == 0 {

@@ -79,8 +79,9 @@ impl Reader {
     }
 
     #[cfg(feature = "tokio")]
-    pub(crate) fn into_half(self) -> ReadHalf {
-        self.half
+    pub(crate) fn into_half(self) -> crate::Result<ReadHalf> {
+        self.blocking.may_sleep()?;
+        Ok(self.half)
     }
 
     pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {
@@ -265,7 +266,9 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if `n` is more than [`peer_capacity`](Self::peer_capacity); what the system says if the epoll set
+    /// `InvalidInput` if `n` is more than [`peer_capacity`](Self::peer_capacity); `Unsupported`
+    /// ([`Error::NeverSleeps`](crate::Error::NeverSleeps)) with [`Spin::Always`]; what the system
+    /// says if the epoll set
     /// cannot be asked. An end of the stream is `Ready`: the next read tells it.
     pub fn arm(&mut self, n: usize) -> io::Result<Readiness> {
         self.half.can_hold(n)?;

@@ -13,7 +13,9 @@
 /// Arm each time before polling. A descriptor that is polled without is readable for ever once it has been, or never. A
 /// wake-up is a hint: it may come without news.
 ///
-/// The half has to be in non-blocking mode, or used by methods that do not block (`try_read`, `try_write`).
+/// The half has to be in non-blocking mode, or used by methods that do not block (`try_read`,
+/// `try_write`). A stream with [`Spin::Always`](crate::Spin::Always) is never woken, so `arm` fails
+/// there.
 ///
 /// # Examples
 ///

@@ -54,8 +54,9 @@ impl Writer {
     }
 
     #[cfg(feature = "tokio")]
-    pub(crate) fn into_half(self) -> WriteHalf {
-        self.half
+    pub(crate) fn into_half(self) -> crate::Result<WriteHalf> {
+        self.blocking.may_sleep()?;
+        Ok(self.half)
     }
 
     pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {
@@ -326,8 +327,9 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if `n` is more than [`capacity`](Self::capacity); what the system says if the epoll set cannot be
-    /// asked. An end is `Ready`: the next write tells it.
+    /// `InvalidInput` if `n` is more than [`capacity`](Self::capacity); `Unsupported`
+    /// ([`Error::NeverSleeps`](crate::Error::NeverSleeps)) with [`Spin::Always`]; what the system
+    /// says if the epoll set cannot be asked. An end is `Ready`: the next write tells it.
     pub fn arm(&mut self, n: usize) -> io::Result<Readiness> {
         self.half.can_hold(n)?;
         // What is kept back could be what the reader waits for.

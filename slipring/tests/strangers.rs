@@ -4,14 +4,13 @@
 mod common;
 
 use common::process::{self, Other, say, told};
-use common::raw::{PAGE, Peer, Side, answer, at, receive, seals};
+use common::raw::{PAGE, Peer, Side, at, receive};
 use common::{Place, guard, users};
-use rustix::fs::fcntl_get_seals;
 use slipring::{Error, Listener, Options, Peers, Spin};
 use std::fs::{self, Permissions};
 use std::io::{BufRead, ErrorKind, Read, Write};
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 const STRANGER: u32 = 12345;
@@ -24,7 +23,6 @@ fn child_process() {
         ("binds", binds),
         ("changes its mind", changes_its_mind),
         ("brings plain bells", brings_plain_bells),
-        ("looks at the seals", looks_at_the_seals),
     ]);
 }
 
@@ -207,37 +205,6 @@ fn a_name_that_a_stranger_has_bound_is_not_connected_to() {
         assert_eq!(stream.peer().uid, STRANGER);
         stream.read_exact(&mut [0; 5]).unwrap();
         other.tell("leave");
-        other.succeed();
-    });
-}
-
-/// Binds a socket, and says how the memory is sealed that it gets.
-fn looks_at_the_seals(arguments: &[&str]) {
-    let listener = UnixListener::bind(arguments[0]).unwrap();
-    fs::set_permissions(arguments[0], Permissions::from_mode(0o777)).unwrap();
-    say("bound");
-    let (link, _) = listener.accept().unwrap();
-    Side::new(CAPACITY).say_hello(&link);
-    let (_, fds) = answer(&link);
-    let all = fcntl_get_seals(&fds[0]).unwrap().contains(seals());
-    say(if all { "sealed" } else { "open" });
-}
-
-/// A side that trusts its peer leaves its memory open to none of another user, though it lets that one in.
-#[test]
-fn nothing_is_left_open_over_a_socket_of_another_user() {
-    guard(|| {
-        let Some(place) = users::open_place() else { return };
-        let sockets = place.name("sockets");
-        fs::create_dir(&sockets).unwrap();
-        chown(&sockets, Some(STRANGER), None).unwrap();
-        let path = sockets.join("socket");
-        let mut other = stranger(&place, "looks at the seals", &[path.to_str().unwrap()]);
-        other.expect("bound");
-        let link = UnixStream::connect(&path).unwrap();
-        let error = allowing(STRANGER).trust_peer(true).upgrade(link).unwrap_err();
-        assert!(matches!(error, Error::PeerGone), "{error}");
-        other.expect("sealed");
         other.succeed();
     });
 }

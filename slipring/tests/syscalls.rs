@@ -7,7 +7,7 @@ mod common;
 use common::process::{self, Other, say, told};
 use common::{GENEROUS, Place, eventually, guard_for};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
-use slipring::{Listener, Options, Readiness, Spin, Stream};
+use slipring::{Listener, Options, Spin, Stream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -48,14 +48,8 @@ const STANDS: [&str; 5] = [
     "drop a stream",
 ];
 
-/// A client whose peer spins for ever.
-const MEETS: [&str; 5] = [
-    "the first time",
-    "connect",
-    "shake hands",
-    "where a side spins for ever",
-    "count the processors",
-];
+/// A client that does not wait for anything.
+const MEETS: [&str; 4] = ["the first time", "connect", "shake hands", "count the processors"];
 
 /// What depends on the machine and on what the process did before: how the processors are counted (cgroups), whether a tick comes in
 /// between.
@@ -103,7 +97,7 @@ fn calls_of(names: &[&str]) -> BTreeSet<&'static str> {
 }
 
 /// The names that the document may use.
-const NUMBERS: [(&str, i64); 56] = [
+const NUMBERS: [(&str, i64); 55] = [
     ("accept4", libc::SYS_accept4),
     ("bind", libc::SYS_bind),
     ("brk", libc::SYS_brk),
@@ -132,7 +126,6 @@ const NUMBERS: [(&str, i64); 56] = [
     ("listen", libc::SYS_listen),
     ("lseek", libc::SYS_lseek),
     ("madvise", libc::SYS_madvise),
-    ("membarrier", libc::SYS_membarrier),
     ("memfd_create", libc::SYS_memfd_create),
     ("mkdirat", libc::SYS_mkdirat),
     ("mmap", libc::SYS_mmap),
@@ -172,16 +165,12 @@ fn number(name: &str) -> i64 {
 /// From now on this thread makes no other system calls than those of these phases, without one of them perhaps. What does kills the
 /// process.
 fn confine(phases: &[&str], without: &str) {
-    confine_by(phases, without, SeccompAction::KillProcess);
-}
-
-fn confine_by(phases: &[&str], without: &str, otherwise: SeccompAction) {
     let mut allowed = calls_of(phases);
     allowed.extend(runtime());
     allowed.remove(without);
     let filter = SeccompFilter::new(
         allowed.into_iter().map(|name| (number(name), vec![])).collect(),
-        otherwise,
+        SeccompAction::KillProcess,
         SeccompAction::Allow,
         std::env::consts::ARCH.try_into().unwrap(),
     )
@@ -201,7 +190,6 @@ fn child_process() {
         ("connects", connects),
         ("stands", stands),
         ("meets", meets),
-        ("is polled", is_polled),
     ]);
 }
 
@@ -235,30 +223,6 @@ fn meets(arguments: &[&str]) {
     confine(&MEETS, arguments[1]);
     let stream = options().spin(Spin::Always).connect(arguments[0]).unwrap();
     // To drop it is another phase.
-    std::mem::forget(stream);
-    std::process::exit(0);
-}
-
-/// With one half, once the kernel kills for what it is not to do, or only refuses it.
-fn is_polled(arguments: &[&str]) {
-    say(&process::thread_id().to_string());
-    let mut stream = options().spin(Spin::Always).connect(arguments[0]).unwrap();
-    let otherwise = match arguments[2] {
-        "refuses" => SeccompAction::Errno(libc::EPERM as u32),
-        _ => SeccompAction::KillProcess,
-    };
-    let mut phases = STANDS.to_vec();
-    phases.push("where a side spins for ever");
-    confine_by(&phases, arguments[1], otherwise);
-    let armed = match arguments[3] {
-        "reader" => stream.reader().arm(1),
-        _ => {
-            let writer = stream.writer();
-            writer.write_all(&[0; 4096]).unwrap();
-            writer.arm(1)
-        }
-    };
-    assert_eq!(armed.unwrap(), Readiness::Pending);
     std::mem::forget(stream);
     std::process::exit(0);
 }
@@ -354,43 +318,17 @@ fn a_stream_that_stands_needs_just_what_is_listed() {
     needs_just("stands", &STANDS);
 }
 
-/// One call more, on either side.
+/// No call more, on either side.
 #[test]
-fn who_meets_one_that_spins_for_ever_needs_just_what_is_listed() {
+fn one_that_spins_for_ever_needs_just_what_is_listed() {
     guard_for(4 * GENEROUS, || {
-        let meets = |without| {
-            let place = Place::new();
-            let name = place.name("x");
-            let listener = options().spin(Spin::Always).bind(&name).unwrap();
-            let mut other = process::start(&place, "meets", &[name.to_str().unwrap(), without]);
-            let thread = other.hear().parse().unwrap();
-            let _stream = accept(&listener, thread);
-            other.wait()
-        };
-        let status = meets("nothing");
+        let place = Place::new();
+        let name = place.name("x");
+        let listener = options().spin(Spin::Always).bind(&name).unwrap();
+        let mut other = process::start(&place, "meets", &[name.to_str().unwrap(), "nothing"]);
+        let thread = other.hear().parse().unwrap();
+        let _stream = accept(&listener, thread);
+        let status = other.wait();
         assert!(status.success(), "more than the document lists: {status}");
-        assert_eq!(meets("membarrier").signal(), Some(libc::SIGSYS));
-    });
-}
-
-/// Before it sleeps; and where that is forbidden by then it goes on all the same.
-#[test]
-fn one_that_spins_for_ever_and_is_polled_has_its_peer_interrupted() {
-    guard_for(4 * GENEROUS, || {
-        let is_polled = |without, otherwise, half| {
-            let place = Place::new();
-            let name = place.name("x");
-            let listener = options().bind(&name).unwrap();
-            let arguments = [name.to_str().unwrap(), without, otherwise, half];
-            let mut other = process::start(&place, "is polled", &arguments);
-            let thread = other.hear().parse().unwrap();
-            let _stream = accept(&listener, thread);
-            other.wait()
-        };
-        for half in ["reader", "writer"] {
-            assert!(is_polled("nothing", "kills", half).success());
-            assert_eq!(is_polled("membarrier", "kills", half).signal(), Some(libc::SIGSYS));
-            assert!(is_polled("membarrier", "refuses", half).success());
-        }
     });
 }

@@ -1,121 +1,173 @@
-//! A half that spins for ever excuses its peer from fences. If it is polled in an event loop all the same, it sleeps: and no wake-up
-//! is lost then. `SLIPRING_UNFENCED_ROUNDS` makes it more rounds or fewer.
+//! A half that spins for ever excuses its peer from fences and rings. So it never sleeps: nothing
+//! that could poll it accepts it.
 
 mod common;
 
-use common::process::{self, say, told};
-use common::{GENEROUS, Place, guard_for, setting};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::AsFd;
-use slipring::{Options, Readiness, Spin, Stream};
-use std::hint::{black_box, spin_loop};
-use std::io::{BufRead, Read, Write};
+use common::raw::{Side, answer, at};
+use common::{eventually, guard};
+use rustix::fd::{AsFd, OwnedFd};
+use slipring::{Error, Options, Spin, Stream};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::thread;
+use std::time::Duration;
 
 const CAPACITY: usize = 4096;
+const UNFENCED: u64 = u64::MAX;
 
 fn options() -> Options {
     Options::new().capacity(CAPACITY).spin(Spin::Always)
 }
 
-/// Each with a stream of its own, since a half that has slept excuses nobody any more.
-fn rounds() -> u64 {
-    setting("SLIPRING_UNFENCED_ROUNDS", 300)
+/// A stream whose other side is written by hand, and the memory of the side under test.
+fn stream_of(options: &Options, side: Side) -> (Stream, UnixStream, Side, OwnedFd) {
+    let (ours, link) = UnixStream::pair().unwrap();
+    let peer = thread::spawn(move || {
+        side.greet(&link);
+        let (_, mut fds) = answer(&link);
+        (link, side, fds.remove(0))
+    });
+    let stream = options.upgrade(ours).unwrap();
+    let (link, side, theirs) = peer.join().unwrap();
+    (stream, link, side, theirs)
 }
 
-/// Another moment in each round, of some microseconds at most: who goes to sleep and who wakes it come to it in every order.
-fn a_moment(round: u64) {
-    for i in 0..round * 89 % 4096 {
-        black_box(i);
+/// How often a bell has been rung since it was asked last.
+fn rings(bell: &OwnedFd) -> u64 {
+    let mut count = [0; 8];
+    match rustix::io::read(bell, &mut count) {
+        Ok(_) => u64::from_ne_bytes(count),
+        Err(_) => 0,
     }
+}
+
+fn is_refused<T: std::fmt::Debug>(result: io::Result<T>) {
+    let error = result.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    assert!(matches!(inner, Some(Error::NeverSleeps)), "{error}");
 }
 
 #[test]
-fn child_process() {
-    process::play(&[
-        ("writes", |arguments| connect(arguments, write_when_asked)),
-        ("reads", |arguments| connect(arguments, read_when_full)),
-    ]);
-}
-
-fn connect(arguments: &[&str], wakes: fn(Stream, u64)) {
-    for round in 0..rounds() {
-        wakes(options().connect(arguments[0]).unwrap(), round);
-    }
-    say("done");
-    told();
-    std::process::exit(0);
-}
-
-/// Has `sleeps` woken by `role`, in another process, again and again.
-fn between(sleeps: fn(Stream), role: &'static str) {
-    guard_for(4 * GENEROUS, move || {
-        let place = Place::new();
-        let name = place.name("x");
-        let listener = options().bind(&name).unwrap();
-        let mut other = process::start(&place, role, &[name.to_str().unwrap()]);
-        for _ in 0..rounds() {
-            sleeps(listener.accept().unwrap());
+fn a_half_that_never_sleeps_is_not_polled() {
+    guard(|| {
+        let (mut left, mut right) = options().pair().unwrap();
+        for round in 0..3 {
+            // Also if there is something to read, and room to write.
+            is_refused(right.reader().arm(1));
+            is_refused(right.writer().arm(1));
+            // The stream goes on.
+            left.write_all(&[round]).unwrap();
+            is_refused(right.reader().arm(1));
+            let mut got = [0];
+            right.read_exact(&mut got).unwrap();
+            assert_eq!(got, [round]);
+            right.write_all(&got).unwrap();
+            left.read_exact(&mut got).unwrap();
         }
-        other.expect("done");
-        other.tell("go");
-        assert!(other.wait().success());
+        right.writer().write_all(&[0; CAPACITY]).unwrap();
+        is_refused(right.writer().arm(1));
+        assert_eq!(
+            right.writer().arm(CAPACITY + 1).unwrap_err().kind(),
+            ErrorKind::InvalidInput
+        );
     });
 }
 
-/// Sleeps on what a half that is armed says is to be slept on.
-fn sleep_on(half: &impl AsFd, armed: Readiness) {
-    if armed == Readiness::Pending {
-        let timeout = Timespec {
-            tv_sec: GENEROUS.as_secs() as _,
-            tv_nsec: 0,
-        };
-        let woken = poll(&mut [PollFd::new(half, PollFlags::IN)], Some(&timeout)).unwrap();
-        assert_eq!(woken, 1, "a wake-up was lost");
-    }
-}
-
-/// Asks for a byte, and goes to sleep for it.
-fn asks(mut stream: Stream) {
-    stream.write_all(&[1]).unwrap();
-    let reader = stream.reader();
-    let armed = reader.arm(1).unwrap();
-    sleep_on(reader, armed);
-    assert_eq!(reader.try_read(&mut [0]).unwrap(), 1);
-}
-
-fn write_when_asked(mut stream: Stream, round: u64) {
-    stream.read_exact(&mut [0]).unwrap();
-    a_moment(round);
-    stream.write_all(&[2]).unwrap();
-    assert_eq!(stream.read(&mut [0]).unwrap(), 0);
-}
-
-/// Fills the ring, and goes to sleep for room.
-fn fills(mut stream: Stream) {
-    let writer = stream.writer();
-    writer.write_all(&[1; CAPACITY]).unwrap();
-    let armed = writer.arm(1).unwrap();
-    sleep_on(writer, armed);
-    assert_eq!(writer.try_write(&[2]).unwrap(), 1);
-}
-
-fn read_when_full(mut stream: Stream, round: u64) {
-    let reader = stream.reader();
-    while reader.available().unwrap() < CAPACITY {
-        spin_loop();
-    }
-    a_moment(round);
-    reader.consume(CAPACITY);
-    reader.read_exact(&mut [0]).unwrap();
-    assert_eq!(reader.read(&mut [0]).unwrap(), 0);
+/// It may be asked again and again without waiting, which is no sleep.
+#[test]
+fn it_may_be_asked_again_and_again() {
+    guard(|| {
+        let (mut left, mut right) = options().pair().unwrap();
+        right.set_nonblocking(true).unwrap();
+        let writing = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(5));
+            left.write_all(b"x").unwrap();
+            left
+        });
+        eventually("the byte is there", || match right.read(&mut [0]) {
+            Ok(n) => n == 1,
+            Err(e) => {
+                assert_eq!(e.kind(), ErrorKind::WouldBlock);
+                false
+            }
+        });
+        drop(writing.join().unwrap());
+    });
 }
 
 #[test]
-fn a_reader_that_is_polled_is_woken() {
-    between(asks, "writes");
+fn wake_words_say_that_nobody_sleeps_and_what_is_waited_for() {
+    guard(|| {
+        let (mut stream, _link, side, theirs) = stream_of(&options(), Side::new(CAPACITY));
+        let words = common::raw::Words::map(theirs.as_fd(), 4096 + CAPACITY, false).unwrap();
+        let says = |at| words.load(at);
+        assert_eq!((says(at::WAKE_AT_TAIL), says(at::WAKE_AT_HEAD)), (UNFENCED, UNFENCED));
+        let reading = thread::spawn(move || {
+            stream.read_exact(&mut [0; 2]).unwrap();
+            stream
+        });
+        // After a while of spinning, so that a peer that waits for room can see that it starves.
+        eventually("it is seen to wait", || says(at::WAKE_AT_TAIL) == 1);
+        side.words.store(at::TAIL, 2);
+        let _stream = reading.join().unwrap();
+        assert_eq!(says(at::WAKE_AT_TAIL), UNFENCED);
+    });
 }
 
+/// The peer has said in the handshake that its halves never sleep; whether they do not now, their
+/// wake words say.
 #[test]
-fn a_writer_that_is_polled_is_woken() {
-    between(fills, "reads");
+fn a_peer_that_never_sleeps_is_not_rung() {
+    guard(|| {
+        for excuses in [0, 1] {
+            let mut side = Side::new(CAPACITY);
+            side.passing.excuses = excuses;
+            let (mut stream, _link, side, _theirs) = stream_of(&options().spin(Spin::Never), side);
+            side.words.store(at::WAKE_AT_TAIL, UNFENCED);
+            side.words.store(at::WAKE_AT_HEAD, UNFENCED);
+            stream.write_all(b"ab").unwrap();
+            side.words.store(at::TAIL, 2);
+            stream.read_exact(&mut [0; 2]).unwrap();
+            assert_eq!((rings(&side.bells[0]), rings(&side.bells[1])), (0, 0));
+            // While it is seen to wait it is treated as anybody is.
+            side.words.store(at::WAKE_AT_TAIL, 3);
+            side.words.store(at::WAKE_AT_HEAD, 3);
+            stream.write_all(b"c").unwrap();
+            side.words.store(at::TAIL, 3);
+            stream.read_exact(&mut [0]).unwrap();
+            assert_eq!((rings(&side.bells[0]), rings(&side.bells[1])), (1, 1));
+        }
+    });
+}
+
+/// Nor is it by tokio; and one that was tokio's so far is as any other then.
+#[cfg(feature = "tokio")]
+#[tokio::test]
+async fn a_stream_that_never_sleeps_is_not_made_tokios() {
+    use slipring::tokio::Stream as Polled;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let refused = |stream| {
+        let error = Polled::from_blocking(stream).unwrap_err();
+        assert!(matches!(error, Error::NeverSleeps), "{error}");
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+    };
+    let (mut left, right) = options().pair().unwrap();
+    refused(right);
+    // It is dropped then.
+    assert_eq!(left.read(&mut [0]).unwrap(), 0);
+    let (left, mut right) = Polled::pair_with(&options()).unwrap();
+    right.write_all(b"x").await.unwrap();
+    let mut left = left.into_blocking(Spin::Always).unwrap();
+    left.read_exact(&mut [0]).unwrap();
+    is_refused(left.reader().arm(1));
+    left.write_all(b"y").unwrap();
+    assert_eq!(right.read_u8().await.unwrap(), b'y');
+    refused(left);
+    // What slept before and sleeps again has never excused anybody.
+    let (left, mut right) = Polled::pair().unwrap();
+    let left = left.into_blocking(Spin::Never).unwrap();
+    let mut left = Polled::from_blocking(left).unwrap();
+    right.write_all(b"x").await.unwrap();
+    assert_eq!(left.read_u8().await.unwrap(), b'x');
 }

@@ -7,12 +7,6 @@ pub fn usual(case: &Case) -> bool {
     sharing(case) && case.cores != Cores::One
 }
 
-/// Round trips and throughput of messages that are not small.
-pub fn much(case: &Case) -> bool {
-    let moves = matches!(case.kind, Kind::RoundTrip | Kind::Throughput) && case.size >= 1 << 10;
-    moves && case.cores == Cores::AsAsked
-}
-
 /// On one core, too: it gives the core away while it waits.
 pub fn sharing(case: &Case) -> bool {
     matches!(case.kind, Kind::RoundTrip | Kind::Throughput | Kind::FixedRate { .. })

@@ -5,7 +5,7 @@ use ::slipring::Spin;
 use super::{Contender, contender, part::*};
 use crate::transport::{in_place::InPlace, slipring::Slipring};
 
-pub fn all() -> [Contender; 5] {
+pub fn all() -> [Contender; 4] {
     [
         contender(
             "slipring-spinning",
@@ -28,16 +28,6 @@ pub fn all() -> [Contender; 5] {
             Slipring::new(Spin::Never),
         )
         .part(|case| sharing(case) || crowded(case) || filled(case) || batched(case)),
-        contender(
-            "slipring-trusting",
-            "slipring, spinning, trusting",
-            "each process could write into the other one's ring, as with all the other rings here; uses up the receiver's core",
-            Slipring {
-                spin: Spin::Always,
-                trust_peer: true,
-            },
-        )
-        .part(much),
         contender(
             "slipring-in-place",
             "slipring, spinning, in place",

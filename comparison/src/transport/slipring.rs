@@ -1,4 +1,4 @@
-//! A slipring stream, all defaults but the spinning, and perhaps the protection of the rings.
+//! A slipring stream, all defaults but the spinning.
 
 use std::{
     io::{self, BufRead, Read, Write},
@@ -11,7 +11,6 @@ use super::{Link, Place, Transport, in_place::Lend, small_reads};
 
 pub struct Slipring {
     pub spin: Spin,
-    pub trust_peer: bool,
 }
 
 pub struct Halves {
@@ -22,14 +21,11 @@ pub struct Halves {
 impl Slipring {
     /// All defaults but the spinning.
     pub fn new(spin: Spin) -> Self {
-        Slipring {
-            spin,
-            trust_peer: false,
-        }
+        Slipring { spin }
     }
 
     fn upgrade(&self, socket: UnixStream) -> io::Result<Halves> {
-        let options = Options::new().spin(self.spin).trust_peer(self.trust_peer);
+        let options = Options::new().spin(self.spin);
         let stream = options.upgrade(socket)?;
         let (reader, writer) = stream.into_split();
         Ok(Halves { reader, writer })

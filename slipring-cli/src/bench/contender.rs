@@ -36,9 +36,6 @@ pub const BARE_EXCHANGE: &str = "bare-exchange";
 pub const EVENTFD_READ: &str = "eventfd-read";
 pub const EVENTFD_EPOLL: &str = "eventfd-epoll";
 
-/// Behind the name of slipring: the peers trust each other.
-const TRUSTING: &str = "+trusting";
-
 pub struct Contender {
     /// for `--only` and JSON
     pub name: String,
@@ -52,19 +49,16 @@ pub struct Contender {
     transport: Box<dyn AnyTransport>,
 }
 
-/// Everything that is compared, slipring with each of these spinnings and capacities, and with trusted peers beside
-/// them if `trust_peer`; and the ring of C# programs with the spinnings.
-pub fn all(spins: &[Spin], capacities: &[usize], trust_peer: bool) -> Vec<Contender> {
+/// Everything that is compared, slipring with each of these spinnings and capacities; and the ring of
+/// C# programs with the spinnings.
+pub fn all(spins: &[Spin], capacities: &[usize]) -> Vec<Contender> {
     let capacities: Vec<Option<usize>> = match capacities {
         [] => vec![None],
         _ => capacities.iter().copied().map(Some).collect(),
     };
-    let trusting: &[bool] = if trust_peer { &[false, true] } else { &[false] };
     let mut all = Vec::new();
     for &spin in spins {
-        for &capacity in &capacities {
-            all.extend(trusting.iter().map(|&trusting| slipring(spin, capacity, trusting)));
-        }
+        all.extend(capacities.iter().map(|&capacity| slipring(spin, capacity)));
     }
     all.extend(spins.iter().copied().map(mmf));
     all.extend(
@@ -89,15 +83,11 @@ pub fn by_name(name: &str) -> Option<Contender> {
         EVENTFD_EPOLL => bare(name, "bare eventfd (epoll)", BareEventfd { wait: Wait::Epoll }),
         _ => match name.split_once('-')? {
             ("slipring", how) => {
-                let (how, trust_peer) = match how.strip_suffix(TRUSTING) {
-                    Some(how) => (how, true),
-                    None => (how, false),
-                };
                 let (spin, capacity) = match how.split_once('@') {
                     Some((spin, capacity)) => (spin, Some(parse_capacity(capacity).ok()?)),
                     None => (how, None),
                 };
-                slipring(parse_spin(spin).ok()?, capacity, trust_peer)
+                slipring(parse_spin(spin).ok()?, capacity)
             }
             ("mmf", spin) => mmf(parse_spin(spin).ok()?),
             _ => return None,
@@ -111,23 +101,15 @@ pub fn slipring_name(spin: Spin) -> String {
     format!("slipring-{}", spin::text(spin))
 }
 
-fn slipring(spin: Spin, capacity: Option<usize>, trust_peer: bool) -> Contender {
+fn slipring(spin: Spin, capacity: Option<usize>) -> Contender {
     let mut name = slipring_name(spin);
     let mut how = way(spin);
     if let Some(bytes) = capacity {
         name += &format!("@{}K", bytes >> 10);
         how += &format!(", {}", text::size(bytes));
     }
-    if trust_peer {
-        name += TRUSTING;
-        how += ", trusting";
-    }
     let title = format!("slipring ({how})");
-    let transport = Slipring {
-        spin,
-        capacity,
-        trust_peer,
-    };
+    let transport = Slipring { spin, capacity };
     spinning(spin, stream(&name, &title, transport))
 }
 

@@ -53,7 +53,6 @@ Examples:
   slipring bench --only rtt-64/unix --only rtt-64/slipring
   slipring bench --spin 5us,20us      slipring with other spinnings
   slipring bench --spin adaptive --capacity 64K,256K,1M     slipring with other rings
-  slipring bench --trust-peer --only slipring-   slipring without the protection of its rings, too
   slipring bench --only mmf- --only slipring-    the ring of C# programs beside the stream
   slipring bench --quick --json | jq .goals
   slipring bench --streams 1,16,128,512     one server with many streams, beside Unix sockets
@@ -105,11 +104,6 @@ pub struct Args {
     #[arg(long, value_name = "SIZE,SIZE..", value_delimiter = ',', value_parser = parse_capacity)]
     capacity: Vec<usize>,
 
-    /// Measure slipring also with peers that trust each other: without the kernel's protection of the rings, which costs time on
-    /// some processors
-    #[arg(long)]
-    trust_peer: bool,
-
     /// Rounds of each measurement [default: 5, with --quick 3; of streams 15, with --quick 5]
     #[arg(
         long,
@@ -128,7 +122,7 @@ pub struct Args {
         value_name = "N,N..",
         value_delimiter = ',',
         value_parser = streams::parse_count,
-        conflicts_with_all = ["spin", "only", "trust_peer"]
+        conflicts_with_all = ["spin", "only"]
     )]
     streams: Vec<usize>,
 }
@@ -213,7 +207,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         machine::pin_to(there)?;
         machine::pin_to(here)?;
     }
-    let contenders = contender::all(&args.spin, &args.capacity, args.trust_peer);
+    let contenders = contender::all(&args.spin, &args.capacity);
     let (possible, left_out): (Vec<_>, Vec<_>) = contenders
         .iter()
         .partition(|contender| cores == Cores::Several || !contender.spins);

@@ -55,8 +55,8 @@ mod tests {
     #[test]
     fn a_view_is_aligned_as_the_ring_is() {
         let capacity = min_capacity();
-        let (outbox, fd) = Outbox::create(capacity, false).unwrap();
-        let inbox = Inbox::map(fd.as_fd(), header_len(), capacity, false).unwrap();
+        let (outbox, fd) = Outbox::create(capacity).unwrap();
+        let inbox = Inbox::map(fd.as_fd(), header_len(), capacity).unwrap();
         let bytes: Vec<u8> = (0..capacity).map(|i| (i % 251) as u8).collect();
         // SAFETY: this test is the one writer and holds no slice.
         unsafe { outbox.write(0, &bytes) };

@@ -86,10 +86,10 @@ impl WriteHalf {
         }
     }
 
-    /// This half never sleeps, but in somebody else's event loop.
+    /// This half never sleeps from now on.
     pub(crate) fn never_sleeps(&mut self) {
         // What the header of a forked child's copy says is the parent's.
-        if self.endpoint.excuses && self.endpoint.birth.is_here() {
+        if self.endpoint.birth.is_here() {
             self.excuse.give(&self.endpoint.headers().own.wake_at_head.0);
         }
     }

@@ -10,7 +10,6 @@ use crate::lease::Lease;
 use crate::name::Name;
 use crate::options::{Admission, Options};
 use crate::ring::Std;
-use crate::sys::barrier;
 use crate::sys::bell::{self, Bell, Bells};
 use crate::sys::closing::{self, Link, Passed};
 use crate::sys::memory::{Outbox, header_len};
@@ -64,7 +63,6 @@ struct Mine {
     bells: Bells,
     watches: Option<Watches>,
     lease: Lease,
-    excuses: bool,
 }
 
 /// What is on its way out: bytes, and the descriptors that go with the first of them.
@@ -220,10 +218,10 @@ impl Handshake {
         Error::Timeout { what, after }
     }
 
-    /// Whether my halves never sleep, and can make up for it if they do.
+    /// Whether my halves never sleep.
     fn excuses(&self) -> bool {
         let blocking = matches!(self.waits, Waits::Blocking);
-        blocking && self.options.spin == Spin::Always && barrier::is_known()
+        blocking && self.options.spin == Spin::Always
     }
 
     fn say_hello(&mut self) {
@@ -242,11 +240,14 @@ impl Handshake {
     /// Makes what is mine, and passes it. If it fails nothing is left, and it can be tried again.
     /// `of_my_user`: the peer speaks as this process's own user.
     fn pass_mine(&mut self, of_my_user: bool) -> Result<()> {
-        // A socket that another user made may have an end that is that user's, whoever speaks
-        // there: see `bell::Kind`.
-        let open = of_my_user && user::is_same(self.made_by.uid, self.origin.mine_alone);
-        let kind = if open { bell::Kind::Plain } else { bell::Kind::Inverted };
-        let (outbox, memory) = Outbox::create(self.options.capacity, self.options.trust_peer && open)?;
+        // A socket that another user made may have an end that is that user's, whoever speaks there: see `bell::Kind`.
+        let is_mine = of_my_user && user::is_same(self.made_by.uid, self.origin.mine_alone);
+        let kind = if is_mine {
+            bell::Kind::Plain
+        } else {
+            bell::Kind::Inverted
+        };
+        let (outbox, memory) = Outbox::create(self.options.capacity)?;
         point(Point::MemoryMade);
         let bells = Bells {
             reader: Bell::new(kind)?,
@@ -258,16 +259,17 @@ impl Handshake {
             Waits::Polled => None,
         };
         let lease = Lease::new().map_err(Error::os("making a page that a forked child does not see (madvise)"))?;
-        let excuses = self.excuses();
         self.mine = Some(Mine {
             outbox,
             bells,
             watches,
             lease,
-            excuses,
         });
         point(Point::AllMade);
-        let message = Message::Memory(Memory { bells: kind, excuses });
+        let message = Message::Memory(Memory {
+            bells: kind,
+            excuses: self.excuses(),
+        });
         self.outgoing.push_back(Outgoing {
             bytes: message.encode().to_vec(),
             memory: Some(memory),
@@ -553,7 +555,6 @@ impl Handshake {
             self.name,
             theirs.copy_reads,
             theirs.excusable,
-            mine.excuses,
         ));
         Ok(Connected {
             endpoint,

@@ -31,8 +31,7 @@ pub(crate) struct Hello {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Memory {
     pub(crate) bells: bell::Kind,
-    /// The side's halves never sleep, and would excuse the other side from fences, if that one can
-    /// be interrupted ([`barrier`](crate::sys::barrier)).
+    /// The side's halves never sleep, and excuse the other side from fences.
     pub(crate) excuses: bool,
 }
 

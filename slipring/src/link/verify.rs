@@ -7,14 +7,13 @@ use super::message::{Hello, MAX_PROTOCOL, Memory, Refusal, VERSIONS, printable};
 use crate::error::{Error, Result};
 use crate::options::{Admission, Options, Peer};
 use crate::ring::{Header, LAYOUT_VERSION, MAGIC, Std};
-use crate::sys::barrier;
 use crate::sys::bell::{self, Bell, Bells};
 use crate::sys::closing::Passed;
-use crate::sys::memory::{self, FIXED, Inbox, SEALS};
+use crate::sys::memory::{self, Inbox, SEALS};
 use crate::sys::socket::Credentials;
 use crate::sys::user;
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, fstatfs, ftruncate};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{fcntl_get_seals, fstat, fstatfs, ftruncate};
 use rustix::io::Errno;
 use std::sync::atomic::Ordering;
 
@@ -183,7 +182,7 @@ pub(super) fn memory(
     let Ok([outbox, reader_bell, writer_bell]) = <[Passed; DESCRIPTORS]>::try_from(fds) else {
         return Err(Refused::bad("more descriptors than expected").into());
     };
-    let inbox = inbox(outbox, introduced, options.trust_peer && trusted)?;
+    let inbox = inbox(outbox, introduced)?;
     let bell = |passed| eventfd(passed).map(|fd| Bell::of_peer(fd, memory.bells));
     let bells = Bells {
         reader: bell(reader_bell)?,
@@ -200,44 +199,22 @@ pub(super) fn memory(
             gid,
         },
         copy_reads: options.copy_reads || !trusted,
-        // A process that cannot be interrupted goes on with fences, whatever the peer says. Another
-        // user gets nothing done to this process.
-        excusable: trusted && memory.excuses && barrier::register(),
+        // Of any user: one that says so and sleeps all the same is its own loss.
+        excusable: memory.excuses,
     })
 }
 
-/// The seals of the peer's memory, after those that it has left to this side have been added;
-/// unless it is `open`, trusted without. A stranger has to seal it: to do it here, the kernel waits
-/// for a write that the stranger may hold up for ever.
-fn sealed(fd: BorrowedFd<'_>, open: bool, trusted: bool) -> std::result::Result<SealFlags, Fault> {
-    let seals = || fcntl_get_seals(fd).map_err(|_| Refused::bad("the memory cannot be sealed"));
-    let theirs = seals()?;
-    let left_open = theirs & SEALS == FIXED;
-    if theirs.contains(SEALS) || left_open && open {
-        return Ok(theirs);
-    }
-    if left_open && trusted {
-        // Without them the peer could take pages out of it again. If they are refused, that shows
-        // below.
-        if let Err(Errno::INVAL) = fcntl_add_seals(fd, SEALS - FIXED) {
-            return Err(Fault::Mine(memory::no_seals()));
-        }
-    }
-    let all = seals()?;
-    if !all.contains(SEALS) {
-        return Err(Refused::bad("the memory is not sealed").into());
-    }
-    Ok(all)
-}
-
-fn inbox(passed: Passed, introduced: &Introduced, open: bool) -> std::result::Result<Inbox, Fault> {
+fn inbox(passed: Passed, introduced: &Introduced) -> std::result::Result<Inbox, Fault> {
     let want = |doing| move |e: Errno| Fault::Mine(Error::os(doing)(e));
     let Introduced {
         header_len, capacity, ..
     } = *introduced;
-    // First, because it calls into no file system that somebody else wrote; a pipe, a socket, an
-    // ordinary file end here.
-    let seals = sealed(passed.as_fd(), open, introduced.trusted)?;
+    // First, because it calls into no file system that somebody else wrote; a pipe, a socket, an ordinary file end
+    // here.
+    let seals = fcntl_get_seals(&passed).map_err(|_| Refused::bad("the memory cannot be sealed"))?;
+    if !seals.contains(SEALS) {
+        return Err(Refused::bad("the memory is not sealed").into());
+    }
     let file_system = fstatfs(&passed).map_err(want("checking the peer's memory (fstatfs)"))?;
     if file_system.f_type as u64 != TMPFS {
         return Err(Refused::bad("the memory is not an ordinary memfd").into());
@@ -258,8 +235,7 @@ fn inbox(passed: Passed, introduced: &Introduced, open: bool) -> std::result::Re
     if (stat.st_blocks as u64).saturating_mul(512) < len {
         return Err(Refused::bad("the memory is not allocated").into());
     }
-    let writable = !seals.contains(SealFlags::FUTURE_WRITE);
-    let inbox = Inbox::map(fd.as_fd(), header_len, capacity, writable).map_err(Fault::Mine)?;
+    let inbox = Inbox::map(fd.as_fd(), header_len, capacity).map_err(Fault::Mine)?;
     let preamble = &inbox.header().preamble.0;
     // Relaxed: the message that brought the descriptor came after the preamble was written.
     let honest = preamble.magic.load(Ordering::Relaxed) == MAGIC

@@ -19,9 +19,6 @@ pub(crate) trait Atomics: 'static {
     type U32: Word<u32> + std::fmt::Debug;
     type U64: Word<u64> + std::fmt::Debug;
     fn fence(order: Ordering);
-    /// Keeps the compiler from moving a load before a store; for the processor the other side has a fence put here, if it has to
-    /// ([`wake::UNFENCED`](super::wake::UNFENCED)).
-    fn light_fence();
 }
 
 macro_rules! word {
@@ -63,16 +60,11 @@ impl Atomics for Std {
     fn fence(order: Ordering) {
         atomic::fence(order);
     }
-    #[inline(always)]
-    fn light_fence() {
-        atomic::compiler_fence(Ordering::SeqCst);
-    }
 }
 
 #[cfg(test)]
 pub(crate) mod model {
     //! loom's atomics.
-    use super::super::models::interrupt;
     use super::{Atomics, Word};
     use loom::sync::atomic;
     use std::sync::atomic::Ordering;
@@ -88,9 +80,6 @@ pub(crate) mod model {
         type U64 = atomic::AtomicU64;
         fn fence(order: Ordering) {
             atomic::fence(order);
-        }
-        fn light_fence() {
-            interrupt::may_come();
         }
     }
 }

@@ -15,7 +15,7 @@ pub(crate) struct Consumer<A: Atomics> {
     tail: u64,
     /// The peer's `base` that belongs to `tail`.
     base: u64,
-    /// The writer may excuse this process from the fence of giving back.
+    /// The writer may excuse this reader from the fence of giving back.
     excusable: bool,
     _atomics: PhantomData<fn() -> A>,
 }

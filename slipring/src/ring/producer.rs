@@ -26,7 +26,7 @@ pub(crate) struct Producer<A: Atomics> {
     /// Up to here the ring is known to be free, with no rewind to be considered before: the lesser of both at the last
     /// look at `head`, and since both only grow, less than that now.
     clear_until: u64,
-    /// The reader may excuse this process from the fence of a publication.
+    /// The reader may excuse this writer from the fence of a publication.
     excusable: bool,
     _atomics: PhantomData<fn() -> A>,
 }
@@ -52,7 +52,8 @@ impl<A: Atomics> Producer<A> {
         }
     }
 
-    /// The kernel can interrupt this process: its reader may excuse it from the fence of a publication.
+    /// The reader may excuse this writer from the fence of a publication; towards any other, no
+    /// look at its wake word comes before the fence.
     pub(crate) fn set_excusable(&mut self, yes: bool) {
         self.excusable = yes;
     }

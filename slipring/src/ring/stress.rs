@@ -133,9 +133,6 @@ impl Atomics for Acquiring {
     fn fence(order: Ordering) {
         atomic::fence(order);
     }
-    fn light_fence() {
-        atomic::compiler_fence(Ordering::SeqCst);
-    }
 }
 
 impl Atomics for Unreleased {
@@ -143,9 +140,6 @@ impl Atomics for Unreleased {
     type U64 = Loading<atomic::AtomicU64, false>;
     fn fence(order: Ordering) {
         atomic::fence(order);
-    }
-    fn light_fence() {
-        atomic::compiler_fence(Ordering::SeqCst);
     }
 }
 

@@ -6,20 +6,18 @@ use std::sync::atomic::Ordering;
 /// The half is awake.
 pub(crate) const AWAKE: u64 = 0;
 
-/// The half is awake, and whoever moves an index need not fence before it looks at this word: the half does not sleep, or has
-/// the kernel fence in that one's way before it does ([`wait`](crate::wait), "Without the fence").
+/// The half is awake and never sleeps: nobody has to ring it, or to fence before a look at this
+/// word ([`wait`](crate::wait), "Without the fence").
 pub(crate) const UNFENCED: u64 = u64::MAX;
 
 /// Whether the half that owns `wake` has to be rung, now that the index which it waits for has been stored, and has gone from
-/// `old` to `new`. `excusable`: it may excuse this process, which the kernel can interrupt, from the fence.
+/// `old` to `new`. `excusable`: that half may excuse this one from the fence.
 #[inline(always)]
 pub(crate) fn is_due<A: Atomics>(wake: &A::U64, old: u64, new: u64, excusable: bool) -> bool {
-    if excusable {
-        A::light_fence();
-        // Relaxed: whoever replaces this value sees to the order from its side.
-        if wake.load(Ordering::Relaxed) == UNFENCED {
-            return false;
-        }
+    // Relaxed: a half that ever says this never sleeps, so nobody waits for what this load may
+    // miss.
+    if excusable && wake.load(Ordering::Relaxed) == UNFENCED {
+        return false;
     }
     is_due_fenced::<A>(wake, old, new)
 }

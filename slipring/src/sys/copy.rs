@@ -35,35 +35,34 @@ const LOAD_MUCH: usize = 2048;
 #[inline(always)]
 pub(super) unsafe fn store(from: *const u8, to: *mut u8, len: usize) {
     // SAFETY: by the caller's promise.
-    unsafe { copy::<STORE_MUCH>(from, to, len, || from) };
+    unsafe { copy::<STORE_MUCH>(from, to, len) };
 }
 
-/// `ptr::copy_nonoverlapping` out of memory that another core writes. Much is read where `elsewhere` says: in another
-/// mapping of the same bytes.
+/// `ptr::copy_nonoverlapping` out of memory that another core writes.
 ///
 /// # Safety
 ///
-/// As for `ptr::copy_nonoverlapping`, from either place.
+/// As for `ptr::copy_nonoverlapping`.
 #[inline(always)]
-pub(super) unsafe fn load(from: *const u8, to: *mut u8, len: usize, elsewhere: impl FnOnce() -> *const u8) {
+pub(super) unsafe fn load(from: *const u8, to: *mut u8, len: usize) {
     // SAFETY: by the caller's promise.
-    unsafe { copy::<LOAD_MUCH>(from, to, len, elsewhere) };
+    unsafe { copy::<LOAD_MUCH>(from, to, len) };
 }
 
-/// Without a call for 8 to 64 bytes, and as is best for `MUCH` and more, which is read where `elsewhere` says.
+/// Without a call for 8 to 64 bytes, and as is best for `MUCH` and more.
 ///
 /// # Safety
 ///
-/// As for `ptr::copy_nonoverlapping`, from either place.
+/// As for `ptr::copy_nonoverlapping`.
 #[inline(always)]
-unsafe fn copy<const MUCH: usize>(from: *const u8, to: *mut u8, len: usize, elsewhere: impl FnOnce() -> *const u8) {
+unsafe fn copy<const MUCH: usize>(from: *const u8, to: *mut u8, len: usize) {
     if !(8..=64).contains(&len) {
         if len < MUCH {
             // SAFETY: by the caller's promise.
             unsafe { ptr::copy_nonoverlapping(from, to, len) };
         } else {
             // SAFETY: by the caller's promise.
-            unsafe { copy_much(elsewhere(), to, len) };
+            unsafe { copy_much(from, to, len) };
         }
     } else if len >= 32 {
         // SAFETY: by the caller's promise; 32 <= len <= 64.
@@ -143,7 +142,7 @@ mod tests {
             });
             check(len, |from, to, len| {
                 // SAFETY: by the caller's promise.
-                unsafe { load(from, to, len, || from) };
+                unsafe { load(from, to, len) };
             });
         }
     }

@@ -7,11 +7,6 @@
 //!
 //! The owner maps it writable and then seals it, so that nobody else ever can (memfd_create(2), `F_SEAL_FUTURE_WRITE`
 //! in fcntl(2)); the peer maps it read-only. This file holds all raw-pointer access to ring memory.
-//!
-//! Two that trust each other ([`Options::trust_peer`](crate::Options::trust_peer)) leave that seal away, and each maps the other
-//! one's ring once more, writable, and copies much from there. It does not write there. But on some processors a copy out of a
-//! page that may not be written is the slower one: it leaves each line to both cores, and the writer has to ask for it again.
-//! A copy of a few lines is not, so that the other mapping stays in use (docs/performance.md, "A reader that may only read").
 
 use super::copy::{load, store};
 use crate::error::{Error, Result};
@@ -23,12 +18,12 @@ use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, mun
 use std::hint;
 use std::ptr::{self, NonNull};
 
-/// The seals that every outbox has: its size is fixed.
-pub(crate) const FIXED: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW);
-
-/// And those that it has unless both sides do without: nobody maps it writable from then on, or takes pages out of it; and that is
-/// all.
-pub(crate) const SEALS: SealFlags = FIXED.union(SealFlags::FUTURE_WRITE).union(SealFlags::SEAL);
+/// The seals that every outbox has. Its size is fixed, nobody maps it writable from then on or takes
+/// pages out of it, and no seal is added.
+pub(crate) const SEALS: SealFlags = SealFlags::SHRINK
+    .union(SealFlags::GROW)
+    .union(SealFlags::FUTURE_WRITE)
+    .union(SealFlags::SEAL);
 
 /// The smallest capacity: a page, since the mirror is made of pages.
 pub(crate) fn min_capacity() -> usize {
@@ -63,22 +58,6 @@ unsafe impl Sync for Mapping {}
 impl Mapping {
     /// Header and ring.
     fn new(fd: BorrowedFd<'_>, header_len: usize, capacity: usize, prot: ProtFlags) -> rustix::io::Result<Mapping> {
-        Mapping::from(fd, 0, header_len, capacity, prot)
-    }
-
-    /// The ring alone, writable.
-    fn of_ring(fd: BorrowedFd<'_>, header_len: usize, capacity: usize) -> rustix::io::Result<Mapping> {
-        Mapping::from(fd, header_len, 0, capacity, ProtFlags::READ | ProtFlags::WRITE)
-    }
-
-    /// What lies behind `start` in the file: `header_len` bytes, and the ring.
-    fn from(
-        fd: BorrowedFd<'_>,
-        start: usize,
-        header_len: usize,
-        capacity: usize,
-        prot: ProtFlags,
-    ) -> rustix::io::Result<Mapping> {
         let len = header_len + 2 * capacity;
         // SAFETY: a fresh mapping at an address of the kernel's choice touches nobody's memory.
         let base = unsafe {
@@ -101,11 +80,11 @@ impl Mapping {
         let fixed = MapFlags::SHARED | MapFlags::FIXED;
         // SAFETY: replaces the first `header_len + capacity` bytes of the reservation made above, which nobody else
         // knows.
-        unsafe { mmap(base, header_len + capacity, prot, fixed, fd, start as u64) }?;
+        unsafe { mmap(base, header_len + capacity, prot, fixed, fd, 0) }?;
         // SAFETY: `header_len + capacity` lies within the reservation.
         let mirror = unsafe { base.byte_add(header_len + capacity) };
         // SAFETY: replaces the last `capacity` bytes of the reservation.
-        unsafe { mmap(mirror, capacity, prot, fixed, fd, (start + header_len) as u64) }?;
+        unsafe { mmap(mirror, capacity, prot, fixed, fd, header_len as u64) }?;
         Ok(mapping)
     }
 
@@ -120,9 +99,7 @@ impl Mapping {
         let _ = unsafe { madvise(mirror.cast(), len, advice) };
     }
 
-    /// Not of [`of_ring`](Self::of_ring).
     fn header(&self) -> &Header<Std> {
-        debug_assert!(self.header_len > 0);
         // SAFETY: the mapping begins with a page that is at least as large as `Header`, page-aligned, and mapped for
         // as long as `self` lives. All fields are atomics, for which any bytes are valid, and which may change under
         // a shared reference. An inbox is mapped read-only: `Consumer` and `Producer` only ever do relaxed loads of
@@ -155,9 +132,8 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    /// Makes, allocates, populates and seals an outbox. The descriptor is to be passed to the peer and can then be closed. `open`: it is
-    /// left to the peer to seal it against being written.
-    pub(crate) fn create(capacity: usize, open: bool) -> Result<(Outbox, OwnedFd)> {
+    /// Makes, allocates, populates and seals an outbox. The descriptor is to be passed to the peer and can then be closed.
+    pub(crate) fn create(capacity: usize) -> Result<(Outbox, OwnedFd)> {
         let header_len = header_len();
         let fd = create_memfd().map_err(Error::os("creating shared memory (memfd_create)"))?;
         // All pages now: a lack of memory is an error here, not a SIGBUS at the first touch.
@@ -176,8 +152,7 @@ impl Outbox {
                 .write(Header::new(header_len as u32, capacity as u64))
         };
         // The mapping above stays writable: the seal binds only those to come.
-        let seals = if open { FIXED } else { SEALS };
-        fcntl_add_seals(&fd, seals).map_err(|e| match e {
+        fcntl_add_seals(&fd, SEALS).map_err(|e| match e {
             Errno::INVAL => no_seals(),
             e => Error::os("sealing shared memory")(e),
         })?;
@@ -217,8 +192,8 @@ impl Outbox {
     pub(crate) unsafe fn slice_mut<'a>(&self, offset: usize, len: usize) -> &'a mut [u8] {
         let at = self.mapping.span(offset, len);
         // SAFETY: mapped writable (`span`), initialised (the kernel zeroed it), written by this process alone (the
-        // seals, or the word of a peer that is trusted with it), and by the caller's promise through this slice alone. The
-        // peer may look at it; a read there is no access here.
+        // seals), and by the caller's promise through this slice alone. The peer may look at it; a read there is no access
+        // here.
         unsafe { std::slice::from_raw_parts_mut(at, len) }
     }
 
@@ -232,8 +207,7 @@ impl Outbox {
     pub(crate) unsafe fn slice<'a>(&self, offset: usize, len: usize) -> &'a [u8] {
         let at = self.mapping.span(offset, len);
         // SAFETY: mapped (`span`), initialised (the kernel zeroed it), written by this process
-        // alone (the seals, or the word of a peer that is trusted with it), and by the caller's
-        // promise by nobody while the slice lives.
+        // alone (the seals), and by the caller's promise by nobody while the slice lives.
         unsafe { std::slice::from_raw_parts(at, len) }
     }
 }
@@ -243,36 +217,20 @@ impl Outbox {
 pub(crate) struct Inbox {
     /// Read-only.
     mapping: Mapping,
-    /// The ring, writable, if it may be.
-    writable: Option<Mapping>,
 }
 
 impl Inbox {
-    /// Maps an outbox whose descriptor has passed the checks of `link::verify`: right size, sealed, all allocated. `writable`: it
-    /// lacks the seal against that.
-    pub(crate) fn map(fd: BorrowedFd<'_>, header_len: usize, capacity: usize, writable: bool) -> Result<Inbox> {
-        let failed = || Error::os("mapping the peer's shared memory (mmap)");
-        let mapping = Mapping::new(fd, header_len, capacity, ProtFlags::READ).map_err(failed())?;
-        let writable = match writable.then(|| Mapping::of_ring(fd, header_len, capacity)).transpose() {
-            // It has been sealed meanwhile.
-            Err(Errno::PERM) => None,
-            mapped => mapped.map_err(failed())?,
-        };
-        Ok(Inbox { mapping, writable })
+    /// Maps an outbox whose descriptor has passed the checks of `link::verify`: right size, sealed, all allocated.
+    pub(crate) fn map(fd: BorrowedFd<'_>, header_len: usize, capacity: usize) -> Result<Inbox> {
+        let mapping = Mapping::new(fd, header_len, capacity, ProtFlags::READ)
+            .map_err(Error::os("mapping the peer's shared memory (mmap)"))?;
+        Ok(Inbox { mapping })
     }
 
     /// Brings up to `len` bytes of it into this process. The rest comes as it is used: how large it is was the peer's
     /// choice, and costs no time here before that.
     pub(crate) fn populate(&self, len: usize) {
-        for mapping in [&self.mapping].into_iter().chain(&self.writable) {
-            mapping.populate(Advice::LinuxPopulateRead, len);
-        }
-    }
-
-    /// The mapping to copy much from.
-    #[inline]
-    fn much(&self) -> &Mapping {
-        self.writable.as_ref().unwrap_or(&self.mapping)
+        self.mapping.populate(Advice::LinuxPopulateRead, len);
     }
 
     #[inline]
@@ -289,12 +247,11 @@ impl Inbox {
     #[inline]
     pub(crate) fn read(&self, offset: usize, to: &mut [u8]) {
         let from = self.mapping.span(offset, to.len());
-        // SAFETY: `span` has checked that the source is mapped, here and in the other mapping; sealed against shrinking
-        // and fully allocated, it stays readable (what a trusted peer takes out of it reads as zeros). `to` is this
-        // process's own and no part of it. An honest peer does not write these bytes until `head` gives them back; a
+        // SAFETY: `span` has checked that the source is mapped; sealed against shrinking and fully allocated, it stays
+        // readable. `to` is this process's own and no part of it. An honest peer does not write these bytes until `head` gives them back; a
         // dishonest one may, and then this copies an undefined mixture of old and new bytes, through raw pointers and
         // into memory of my own, so that nobody ever holds a reference to what changes.
-        unsafe { load(from, to.as_mut_ptr(), to.len(), || self.much().span(offset, to.len())) };
+        unsafe { load(from, to.as_mut_ptr(), to.len()) };
     }
 
     /// The span of `len` bytes at `offset`, without a copy.
@@ -360,7 +317,7 @@ impl Place {
 }
 
 /// The error of a kernel that does not know all of [`SEALS`].
-pub(crate) fn no_seals() -> Error {
+fn no_seals() -> Error {
     Error::Unsupported {
         what: "sealing shared memory (F_SEAL_FUTURE_WRITE)",
         needs: "Linux 5.1 or newer",
@@ -384,8 +341,8 @@ mod tests {
     #[test]
     fn any_span_is_contiguous() {
         let capacity = min_capacity();
-        let (outbox, fd) = Outbox::create(capacity, false).unwrap();
-        let inbox = Inbox::map(fd.as_fd(), header_len(), capacity, false).unwrap();
+        let (outbox, fd) = Outbox::create(capacity).unwrap();
+        let inbox = Inbox::map(fd.as_fd(), header_len(), capacity).unwrap();
         let bytes: Vec<u8> = (0..capacity).map(|i| i as u8).collect();
         for offset in [0, 1, 7, capacity / 2, capacity - 1] {
             // SAFETY: this test is the one writer and holds no slice.
@@ -397,33 +354,8 @@ mod tests {
     }
 
     #[test]
-    fn much_is_read_through_the_writable_mapping_and_little_is_not() {
-        let capacity = 4 * min_capacity();
-        let (outbox, fd) = Outbox::create(capacity, true).unwrap();
-        let (other, other_fd) = Outbox::create(capacity, true).unwrap();
-        for (outbox, byte) in [(&outbox, 1), (&other, 2)] {
-            // SAFETY: this test is the one writer and holds no slice.
-            unsafe { outbox.write(0, &vec![byte; capacity]) };
-        }
-        let mut inbox = Inbox::map(fd.as_fd(), header_len(), capacity, true).unwrap();
-        // Another ring in its place shows which one is read.
-        inbox.writable = Inbox::map(other_fd.as_fd(), header_len(), capacity, true)
-            .unwrap()
-            .writable;
-        for (len, byte) in [(1, 1), (64, 1), (2047, 1), (2048, 2), (capacity, 2)] {
-            for offset in [0, 7, capacity - 1] {
-                let mut got = vec![0; len];
-                inbox.read(offset, &mut got);
-                assert_eq!(got, vec![byte; len], "{len} at {offset}");
-            }
-        }
-        let inbox = Inbox::map(fd.as_fd(), header_len(), capacity, false).unwrap();
-        assert!(inbox.writable.is_none());
-    }
-
-    #[test]
     fn nobody_can_map_it_writable_or_change_its_size() {
-        let (_outbox, fd) = Outbox::create(min_capacity(), false).unwrap();
+        let (_outbox, fd) = Outbox::create(min_capacity()).unwrap();
         // SAFETY: a fresh mapping; it is expected to fail.
         let mapped = unsafe {
             mmap(
@@ -444,7 +376,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "a span longer than the ring")]
     fn a_span_longer_than_the_ring_is_refused() {
-        let (outbox, _fd) = Outbox::create(min_capacity(), false).unwrap();
+        let (outbox, _fd) = Outbox::create(min_capacity()).unwrap();
         // SAFETY: this test is the one writer and holds no slice.
         unsafe { outbox.write(0, &vec![0; min_capacity() + 1]) };
     }
@@ -452,8 +384,8 @@ mod tests {
     #[test]
     fn an_offset_beyond_the_ring_goes_round_it() {
         let capacity = min_capacity();
-        let (outbox, fd) = Outbox::create(capacity, false).unwrap();
-        let inbox = Inbox::map(fd.as_fd(), header_len(), capacity, false).unwrap();
+        let (outbox, fd) = Outbox::create(capacity).unwrap();
+        let inbox = Inbox::map(fd.as_fd(), header_len(), capacity).unwrap();
         // SAFETY: this test is the one writer and holds no slice.
         unsafe { outbox.write(5 * capacity + 7, b"x") };
         let mut got = [0];

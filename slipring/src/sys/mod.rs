@@ -4,7 +4,6 @@
 //! outbox writable. Peers of other users need 5.8, for an eventfd that can be read without blocking ([`bell`]). What
 //! newer kernels do better (`MADV_POPULATE_WRITE` of 5.14, `MFD_NOEXEC_SEAL` of 6.3) is tried and done without.
 
-pub(crate) mod barrier;
 pub(crate) mod bell;
 pub(crate) mod clock;
 pub(crate) mod closing;

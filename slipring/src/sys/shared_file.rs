@@ -83,7 +83,7 @@ impl SharedFile {
         // SAFETY: the source is mapped (`span`); `to` is this process's own and no part of it. Another process may
         // write these bytes at the same time only against the rules; then an undefined mixture of old and new bytes is
         // copied, through raw pointers and into memory that is nobody else's.
-        unsafe { load(from, to.as_mut_ptr(), to.len(), || from) };
+        unsafe { load(from, to.as_mut_ptr(), to.len()) };
     }
 
     /// The `len` bytes at `offset`, without a copy.

@@ -199,10 +199,11 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// [`Error::Os`] if it cannot be registered with the runtime; the stream is dropped then.
+    /// [`Error::Os`] if it cannot be registered with the runtime; [`Error::NeverSleeps`] if it was
+    /// made with [`Spin::Always`]. The stream is dropped then.
     pub fn from_blocking(stream: crate::Stream) -> Result<Stream> {
         let (reader, writer) = stream.into_split();
-        Stream::of_halves(reader.into_half(), writer.into_half(), Spin::Never)
+        Stream::of_halves(reader.into_half()?, writer.into_half()?, Spin::Never)
     }
 
     /// The same stream for blocking use, where it stands.

@@ -1,19 +1,43 @@
 //! A half that never sleeps excuses its peer from the fences.
 //!
-//! They are half of what a small message costs, and are for a peer that is about to sleep. Whoever spins for ever
-//! ([`Spin::Always`](super::Spin::Always)) need not be rung, so nobody has to look whether it has to be. There is one way for such a half
-//! to sleep all the same, in an event loop; then it has the kernel fence in its peer's way, and excuses nobody any more.
+//! A fence is half of what a small message costs, and it is there for a half that is about to
+//! sleep. A blocking half with [`Spin::Always`](super::Spin::Always) never is. Its wake word says
+//! [`UNFENCED`](wake::UNFENCED) from its beginning, and its peer then neither fences nor rings.
+//!
+//! # Why an excuse is for ever
+//!
+//! A half that has given it may never sleep again, not even after its wake word says something
+//! else:
+//!
+//! ```text
+//! reader, excused its writer before         writer
+//! ----------------------------------        ------
+//!                                           tail.store(new)     still in the store buffer
+//!                                           wake_at_tail.load() == UNFENCED: rings nobody
+//! wake_at_tail.store(wanted)
+//! fence(SeqCst)
+//! look: the old tail
+//! sleep, for ever
+//! ```
+//!
+//! The fence of the reader orders its own store and load. It does not empty the store buffer of the
+//! writer, which had no reason to. So an excuse has no end, and each way to sleep is closed to a
+//! half that gives one:
+//!
+//! * A blocking call spins until there is news or its time is up (`Blocking::spin_or_sleep`).
+//! * `Reader::arm` and `Writer::arm` fail ([`Error::NeverSleeps`](crate::Error::NeverSleeps)), so
+//!   that no event loop polls it. Its descriptor alone promises nothing without `arm`.
+//! * A stream of tokio's is not made of it (`tokio::Stream::from_blocking` fails likewise).
+//!
+//! The model `unfenced` in `ring::models` runs both halves so, and its control sleeps: it
+//! deadlocks.
+//!
+//! A half that is not excused, or not yet, loses nothing: its peer fences, and at worst rings in
+//! vain. A peer of any user may be excused and may excuse, as it puts nobody but itself at risk.
 
-use super::pause;
-use super::sleep::{arm, arm_by, disarm};
+use super::sleep::{arm, disarm};
 use crate::ring::{Std, wake};
-use crate::sys::barrier;
-use std::sync::atomic::{AtomicU64, Ordering, fence};
-use std::time::Duration;
-
-/// How long a store may be under way, if there is no means to make sure. A processor writes out what it has to as fast as it
-/// can, within microseconds.
-const UNDER_WAY: Duration = Duration::from_millis(1);
+use std::sync::atomic::AtomicU64;
 
 /// What the wake word of one half says while it is awake.
 #[derive(Debug, Default)]
@@ -22,7 +46,7 @@ pub(crate) struct Excuse {
 }
 
 impl Excuse {
-    /// The half does not sleep.
+    /// The half never sleeps from now on.
     pub(crate) fn give(&mut self, word: &AtomicU64) {
         self.given = true;
         self.disarm(word);
@@ -34,27 +58,11 @@ impl Excuse {
         arm::<Std>(word, at);
     }
 
-    /// Announces that it sleeps until then.
+    /// Announces that it sleeps until then. Not to be called after [`give`](Self::give).
     #[inline]
-    pub(crate) fn arm(&mut self, word: &AtomicU64, at: u64) {
-        if self.given {
-            self.take_back(word, at);
-        } else {
-            arm::<Std>(word, at);
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn take_back(&mut self, word: &AtomicU64, at: u64) {
-        self.given = false;
-        arm_by::<Std>(word, at, || {
-            if !barrier::everywhere() {
-                // Forbidden since the handshake: this once, by waiting.
-                fence(Ordering::SeqCst);
-                pause::away(UNDER_WAY);
-            }
-        });
+    pub(crate) fn arm(&self, word: &AtomicU64, at: u64) {
+        debug_assert!(!self.given, "a half that never sleeps is about to");
+        arm::<Std>(word, at);
     }
 
     /// Takes either announcement back.
@@ -67,6 +75,7 @@ impl Excuse {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::Ordering;
 
     #[test]
     fn what_is_said_on_the_way() {
@@ -83,10 +92,15 @@ mod tests {
         assert_eq!(says(), 8);
         excuse.disarm(&word);
         assert_eq!(says(), wake::UNFENCED);
-        // It is taken back by going to sleep.
+    }
+
+    #[test]
+    #[should_panic(expected = "never sleeps")]
+    #[cfg(debug_assertions)]
+    fn after_an_excuse_nobody_sleeps() {
+        let word = AtomicU64::new(wake::AWAKE);
+        let mut excuse = Excuse::default();
+        excuse.give(&word);
         excuse.arm(&word, 9);
-        assert_eq!(says(), 9);
-        excuse.disarm(&word);
-        assert_eq!(says(), wake::AWAKE);
     }
 }

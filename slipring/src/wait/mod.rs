@@ -44,26 +44,24 @@
 //!
 //! # Without the fence
 //!
-//! In full flow W2 is half of what a small message costs, and it is there for a reader that is about to sleep. A reader that spins for
-//! ever is never about to: it excuses the writer from the fence ([`Excuse`]), by a wake word that says
-//! [`UNFENCED`](crate::ring::wake). It need not be rung, so it does not matter what the writer sees when it does not fence. While it
-//! has to be seen to wait (below) it announces what for, as R1 and R2, and goes on looking.
-//!
-//! Only where such a half is polled in somebody else's event loop does it sleep. Before, it takes the excuse back, and has the
-//! kernel interrupt every CPU that runs such a peer, and fence there (membarrier(2), [`barrier`](crate::sys::barrier)):
+//! In full flow W2 is half of what a small message costs, and it is there for a reader that is
+//! about to sleep. A reader that spins for ever never is: it excuses the writer from the fence
+//! ([`Excuse`]), by a wake word that says [`UNFENCED`](crate::ring::wake). The writer looks for
+//! that before W2, if its peer has said in the handshake that its halves never sleep:
 //!
 //! ```text
 //! reader                                    writer
 //! ------                                    ------
-//! R1  wake_at_tail.store(wanted)            W1  tail.store(new, Release)
-//! R2' membarrier                            W2' wake_at_tail.load() == UNFENCED? done
-//! R3  as above                              W2  as above
+//! R0' wake_at_tail.store(UNFENCED)          W1  tail.store(new, Release)
+//! R3' look, again and again                 W2' wake_at_tail.load() == UNFENCED? done
 //! ```
 //!
-//! The writer is interrupted between two of its instructions. If W1 was before, R3 sees it. If W1 comes later, so does W2',
-//! which then sees R1; the writer is not excused, and the rest is as above. A writer that does not run at that moment has a fence
-//! behind it: to be switched off a CPU is one. So W2' has to come after W1, and R2' after R1. A process that the kernel does not interrupt
-//! takes no excuse.
+//! The reader need not be rung, so it does not matter what the writer sees when it does not fence.
+//! A store becomes visible by itself, and R3' finds it. While such a reader has to be seen to wait
+//! (below) it announces what for, as R1 and R2, and goes on looking.
+//!
+//! An excuse is never taken back, and a half that has given one never sleeps, in nobody's event
+//! loop either: why, is argued in `wait/excuse.rs`.
 //!
 //! What else leans on W2 has its own: a reader that renews its lease fences always (`lease`), and whoever arms releases what it has
 //! given back before.
@@ -121,9 +119,9 @@
 //! *Why before arming.* Every ring falls before R0 or after it. One before it is taken out; but whatever its ringer had
 //! stored it had stored before the ring, and R3 comes after R0, so that R3 sees it (the lock of the bell and that of
 //! the set order them). One after R0 stays in the set, and R4 returns at once. A publication that rings nobody because
-//! it saw no wake word was before R1 in the order of the fences (or before R2', if it did without), and R3 sees it as ever. Drained between R1 and R4,
-//! after the look, a ring meant for just this wait would be taken out with nobody left to look: the model of it
-//! deadlocks.
+//! it saw no wake word was before R1 in the order of the fences, and R3 sees it as ever. Drained
+//! between R1 and R4, after the look, a ring meant for just this wait would be taken out with nobody
+//! left to look: the model of it deadlocks.
 //!
 //! *The link's edge* is told once, and R0 may be what takes it out; so R0 looks at the link, and R3 finds the hang-up
 //! written down. Each half has a set of its own, so neither takes the other's.
@@ -158,6 +156,6 @@ pub(crate) use permit::Permits;
 pub(crate) use sleep::armed;
 pub(crate) use sleep::{Sleeper, Slept, end, prepare, sleep};
 #[cfg(test)]
-pub(crate) use sleep::{arm, arm_by, disarm};
+pub(crate) use sleep::{arm, disarm};
 pub use spin::Spin;
 pub(crate) use spin::Spinner;

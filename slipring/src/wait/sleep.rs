@@ -7,20 +7,12 @@ use std::sync::atomic::Ordering;
 /// Announces that this half sleeps until the peer's index reaches `at`. The caller looks again before it sleeps.
 #[inline]
 pub(crate) fn arm<A: Atomics>(wake: &A::U64, at: u64) {
-    arm_by::<A>(wake, at, || {
-        // SeqCst: between my wake word and my look at the peer's indexes; pairs with the fence in `publish` and
-        // `consume`, and with that of the peer's own arming.
-        A::fence(Ordering::SeqCst);
-    });
-}
-
-/// [`arm`], with a fence that may be more than one.
-#[inline]
-pub(crate) fn arm_by<A: Atomics>(wake: &A::U64, at: u64, fence: impl FnOnce()) {
     debug_assert!(at != wake::AWAKE && at != wake::UNFENCED);
     // Release: whoever sees this half wait sees all that it has given back before. For the rest the fence orders it.
     wake.store(at, Ordering::Release);
-    fence();
+    // SeqCst: between my wake word and my look at the peer's indexes; pairs with the fence in
+    // `publish` and `consume`, and with that of the peer's own arming.
+    A::fence(Ordering::SeqCst);
 }
 
 /// Takes the announcement back: says that the half is `awake`.

@@ -34,9 +34,11 @@ pub enum Spin {
     /// Never sleeps. A core for each blocked call, the lowest latency, whatever else the process does. It yields the
     /// CPU to other threads now and then when there is only one.
     ///
-    /// Since it need not be woken, the other side is spared a fence for each publication, if it is of the same user and the
-    /// kernel has membarrier(2): small messages come at up to twice the rate. (The first such stream takes that side 5 to 20 ms
-    /// longer to set up if it has several threads: all CPUs have to learn of it.)
+    /// Since it need not be woken, the other side is spared a fence for each publication: small
+    /// messages come at up to twice the rate. So it cannot be polled either:
+    /// [`Reader::arm`](crate::Reader::arm), [`Writer::arm`](crate::Writer::arm) and a change to
+    /// tokio's types fail with [`Error::NeverSleeps`](crate::Error::NeverSleeps). tokio's own
+    /// streams sleep, whatever they are made with.
     Always,
     /// Looks for so long, then sleeps; sleeps at once while too many others of this process look.
     UpTo(Duration),

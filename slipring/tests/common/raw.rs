@@ -76,6 +76,8 @@ impl Hello {
 pub struct Memory {
     pub kind: u32,
     pub bells: u8,
+    /// 1: its halves never sleep.
+    pub excuses: u8,
 }
 
 impl Memory {
@@ -84,6 +86,7 @@ impl Memory {
         bytes[..8].copy_from_slice(b"slipring");
         bytes[8..12].copy_from_slice(&self.kind.to_le_bytes());
         bytes[28] = self.bells;
+        bytes[30] = self.excuses;
         bytes
     }
 }
@@ -101,12 +104,7 @@ pub fn refused(why: u32, text: &[u8]) -> [u8; LEN] {
 
 /// The seals that an outbox has.
 pub fn seals() -> SealFlags {
-    fixed() | SealFlags::FUTURE_WRITE | SealFlags::SEAL
-}
-
-/// Those that it has to have when it is sent; the others are added by whoever does not do without.
-pub fn fixed() -> SealFlags {
-    SealFlags::SHRINK | SealFlags::GROW
+    SealFlags::SHRINK | SealFlags::GROW | SealFlags::FUTURE_WRITE | SealFlags::SEAL
 }
 
 /// A memfd of `len` bytes, all allocated, without any seal.
@@ -221,7 +219,11 @@ impl Side {
         preamble(&words, PAGE as u32, capacity as u64);
         Side {
             hello: Hello::new(capacity),
-            passing: Memory { kind: 3, bells: 0 },
+            passing: Memory {
+                kind: 3,
+                bells: 0,
+                excuses: 0,
+            },
             memory,
             bells: [bell(), bell()],
             words,

@@ -1,6 +1,6 @@
 //! Everything that can be wrong with a hello and with what comes with it, one thing at a time.
 
-use super::raw::{self, Hello, PAGE, Side, Words, bell, fixed, memory, preamble, refused, seals, send, sparse};
+use super::raw::{self, Hello, PAGE, Side, Words, bell, memory, preamble, refused, seals, send, sparse};
 use rustix::event::epoll;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags, fallocate, fcntl_add_seals, memfd_create, open};
@@ -327,11 +327,7 @@ pub fn descriptors() -> Vec<Wrong> {
 
 /// Sends this memory, after it has got all its seals.
 fn with_memory(link: &UnixStream, memory: &OwnedFd) {
-    with_seals(link, memory, seals());
-}
-
-fn with_seals(link: &UnixStream, memory: &OwnedFd, seals: SealFlags) {
-    fcntl_add_seals(memory, seals).unwrap();
+    fcntl_add_seals(memory, seals()).unwrap();
     let side = right();
     with(link, &[memory.as_fd(), side.bells[0].as_fd(), side.bells[1].as_fd()]);
 }
@@ -357,10 +353,6 @@ pub fn memories() -> Vec<Wrong> {
         ];
         let left = each.into_iter().enumerate().filter(|(i, _)| missing & 1 << i == 0);
         let left = left.fold(SealFlags::empty(), |all, (_, seal)| all | seal);
-        if left == fixed() {
-            // The others are added.
-            continue;
-        }
         all.push(wrong(
             format!("only {left:?}"),
             "the memory is not sealed",
@@ -412,12 +404,6 @@ pub fn memories() -> Vec<Wrong> {
             with_memory(link, &punched());
         }));
         all.push(wrong(
-            "memory with a hole, to be sealed by the receiver",
-            NOT_ALLOCATED,
-            DESCRIPTORS,
-            move |link| with_seals(link, &punched(), fixed()),
-        ));
-        all.push(wrong(
             "memory with a hole, and as much beyond its end",
             NOT_ALLOCATED,
             DESCRIPTORS,
@@ -428,25 +414,19 @@ pub fn memories() -> Vec<Wrong> {
             },
         ));
     }
-    for seals in [fixed(), seals()] {
-        all.push(wrong(
-            "memory that is open for reading alone",
-            if seals == fixed() {
-                "not sealed"
-            } else {
-                "not open for writing"
-            },
-            DESCRIPTORS,
-            move |link| {
-                let memory = with_preamble(memory(LEN), PAGE as u32, CAPACITY as u64);
-                let path = format!("/proc/self/fd/{}", memory.as_raw_fd());
-                fcntl_add_seals(&memory, seals).unwrap();
-                let again = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).unwrap();
-                let side = right();
-                with(link, &[again.as_fd(), side.bells[0].as_fd(), side.bells[1].as_fd()]);
-            },
-        ));
-    }
+    all.push(wrong(
+        "memory that is open for reading alone",
+        "not open for writing",
+        DESCRIPTORS,
+        |link| {
+            let memory = with_preamble(memory(LEN), PAGE as u32, CAPACITY as u64);
+            let path = format!("/proc/self/fd/{}", memory.as_raw_fd());
+            fcntl_add_seals(&memory, seals()).unwrap();
+            let again = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+            let side = right();
+            with(link, &[again.as_fd(), side.bells[0].as_fd(), side.bells[1].as_fd()]);
+        },
+    ));
     // What the preamble says, in place of magic, version, length of the header, capacity.
     type Lie = (&'static str, fn(&Words));
     let lies: [Lie; 7] = [

@@ -21,7 +21,6 @@ pub struct Slipring {
     pub spin: Spin,
     /// of each ring, in bytes; `None`: the default
     pub capacity: Option<usize>,
-    pub trust_peer: bool,
 }
 
 impl Slipring {
@@ -30,7 +29,6 @@ impl Slipring {
         let mut options = Options::new()
             .protocol("slipring-bench/1")
             .spin(self.spin)
-            .trust_peer(self.trust_peer)
             .max_peer_capacity(PEER_CAPACITY);
         if let Some(bytes) = self.capacity {
             options = options.capacity(bytes);

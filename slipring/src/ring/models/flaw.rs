@@ -74,12 +74,8 @@ pub(super) enum Flaw {
     NoStarvingRule,
     /// A reader that only asks withdraws when it gives up.
     NoGiveUp,
-    /// A half that has excused its peer from the fence sleeps without interrupting it.
-    NoInterrupt,
-    /// It interrupts its peer, then announces that it sleeps.
-    InterruptBeforeArming,
-    /// Whoever moves an index looks whether it is excused before, not after.
-    WakeBeforeIndex,
+    /// A half that has excused its peer from the fence sleeps all the same.
+    SleepsUnfenced,
     /// A writer loads the wake word of a waiting reader without an acquire.
     WakeAcquire,
     /// A writer that sees a waiting reader does not look once more at what that one has consumed.

@@ -5,7 +5,6 @@
 //! [`Mutant`] leaves it out: for the one call that [`weakly`] surrounds, in the one thread that makes it.
 
 use super::super::{Atomics, Word};
-use super::interrupt;
 use loom::sync::atomic;
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
@@ -89,8 +88,5 @@ impl Atomics for Mutant {
         if !left_out {
             atomic::fence(order);
         }
-    }
-    fn light_fence() {
-        interrupt::may_come();
     }
 }

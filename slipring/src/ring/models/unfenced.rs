@@ -1,57 +1,68 @@
-//! No wake-up is lost by who leaves out the fence of a publication: a half that has excused its peer from it has that one
-//! interrupted before it sleeps.
+//! A half that never sleeps misses nothing, though its peer leaves out the fence of a publication
+//! and rings nobody. A half that has said so and sleeps all the same is not woken.
 
 use super::super::atomics::model::Loom;
-use super::super::{Atomics, Look, Word, wake};
-use super::interrupt::{self, Interrupts};
+use super::super::{Atomics, Look};
 use super::{Flaw, Half, Mutant, Reading, Who, Why, World, Writing, fails, holds};
 use loom::thread;
-use std::sync::atomic::Ordering;
 
-/// A reader that needed no fences sleeps, for one byte after the other; the writer never waits.
+/// Waits as a half does that spins for ever: it looks, lets be seen that it waits, and goes on
+/// looking.
+fn spin<H: Half>(half: &mut H, want: u64) -> Look {
+    if half.flaw() == Flaw::SleepsUnfenced {
+        return half.wait(want);
+    }
+    let first = half.look(want);
+    if first != Look::Pending {
+        return first;
+    }
+    half.arm(want);
+    let found = loop {
+        match half.look(want) {
+            Look::Pending => thread::yield_now(),
+            news => break news,
+        }
+    };
+    half.disarm();
+    found
+}
+
+/// A reader that needs no fences waits for one byte after the other; the writer never waits.
 fn reader<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::one_way(4, flaw);
     let mut writer = Writing::new(&world, Who::Left);
     let mut reader = Reading::new(&world, Who::Right);
-    let interrupts = Interrupts::new();
     writer.ring.set_excusable(true);
-    reader.excuse(&interrupts);
+    reader.never_sleeps();
     let writing = thread::spawn(move || {
-        interrupts.may_interrupt(|| {
-            for _ in 0..2 {
-                interrupt::may_come();
-                writer.write(1);
-            }
-        });
+        for _ in 0..2 {
+            writer.write(1);
+        }
     });
     for _ in 0..2 {
-        assert_eq!(reader.wait(1), Look::Ready);
+        assert_eq!(spin(&mut reader, 1), Look::Ready);
         reader.check();
         reader.consume(1);
     }
     writing.join().unwrap();
 }
 
-/// The same of a writer that sleeps for room.
+/// The same of a writer that waits for room.
 fn writer<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::one_way(2, flaw);
     let mut writer = Writing::new(&world, Who::Left);
     let mut reader = Reading::new(&world, Who::Right);
     writer.write(2);
     reader.refresh();
-    let interrupts = Interrupts::new();
     reader.ring.set_excusable(true);
-    writer.excuse(&interrupts);
+    writer.never_sleeps();
     let reading = thread::spawn(move || {
-        interrupts.may_interrupt(|| {
-            for _ in 0..2 {
-                interrupt::may_come();
-                reader.consume(1);
-            }
-        });
+        for _ in 0..2 {
+            reader.consume(1);
+        }
     });
     for _ in 0..2 {
-        assert_eq!(writer.wait(1), Look::Ready);
+        assert_eq!(spin(&mut writer, 1), Look::Ready);
         writer.write(1);
     }
     reading.join().unwrap();
@@ -65,8 +76,7 @@ fn starving<A: Atomics>(flaw: Flaw) {
     writer.write(1);
     reader.refresh();
     reader.ring.set_excusable(true);
-    let wake = &world.own(Who::Left).header.wake_at_head.0;
-    wake.store(wake::UNFENCED, Ordering::Relaxed);
+    writer.never_sleeps();
     let reading = thread::spawn(move || {
         reader.consume(1);
         reader.arm(1);
@@ -81,17 +91,15 @@ fn starving<A: Atomics>(flaw: Flaw) {
 }
 
 #[test]
-fn who_was_excused_wakes_a_sleeper() {
-    holds("an unfenced reader sleeps", reader::<Loom>);
-    holds("an unfenced writer sleeps", writer::<Loom>);
+fn a_half_that_never_sleeps_needs_no_fence() {
+    holds("a reader spins, unfenced", reader::<Loom>);
+    holds("a writer spins, unfenced", writer::<Loom>);
     holds("an unfenced reader starves", starving::<Loom>);
 }
 
 #[test]
-fn the_interrupt_is_needed_and_comes_between_the_word_and_the_look() {
-    for flaw in [Flaw::NoInterrupt, Flaw::InterruptBeforeArming, Flaw::WakeBeforeIndex] {
-        fails(reader::<Mutant>, flaw, Why::Deadlock);
-        fails(writer::<Mutant>, flaw, Why::Deadlock);
-    }
+fn a_half_that_has_excused_its_peer_must_not_sleep() {
+    fails(reader::<Mutant>, Flaw::SleepsUnfenced, Why::Deadlock);
+    fails(writer::<Mutant>, Flaw::SleepsUnfenced, Why::Deadlock);
     fails(starving::<Mutant>, Flaw::ArmRelease, Why::FalseAlarm);
 }

@@ -6,8 +6,7 @@ use super::super::{Atomics, Header, Headers, Look, Producer, Word, wake};
 use super::asleep::Half;
 use super::byte_at;
 use super::flaw::Flaw;
-use super::interrupt::{self, Interrupts};
-use super::mutant::{Weakness, weakly};
+use super::mutant::weakly;
 use super::world::{Bell, Who, World};
 use crate::wait;
 use std::sync::Arc;
@@ -16,8 +15,8 @@ use std::sync::atomic::Ordering;
 pub(super) struct Writing<A: Atomics> {
     world: Arc<World<A>>,
     who: Who,
-    /// The peer has been excused from its fences, and can be interrupted by these.
-    unfenced: Option<Arc<Interrupts>>,
+    /// What its wake word says while it is awake.
+    awake: u64,
     pub(super) ring: Producer<A>,
 }
 
@@ -27,15 +26,14 @@ impl<A: Atomics> Writing<A> {
             ring: Producer::new(world.own(who).bytes.capacity()),
             world: Arc::clone(world),
             who,
-            unfenced: None,
+            awake: wake::AWAKE,
         }
     }
 
-    /// Excuses the peer from its fences until this half sleeps, as `wait::Excuse` does.
-    pub(super) fn excuse(&mut self, peer: &Arc<Interrupts>) {
-        self.unfenced = Some(Arc::clone(peer));
-        let wake = &self.world.own(self.who).header.wake_at_head.0;
-        wake.store(wake::UNFENCED, Ordering::Relaxed);
+    /// Excuses the peer from its fences, as `wait::Excuse` does.
+    pub(super) fn never_sleeps(&mut self) {
+        self.awake = wake::UNFENCED;
+        self.disarm();
     }
 
     /// Writes the next `n` bytes, which are free, without publishing them.
@@ -50,15 +48,7 @@ impl<A: Atomics> Writing<A> {
 
     pub(super) fn publish(&mut self) {
         let headers = self.world.headers(self.who);
-        let wake = &headers.peer.wake_at_tail.0;
-        let due = if self.world.flaw == Flaw::WakeBeforeIndex && wake.load(Ordering::Relaxed) == wake::UNFENCED {
-            interrupt::may_come();
-            let _ = weakly(Weakness::SeqCst, || self.ring.publish(headers));
-            false
-        } else {
-            weakly(self.world.flaw.in_publish(), || self.ring.publish(headers))
-        };
-        if due {
+        if weakly(self.world.flaw.in_publish(), || self.ring.publish(headers)) {
             self.world.peer(self.who).reader.ring();
         }
     }
@@ -157,15 +147,11 @@ impl<A: Atomics> Half for Writing<A> {
     fn arm(&mut self, want: u64) {
         let wake = &self.world.own(self.who).header.wake_at_head.0;
         let at = self.ring.wake_at(want);
-        let flaw = self.world.flaw;
-        weakly(flaw.in_writer_arm(), || match self.unfenced.take() {
-            Some(peer) => peer.interrupt_and_arm::<A>(wake, at, flaw),
-            None => wait::arm::<A>(wake, at),
-        });
+        weakly(self.world.flaw.in_writer_arm(), || wait::arm::<A>(wake, at));
     }
 
     fn disarm(&mut self) {
-        wait::disarm::<A>(&self.world.own(self.who).header.wake_at_head.0, wake::AWAKE);
+        wait::disarm::<A>(&self.world.own(self.who).header.wake_at_head.0, self.awake);
     }
 
     fn look(&mut self, want: u64) -> Look {
