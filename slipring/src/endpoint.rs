@@ -1,11 +1,11 @@
 //! One process's side of a stream: what its two halves share.
 
 use crate::fail_points::{Point, point};
-use crate::lease::{self, Lease};
+use crate::lease::Lease;
 use crate::link::Binding;
 use crate::name::Name;
 use crate::options::Peer;
-use crate::ring::{Headers, Std, ended};
+use crate::ring::{Headers, Std, Word, ended};
 use crate::sys::bell::Bells;
 use crate::sys::closing::Link;
 use crate::sys::memory::{Inbox, Outbox};
@@ -42,8 +42,6 @@ pub(crate) struct Endpoint {
     /// What the peer's halves sleep on.
     pub(crate) peer_bells: Bells,
     pub(crate) birth: Birth,
-    /// My reader's.
-    pub(crate) lease: Lease,
     /// The stream was dropped as a whole, and not all had been read.
     unread: AtomicBool,
     /// The link has hung up. Written down for good, since the edge that told it comes once.
@@ -72,7 +70,7 @@ impl Endpoint {
         link: Link,
         own_bells: Bells,
         peer_bells: Bells,
-        lease: Lease,
+        _: Lease,
         peer: Peer,
         name: Option<Name>,
         copy_reads: bool,
@@ -86,7 +84,6 @@ impl Endpoint {
             link,
             own_bells,
             peer_bells,
-            lease,
             unread: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             local: AtomicU32::new(local::OPEN),
@@ -143,7 +140,9 @@ impl Endpoint {
     /// How this side itself has ended the stream ([`local`]).
     #[inline]
     pub(crate) fn local(&self) -> u32 {
-        // Relaxed: the thread that ends the stream rings this half's bell afterwards, and that orders it.
+        // Relaxed: the thread that ends the stream rings this half's bell afterwards, and that orders
+        // it. A thread that has learnt of the end in another way finds it here, too: a load is never
+        // older than a store to the same word that happened before it.
         self.local.load(Ordering::Relaxed)
     }
 
@@ -177,7 +176,8 @@ impl Endpoint {
     /// Ends both directions from this side, and whatever blocks in them. The first reason stays. `code` is an
     /// abort's.
     fn end(&self, how: u32, told: u32, code: u32) {
-        if !self.birth.is_here() || !lease::end::<Std>(&self.local, how, self.lease.word()) {
+        // Release: orders nothing that the halves need (see `local`), but costs nothing here.
+        if !self.birth.is_here() || !self.local.replace(local::OPEN, how, Ordering::Release) {
             return;
         }
         // Relaxed: published by the release stores of `fin` and `stop`.

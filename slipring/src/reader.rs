@@ -326,8 +326,8 @@ impl BufRead for Reader {
     /// Lends what is there, without a copy; blocks while nothing is.
     #[inline]
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.half.is_usual() {
-            return Ok(self.half.view_usual());
+        if self.half.lends_at_once() {
+            return Ok(self.half.view_at_once());
         }
         match self.wait_for_some()? {
             Readable::Enough => Ok(self.half.view_some()),
@@ -342,6 +342,6 @@ impl BufRead for Reader {
     /// If fewer than `n` bytes have been lent.
     #[inline]
     fn consume(&mut self, n: usize) {
-        self.half.consume(n);
+        self.half.consume_at_once(n);
     }
 }

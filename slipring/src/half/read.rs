@@ -11,11 +11,9 @@ use super::{PART, forked};
 use crate::end::{End, EndReason, read_result};
 use crate::endpoint::{Endpoint, local};
 use crate::fail_points::{Point, point};
-use crate::lease::Leased;
 use crate::ring::{Consumer, Look, Std, count, ended, load_peer};
 use crate::sys::clock::Tick;
 use crate::sys::copy::is_in_the_way;
-use crate::sys::memory::Place;
 use crate::wait::Excuse;
 use std::io::{self, IoSliceMut};
 use std::sync::Arc;
@@ -37,9 +35,6 @@ pub(crate) struct ReadHalf {
     endpoint: Arc<Endpoint>,
     ring: Consumer<Std>,
     bounce: Option<Bounce>,
-    leased: Leased,
-    /// Where the bytes lie that are leased, and those after them.
-    place: Place,
     end: Option<End>,
     /// When this half last looked at the link.
     looked: Tick,
@@ -55,8 +50,6 @@ impl ReadHalf {
         let mut ring = Consumer::new(endpoint.inbox.capacity() as u64);
         ring.set_excusable(endpoint.excusable);
         ReadHalf {
-            leased: endpoint.lease.leased(),
-            place: endpoint.inbox.place(0, 0),
             excuse: Excuse::default(),
             messages: Messages::default(),
             ring,
@@ -113,7 +106,6 @@ impl ReadHalf {
         if !self.endpoint.birth.is_here() {
             return Some(Err(forked()));
         }
-        self.lease_no_more();
         // An end stays, even if a closer on the other side ended the stream beside a write that was still under way.
         if self.end.is_some() || self.endpoint.local() != local::OPEN {
             return Some(self.ended(Look::Pending));
@@ -166,7 +158,6 @@ impl ReadHalf {
         if self.end.is_some() {
             return;
         }
-        self.lease_no_more();
         // A header that makes no sense is reported by the next look that has to go there.
         let _ = self.ring.refresh(self.endpoint.headers());
     }
@@ -244,15 +235,7 @@ impl ReadHalf {
     fn take_known(&mut self, buf: &mut [u8]) {
         // Nothing here depends on how much is there, only that it is enough: see `Consumer::refresh`.
         self.copy_out(0, buf);
-        self.wait_no_more();
-        if let Some(bounce) = &mut self.bounce {
-            bounce.consume(buf.len());
-        }
-        let ring = self.ring.consume(self.endpoint.headers(), buf.len() as u64);
-        point(Point::Consumed);
-        if ring {
-            self.ring_peer();
-        }
+        self.consume_known(buf.len());
     }
 
     /// Moves all that is there into `buf`, which is longer.
@@ -352,6 +335,28 @@ impl ReadHalf {
         self.consume_known(n);
     }
 
+    /// Gives `n` bytes back, of which there are as many; this is the process that may.
+    #[inline(always)]
+    fn consume_known(&mut self, n: usize) {
+        if self.waits_on || self.bounce.is_some() {
+            self.pass(n);
+        }
+        let ring = self.ring.consume(self.endpoint.headers(), n as u64);
+        point(Point::Consumed);
+        if ring {
+            self.ring_peer();
+        }
+    }
+
+    /// What is rare in [`consume_known`](Self::consume_known).
+    #[inline(never)]
+    fn pass(&mut self, n: usize) {
+        self.wait_no_more();
+        if let Some(bounce) = &mut self.bounce {
+            bounce.consume(n);
+        }
+    }
+
     /// Takes back what a wait that was given up, or goes on elsewhere, has left.
     #[inline]
     pub(crate) fn wait_no_more(&mut self) {
@@ -376,7 +381,6 @@ impl ReadHalf {
             reason: EndReason::Closed,
             position: self.ring.position(),
         });
-        self.leased.revoke();
         self.ring.forget();
         self.bounce = self.bounce.take().map(|_| Bounce::default());
     }

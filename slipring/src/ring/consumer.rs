@@ -44,12 +44,6 @@ impl<A: Atomics> Consumer<A> {
         self.capacity
     }
 
-    /// The end of what is available.
-    #[inline]
-    pub(crate) fn end(&self) -> u64 {
-        self.tail
-    }
-
     /// Bytes consumed so far.
     #[inline]
     pub(crate) fn position(&self) -> u64 {
@@ -125,24 +119,12 @@ impl<A: Atomics> Consumer<A> {
     #[inline(always)]
     #[must_use]
     pub(crate) fn consume(&mut self, headers: Headers<'_, A>, n: u64) -> bool {
-        self.give_back(headers, n, self.excusable)
-    }
-
-    /// [`consume`](Self::consume), with a fence behind it in any case.
-    #[inline(always)]
-    #[must_use]
-    pub(crate) fn consume_fenced(&mut self, headers: Headers<'_, A>, n: u64) -> bool {
-        self.give_back(headers, n, false)
-    }
-
-    #[inline(always)]
-    fn give_back(&mut self, headers: Headers<'_, A>, n: u64, excusable: bool) -> bool {
         debug_assert!(0 < n && n <= self.available());
         let old = self.head;
         self.head += n;
         // Release: my loads of the bytes come before the writer may write over them.
         headers.own.consumed.0.head.store(self.head, Ordering::Release);
-        wake::is_due::<A>(&headers.peer.wake_at_head.0, old, self.head, excusable)
+        wake::is_due::<A>(&headers.peer.wake_at_head.0, old, self.head, self.excusable)
     }
 
     /// Lets go of what is available, without giving it back.

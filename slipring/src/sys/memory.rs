@@ -20,7 +20,6 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, memfd_create};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
-use std::hint;
 use std::ptr::{self, NonNull};
 
 /// The seals that every outbox has: its size is fixed.
@@ -308,53 +307,6 @@ impl Inbox {
         let at = self.mapping.span(offset, len);
         // SAFETY: mapped and readable (`span`, the seals), initialised (the kernel zeroed it); unchanged during `'a`
         // by the caller's promise.
-        unsafe { std::slice::from_raw_parts(at, len) }
-    }
-
-    /// Where the stream lies now that `position` lies at `offset` in the ring.
-    pub(crate) fn place(&self, offset: usize, position: u64) -> Place {
-        let at = self.mapping.span(offset, 0);
-        Place {
-            start: at.wrapping_sub(position as usize),
-            end: at.wrapping_add(self.mapping.capacity),
-        }
-    }
-}
-
-/// Where a stream lies in its inbox, without its going round: for a capacity from the position that it was made for.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Place {
-    /// Where its first byte would be.
-    start: *const u8,
-    /// A capacity from the position that this was made for.
-    end: *const u8,
-}
-
-// SAFETY: an address that belongs to no thread, as `Mapping`'s.
-unsafe impl Send for Place {}
-// SAFETY: as above.
-unsafe impl Sync for Place {}
-
-impl Place {
-    #[inline(always)]
-    fn at(self, position: u64, len: usize) -> *const u8 {
-        let at = self.start.wrapping_add(position as usize);
-        debug_assert!(at.addr() + len <= self.end.addr(), "beyond a capacity");
-        at
-    }
-
-    /// As [`Inbox::slice`].
-    ///
-    /// # Safety
-    ///
-    /// As there, and the inbox outlives `'a`, and the span lies within a capacity from the position that this was made for.
-    #[inline(always)]
-    pub(crate) unsafe fn slice<'a>(self, position: u64, len: usize) -> &'a [u8] {
-        let at = self.at(position, len);
-        // SAFETY: by the caller's promise an address in a mapping. The compiler has no other way to know, and would look for it.
-        unsafe { hint::assert_unchecked(!at.is_null()) };
-        // SAFETY: by the caller's promise mapped, as what lies behind the ring is the ring again; the rest as in
-        // `Inbox::slice`.
         unsafe { std::slice::from_raw_parts(at, len) }
     }
 }

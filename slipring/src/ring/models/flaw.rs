@@ -20,8 +20,6 @@ pub(super) enum Flaw {
     ArmRelease,
     /// No fence between `fin` or `stop` and the wake word in `armed`.
     EndFence,
-    /// No fence between `local` and the end of the lease in `lease::end`.
-    LeaseEndFence,
     /// `tail` stored Relaxed.
     TailRelease,
     /// `tail` loaded without an acquire.
@@ -84,14 +82,6 @@ pub(super) enum Flaw {
     WakeAcquire,
     /// A writer that sees a waiting reader does not look once more at what that one has consumed.
     StarvingByOldHead,
-    /// Whoever ends the stream leaves the lease alone.
-    EndKeepsLease,
-    /// Whoever ends it after another does.
-    OnlyTheFirstRevokes,
-    /// Whoever renews a lease gives back without a fence, if it is excused from it.
-    RenewExcused,
-    /// Whoever renews a lease does not look whether the stream is still open.
-    RenewUnlooked,
 }
 
 impl Flaw {
@@ -136,10 +126,6 @@ impl Flaw {
             (Flaw::ReaderArmFence, Weakness::SeqCst),
             (Flaw::ArmRelease, Weakness::Release),
         ])
-    }
-
-    pub(super) fn in_lease_end(self) -> Weakness {
-        self.weakness(&[(Flaw::LeaseEndFence, Weakness::SeqCst)])
     }
 
     pub(super) fn in_end(self) -> Weakness {

@@ -10,8 +10,7 @@
 //! * [`ending`]: nor at the end; all bytes come first, and the end that is told is the right one;
 //! * [`starving`]: two that wait for each other do not;
 //! * [`polling`]: no wake-up is lost in an event loop that polls either;
-//! * [`unfenced`]: no wake-up is lost by who leaves out the fence, as the kernel puts one in its way ([`interrupt`]);
-//! * [`lease`]: nothing is read by a lease once it is known that the stream has been ended.
+//! * [`unfenced`]: no wake-up is lost by who leaves out the fence, as the kernel puts one in its way ([`interrupt`]).
 //!
 //! Each model is run as it is ([`holds`]) and with each thing left out that it is there for ([`fails`],
 //! [`Flaw`]): an ordering that can be removed without a model noticing is either not needed or not checked.
@@ -26,7 +25,6 @@ mod bytes;
 mod ending;
 mod flaw;
 pub(super) mod interrupt;
-mod lease;
 mod mutant;
 mod polling;
 mod reading;
