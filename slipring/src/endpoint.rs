@@ -140,9 +140,9 @@ impl Endpoint {
     /// How this side itself has ended the stream ([`local`]).
     #[inline]
     pub(crate) fn local(&self) -> u32 {
-        // Relaxed: the thread that ends the stream rings this half's bell afterwards, and that orders
-        // it. A thread that has learnt of the end in another way finds it here, too: a load is never
-        // older than a store to the same word that happened before it.
+        // Relaxed: the thread that ends the stream rings this half's bell afterwards, and that
+        // orders it. A thread that has learnt of the end in another way finds it here, too: a load
+        // is never older than a store to the same word that happened before it.
         self.local.load(Ordering::Relaxed)
     }
 

@@ -32,7 +32,7 @@ points! {
     Received "received" "a message of the handshake was received";
     Verified "verified" "the peer's memory and bells were verified and mapped";
     Connected "connected" "the handshake is done, and its caller does not know";
-    WriteBegun "write-begun" "a write has begun; the ring may have been rewound";
+    WriteBegun "write-begun" "a write has begun";
     Copied "copied" "bytes were copied into the ring, and not published";
     Committed "committed" "bytes were written in place, and not published";
     Published "published" "bytes were published; nobody was rung";

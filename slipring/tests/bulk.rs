@@ -36,7 +36,6 @@ fn through_1_mib() {
     bulk(1 << 20, 30);
 }
 
-/// A ring that is large enough to be rewound.
 #[test]
 fn through_4_mib() {
     bulk(4 << 20, 30);

@@ -123,7 +123,7 @@ fn a_closer_ends_both_directions_in_order() {
     });
 }
 
-/// A reader takes nothing any more once its thread has learnt that the stream was ended on this side.
+/// A reader takes nothing any more once its thread has learnt that its side ended the stream.
 #[test]
 fn who_knows_that_the_stream_was_closed_reads_not_one_byte_more() {
     guard(|| {

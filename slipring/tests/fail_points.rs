@@ -20,7 +20,6 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-/// Large enough for the ring to be rewound.
 const CAPACITY: usize = 512 * 1024;
 
 const BULK: usize = 2 * CAPACITY + 77;

@@ -25,8 +25,9 @@ pub(super) struct Encoder {
 
 impl Encoder {
     pub(super) fn new(half: &WriteHalf) -> Result<Encoder, Error> {
+        // The place is a multiple if the position is one.
         let (position, place) = (half.position(), half.offset());
-        if !position.is_multiple_of(HEADER as u64) || !place.is_multiple_of(HEADER) {
+        if !position.is_multiple_of(HEADER as u64) {
             return Err(Error::Misaligned { position, place });
         }
         // A ring is a page at least.

@@ -1,13 +1,12 @@
 //! What only a peer does that rewrites its own header or what it has published.
 
 use super::decode::{Decoder, Step};
-use super::encode::Encoder;
 use super::error::Error;
 use super::header::Header;
 use crate::options::Options;
 use crate::reader::Reader;
 use crate::writer::Writer;
-use std::io::{self, BufRead};
+use std::io;
 use std::sync::atomic::Ordering;
 
 /// A peer's writer, and a decoder for what comes from there.
@@ -106,22 +105,4 @@ fn the_newest_is_looked_for_with_a_ring_that_lies() {
         assert_eq!(peer.decoder.skip(&mut peer.reader.half), 0);
         assert_eq!(peer.step().unwrap(), Step::Ready);
     }
-}
-
-#[test]
-fn the_sender_needs_an_aligned_place_too() {
-    let (mut left, mut right) = Options::new().capacity(1 << 20).pair().unwrap();
-    // Beyond the window of a rewind, and drained at an odd position: the ring begins anew there.
-    for len in [300_001, 7] {
-        assert_eq!(left.writer().try_write(&vec![0; len]).unwrap(), len);
-        right.reader().fill_at_least(len).unwrap();
-        right.reader().consume(len);
-    }
-    let (_reader, writer) = left.into_split();
-    assert_eq!(writer.position() % 8, 0);
-    assert_ne!(writer.half.offset() % 8, 0);
-    assert!(matches!(
-        Encoder::new(&writer.half),
-        Err(Error::Misaligned { place: 7, .. })
-    ));
 }

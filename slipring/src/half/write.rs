@@ -135,9 +135,6 @@ impl WriteHalf {
         if self.end.is_some() || self.endpoint.local() != local::OPEN {
             return self.ended(Look::Pending);
         }
-        if let Err(corrupt) = self.ring.rewind(self.endpoint.headers()) {
-            return self.poisoned(corrupt);
-        }
         point(Point::WriteBegun);
         Ok(())
     }

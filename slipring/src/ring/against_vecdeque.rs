@@ -14,7 +14,6 @@ enum Step {
     /// Writes up to so many bytes, beginning with this one.
     Write(u64, u8),
     Publish,
-    Rewind,
     WriterRefreshes,
     ReaderRefreshes,
     /// Reads up to so many bytes.
@@ -26,7 +25,6 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (size(), any::<u8>()).prop_map(|(n, first)| Step::Write(n, first)),
         3 => Just(Step::Publish),
-        1 => Just(Step::Rewind),
         2 => Just(Step::WriterRefreshes),
         3 => Just(Step::ReaderRefreshes),
         3 => size().prop_map(Step::Read),
@@ -59,7 +57,6 @@ enum Hostile {
     Wake(u64, u64),
     Write(u64),
     Publish,
-    Rewind,
     WriterLooks(u64),
     ReaderLooks(u64),
     Consume(u64),
@@ -78,7 +75,6 @@ fn hostile() -> impl Strategy<Value = Hostile> {
         1 => (word(), word()).prop_map(|(tail, head)| Hostile::Wake(tail, head)),
         2 => size().prop_map(Hostile::Write),
         2 => Just(Hostile::Publish),
-        1 => Just(Hostile::Rewind),
         2 => size().prop_map(Hostile::WriterLooks),
         2 => size().prop_map(Hostile::ReaderLooks),
         2 => size().prop_map(Hostile::Consume),
@@ -110,7 +106,6 @@ proptest! {
                     written += n;
                 }
                 Step::Publish => prop_assert!(!producer.publish(writer)),
-                Step::Rewind => prop_assert_eq!(producer.rewind_now(writer), Ok(())),
                 Step::WriterRefreshes => {
                     prop_assert_eq!(producer.refresh(writer), Ok(()));
                     prop_assert_eq!(producer.free(), CAPACITY - (written - read));
@@ -167,10 +162,6 @@ proptest! {
                 Hostile::Write(n) => producer.advance(n.min(producer.free())),
                 // Whether it rings is the peer's own affair.
                 Hostile::Publish => drop(producer.publish(headers)),
-                Hostile::Rewind => {
-                    let looks = producer.unpublished() == 0;
-                    prop_assert_eq!(producer.rewind_now(headers).is_err(), looks && !honest_head);
-                }
                 Hostile::WriterLooks(want) => {
                     let found = producer.look(headers, want, false);
                     let free = producer.free();

@@ -66,7 +66,8 @@ impl<A: Atomics> Consumer<A> {
     /// Loads and checks the peer's `tail`, and with news its `base`.
     #[inline(always)]
     pub(crate) fn refresh(&mut self, headers: Headers<'_, A>) -> Result<(), Corrupt> {
-        // Acquire (in `load_peer`): the bytes below this tail, and the `base` for them, are visible.
+        // Acquire (in `load_peer`): the bytes below this tail are visible, and a `base` that was
+        // stored before it.
         let tail = load_peer::<A, _>(&headers.peer.published.0.tail);
         if tail == self.tail {
             return Ok(());
@@ -76,8 +77,9 @@ impl<A: Atomics> Consumer<A> {
             return Err(Corrupt);
         }
         self.tail = tail;
-        // Relaxed: it was stored before the tail above, and the writer cannot store another one before it sees
-        // `head == tail`, a store of mine that comes after this load.
+        // Relaxed: ordered by that acquire. The layout allows a writer to store another one only
+        // after it has seen `head == tail`, a store of mine that comes after this load. This
+        // library's writers store 0 before they pass the header on, and never again.
         let base = headers.peer.published.0.base.load(Ordering::Relaxed);
         // A branch, and not simply a store: the address of the next byte then does not depend on what arrives with
         // the tail's cache line, so that the processor, which predicts the branch, fetches the byte's line beside it

@@ -2,7 +2,8 @@
 //!
 //! One thread makes the steps of both sides in every order. The states are found breadth first and each is
 //! visited once; what the two sides know of each other belongs to the state, so the search covers every
-//! staleness of the remembered indexes: full, empty, across the end, rewound, finished, and all of it at once.
+//! staleness of the remembered indexes: full, empty, across the end, finished, and all of it at
+//! once.
 //! What several threads add to that is the matter of `models`.
 
 use super::{Consumer, Header, Headers, Look, Producer, Std, ended};
@@ -13,7 +14,6 @@ use std::sync::atomic::Ordering::Relaxed;
 enum Step {
     Write(u64),
     Publish,
-    Rewind,
     WriterLooks,
     Finish,
     ReaderLooks,
@@ -86,7 +86,7 @@ impl Ring {
 
     /// What can be done next without writing more than `total` bytes in all.
     fn steps(&self, total: u64) -> Vec<Step> {
-        let mut steps = vec![Step::Publish, Step::Rewind, Step::WriterLooks, Step::ReaderLooks];
+        let mut steps = vec![Step::Publish, Step::WriterLooks, Step::ReaderLooks];
         if self.left.published.0.fin.load(Relaxed) == ended::OPEN {
             let room = self.producer.free().min(total - self.producer.position());
             steps.extend((1..=room).map(Step::Write));
@@ -122,13 +122,6 @@ impl Ring {
             Step::Publish => {
                 assert!(!self.producer.publish(writer), "nobody sleeps");
                 assert_eq!(self.producer.unpublished(), 0);
-            }
-            Step::Rewind => {
-                let drained = published == self.consumer.position();
-                let may = drained && self.producer.unpublished() == 0;
-                let offset = self.producer.offset();
-                self.producer.rewind_now(writer).unwrap();
-                assert_eq!(self.producer.offset(), if may { 0 } else { offset });
             }
             Step::WriterLooks => {
                 for want in 0..=capacity {

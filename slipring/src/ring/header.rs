@@ -57,6 +57,7 @@ pub(crate) struct Published<A: Atomics> {
     /// Count of bytes ever published.
     pub(crate) tail: A::U64,
     /// The position that lies at the start of the ring: byte `p` is at `(p - base) mod capacity`.
+    /// This library's writers leave it at 0; a reader goes by what it finds.
     pub(crate) base: A::U64,
     /// How the writing ended ([`ended`]).
     pub(crate) fin: A::U32,

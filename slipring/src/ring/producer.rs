@@ -4,12 +4,6 @@ use super::{Atomics, Corrupt, Headers, Look, Word, ended, load_peer, wake};
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 
-/// How many bytes are published between two looks at `head` for the sake of a rewind.
-///
-/// Such a look costs a cache miss (0.2 µs of a 1 µs round trip); a rewind pays only in rings that are larger than
-/// the second-level cache. A ring that is no larger than the window never rewinds.
-pub(crate) const REWIND_WINDOW: u64 = 256 * 1024;
-
 /// Writes into the ring of my outbox: private indexes, and what they publish.
 #[derive(Debug)]
 pub(crate) struct Producer<A: Atomics> {
@@ -18,14 +12,8 @@ pub(crate) struct Producer<A: Atomics> {
     tail: u64,
     /// What `tail` in the header says. Never read back from there.
     published: u64,
-    base: u64,
     /// The peer's `head` as last seen.
     head: u64,
-    /// The position from which on a rewind may be considered again. Out of reach in a ring that never rewinds.
-    rewind_from: u64,
-    /// Up to here the ring is known to be free, with no rewind to be considered before: the lesser of both at the last
-    /// look at `head`, and since both only grow, less than that now.
-    clear_until: u64,
     /// The reader may excuse this process from the fence of a publication.
     excusable: bool,
     _atomics: PhantomData<fn() -> A>,
@@ -39,14 +27,7 @@ impl<A: Atomics> Producer<A> {
             capacity,
             tail: 0,
             published: 0,
-            base: 0,
             head: 0,
-            rewind_from: if capacity <= REWIND_WINDOW {
-                u64::MAX
-            } else {
-                REWIND_WINDOW
-            },
-            clear_until: capacity.min(REWIND_WINDOW),
             excusable: false,
             _atomics: PhantomData,
         }
@@ -84,13 +65,8 @@ impl<A: Atomics> Producer<A> {
     /// Where in the ring the next byte goes.
     #[inline]
     pub(crate) fn offset(&self) -> usize {
-        (self.tail.wrapping_sub(self.base) & (self.capacity - 1)) as usize
-    }
-
-    /// Whether `n` bytes are known to be free, with no rewind to be considered before.
-    #[inline(always)]
-    pub(crate) fn is_clear(&self, n: u64) -> bool {
-        n <= self.clear_until.saturating_sub(self.tail)
+        // `base` in the header is 0, for ever.
+        (self.tail & (self.capacity - 1)) as usize
     }
 
     /// Takes `n` bytes that have been written at [`offset`](Self::offset). `n <= free()`.
@@ -111,8 +87,6 @@ impl<A: Atomics> Producer<A> {
             return Err(Corrupt);
         }
         self.head = head;
-        // An absurd capacity would overflow (the tests have one).
-        self.clear_until = head.saturating_add(self.capacity).min(self.rewind_from);
         Ok(())
     }
 
@@ -162,8 +136,8 @@ impl<A: Atomics> Producer<A> {
         self.publish_tail(headers)
     }
 
-    /// [`advance`](Self::advance) by a caller to whom [`is_clear`](Self::is_clear) has just said that `n` bytes are free: to
-    /// ask again costs as much as all the rest between the copy and the publication.
+    /// [`advance`](Self::advance) by a caller to whom [`free`](Self::free) has just said that `n`
+    /// bytes are free: to ask again costs as much as all the rest between the copy and the publication.
     #[inline(always)]
     pub(crate) fn advance_known(&mut self, n: u64) {
         debug_assert!(n <= self.free());
@@ -181,39 +155,10 @@ impl<A: Atomics> Producer<A> {
     #[inline(always)]
     fn publish_tail(&mut self, headers: Headers<'_, A>) -> bool {
         let old = self.published;
-        // Release: the bytes, and `base`, are visible to whoever sees this tail.
+        // Release: the bytes are visible to whoever sees this tail.
         headers.own.published.0.tail.store(self.tail, Ordering::Release);
         self.published = self.tail;
         wake::is_due::<A>(&headers.peer.wake_at_tail.0, old, self.tail, self.excusable)
-    }
-
-    /// Moves the next byte to the start of the ring, if everything has been consumed and it is time to look.
-    ///
-    /// Only while nothing is unpublished; otherwise it does nothing.
-    #[inline]
-    pub(crate) fn rewind(&mut self, headers: Headers<'_, A>) -> Result<(), Corrupt> {
-        if self.tail < self.rewind_from {
-            return Ok(());
-        }
-        self.rewind_now(headers)
-    }
-
-    /// The rewind itself, whatever the size of the ring (the models have small ones).
-    pub(crate) fn rewind_now(&mut self, headers: Headers<'_, A>) -> Result<(), Corrupt> {
-        if self.unpublished() != 0 {
-            return Ok(());
-        }
-        if self.capacity > REWIND_WINDOW {
-            self.rewind_from = self.tail + REWIND_WINDOW;
-        }
-        self.refresh(headers)?;
-        if self.head == self.tail && self.offset() != 0 {
-            self.base = self.tail;
-            // Relaxed: published by the release of the next tail. The reader loads `base` after a tail that brings
-            // news, and there is none before that store: no reader uses the old base for a new byte.
-            headers.own.published.0.base.store(self.base, Ordering::Relaxed);
-        }
-        Ok(())
     }
 
     /// Whether the reader has nothing left, and looks for more instead of sleeping, as far as can be seen. Only a hint, on which

@@ -40,8 +40,6 @@ fn piece(position: u64, salt: u64) -> u64 {
 fn writes<A: Atomics>(headers: Headers<'_, A>, bytes: &Bytes) {
     let mut ring = Producer::<A>::new(CAPACITY);
     while ring.position() < LENGTH {
-        // Each time, so that rewinds are many.
-        ring.rewind_now(headers).expect("an honest reader");
         let n = piece(ring.position(), 1).min(LENGTH - ring.position());
         while ring.free() < n {
             thread::yield_now();

@@ -8,7 +8,7 @@ impl WriteHalf {
     /// Whether `n` bytes may be written with no more ado: nothing speaks against it, and they are known to fit.
     #[inline(always)]
     fn is_usual(&self, n: usize) -> bool {
-        self.ring.is_clear(n as u64)
+        self.free() >= n
             && !self.waits_on
             && self.end.is_none()
             && self.endpoint.local() == local::OPEN

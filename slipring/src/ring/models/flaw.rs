@@ -34,12 +34,6 @@ pub(super) enum Flaw {
     StopAcquire,
 
     // Orders and rules, which the halves of the models break by hand.
-    /// The writer stores `base` after the tail that needs it.
-    BaseAfterTail,
-    /// The reader loads `base` before `tail`.
-    BaseBeforeTail,
-    /// The writer rewinds although the reader has not consumed everything.
-    RewindUnread,
     /// The reader loads `tail`, then `fin`.
     FinAfterTail,
     /// `fin` is loaded without an acquire.

@@ -5,7 +5,6 @@
 //! bells, [`Writing`] and [`Reading`] for the halves, which copy and ring. The models themselves lie in
 //!
 //! * [`bytes`]: no byte is seen before it is published, nor overwritten before it is consumed;
-//! * [`rewind`]: nor when the ring starts anew under a reader;
 //! * [`sleeping`]: no wake-up is lost;
 //! * [`ending`]: nor at the end; all bytes come first, and the end that is told is the right one;
 //! * [`starving`]: two that wait for each other do not;
@@ -28,7 +27,6 @@ pub(super) mod interrupt;
 mod mutant;
 mod polling;
 mod reading;
-mod rewind;
 mod sleeping;
 mod starving;
 mod unfenced;
@@ -102,8 +100,6 @@ enum Why {
     Deadlock,
     /// A byte is written while it is read.
     Race,
-    /// A byte of another time or place is read.
-    WrongByte,
     /// The wrong end is told, or at the wrong place.
     WrongEnd,
     /// A writer gives up for a reader that does not need it.
@@ -115,7 +111,6 @@ impl Why {
         match self {
             Why::Deadlock => "deadlock",
             Why::Race => "Causality violation",
-            Why::WrongByte => "a byte that was not written here",
             Why::WrongEnd => "the end: ",
             Why::FalseAlarm => "does not starve",
         }

@@ -2,7 +2,7 @@
 //!
 //! It does what `half::ReadHalf` does, less what a [`Flaw`] leaves out.
 
-use super::super::{Atomics, Consumer, Header, Headers, Look, Word, ended, wake};
+use super::super::{Atomics, Consumer, Look, Word, ended, wake};
 use super::asleep::Half;
 use super::byte_at;
 use super::flaw::Flaw;
@@ -42,21 +42,8 @@ impl<A: Atomics> Reading<A> {
     pub(super) fn refresh(&mut self) {
         let world = Arc::clone(&self.world);
         let headers = world.headers(self.who);
-        if world.flaw == Flaw::BaseBeforeTail {
-            // The real reader sees a header into which the two words are copied in the wrong order.
-            let aside = Header::<A>::new(4096, self.ring.capacity());
-            let base = headers.peer.published.0.base.load(Ordering::Relaxed);
-            aside.published.0.base.store(base, Ordering::Relaxed);
-            let tail = headers.peer.published.0.tail.load(Ordering::Acquire);
-            aside.published.0.tail.store(tail, Ordering::Release);
-            self.ring.refresh(Headers {
-                peer: &aside,
-                ..headers
-            })
-        } else {
-            weakly(world.flaw.in_reader_refresh(), || self.ring.refresh(headers))
-        }
-        .expect("an honest writer");
+        let refreshed = weakly(world.flaw.in_reader_refresh(), || self.ring.refresh(headers));
+        refreshed.expect("an honest writer");
     }
 
     /// Looks at all available bytes, as through a slice that was lent.
