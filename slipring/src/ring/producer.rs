@@ -137,7 +137,8 @@ impl<A: Atomics> Producer<A> {
     }
 
     /// [`advance`](Self::advance) by a caller to whom [`free`](Self::free) has just said that `n`
-    /// bytes are free: to ask again costs as much as all the rest between the copy and the publication.
+    /// bytes are free: to ask again costs as much as all the rest between the copy and the
+    /// publication.
     #[inline(always)]
     pub(crate) fn advance_known(&mut self, n: u64) {
         debug_assert!(n <= self.free());
