@@ -7,7 +7,8 @@ pub enum Kind {
     RoundTrip,
     /// Messages in one direction, as fast as they go.
     Throughput,
-    /// Like that, but the sender writes every byte and the receiver reads every byte: in place, who can.
+    /// Like that, but the sender writes every byte and the receiver reads every byte: in place, who
+    /// can.
     Filled(Fill),
     /// Messages in one direction, so many of them published at once.
     Batched { batch: usize },
@@ -69,12 +70,32 @@ pub static CASES: [Case; 35] = [
     case("stream-8", "throughput, 8 B", Kind::Throughput, 8),
     case("stream-64", "throughput, 64 B", Kind::Throughput, 64),
     case("stream-1k", "throughput, 1 KiB", Kind::Throughput, 1 << 10),
-    case("stream-16k", "throughput, 16 KiB", Kind::Throughput, 16 << 10),
-    case("stream-64k", "throughput, 64 KiB", Kind::Throughput, 64 << 10),
-    case("stream-256k", "throughput, 256 KiB", Kind::Throughput, 256 << 10),
+    case(
+        "stream-16k",
+        "throughput, 16 KiB",
+        Kind::Throughput,
+        16 << 10,
+    ),
+    case(
+        "stream-64k",
+        "throughput, 64 KiB",
+        Kind::Throughput,
+        64 << 10,
+    ),
+    case(
+        "stream-256k",
+        "throughput, 256 KiB",
+        Kind::Throughput,
+        256 << 10,
+    ),
     case("stream-1m", "throughput, 1 MiB", Kind::Throughput, 1 << 20),
     case("stream-4m", "throughput, 4 MiB", Kind::Throughput, 4 << 20),
-    case("filled-1k", "filled and read, 1 KiB", Kind::Filled(Fill::Same), 1 << 10),
+    case(
+        "filled-1k",
+        "filled and read, 1 KiB",
+        Kind::Filled(Fill::Same),
+        1 << 10,
+    ),
     case(
         "filled-16k",
         "filled and read, 16 KiB",
@@ -106,7 +127,13 @@ pub static CASES: [Case; 35] = [
     rate("rate-10k-1k", "1 KiB, 10,000 a second", 10_000, 1 << 10),
     rate("rate-10k-16k", "16 KiB, 10,000 a second", 10_000, 16 << 10),
     rate("rate-10k-64k", "64 KiB, 10,000 a second", 10_000, 64 << 10),
-    case("one-core", "round trip, 64 B, both on one core", Kind::RoundTrip, 64).on(Cores::One),
+    case(
+        "one-core",
+        "round trip, 64 B, both on one core",
+        Kind::RoundTrip,
+        64,
+    )
+    .on(Cores::One),
     case(
         "one-core-1k",
         "round trip, 1 KiB, both on one core",
@@ -114,9 +141,23 @@ pub static CASES: [Case; 35] = [
         1 << 10,
     )
     .on(Cores::One),
-    case("unpinned", "round trip, 64 B, not pinned", Kind::RoundTrip, 64).on(Cores::Any),
-    small("bytes-bufread", "reading byte by byte, BufRead", SmallRead::BufRead),
-    small("bytes-dyn", "reading byte by byte, dyn Read", SmallRead::DynRead),
+    case(
+        "unpinned",
+        "round trip, 64 B, not pinned",
+        Kind::RoundTrip,
+        64,
+    )
+    .on(Cores::Any),
+    small(
+        "bytes-bufread",
+        "reading byte by byte, BufRead",
+        SmallRead::BufRead,
+    ),
+    small(
+        "bytes-dyn",
+        "reading byte by byte, dyn Read",
+        SmallRead::DynRead,
+    ),
     small("lines", "reading lines of 32 B", SmallRead::Lines),
     crowd("streams-1", "1 stream, 64 B there and back", 1),
     crowd("streams-8", "8 streams, 64 B there and back", 8),

@@ -1,5 +1,5 @@
-//! Many streams between the two processes, with a thread for each of them on both sides. The streams do round trips,
-//! all at the same time.
+//! Many streams between the two processes, with a thread for each of them on both sides. The
+//! streams do round trips, all at the same time.
 
 use std::{
     fs, io,
@@ -24,7 +24,12 @@ use crate::{
 /// Of a thread, bytes.
 const STACK: usize = 256 << 10;
 
-pub fn work<T: Transport>(transport: &T, args: &Args, case: &'static Case, streams: usize) -> io::Result<()> {
+pub fn work<T: Transport>(
+    transport: &T,
+    args: &Args,
+    case: &'static Case,
+    streams: usize,
+) -> io::Result<()> {
     machine::allow_descriptors()?;
     let before = machine::memory()?;
     let host = args.address.is_none();
@@ -66,7 +71,8 @@ pub fn work<T: Transport>(transport: &T, args: &Args, case: &'static Case, strea
                 opened.send(()).map_err(io::Error::other)?;
                 for order in ordered {
                     let report = if host {
-                        // A list: a histogram for each order would take longer than what it records.
+                        // A list: a histogram for each order would take longer than what it
+                        // records.
                         let mut latency = Vec::with_capacity(order.messages as usize);
                         together.wait();
                         let start = now();
@@ -80,13 +86,15 @@ pub fn work<T: Transport>(transport: &T, args: &Args, case: &'static Case, strea
                 }
                 Ok(())
             };
-            thread::Builder::new().stack_size(STACK).spawn_scoped(scope, move || {
-                // The other streams would wait for ever for what is not there.
-                if let Err(error) = work() {
-                    let _ = say(&Answer::Failed(error.to_string()));
-                    exit(1);
-                }
-            })?;
+            thread::Builder::new()
+                .stack_size(STACK)
+                .spawn_scoped(scope, move || {
+                    // The other streams would wait for ever for what is not there.
+                    if let Err(error) = work() {
+                        let _ = say(&Answer::Failed(error.to_string()));
+                        exit(1);
+                    }
+                })?;
             threads.push(orders);
         }
         open.iter().take(streams).for_each(drop);
@@ -105,7 +113,9 @@ pub fn work<T: Transport>(transport: &T, args: &Args, case: &'static Case, strea
             for (start, end, taken) in reported.iter().take(streams) {
                 all.start = all.start.min(start);
                 all.end = all.end.max(end);
-                taken.into_iter().for_each(|taken| latency.saturating_record(taken));
+                taken
+                    .into_iter()
+                    .for_each(|taken| latency.saturating_record(taken));
             }
             Ok(vec![Report {
                 cpu: Cpu::Process.spent() - before,
@@ -117,7 +127,8 @@ pub fn work<T: Transport>(transport: &T, args: &Args, case: &'static Case, strea
     })
 }
 
-/// Says where a stream can be found: in a file, and the first one to the parent, who starts the other process then.
+/// Says where a stream can be found: in a file, and the first one to the parent, who starts the
+/// other process then.
 fn announce(place: &Place, number: usize, address: &str) -> io::Result<()> {
     // Nobody sees half an address.
     let draft = place.directory.join("draft");

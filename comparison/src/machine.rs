@@ -40,7 +40,8 @@ fn cpu_model() -> Option<String> {
     Some(line.split_once(':')?.1.trim().into())
 }
 
-/// Bytes of this process, without the program itself; what it shares with others is divided among them.
+/// Bytes of this process, without the program itself; what it shares with others is divided among
+/// them.
 pub fn memory() -> io::Result<u64> {
     let text = fs::read_to_string("/proc/self/smaps_rollup")?;
     let kibibytes = |key: &str| -> Option<u64> {
@@ -48,7 +49,8 @@ pub fn memory() -> io::Result<u64> {
         line.split_whitespace().next()?.parse().ok()
     };
     let all = kibibytes("Pss_Anon:").zip(kibibytes("Pss_Shmem:"));
-    let (anonymous, shared) = all.ok_or_else(|| io::Error::other("this kernel does not tell what a process uses"))?;
+    let (anonymous, shared) =
+        all.ok_or_else(|| io::Error::other("this kernel does not tell what a process uses"))?;
     Ok((anonymous + shared) << 10)
 }
 
@@ -73,7 +75,10 @@ pub fn busy() -> Option<u64> {
         return None;
     }
     // user, nice, system
-    let ticks: u64 = fields.take(3).filter_map(|field| field.parse::<u64>().ok()).sum();
+    let ticks: u64 = fields
+        .take(3)
+        .filter_map(|field| field.parse::<u64>().ok())
+        .sum();
     Some(ticks * SECOND / rustix::param::clock_ticks_per_second())
 }
 
@@ -88,7 +93,8 @@ pub fn some_core() -> io::Result<usize> {
 
 /// Runs this thread, and those that it starts from now on, on one core only.
 pub fn pin_to(cpu: usize) -> io::Result<()> {
-    let unavailable = |why: String| io::Error::other(format!("cannot run on core {cpu}: {why}; see --cpus"));
+    let unavailable =
+        |why: String| io::Error::other(format!("cannot run on core {cpu}: {why}; see --cpus"));
     if cpu >= CpuSet::MAX_CPU {
         return Err(unavailable("there is no such core".into()));
     }

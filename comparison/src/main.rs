@@ -33,8 +33,8 @@ use self::{
 /// Compare slipring with other ways of moving bytes between two processes
 ///
 /// Measures round trips, throughput and latency at fixed rates, all contenders in turn, for several
-/// rounds. Prints Markdown tables and writes a report. Every contender has to pass a verification of every byte
-/// first. Run it on a machine that does nothing else.
+/// rounds. Prints Markdown tables and writes a report. Every contender has to pass a verification
+/// of every byte first. Run it on a machine that does nothing else.
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 struct Args {
@@ -134,7 +134,11 @@ fn run(args: &Args) -> io::Result<ExitCode> {
         .iter()
         .flat_map(|result| &result.rows)
         .any(|row| row.failure.is_some());
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// Every case with the contenders that take part in it.
@@ -154,7 +158,10 @@ fn plan<'c>(
         .map(|case| {
             (
                 case,
-                contenders.iter().filter(|one| wanted(case, one)).collect::<Vec<_>>(),
+                contenders
+                    .iter()
+                    .filter(|one| wanted(case, one))
+                    .collect::<Vec<_>>(),
             )
         })
         .filter(|(_, contenders)| !contenders.is_empty())
@@ -170,11 +177,15 @@ fn plan<'c>(
     Ok(plan)
 }
 
-fn verify(plan: &[(&'static Case, Vec<&Contender>)], cpus: Option<(usize, usize)>) -> io::Result<ExitCode> {
+fn verify(
+    plan: &[(&'static Case, Vec<&Contender>)],
+    cpus: Option<(usize, usize)>,
+) -> io::Result<ExitCode> {
     let (mut passed, mut failed) = (0, 0);
     for (case, contenders) in plan {
         for contender in contenders {
-            let verified = Pair::start(contender, case, cpus).and_then(|mut pair| pair.verify(case));
+            let verified =
+                Pair::start(contender, case, cpus).and_then(|mut pair| pair.verify(case));
             match verified {
                 Ok(()) => passed += 1,
                 Err(error) => {

@@ -33,7 +33,11 @@ pub struct Pair {
 }
 
 impl Pair {
-    pub fn start(contender: &Contender, case: &Case, cpus: Option<(usize, usize)>) -> io::Result<Pair> {
+    pub fn start(
+        contender: &Contender,
+        case: &Case,
+        cpus: Option<(usize, usize)>,
+    ) -> io::Result<Pair> {
         let cpus = match case.cores {
             Cores::AsAsked => cpus,
             Cores::One => {
@@ -104,7 +108,9 @@ impl Pair {
         let fitting = |bytes: u64| (bytes / case.size as u64).clamp(4, 1 << 17);
         let messages = match case.kind {
             Kind::RoundTrip => fitting(4 << 20).min(1000),
-            Kind::Throughput | Kind::Filled(_) | Kind::Batched { .. } | Kind::SmallReads(_) => fitting(4 << 20),
+            Kind::Throughput | Kind::Filled(_) | Kind::Batched { .. } | Kind::SmallReads(_) => {
+                fitting(4 << 20)
+            }
             Kind::FixedRate { per_second } => (per_second / 50).max(32),
             Kind::Streams { streams } => (4096 / streams as u64).max(8),
         };
@@ -163,7 +169,10 @@ struct Worker {
 impl Worker {
     /// To be called by the main thread: the worker dies with the thread that started it.
     fn start(mut command: Command) -> io::Result<Worker> {
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
         let pipes = child.stdin.take().zip(child.stdout.take());
         let (orders, output) = pipes.ok_or(io::ErrorKind::BrokenPipe)?;
         let (sender, answers) = mpsc::channel();
@@ -190,7 +199,10 @@ impl Worker {
     fn order(&mut self, order: Order) -> io::Result<()> {
         let mut line = serde_json::to_vec(&order)?;
         line.push(b'\n');
-        self.orders.as_mut().ok_or(io::ErrorKind::BrokenPipe)?.write_all(&line)
+        self.orders
+            .as_mut()
+            .ok_or(io::ErrorKind::BrokenPipe)?
+            .write_all(&line)
     }
 
     fn answer(&self) -> io::Result<Answer> {

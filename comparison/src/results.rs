@@ -15,8 +15,8 @@ use crate::{
 /// One contender in one case.
 pub struct Row<'c> {
     pub contender: &'c Contender,
-    /// One value a round: nanoseconds of half of the round trips or messages, bytes a second, or round trips a second
-    /// of many streams.
+    /// One value a round: nanoseconds of half of the round trips or messages, bytes a second, or
+    /// round trips a second of many streams.
     pub rounds: Vec<f64>,
     /// of all rounds
     pub latency: Histogram<u64>,
@@ -126,7 +126,8 @@ impl CaseResult<'_> {
                 failure: row.failure.clone(),
                 value,
                 latency: (!latency.is_empty()).then(|| {
-                    let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|quantile| latency.value_at_quantile(quantile));
+                    let [p50, p99, p999] =
+                        [0.5, 0.99, 0.999].map(|quantile| latency.value_at_quantile(quantile));
                     [p50, p99, p999, latency.max()]
                 }),
                 to_limit: ratio(limit),

@@ -37,7 +37,11 @@ impl Runner {
         for contender in contenders {
             let mut row = Row::new(contender);
             match self.prepare(contender, case) {
-                Ok((pair, messages)) => running.push(Running { pair, messages, row }),
+                Ok((pair, messages)) => running.push(Running {
+                    pair,
+                    messages,
+                    row,
+                }),
                 Err(error) => {
                     row.failure = Some(error.to_string());
                     failed.push(row);
@@ -63,12 +67,22 @@ impl Runner {
                 }
                 break;
             }
-            let (working, broken): (Vec<_>, Vec<_>) = running.into_iter().partition(|one| one.row.failure.is_none());
+            let (working, broken): (Vec<_>, Vec<_>) = running
+                .into_iter()
+                .partition(|one| one.row.failure.is_none());
             running = working;
             failed.extend(broken.into_iter().map(|one| one.row));
         }
-        let mut rows: Vec<_> = running.into_iter().map(|one| one.row).chain(failed).collect();
-        let place = |row: &Row| contenders.iter().position(|one| one.name == row.contender.name);
+        let mut rows: Vec<_> = running
+            .into_iter()
+            .map(|one| one.row)
+            .chain(failed)
+            .collect();
+        let place = |row: &Row| {
+            contenders
+                .iter()
+                .position(|one| one.name == row.contender.name)
+        };
         rows.sort_by_key(place);
         CaseResult {
             case,
@@ -101,7 +115,12 @@ fn round(number: u32, running: &mut [Running]) -> (Vec<io::Result<[Report; 2]>>,
             })
         })
         .collect();
-    let halves = reports.iter().flatten().flatten().map(|report| report.cpu).sum::<u64>();
+    let halves = reports
+        .iter()
+        .flatten()
+        .flatten()
+        .map(|report| report.cpu)
+        .sum::<u64>();
     let own = halves + Cpu::Process.spent() - own;
     let others = busy.zip(machine::busy()).map(|(before, after)| {
         let others = (after - before).saturating_sub(own);

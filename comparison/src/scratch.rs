@@ -10,13 +10,15 @@ use tempfile::TempDir;
 /// In memory: what the peers put there is meant to be shared memory.
 const MEMORY: &str = "/dev/shm";
 
-/// Removed when dropped, after the processes that use it. Some peers have to put files beside it, and leave them
-/// when they are killed; all of these have the directory's name in theirs.
+/// Removed when dropped, after the processes that use it. Some peers have to put files beside it,
+/// and leave them when they are killed; all of these have the directory's name in theirs.
 pub struct Scratch(TempDir);
 
 impl Scratch {
     pub fn new() -> io::Result<Scratch> {
-        let directory = tempfile::Builder::new().prefix("comparison-").tempdir_in(MEMORY)?;
+        let directory = tempfile::Builder::new()
+            .prefix("comparison-")
+            .tempdir_in(MEMORY)?;
         Ok(Scratch(directory))
     }
 
@@ -34,7 +36,8 @@ impl Scratch {
     }
 }
 
-/// A name for what goes with the directory, or with one inside it, that nothing else on the machine has.
+/// A name for what goes with the directory, or with one inside it, that nothing else on the machine
+/// has.
 pub fn name(directory: &Path) -> String {
     let inside = directory.strip_prefix(MEMORY).unwrap_or(directory);
     inside.to_string_lossy().replace('/', "-")
@@ -56,7 +59,9 @@ mod tests {
     #[test]
     fn what_has_its_name_goes_with_it_and_nothing_else() -> io::Result<()> {
         let (one, other) = (Scratch::new()?, Scratch::new()?);
-        let path = |scratch: &Scratch| Path::new(MEMORY).join(format!("sem.test.{}-there", name(scratch.path())));
+        let path = |scratch: &Scratch| {
+            Path::new(MEMORY).join(format!("sem.test.{}-there", name(scratch.path())))
+        };
         let (of_one, of_other) = (path(&one), path(&other));
         fs::write(&of_one, "")?;
         fs::write(&of_other, "")?;

@@ -25,17 +25,23 @@ pub fn add(histogram: &mut Histogram<u64>, counts: &[(u64, u64)]) {
     }
 }
 
-/// The median, finer than the clock's steps, which are a tenth of the shortest latencies: the values of a step count as
-/// spread evenly between the middles of the gaps around it.
+/// The median, finer than the clock's steps, which are a tenth of the shortest latencies: the
+/// values of a step count as spread evenly between the middles of the gaps around it.
 pub fn median(histogram: &Histogram<u64>) -> f64 {
     let steps: Vec<(f64, f64)> = histogram
         .iter_recorded()
-        .map(|step| (step.value_iterated_to() as f64, step.count_at_value() as f64))
+        .map(|step| {
+            (
+                step.value_iterated_to() as f64,
+                step.count_at_value() as f64,
+            )
+        })
         .collect();
     let mut wanted = histogram.len() as f64 / 2.0;
     for (index, &(value, count)) in steps.iter().enumerate() {
         if wanted <= count {
-            let border = |other: Option<&(f64, f64)>| other.map_or(value, |other| (value + other.0) / 2.0);
+            let border =
+                |other: Option<&(f64, f64)>| other.map_or(value, |other| (value + other.0) / 2.0);
             let low = border(index.checked_sub(1).and_then(|before| steps.get(before)));
             let high = border(steps.get(index + 1));
             return low + (high - low) * wanted / count;

@@ -58,7 +58,8 @@ fn work(args: &Args) -> io::Result<()> {
     if let Some(cpu) = args.cpu {
         machine::pin_to(cpu)?;
     }
-    let contender = contender::by_name(&args.contender).ok_or_else(|| io::Error::other("no such transport"))?;
+    let contender =
+        contender::by_name(&args.contender).ok_or_else(|| io::Error::other("no such transport"))?;
     let case = case::by_name(&args.case).ok_or_else(|| io::Error::other("no such case"))?;
     contender.transport.work(args, case)
 }
@@ -107,22 +108,28 @@ pub fn connected<T: Transport>(transport: &T, args: &Args, case: &Case) -> io::R
 }
 
 /// Both halves in this process, each on a thread of its own.
-fn threads<T: Transport>(transport: &T, place: &Place, args: &Args, case: &'static Case) -> io::Result<()> {
+fn threads<T: Transport>(
+    transport: &T,
+    place: &Place,
+    args: &Args,
+    case: &'static Case,
+) -> io::Result<()> {
     let here = transport.host(place, |_| Ok(()))?;
     let (order_sender, order_receiver) = mpsc::channel();
     let (report_sender, report_receiver) = mpsc::channel();
-    let peer = move |orders: mpsc::Receiver<Order>, reports: mpsc::Sender<Report>| -> io::Result<()> {
-        if let Some(cpu) = args.other_cpu {
-            machine::pin_to(cpu)?;
-        }
-        let mut half = Half::new(transport.connect(place, "")?, case, Cpu::Thread);
-        while let Ok(order) = orders.recv() {
-            if reports.send(half.peer(order)?).is_err() {
-                break;
+    let peer =
+        move |orders: mpsc::Receiver<Order>, reports: mpsc::Sender<Report>| -> io::Result<()> {
+            if let Some(cpu) = args.other_cpu {
+                machine::pin_to(cpu)?;
             }
-        }
-        Ok(())
-    };
+            let mut half = Half::new(transport.connect(place, "")?, case, Cpu::Thread);
+            while let Ok(order) = orders.recv() {
+                if reports.send(half.peer(order)?).is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        };
     thread::scope(|scope| {
         scope.spawn(move || {
             // The host would wait for ever for a thread that is not there.

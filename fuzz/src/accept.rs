@@ -9,7 +9,8 @@ use std::thread;
 use std::time::Instant;
 
 thread_local! {
-    // Binding takes longer than a handshake; and one listener that meets them all is what a real one is.
+    // Binding takes longer than a handshake; and one listener that meets them all is what a real
+    // one is.
     static LISTENER: OnceCell<(tempfile::TempDir, Listener)> = const { OnceCell::new() };
 }
 

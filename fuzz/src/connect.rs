@@ -67,7 +67,9 @@ pub fn use_it(mut stream: Stream) {
     let read = stream.read(&mut [0; 100]);
     assert_eq!(read.map_err(|e| e.kind()), Err(ErrorKind::ConnectionReset));
     // A writer looks at the link now and then; at the latest when it has to wait.
-    let written = stream.write(&[1; 100]).and_then(|_| stream.writer().wait_consumed());
+    let written = stream
+        .write(&[1; 100])
+        .and_then(|_| stream.writer().wait_consumed());
     assert_eq!(written.map_err(|e| e.kind()), Err(ErrorKind::BrokenPipe));
 }
 

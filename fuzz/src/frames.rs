@@ -21,7 +21,10 @@ pub fn frames(data: &[u8]) {
     let bytes = input.take(RING);
     let again = how & 8 != 0;
 
-    let options = Options::new().capacity(RING).spin(Spin::Never).copy_reads(how & 2 != 0);
+    let options = Options::new()
+        .capacity(RING)
+        .spin(Spin::Never)
+        .copy_reads(how & 2 != 0);
     let (left, right) = options.pair().unwrap();
     let (_reader, mut writer) = left.into_split();
     let (_sender, receiver) = frame::split(right).unwrap();
@@ -37,22 +40,32 @@ pub fn frames(data: &[u8]) {
         }
         ending = ending.or(receive(&mut receiver, how, &mut messages));
         if again {
-            receiver = frame::Receiver::new(receiver.into_inner()).unwrap().with_max(max);
+            receiver = frame::Receiver::new(receiver.into_inner())
+                .unwrap()
+                .with_max(max);
         }
     }
     drop(writer);
-    let ending = ending.or(receive(&mut receiver, how, &mut messages)).expect("an end");
+    let ending = ending
+        .or(receive(&mut receiver, how, &mut messages))
+        .expect("an end");
     if again {
         // A message that is passed over may be as long as it likes, so another end may come in
         // front of one that is for the length.
         let (all, without_limit) = model(bytes, usize::MAX);
         let mut rest = all.iter();
-        assert!(messages.iter().all(|message| rest.any(|sent| sent == message)));
+        assert!(
+            messages
+                .iter()
+                .all(|message| rest.any(|sent| sent == message))
+        );
         assert!(ending == without_limit || ending == Ending::TooLarge && max < usize::MAX);
     } else {
         assert_eq!((messages, ending), model(bytes, max));
     }
-    let again = receiver.try_recv().map(|message| message.map(|message| message.len()));
+    let again = receiver
+        .try_recv()
+        .map(|message| message.map(|message| message.len()));
     assert_eq!(
         matches!(again, Ok(None)),
         ending == Ending::Clean,

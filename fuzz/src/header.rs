@@ -1,5 +1,5 @@
-//! The header of a peer that shook hands by the rules, and then writes what the input says: between two calls of the side
-//! under test, or all the time while it reads and writes.
+//! The header of a peer that shook hands by the rules, and then writes what the input says: between
+//! two calls of the side under test, or all the time while it reads and writes.
 
 use crate::connect::options;
 use crate::input::Input;
@@ -23,7 +23,13 @@ const MOST: usize = 200;
 /// So that a wait is one, and a run still short.
 const PATIENCE: Duration = Duration::from_micros(100);
 
-const WIDE: [usize; 5] = [at::TAIL, at::BASE, at::HEAD, at::WAKE_AT_TAIL, at::WAKE_AT_HEAD];
+const WIDE: [usize; 5] = [
+    at::TAIL,
+    at::BASE,
+    at::HEAD,
+    at::WAKE_AT_TAIL,
+    at::WAKE_AT_HEAD,
+];
 const NARROW: [usize; 3] = [at::FIN, at::CODE, at::STOP];
 
 enum Step {
@@ -74,7 +80,10 @@ pub fn header(data: &[u8]) {
                     Step::Call(..) => None,
                 });
                 // Relaxed: it only has to end some time.
-                for scribble in scribbles.cycle().take_while(|_| !done.load(Ordering::Relaxed)) {
+                for scribble in scribbles
+                    .cycle()
+                    .take_while(|_| !done.load(Ordering::Relaxed))
+                {
                     scribble.perform(&peer);
                 }
             });
@@ -148,17 +157,26 @@ impl Victim {
         let result = match which % 13 {
             0 => {
                 let mut buf = vec![0; n];
-                reader.read(&mut buf).map(|n| assert_eq!(look(&buf[..n]), n))
+                reader
+                    .read(&mut buf)
+                    .map(|n| assert_eq!(look(&buf[..n]), n))
             }
-            1 => reader.fill_buf().map(look).map(|len| reader.consume(len.min(n))),
+            1 => reader
+                .fill_buf()
+                .map(look)
+                .map(|len| reader.consume(len.min(n))),
             2 => reader.fill_at_least(n).map(|lent| assert!(look(lent) >= n)),
             3 => reader.available().map(|n| assert!(n <= CAPACITY)),
             4 => {
                 let mut buf = vec![0; n];
-                reader.try_read(&mut buf).map(|n| assert_eq!(look(&buf[..n]), n))
+                reader
+                    .try_read(&mut buf)
+                    .map(|n| assert_eq!(look(&buf[..n]), n))
             }
             5 => reader.arm(n).map(drop),
-            6 => writer.write(&vec![OURS; n]).map(|written| assert!(written <= n)),
+            6 => writer
+                .write(&vec![OURS; n])
+                .map(|written| assert!(written <= n)),
             7 => writer.reserve(n).map(|mut grant| {
                 assert_eq!(grant.len(), n);
                 grant.fill(OURS);
@@ -168,7 +186,9 @@ impl Victim {
             9 => writer.batch().write_all(&vec![OURS; n]),
             10 => writer.arm(n).map(drop),
             11 => writer.wait_consumed(),
-            _ => writer.try_write(&vec![OURS; n]).map(|written| assert!(written <= n)),
+            _ => writer
+                .try_write(&vec![OURS; n])
+                .map(|written| assert!(written <= n)),
         };
         let Err(error) = result else {
             let publishes = [6, 7, 9, 12].contains(&(which % 13));
@@ -180,7 +200,11 @@ impl Victim {
         } else {
             (&WRITE[..], &mut self.written)
         };
-        assert!(documented.contains(&error.kind()), "call {}: {error:?}", which % 13);
+        assert!(
+            documented.contains(&error.kind()),
+            "call {}: {error:?}",
+            which % 13
+        );
         if !PASSING.contains(&error.kind()) {
             let first = *end.get_or_insert(error.kind());
             assert_eq!(first, error.kind(), "an end stays");
@@ -203,12 +227,19 @@ const WRITE: [ErrorKind; 5] = [
     ErrorKind::Deadlock,
 ];
 /// Those after which another call may do better.
-const PASSING: [ErrorKind; 3] = [ErrorKind::WouldBlock, ErrorKind::UnexpectedEof, ErrorKind::Deadlock];
+const PASSING: [ErrorKind; 3] = [
+    ErrorKind::WouldBlock,
+    ErrorKind::UnexpectedEof,
+    ErrorKind::Deadlock,
+];
 
 /// Every byte that is lent is of the peer's ring.
 fn look(lent: &[u8]) -> usize {
     assert!(lent.len() <= CAPACITY);
-    assert!(lent.iter().all(|byte| *byte == THEIRS), "bytes from elsewhere");
+    assert!(
+        lent.iter().all(|byte| *byte == THEIRS),
+        "bytes from elsewhere"
+    );
     lent.len()
 }
 

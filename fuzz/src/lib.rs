@@ -1,5 +1,5 @@
-//! What a hostile peer or user may hand to slipring, as functions of any bytes: each plays one scene that its bytes decide,
-//! and panics if anything but the documented comes of it.
+//! What a hostile peer or user may hand to slipring, as functions of any bytes: each plays one
+//! scene that its bytes decide, and panics if anything but the documented comes of it.
 //!
 //! `fuzz_targets` hand them to libFuzzer; `tests/replay.rs` plays the corpora on any toolchain.
 
@@ -67,5 +67,8 @@ fn settle(expected: &[(usize, usize)]) -> (usize, usize) {
 fn holdings() -> (usize, usize) {
     let descriptors = std::fs::read_dir("/proc/self/fd").expect("/proc").count();
     let maps = std::fs::read_to_string("/proc/self/maps").expect("/proc");
-    (descriptors, maps.lines().filter(|line| line.contains("memfd:")).count())
+    (
+        descriptors,
+        maps.lines().filter(|line| line.contains("memfd:")).count(),
+    )
 }

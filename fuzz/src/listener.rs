@@ -159,7 +159,9 @@ impl Scene {
     /// A call of the listener, which returns soon.
     fn call<T>(&mut self, call: impl FnOnce(&Listener) -> T) -> T {
         let started = Instant::now();
-        let scarcity = self.room.map(|room| Scarcity::new(self.listener.as_fd(), room));
+        let scarcity = self
+            .room
+            .map(|room| Scarcity::new(self.listener.as_fd(), room));
         let result = call(&self.listener);
         if scarcity.is_some() {
             self.was_short = true;
@@ -297,7 +299,11 @@ impl Scene {
         }
         if !self.is_stopped && !self.was_short {
             let met = self.refused + u64::from(self.accepted);
-            assert_eq!(met, u64::from(self.connected), "each was accepted or refused");
+            assert_eq!(
+                met,
+                u64::from(self.connected),
+                "each was accepted or refused"
+            );
         }
         drop(self.listener);
         let left: Vec<_> = self.place.path().read_dir().unwrap().collect();
@@ -433,7 +439,9 @@ impl Client {
     /// Writes into its ring.
     fn write(&mut self, n: usize) {
         let n = n.min(CAPACITY - self.written);
-        self.side.words.put(PAGE + self.written, &vec![self.number; n]);
+        self.side
+            .words
+            .put(PAGE + self.written, &vec![self.number; n]);
         self.written += n;
         self.side.words.store(at::TAIL, self.written as u64);
         if let Some((_, [_, bells @ ..])) = &self.theirs {
@@ -482,7 +490,9 @@ impl Accepted {
         match self.stream.read(&mut buf) {
             Ok(n) => {
                 assert_ne!(n, 0, "no client ends its stream in order");
-                buf[..n].iter().for_each(|client| pairs.note(*client, self.number));
+                buf[..n]
+                    .iter()
+                    .for_each(|client| pairs.note(*client, self.number));
             }
             Err(error) => {
                 let documented = [ErrorKind::WouldBlock, ErrorKind::ConnectionReset];
@@ -519,7 +529,9 @@ struct Scarcity(Rlimit);
 impl Scarcity {
     fn new(any: BorrowedFd<'_>, room: usize) -> Scarcity {
         // The lowest that are free, and the next one.
-        let free: Vec<OwnedFd> = (0..=room).map(|_| fcntl_dupfd_cloexec(any, 0).unwrap()).collect();
+        let free: Vec<OwnedFd> = (0..=room)
+            .map(|_| fcntl_dupfd_cloexec(any, 0).unwrap())
+            .collect();
         let limit = free.last().map(|next| next.as_raw_fd() as u64);
         drop(free);
         let before = getrlimit(Resource::Nofile);

@@ -31,7 +31,9 @@ pub fn messages(data: &[u8]) {
                 sender = Sender::new(sender.into_inner()).unwrap();
                 scene.torn = false;
             }
-            4 | 5 => scene.receive(&mut receiver, what >> 3).unwrap_or_else(|e| wait(&e)),
+            4 | 5 => scene
+                .receive(&mut receiver, what >> 3)
+                .unwrap_or_else(|e| wait(&e)),
             6 => scene.latest(&mut receiver).unwrap_or_else(|e| wait(&e)),
             _ => {
                 receiver = Receiver::new(receiver.into_inner()).unwrap();

@@ -4,7 +4,8 @@ use slipring::{Error, Name, Scope};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-/// A name is taken or refused as its documentation says, and is displayed so that it can be read again.
+/// A name is taken or refused as its documentation says, and is displayed so that it can be read
+/// again.
 pub fn name(data: &[u8]) {
     let text = OsStr::from_bytes(data);
     match Name::parse(text) {
@@ -36,7 +37,8 @@ fn scope(name: &[u8]) -> Option<Scope> {
         [b'G', b'l', b'o', b'b', b'a', b'l', b'/' | b'\\', bare @ ..] => (Scope::Global, bare),
         bare => (Scope::Local, bare),
     };
-    let allowed = |byte: &u8| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
+    let allowed =
+        |byte: &u8| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
     let right = (1..=64).contains(&bare.len()) && bare[0] != b'.' && bare.iter().all(allowed);
     right.then_some(scope)
 }

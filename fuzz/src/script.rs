@@ -2,7 +2,9 @@
 //! bytes; whole, cut, or in pieces; and with them descriptors of every kind.
 
 use crate::input::Input;
-use crate::raw::{self, LEN, PAGE, Side, bell, memory, preamble, receive, refused, seals, send_as, sparse};
+use crate::raw::{
+    self, LEN, PAGE, Side, bell, memory, preamble, receive, refused, seals, send_as, sparse,
+};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FallocateFlags, Mode, OFlags, SealFlags, fallocate, fcntl_add_seals, open};
@@ -37,7 +39,11 @@ pub fn play(data: &[u8], link: UnixStream) -> UnixStream {
         }
     }
     // Closing would not do: the socket may be on its way through itself.
-    let hang_up = if how & 1 == 0 { Shutdown::Both } else { Shutdown::Write };
+    let hang_up = if how & 1 == 0 {
+        Shutdown::Both
+    } else {
+        Shutdown::Write
+    };
     // The other side may have gone before.
     let _ = link.shutdown(hang_up);
     link
@@ -58,7 +64,11 @@ pub fn message(input: &mut Input<'_>, link: &UnixStream, side: &Side) -> bool {
             let len = input.below(2 * LEN);
             let bytes = input.take(len);
             // Nothing can be sent only by sending something.
-            if bytes.is_empty() { vec![0] } else { bytes.to_vec() }
+            if bytes.is_empty() {
+                vec![0]
+            } else {
+                bytes.to_vec()
+            }
         }
         6 => [hello, passing].concat(),
         _ => {

@@ -11,8 +11,14 @@ static ALONE: Mutex<()> = Mutex::new(());
 /// Plays a corpus; returns what came of each file, in the order of their names.
 fn replay<T: Send + 'static>(name: &str, play: fn(&[u8]) -> T) -> Vec<T> {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
-    let mut files: Vec<_> = corpus.read_dir().unwrap().map(|file| file.unwrap().path()).collect();
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("corpus")
+        .join(name);
+    let mut files: Vec<_> = corpus
+        .read_dir()
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
     files.sort();
     assert!(!files.is_empty(), "{}", corpus.display());
     // On a thread that ends, and what it holds with it.
@@ -97,7 +103,10 @@ fn connect() {
     let outcomes = replay("connect", slipring_fuzz::connect);
     assert_met(&REASONS, &outcomes);
     // What is sent before this side asks for credentials comes without, unless it brings its own.
-    assert_met(&["its memory comes from another process than its hello"], &outcomes);
+    assert_met(
+        &["its memory comes from another process than its hello"],
+        &outcomes,
+    );
 }
 
 #[test]

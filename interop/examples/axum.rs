@@ -5,7 +5,8 @@
 //! cargo run --example axum -- client /hello/Ada
 //! ```
 //!
-//! Without arguments it starts a server, asks it once as a client, ends the server in order, and leaves.
+//! Without arguments it starts a server, asks it once as a client, ends the server in order, and
+//! leaves.
 
 use axum::Router;
 use axum::extract::Path;
@@ -40,7 +41,8 @@ impl axum::serve::Listener for Names {
                     let peer = stream.peer().clone();
                     return (stream, peer);
                 }
-                // No descriptor was left, for instance. axum wants no errors, and its own listeners wait as well.
+                // No descriptor was left, for instance. axum wants no errors, and its own listeners
+                // wait as well.
                 Err(e) => {
                     eprintln!("no new client: {e}");
                     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -50,7 +52,10 @@ impl axum::serve::Listener for Names {
     }
 
     fn local_addr(&self) -> io::Result<slipring::Peer> {
-        Err(io::Error::new(io::ErrorKind::Unsupported, "a name has no address"))
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "a name has no address",
+        ))
     }
 }
 

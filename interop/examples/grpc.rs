@@ -1,5 +1,5 @@
-//! A gRPC server and its client over a slipring name. tonic takes the stream as it takes one of TCP, and the server
-//! learns from the kernel which process is asking.
+//! A gRPC server and its client over a slipring name. tonic takes the stream as it takes one of
+//! TCP, and the server learns from the kernel which process is asking.
 //!
 //! ```text
 //! cargo run --example grpc -- server &
@@ -8,7 +8,8 @@
 //!
 //! Without arguments it starts a server, greets it twice as a client, and leaves.
 //!
-//! What `tonic-prost-build` would generate from a `.proto` file is written by hand, because that needs `protoc`:
+//! What `tonic-prost-build` would generate from a `.proto` file is written by hand, because that
+//! needs `protoc`:
 //!
 //! ```proto
 //! message Hello { string name = 1; }
@@ -68,7 +69,9 @@ async fn main() -> Outcome {
 /// Serves whoever connects to the name.
 async fn serve(name: &str) -> Outcome {
     let listener = Listener::bind(name)?;
-    let incoming = stream::unfold(listener, async |listener| Some((listener.accept().await, listener)));
+    let incoming = stream::unfold(listener, async |listener| {
+        Some((listener.accept().await, listener))
+    });
     Server::builder()
         .serve_with_incoming(service_fn(route), incoming)
         .await?;
@@ -115,7 +118,12 @@ async fn greet(name: &str, names: &[&str]) -> Outcome {
         .await?;
     let mut client = tonic::client::Grpc::new(channel);
     client.ready().await?;
-    let hellos: Vec<Hello> = names.iter().map(|&name| Hello { name: name.to_owned() }).collect();
+    let hellos: Vec<Hello> = names
+        .iter()
+        .map(|&name| Hello {
+            name: name.to_owned(),
+        })
+        .collect();
     let codec = ProstCodec::<Hello, Greeting>::default();
     let path = GREET.parse()?;
     let mut answers = client

@@ -1,4 +1,5 @@
-//! An HTTP server and its client over a slipring name. hyper takes the stream as it takes one of TCP.
+//! An HTTP server and its client over a slipring name. hyper takes the stream as it takes one of
+//! TCP.
 //!
 //! ```text
 //! cargo run --example http -- server &
@@ -45,14 +46,16 @@ async fn serve(name: &str) -> Outcome {
     loop {
         let stream = match listener.accept().await {
             Ok(stream) => TokioIo::new(stream),
-            // No descriptor was left, for instance. Those who are connected are served all the same.
+            // No descriptor was left, for instance. Those who are connected are served all the
+            // same.
             Err(e) => {
                 eprintln!("no new client: {e}");
                 continue;
             }
         };
         tokio::spawn(async move {
-            let connection = hyper::server::conn::http1::Builder::new().serve_connection(stream, service_fn(answer));
+            let connection = hyper::server::conn::http1::Builder::new()
+                .serve_connection(stream, service_fn(answer));
             if let Err(e) = connection.await {
                 eprintln!("{e}");
             }

@@ -24,7 +24,8 @@ impl Forward {
         let directory = tempfile::tempdir().expect("a directory");
         let from = format!("slip-listen:{}", directory.path().join("name").display());
         let to = format!("unix:{}", socket.display());
-        let launch = Launch::new("slipring forward", command(), EndWith::Kill).args(["forward", "-v", &from, &to]);
+        let launch = Launch::new("slipring forward", command(), EndWith::Kill)
+            .args(["forward", "-v", &from, &to]);
         let program = launch.until("listening on ").await;
         Forward { program, directory }
     }
@@ -50,7 +51,10 @@ fn command() -> &'static Path {
     static COMMAND: OnceLock<PathBuf> = OnceLock::new();
     COMMAND.get_or_init(|| {
         let build = escargot::CargoBuild::new()
-            .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../slipring-cli/Cargo.toml"))
+            .manifest_path(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/../slipring-cli/Cargo.toml"
+            ))
             .bin("slipring");
         build.run().expect("the command is built").path().to_owned()
     })

@@ -1,6 +1,6 @@
-//! What the tests of real protocol stacks over slipring streams share: the other process, the servers that they start,
-//! bytes that show any mistake, and a limit for everything. The stacks themselves are in `tests/`, programs to copy
-//! from in `examples/`.
+//! What the tests of real protocol stacks over slipring streams share: the other process, the
+//! servers that they start, bytes that show any mistake, and a limit for everything. The stacks
+//! themselves are in `tests/`, programs to copy from in `examples/`.
 //!
 //! Everything in here panics when something is not as it should be: it is for tests.
 
@@ -32,7 +32,10 @@ pub const MUCH: usize = 4_000_037;
 
 /// Runs one test on a current-thread runtime, and ends it if it hangs.
 pub fn run(test: impl Future<Output = ()>) {
-    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     runtime.block_on(async { timeout(LONG, test).await.expect("the test hangs") });
 }
 
@@ -42,14 +45,19 @@ pub fn patient() -> Options {
 }
 
 async fn connect(name: &Path) -> Stream {
-    Stream::connect_with(&patient(), name).await.expect("a connection")
+    Stream::connect_with(&patient(), name)
+        .await
+        .expect("a connection")
 }
 
 /// The other side has said that nothing more comes, and nothing does.
 pub async fn assert_finished(mut stream: Stream) {
     let rest = stream.read(&mut [0; 64]).await;
     assert_eq!(rest.expect("an end in order"), 0);
-    assert_eq!(stream.reader().end().expect("the end").reason, EndReason::Finished);
+    assert_eq!(
+        stream.reader().end().expect("the end").reason,
+        EndReason::Finished
+    );
 }
 
 /// Bytes without a pattern that a mistake could repeat (xorshift); others for each seed.

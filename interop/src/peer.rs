@@ -16,8 +16,8 @@ use tokio::time::timeout;
 const NAME: &str = "SLIPRING_INTEROP_NAME";
 const CONNECTIONS: &str = "SLIPRING_INTEROP_CONNECTIONS";
 
-/// The other process: the test binary again, which runs only the ignored test `server`, and that calls [`serve`] or
-/// [`listen`].
+/// The other process: the test binary again, which runs only the ignored test `server`, and that
+/// calls [`serve`] or [`listen`].
 #[derive(Debug)]
 pub struct Peer {
     child: Child,
@@ -71,14 +71,17 @@ fn spawn(name: &Path, connections: usize) -> Child {
         .expect("the other process starts")
 }
 
-/// The server's side, for the other process: listens where it was told to. It runs on several threads, the client on
-/// one, so that both kinds of runtime are used. Does nothing where nothing was told, as when somebody runs all ignored
-/// tests.
+/// The server's side, for the other process: listens where it was told to. It runs on several
+/// threads, the client on one, so that both kinds of runtime are used. Does nothing where nothing
+/// was told, as when somebody runs all ignored tests.
 pub fn listen<F: Future<Output = ()>>(server: impl FnOnce(Listener, usize) -> F) {
     let (Some(name), Ok(connections)) = (env::var_os(NAME), env::var(CONNECTIONS)) else {
         return;
     };
-    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
     runtime.expect("a runtime").block_on(async {
         let listener = Listener::bind(name).expect("a name");
         let done = server(listener, connections.parse().expect("a number"));

@@ -37,8 +37,8 @@ impl EndWith {
     }
 }
 
-/// How to start a program. The kernel ends it when the thread of the test does, even if the test is killed
-/// (`PR_SET_PDEATHSIG`).
+/// How to start a program. The kernel ends it when the thread of the test does, even if the test is
+/// killed (`PR_SET_PDEATHSIG`).
 #[derive(Debug)]
 pub struct Launch {
     what: &'static str,
@@ -53,7 +53,12 @@ impl Launch {
     }
 
     /// A program that runs as another user, if one is given; only root can start that.
-    pub fn as_user(what: &'static str, program: &Path, end_with: EndWith, user: Option<&str>) -> Launch {
+    pub fn as_user(
+        what: &'static str,
+        program: &Path,
+        end_with: EndWith,
+        user: Option<&str>,
+    ) -> Launch {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", end_with.name()]);
         if let Some(user) = user {
@@ -92,9 +97,13 @@ impl Launch {
         let what = self.what;
         let (reader, writer) = io::pipe().expect("a pipe");
         let also = writer.try_clone().expect("a descriptor");
-        self.command.stdin(Stdio::null()).stdout(also).stderr(writer);
+        self.command
+            .stdin(Stdio::null())
+            .stdout(also)
+            .stderr(writer);
         let child = self.command.spawn();
-        let child = child.unwrap_or_else(|e| panic!("{what} needs setpriv, of the package util-linux: {e}"));
+        let child = child
+            .unwrap_or_else(|e| panic!("{what} needs setpriv, of the package util-linux: {e}"));
         let receiver = Receiver::from_owned_fd(reader.into()).expect("a pipe on the runtime");
         let mut lines = BufReader::new(receiver).lines();
         let (sender, said) = watch::channel(String::new());
@@ -112,7 +121,8 @@ impl Launch {
     }
 }
 
-/// A running program, ended when it is dropped. If that is because the test fails, all that it has said is printed.
+/// A running program, ended when it is dropped. If that is because the test fails, all that it has
+/// said is printed.
 #[derive(Debug)]
 pub struct Program {
     what: &'static str,
@@ -126,20 +136,27 @@ impl Program {
     pub async fn says(&self, text: &str) {
         let mut said = self.said.clone();
         let found = timeout(START, said.wait_for(|said| said.contains(text))).await;
-        assert!(matches!(found, Ok(Ok(_))), "{} does not say {text:?}", self.what);
+        assert!(
+            matches!(found, Ok(Ok(_))),
+            "{} does not say {text:?}",
+            self.what
+        );
     }
 
     /// The first line so far with this text.
     pub fn line(&self, text: &str) -> Option<String> {
         let said = self.said.borrow();
-        said.lines().find(|line| line.contains(text)).map(str::to_owned)
+        said.lines()
+            .find(|line| line.contains(text))
+            .map(str::to_owned)
     }
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
         if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            // It may have ended already, but it is not waited for yet, so that the number is still its own.
+            // It may have ended already, but it is not waited for yet, so that the number is still
+            // its own.
             let _ = kill_process(pid, self.end_with.signal());
         }
         let _ = self.child.wait();

@@ -40,7 +40,12 @@ fn says(mut command: Command, expected: &[&str]) {
 fn alone_and_as_two(name: &str, client: &[&str], expected: &[&str]) {
     let directory = tempfile::tempdir().expect("a directory for names");
     says(example(name, &directory), expected);
-    let _server = Server(example(name, &directory).arg("server").spawn().expect("it starts"));
+    let _server = Server(
+        example(name, &directory)
+            .arg("server")
+            .spawn()
+            .expect("it starts"),
+    );
     let mut command = example(name, &directory);
     command.arg("client").args(client);
     says(command, expected);
@@ -48,7 +53,11 @@ fn alone_and_as_two(name: &str, client: &[&str], expected: &[&str]) {
 
 #[test]
 fn http() {
-    alone_and_as_two("http", &["/hello"], &["200 OK", "you have asked for /hello"]);
+    alone_and_as_two(
+        "http",
+        &["/hello"],
+        &["200 OK", "you have asked for /hello"],
+    );
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! gRPC: tonic's client and server, each in a process of its own: unary calls, streams both ways, a server that is
-//! killed.
+//! gRPC: tonic's client and server, each in a process of its own: unary calls, streams both ways, a
+//! server that is killed.
 //!
 //! The calls are those that `tonic-prost-build` would generate from
 //!
@@ -54,20 +54,27 @@ fn note(text: Vec<u8>) -> Note {
 #[ignore = "the other process of the tests here"]
 fn server() {
     listen(async |listener, _| {
-        let incoming = stream::unfold(listener, async |listener| Some((listener.accept().await, listener)));
+        let incoming = stream::unfold(listener, async |listener| {
+            Some((listener.accept().await, listener))
+        });
         let leave = Arc::new(Notify::new());
         let service = service_fn({
             let leave = Arc::clone(&leave);
             move |request| route(request, Arc::clone(&leave))
         });
-        let server = Server::builder().serve_with_incoming_shutdown(service, incoming, leave.notified());
+        let server =
+            Server::builder().serve_with_incoming_shutdown(service, incoming, leave.notified());
         server.await.expect("a server that ends in order");
     });
 }
 
-async fn route(request: HttpRequest<Body>, leave: Arc<Notify>) -> Result<HttpResponse<Body>, Infallible> {
+async fn route(
+    request: HttpRequest<Body>,
+    leave: Arc<Notify>,
+) -> Result<HttpResponse<Body>, Infallible> {
     let codec = ProstCodec::<Note, Note>::default();
-    let mut grpc = tonic::server::Grpc::new(codec).apply_max_message_size_config(Some(LARGEST), Some(LARGEST));
+    let mut grpc =
+        tonic::server::Grpc::new(codec).apply_max_message_size_config(Some(LARGEST), Some(LARGEST));
     Ok(match request.uri().path() {
         ONCE => grpc.unary(service_fn(once), request).await,
         ALWAYS => grpc.streaming(service_fn(always), request).await,
@@ -82,7 +89,9 @@ async fn route(request: HttpRequest<Body>, leave: Arc<Notify>) -> Result<HttpRes
 /// Sends it back, with what the kernel has said about who is asking.
 async fn once(request: Request<Note>) -> Result<Response<Note>, Status> {
     let peer = request.extensions().get::<slipring::Peer>();
-    let pid = peer.and_then(|peer| peer.pid).ok_or_else(|| Status::internal("who?"))?;
+    let pid = peer
+        .and_then(|peer| peer.pid)
+        .ok_or_else(|| Status::internal("who?"))?;
     let Note { text, .. } = request.into_inner();
     if text.is_empty() {
         return Err(Status::invalid_argument("an empty note"));
@@ -107,14 +116,20 @@ impl Client {
             async move { Stream::connect_with(&options, name).await.map(TokioIo::new) }
         });
         let endpoint = Endpoint::from_static("http://slipring");
-        let channel = endpoint.connect_with_connector(connector).await.expect("a channel");
+        let channel = endpoint
+            .connect_with_connector(connector)
+            .await
+            .expect("a channel");
         let grpc = tonic::client::Grpc::new(channel);
         Client(grpc.max_decoding_message_size(LARGEST))
     }
 
     async fn unary(&mut self, path: &'static str, note: Note) -> Result<Note, Status> {
         self.0.ready().await.expect("a channel");
-        let (path, codec) = (PathAndQuery::from_static(path), ProstCodec::<Note, Note>::default());
+        let (path, codec) = (
+            PathAndQuery::from_static(path),
+            ProstCodec::<Note, Note>::default(),
+        );
         self.0
             .unary(Request::new(note), path, codec)
             .await
@@ -123,13 +138,18 @@ impl Client {
 
     async fn always(&mut self, notes: BoxStream<'static, Note>) -> Result<Streaming<Note>, Status> {
         self.0.ready().await.expect("a channel");
-        let (path, codec) = (PathAndQuery::from_static(ALWAYS), ProstCodec::<Note, Note>::default());
+        let (path, codec) = (
+            PathAndQuery::from_static(ALWAYS),
+            ProstCodec::<Note, Note>::default(),
+        );
         let answers = self.0.streaming(Request::new(notes), path, codec).await;
         answers.map(Response::into_inner)
     }
 
     async fn leave(mut self, peer: Peer) {
-        self.unary(LEAVE, note(b"bye".to_vec())).await.expect("an answer first");
+        self.unary(LEAVE, note(b"bye".to_vec()))
+            .await
+            .expect("an answer first");
         peer.finishes().await;
     }
 }
@@ -137,9 +157,12 @@ impl Client {
 /// Notes that are sent when the test says so.
 fn by_hand() -> (mpsc::UnboundedSender<Note>, BoxStream<'static, Note>) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    let notes = stream::unfold(receiver, async |mut receiver: mpsc::UnboundedReceiver<Note>| {
-        Some((receiver.recv().await?, receiver))
-    });
+    let notes = stream::unfold(
+        receiver,
+        async |mut receiver: mpsc::UnboundedReceiver<Note>| {
+            Some((receiver.recv().await?, receiver))
+        },
+    );
     (sender, notes.boxed())
 }
 
@@ -149,8 +172,14 @@ fn large_notes_many_at_once() {
         let peer = Peer::start(1);
         let client = Client::connect(&peer).await;
         join_all((0..8).map(async |seed| {
-            let (mut client, text) = (client.clone(), noise(seed, if seed == 0 { 2 * MUCH } else { 500_009 }));
-            let answer = client.unary(ONCE, note(text.clone())).await.expect("an answer");
+            let (mut client, text) = (
+                client.clone(),
+                noise(seed, if seed == 0 { 2 * MUCH } else { 500_009 }),
+            );
+            let answer = client
+                .unary(ONCE, note(text.clone()))
+                .await
+                .expect("an answer");
             assert!(answer.text == text, "call {seed}");
             assert_eq!(answer.pid, std::process::id());
         }))
@@ -184,9 +213,16 @@ fn megabytes_both_ways_in_one_call() {
         let peer = Peer::start(1);
         let mut client = Client::connect(&peer).await;
         let notes = (1..=120).map(|seed| note(noise(seed, 70_001)));
-        let mut answers = client.always(stream::iter(notes).boxed()).await.expect("a call");
+        let mut answers = client
+            .always(stream::iter(notes).boxed())
+            .await
+            .expect("a call");
         for seed in 1..=120 {
-            let answer = answers.message().await.expect("an answer").expect("not the end yet");
+            let answer = answers
+                .message()
+                .await
+                .expect("an answer")
+                .expect("not the end yet");
             assert!(answer.text == noise(seed, 70_001), "note {seed}");
         }
         assert_eq!(answers.message().await.unwrap(), None);
@@ -240,7 +276,10 @@ fn a_killed_server_fails_its_calls_and_the_next_one_is_found() {
         sender.send(note(noise(1, 1000))).unwrap();
         assert!(answers.message().await.unwrap().unwrap().text == noise(1, 1000));
         peer.kill().await;
-        answers.message().await.expect_err("a call without a server");
+        answers
+            .message()
+            .await
+            .expect_err("a call without a server");
         peer.start_again(1);
         // The channel connects again by itself, over the name that the dead one has left behind.
         let text = noise(2, MUCH);

@@ -22,7 +22,9 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 type Body = BoxBody<Bytes, hyper::Error>;
 
 fn body(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into()).map_err(|never| match never {}).boxed()
+    Full::new(bytes.into())
+        .map_err(|never| match never {})
+        .boxed()
 }
 
 /// A body whose length is not known beforehand, in uneven pieces.
@@ -61,8 +63,12 @@ async fn answer(
         (&Method::POST, "/echo") => response.body(request.into_body().boxed()),
         (&Method::GET, "/noise") => response.body(body(noise(7, MUCH))),
         (&Method::GET, "/upgrade") => {
-            upgrades.send(hyper::upgrade::on(&mut request)).expect("the connection");
-            let response = response.status(StatusCode::SWITCHING_PROTOCOLS).header(UPGRADE, "echo");
+            upgrades
+                .send(hyper::upgrade::on(&mut request))
+                .expect("the connection");
+            let response = response
+                .status(StatusCode::SWITCHING_PROTOCOLS)
+                .header(UPGRADE, "echo");
             response.body(body(""))
         }
         _ => response.status(StatusCode::NOT_FOUND).body(body("")),
@@ -72,7 +78,9 @@ async fn answer(
 
 /// After the upgrade it is a stream again; HTTP must not have read too far.
 fn stream_of(upgraded: Upgraded) -> Stream {
-    let Parts { io, read_buf, .. } = upgraded.downcast::<TokioIo<Stream>>().expect("a slipring stream");
+    let Parts { io, read_buf, .. } = upgraded
+        .downcast::<TokioIo<Stream>>()
+        .expect("a slipring stream");
     assert!(read_buf.is_empty());
     io.into_inner()
 }
@@ -91,7 +99,12 @@ async fn ask(client: &mut SendRequest<Body>, request: Request<Body>) -> Bytes {
     client.ready().await.expect("a connection that is kept");
     let response = client.send_request(request).await.expect("an answer");
     assert_eq!(response.status(), StatusCode::OK);
-    response.into_body().collect().await.expect("a body").to_bytes()
+    response
+        .into_body()
+        .collect()
+        .await
+        .expect("a body")
+        .to_bytes()
 }
 
 fn post(body: Body) -> Request<Body> {
@@ -110,12 +123,18 @@ fn large_bodies_both_ways_on_one_kept_connection() {
                 ask(&mut client, post(body(sent.clone()))).await == sent,
                 "with a length"
             );
-            assert!(ask(&mut client, post(pieces(sent.clone()))).await == sent, "in chunks");
+            assert!(
+                ask(&mut client, post(pieces(sent.clone()))).await == sent,
+                "in chunks"
+            );
             let get = Request::get("/noise").body(body("")).expect("a request");
             assert!(ask(&mut client, get).await == noise(7, MUCH));
         }
         drop(client);
-        connection.await.unwrap().expect("a connection that ends in order");
+        connection
+            .await
+            .unwrap()
+            .expect("a connection that ends in order");
         peer.finishes().await;
     });
 }
@@ -128,13 +147,25 @@ fn lengths_and_chunks_are_told_apart() {
         let connection = tokio::spawn(connection);
         let response = client.send_request(post(body("four"))).await.unwrap();
         assert_eq!(response.headers()[CONTENT_LENGTH], "4");
-        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "four");
+        assert_eq!(
+            response.into_body().collect().await.unwrap().to_bytes(),
+            "four"
+        );
         client.ready().await.unwrap();
-        let response = client.send_request(post(pieces(b"pieces".to_vec()))).await.unwrap();
+        let response = client
+            .send_request(post(pieces(b"pieces".to_vec())))
+            .await
+            .unwrap();
         assert_eq!(response.headers()[TRANSFER_ENCODING], "chunked");
-        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "pieces");
+        assert_eq!(
+            response.into_body().collect().await.unwrap().to_bytes(),
+            "pieces"
+        );
         drop(client);
-        connection.await.unwrap().expect("a connection that ends in order");
+        connection
+            .await
+            .unwrap()
+            .expect("a connection that ends in order");
         peer.finishes().await;
     });
 }
@@ -152,7 +183,10 @@ fn many_connections_at_once() {
                 "connection {seed}"
             );
             drop(client);
-            connection.await.unwrap().expect("a connection that ends in order");
+            connection
+                .await
+                .unwrap()
+                .expect("a connection that ends in order");
         }))
         .await;
         peer.finishes().await;
@@ -166,9 +200,18 @@ fn a_server_that_closes_ends_the_stream_in_order() {
         let (mut client, connection) = client(peer.connect().await).await;
         let connection = tokio::spawn(connection.without_shutdown());
         let mut last = post(body(noise(1, MUCH)));
-        last.headers_mut().insert(CONNECTION, "close".parse().unwrap());
+        last.headers_mut()
+            .insert(CONNECTION, "close".parse().unwrap());
         assert!(ask(&mut client, last).await == noise(1, MUCH));
-        assert_finished(connection.await.unwrap().expect("the stream").io.into_inner()).await;
+        assert_finished(
+            connection
+                .await
+                .unwrap()
+                .expect("the stream")
+                .io
+                .into_inner(),
+        )
+        .await;
         peer.finishes().await;
     });
 }
@@ -182,7 +225,10 @@ fn an_upgraded_connection_is_the_stream_again() {
         let request = Request::get("/upgrade")
             .header(CONNECTION, "upgrade")
             .header(UPGRADE, "echo");
-        let response = client.send_request(request.body(body("")).unwrap()).await.unwrap();
+        let response = client
+            .send_request(request.body(body("")).unwrap())
+            .await
+            .unwrap();
         assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
         let mut stream = stream_of(hyper::upgrade::on(response).await.unwrap());
         connection.await.unwrap().expect("HTTP has ended");

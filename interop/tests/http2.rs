@@ -1,4 +1,5 @@
-//! HTTP/2: hyper's client and server, each in a process of its own; many requests at a time over one slipring stream.
+//! HTTP/2: hyper's client and server, each in a process of its own; many requests at a time over
+//! one slipring stream.
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -22,7 +23,9 @@ use tokio::task::JoinHandle;
 type Body = BoxBody<Bytes, hyper::Error>;
 
 fn body(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into()).map_err(|never| match never {}).boxed()
+    Full::new(bytes.into())
+        .map_err(|never| match never {})
+        .boxed()
 }
 
 #[test]
@@ -31,7 +34,8 @@ fn server() {
     serve(async |stream| {
         let leave = Arc::new(Notify::new());
         let service = service_fn(|request| answer(request, Arc::clone(&leave)));
-        let connection = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service);
+        let connection =
+            Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service);
         let mut connection = pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
@@ -44,18 +48,25 @@ fn server() {
     });
 }
 
-/// HTTP/2 has no last word. Whoever is told that the other side closes (`GOAWAY`) says the same, and that other side
-/// may be gone by then, over any transport. Everything that was asked has been answered all the same.
+/// HTTP/2 has no last word. Whoever is told that the other side closes (`GOAWAY`) says the same,
+/// and that other side may be gone by then, over any transport. Everything that was asked has been
+/// answered all the same.
 fn assert_in_order(ended: hyper::Result<()>) {
     if let Err(e) = ended {
         let io = e.source().and_then(|e| e.downcast_ref::<io::Error>());
-        assert!(io.is_some_and(|e| e.kind() == ErrorKind::BrokenPipe), "{e:?}");
+        assert!(
+            io.is_some_and(|e| e.kind() == ErrorKind::BrokenPipe),
+            "{e:?}"
+        );
     }
 }
 
-/// `POST /echo` sends back what comes, while it comes; `POST /leave` too, but then the server wants to end the
-/// connection.
-async fn answer(request: Request<Incoming>, leave: Arc<Notify>) -> Result<Response<Body>, Infallible> {
+/// `POST /echo` sends back what comes, while it comes; `POST /leave` too, but then the server wants
+/// to end the connection.
+async fn answer(
+    request: Request<Incoming>,
+    leave: Arc<Notify>,
+) -> Result<Response<Body>, Infallible> {
     assert_eq!(request.version(), Version::HTTP_2);
     let response = Response::builder();
     let response = match (request.method(), request.uri().path()) {
@@ -79,7 +90,9 @@ struct Client {
 impl Client {
     async fn connect(peer: &Peer) -> Client {
         let stream = TokioIo::new(peer.connect().await);
-        let (requests, connection) = handshake(TokioExecutor::new(), stream).await.expect("a handshake");
+        let (requests, connection) = handshake(TokioExecutor::new(), stream)
+            .await
+            .expect("a handshake");
         Client {
             requests,
             connection: tokio::spawn(connection),
@@ -87,7 +100,12 @@ impl Client {
     }
 
     async fn send(&self, request: Request<Body>) -> Response<Incoming> {
-        let response = self.requests.clone().send_request(request).await.expect("an answer");
+        let response = self
+            .requests
+            .clone()
+            .send_request(request)
+            .await
+            .expect("an answer");
         assert_eq!(response.status(), StatusCode::OK);
         response
     }
@@ -100,17 +118,27 @@ impl Client {
     /// Ends it, as the first of the two.
     async fn close(self) {
         drop(self.requests);
-        self.connection.await.unwrap().expect("a connection that ends in order");
+        self.connection
+            .await
+            .unwrap()
+            .expect("a connection that ends in order");
     }
 }
 
 async fn all_of(response: Response<Incoming>) -> Bytes {
-    response.into_body().collect().await.expect("a body").to_bytes()
+    response
+        .into_body()
+        .collect()
+        .await
+        .expect("a body")
+        .to_bytes()
 }
 
 fn post(path: &str, sent: &[u8]) -> Request<Body> {
     let uri = format!("http://slipring{path}");
-    Request::post(uri).body(body(sent.to_vec())).expect("a request")
+    Request::post(uri)
+        .body(body(sent.to_vec()))
+        .expect("a request")
 }
 
 fn get() -> Request<Body> {
@@ -125,7 +153,10 @@ fn many_large_requests_at_once_over_one_stream() {
         let client = Client::connect(&peer).await;
         join_all((0..24).map(async |seed| {
             let sent = noise(seed, if seed < 2 { MUCH } else { 300_007 });
-            assert!(client.ask(post("/echo", &sent)).await == sent, "request {seed}");
+            assert!(
+                client.ask(post("/echo", &sent)).await == sent,
+                "request {seed}"
+            );
         }))
         .await;
         client.close().await;

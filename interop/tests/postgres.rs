@@ -1,4 +1,5 @@
-//! PostgreSQL: tokio-postgres over a slipring stream, `slipring forward`, and a real server on a Unix socket.
+//! PostgreSQL: tokio-postgres over a slipring stream, `slipring forward`, and a real server on a
+//! Unix socket.
 
 use bytes::Bytes;
 use futures_util::future::{join_all, try_join_all};
@@ -75,13 +76,16 @@ impl Postgres {
     async fn connect(&self) -> (Client, JoinHandle<Result<(), Error>>) {
         let mut config = Config::new();
         config.user("test").dbname("postgres");
-        let connected = config.connect_raw(self.forward.connect().await, NoTls).await;
+        let connected = config
+            .connect_raw(self.forward.connect().await, NoTls)
+            .await;
         let (client, connection) = connected.expect("a connection");
         (client, tokio::spawn(connection))
     }
 }
 
-/// PostgreSQL refuses to run as root; then the user that its package has made runs it, and has this directory.
+/// PostgreSQL refuses to run as root; then the user that its package has made runs it, and has this
+/// directory.
 fn other_user(directory: &Path) -> Option<&'static str> {
     if !rustix::process::geteuid().is_root() {
         return None;
@@ -90,16 +94,23 @@ fn other_user(directory: &Path) -> Option<&'static str> {
         .args(["-u", "postgres"])
         .output()
         .expect("the program id");
-    let id = String::from_utf8_lossy(&id.stdout).trim().parse().expect(MISSING);
+    let id = String::from_utf8_lossy(&id.stdout)
+        .trim()
+        .parse()
+        .expect(MISSING);
     std::os::unix::fs::chown(directory, Some(id), None).expect("a directory for that user");
     Some("postgres")
 }
 
-const MISSING: &str = "there is no PostgreSQL here: interop/setup.sh installs it (Debian's package postgresql)";
+const MISSING: &str =
+    "there is no PostgreSQL here: interop/setup.sh installs it (Debian's package postgresql)";
 
 /// One of the newest version's programs. Debian keeps them out of `PATH`.
 fn tool(name: &str) -> PathBuf {
-    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let versions = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
     let mut versions: Vec<PathBuf> = versions.map(|version| version.path()).collect();
     versions.sort_by_key(|path| {
         Reverse(
@@ -113,7 +124,9 @@ fn tool(name: &str) -> PathBuf {
         .into_iter()
         .map(|version| version.join("bin"))
         .chain(env::split_paths(&path));
-    let found = folders.map(|folder| folder.join(name)).find(|tool| tool.exists());
+    let found = folders
+        .map(|folder| folder.join(name))
+        .find(|tool| tool.exists());
     found.expect(MISSING)
 }
 
@@ -141,7 +154,10 @@ fn copies_of_megabytes() {
         let got: Vec<Bytes> = got.try_collect().await.unwrap();
         assert!(got.concat() == sent.as_bytes());
         drop(client);
-        connection.await.unwrap().expect("a connection that ends in order");
+        connection
+            .await
+            .unwrap()
+            .expect("a connection that ends in order");
         postgres.forward.ended_well([1]).await;
     });
 }
@@ -161,14 +177,21 @@ fn queries_large_and_many() {
             assert!(row.get::<_, Vec<u8>>(0) == blob, "blob {id}");
         }
         // The client sends the next before it has the answer to the last.
-        let sum = client.prepare("SELECT $1::bigint + $2::bigint").await.unwrap();
-        let sums = (0..2000i64)
-            .map(async |n| -> Result<i64, Error> { Ok(client.query_one(&sum, &[&n, &1i64]).await?.get(0)) });
+        let sum = client
+            .prepare("SELECT $1::bigint + $2::bigint")
+            .await
+            .unwrap();
+        let sums = (0..2000i64).map(async |n| -> Result<i64, Error> {
+            Ok(client.query_one(&sum, &[&n, &1i64]).await?.get(0))
+        });
         assert!(try_join_all(sums).await.unwrap().into_iter().eq(1..=2000));
         let error = client.query("SELECT 1/0", &[]).await.unwrap_err();
         assert_eq!(error.code(), Some(&SqlState::DIVISION_BY_ZERO));
         drop(client);
-        connection.await.unwrap().expect("a connection that ends in order");
+        connection
+            .await
+            .unwrap()
+            .expect("a connection that ends in order");
         postgres.forward.ended_well([1]).await;
     });
 }
@@ -185,7 +208,10 @@ fn many_connections_and_one_that_the_server_ends() {
             let (mut client, _connection) = postgres.connect().await;
             for _ in 0..20 {
                 let transaction = client.transaction().await.unwrap();
-                transaction.execute("UPDATE counter SET n = n + 1", &[]).await.unwrap();
+                transaction
+                    .execute("UPDATE counter SET n = n + 1", &[])
+                    .await
+                    .unwrap();
                 transaction.commit().await.unwrap();
             }
         }))
@@ -193,16 +219,22 @@ fn many_connections_and_one_that_the_server_ends() {
         let (other, _connection) = postgres.connect().await;
         let row = other.query_one("SELECT n FROM counter", &[]).await.unwrap();
         assert_eq!(row.get::<_, i32>(0), 160);
-        // Not prepared: dropping a prepared query sends a request to close it. A server that is ended before it reads
-        // that request has its last words taken for the answer to it, and resets the connection, as every Unix socket
-        // closed with something unread in it.
-        let answer = client.simple_query("SELECT pg_backend_pid()").await.unwrap();
+        // Not prepared: dropping a prepared query sends a request to close it. A server that is
+        // ended before it reads that request has its last words taken for the answer to it, and
+        // resets the connection, as every Unix socket closed with something unread in it.
+        let answer = client
+            .simple_query("SELECT pg_backend_pid()")
+            .await
+            .unwrap();
         let pid = answer.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => row.get(0)?.parse::<i32>().ok(),
             _ => None,
         });
         let end = "SELECT pg_terminate_backend($1)";
-        let ended = other.query_one(end, &[&pid.expect("a process")]).await.unwrap();
+        let ended = other
+            .query_one(end, &[&pid.expect("a process")])
+            .await
+            .unwrap();
         assert!(ended.get::<_, bool>(0));
         let error = connection.await.unwrap().unwrap_err();
         assert_eq!(error.code(), Some(&SqlState::ADMIN_SHUTDOWN), "{error:?}");

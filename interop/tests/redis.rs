@@ -1,5 +1,5 @@
-//! Redis: the client of the `redis` crate over a slipring stream, `slipring forward`, and a real redis-server on a Unix
-//! socket.
+//! Redis: the client of the `redis` crate over a slipring stream, `slipring forward`, and a real
+//! redis-server on a Unix socket.
 
 use futures_util::StreamExt;
 use futures_util::future::join_all;
@@ -29,8 +29,20 @@ impl Redis {
         let directory = tempfile::tempdir().expect("a directory");
         let socket = directory.path().join("redis");
         let server = Launch::new("redis-server", &redis_server(), EndWith::Kill)
-            .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
-            .args([socket.as_os_str(), "--dir".as_ref(), directory.path().as_os_str()])
+            .args([
+                "--port",
+                "0",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+                "--unixsocket",
+            ])
+            .args([
+                socket.as_os_str(),
+                "--dir".as_ref(),
+                directory.path().as_os_str(),
+            ])
             .until("ready to accept connections at")
             .await;
         Redis {
@@ -56,7 +68,10 @@ fn redis_server() -> PathBuf {
     let found = env::split_paths(&path)
         .map(|folder| folder.join("redis-server"))
         .find(|file| file.exists());
-    found.expect("there is no redis-server here: interop/setup.sh installs it (Debian's package redis-server)")
+    found.expect(
+        "there is no redis-server here: interop/setup.sh installs it (Debian's package \
+        redis-server)",
+    )
 }
 
 #[test]
@@ -66,7 +81,10 @@ fn large_values() {
         for seed in 0..4 {
             let value = noise(seed, 2 * MUCH);
             let () = connection.set(seed, &value).await.unwrap();
-            assert_eq!(connection.strlen::<_, usize>(seed).await.unwrap(), value.len());
+            assert_eq!(
+                connection.strlen::<_, usize>(seed).await.unwrap(),
+                value.len()
+            );
             assert!(
                 connection.get::<_, Vec<u8>>(seed).await.unwrap() == value,
                 "value {seed}"
@@ -92,7 +110,12 @@ fn pipelines() {
         for key in 0..values.len() {
             gets.get(key);
         }
-        assert!(gets.query_async::<Vec<Vec<u8>>>(&mut connection).await.unwrap() == values);
+        assert!(
+            gets.query_async::<Vec<Vec<u8>>>(&mut connection)
+                .await
+                .unwrap()
+                == values
+        );
         // The same by many tasks at once, whose requests the client puts into one stream.
         join_all(values.iter().enumerate().map(|(key, value)| {
             let mut connection = connection.clone();
@@ -109,7 +132,8 @@ fn pipelines() {
 fn many_connections_at_once_and_one_that_waits_for_another() {
     run(async |redis| {
         let (mut waiting, _driver) = redis.connect().await;
-        let waiting = tokio::spawn(async move { waiting.blpop::<_, (String, Vec<u8>)>("queue", 0.0).await });
+        let waiting =
+            tokio::spawn(async move { waiting.blpop::<_, (String, Vec<u8>)>("queue", 0.0).await });
         join_all((0..8).map(async |key| {
             let (mut connection, _driver) = redis.connect().await;
             let value = noise(key, 1_000_003);
@@ -133,19 +157,27 @@ fn many_connections_at_once_and_one_that_waits_for_another() {
 fn published_messages_arrive_in_order() {
     run(async |redis| {
         let stream = redis.forward.connect().await;
-        let mut subscriber = PubSub::new(&RedisConnectionInfo::default(), stream).await.unwrap();
+        let mut subscriber = PubSub::new(&RedisConnectionInfo::default(), stream)
+            .await
+            .unwrap();
         subscriber.subscribe("news").await.unwrap();
         let (mut connection, _driver) = redis.connect().await;
         let publishing = tokio::spawn(async move {
             for seed in 0..500 {
-                let heard: usize = connection.publish("news", noise(seed, 10_007)).await.unwrap();
+                let heard: usize = connection
+                    .publish("news", noise(seed, 10_007))
+                    .await
+                    .unwrap();
                 assert_eq!(heard, 1);
             }
         });
         let mut messages = subscriber.on_message();
         for seed in 0..500 {
             let message = messages.next().await.expect("not the end");
-            assert!(message.get_payload_bytes() == noise(seed, 10_007), "message {seed}");
+            assert!(
+                message.get_payload_bytes() == noise(seed, 10_007),
+                "message {seed}"
+            );
         }
         publishing.await.unwrap();
         drop(messages);

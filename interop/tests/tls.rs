@@ -28,7 +28,10 @@ fn server() {
     listen(async |listener, connections| {
         // Before the first accept, so that a client finds it when it is connected.
         let acceptor = acceptor(&listener.path().with_file_name(CERTIFICATE));
-        accept_all(listener, connections, |stream| answer(acceptor.clone(), stream)).await;
+        accept_all(listener, connections, |stream| {
+            answer(acceptor.clone(), stream)
+        })
+        .await;
     });
 }
 
@@ -54,16 +57,21 @@ async fn answer(acceptor: TlsAcceptor, stream: Stream) {
     }
     let (mut reader, mut writer) = tokio::io::split(stream);
     // An end without a close_notify would be an error.
-    tokio::io::copy(&mut reader, &mut writer).await.expect("an echo");
+    tokio::io::copy(&mut reader, &mut writer)
+        .await
+        .expect("an echo");
     writer.shutdown().await.expect("a close_notify");
     assert_finished(reader.unsplit(writer).into_inner().0).await;
 }
 
 async fn client(peer: &Peer, protocol: &[u8]) -> TlsStream<Stream> {
     let stream = peer.connect().await;
-    let certificate = std::fs::read(peer.name().with_file_name(CERTIFICATE)).expect("the server's certificate");
+    let certificate =
+        std::fs::read(peer.name().with_file_name(CERTIFICATE)).expect("the server's certificate");
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from(certificate)).expect("a certificate");
+    roots
+        .add(CertificateDer::from(certificate))
+        .expect("a certificate");
     let mut config = ClientConfig::builder()
         .with_root_certificates(roots)
         .with_no_client_auth();
@@ -93,7 +101,12 @@ fn megabytes_both_ways_and_a_clean_close() {
     run(async {
         let peer = Peer::start(1);
         let sent = noise(1, 2 * MUCH);
-        assert!(exchange(client(&peer, ECHO).await, &sent).await.expect("a clean close") == sent);
+        assert!(
+            exchange(client(&peer, ECHO).await, &sent)
+                .await
+                .expect("a clean close")
+                == sent
+        );
         peer.finishes().await;
     });
 }
@@ -104,7 +117,9 @@ fn many_connections_at_once() {
         let peer = Peer::start(8);
         join_all((0..8).map(async |seed| {
             let sent = noise(seed, 700_001);
-            let answer = exchange(client(&peer, ECHO).await, &sent).await.expect("a clean close");
+            let answer = exchange(client(&peer, ECHO).await, &sent)
+                .await
+                .expect("a clean close");
             assert!(answer == sent, "connection {seed}");
         }))
         .await;
@@ -122,7 +137,12 @@ fn small_records_one_at_a_time() {
             stream.flush().await.unwrap();
             assert_eq!(stream.read_u64().await.unwrap(), round);
         }
-        assert!(exchange(stream, b"").await.expect("a clean close").is_empty());
+        assert!(
+            exchange(stream, b"")
+                .await
+                .expect("a clean close")
+                .is_empty()
+        );
         peer.finishes().await;
     });
 }

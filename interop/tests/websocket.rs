@@ -20,8 +20,12 @@ fn server() {
         let mut closed = false;
         while let Some(message) = socket.next().await {
             match message.expect("a message") {
-                Message::Text(_) | Message::Binary(_) if closed => panic!("a message after the close"),
-                message @ (Message::Text(_) | Message::Binary(_)) => socket.send(message).await.expect("sent"),
+                Message::Text(_) | Message::Binary(_) if closed => {
+                    panic!("a message after the close")
+                }
+                message @ (Message::Text(_) | Message::Binary(_)) => {
+                    socket.send(message).await.expect("sent")
+                }
                 Message::Close(_) => closed = true,
                 // The library answers a ping by itself.
                 _ => {}
@@ -44,7 +48,12 @@ async fn client(peer: &Peer) -> WebSocketStream<Stream> {
 
 async fn echoed(socket: &mut WebSocketStream<Stream>, message: Message) -> bool {
     socket.send(message.clone()).await.expect("sent");
-    socket.next().await.expect("not the end").expect("a message") == message
+    socket
+        .next()
+        .await
+        .expect("not the end")
+        .expect("a message")
+        == message
 }
 
 /// The close handshake: this side says it, the other answers, and then the stream ends.
@@ -88,12 +97,18 @@ fn large_messages_both_ways_at_once() {
         let (mut sink, mut source) = client(&peer).await.split();
         let sending = async {
             for seed in 0..4 {
-                sink.send(Message::binary(noise(seed, MUCH))).await.expect("sent");
+                sink.send(Message::binary(noise(seed, MUCH)))
+                    .await
+                    .expect("sent");
             }
         };
         let receiving = async {
             for seed in 0..4 {
-                let message = source.next().await.expect("not the end").expect("a message");
+                let message = source
+                    .next()
+                    .await
+                    .expect("not the end")
+                    .expect("a message");
                 assert!(message.into_data() == noise(seed, MUCH), "message {seed}");
             }
         };
@@ -112,7 +127,10 @@ fn small_messages_and_pings_between_them() {
             assert!(echoed(&mut socket, Message::text(round.to_string())).await);
             let payload = Bytes::copy_from_slice(&round.to_le_bytes());
             socket.send(Message::Ping(payload.clone())).await.unwrap();
-            assert_eq!(socket.next().await.unwrap().unwrap(), Message::Pong(payload));
+            assert_eq!(
+                socket.next().await.unwrap().unwrap(),
+                Message::Pong(payload)
+            );
         }
         close(socket).await;
         peer.finishes().await;

@@ -1,5 +1,6 @@
 //! The addresses that `forward` joins: `slip:NAME`, `tcp:HOST:PORT`, `unix:PATH`, and each with
-//! `-listen` for the side that waits; rings in files, `mmf:PATH`; and `-`, this process's own input and output.
+//! `-listen` for the side that waits; rings in files, `mmf:PATH`; and `-`, this process's own input
+//! and output.
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
@@ -61,12 +62,16 @@ impl FromStr for Address {
         let (kind, rest) = text
             .split_once(':')
             .ok_or_else(|| format!("no kind of address; write {KINDS}"))?;
-        let (kind, listen) = kind.strip_suffix("-listen").map_or((kind, false), |kind| (kind, true));
+        let (kind, listen) = kind
+            .strip_suffix("-listen")
+            .map_or((kind, false), |kind| (kind, true));
         let place = match kind {
             "slip" => slip(rest)?,
             "tcp" => tcp(rest, listen)?,
             "unix" => unix(rest)?,
-            "mmf" if listen => return Err("a file has nobody to listen; write mmf:PATH or mmf:IN,OUT".to_owned()),
+            "mmf" if listen => {
+                return Err("a file has nobody to listen; write mmf:PATH or mmf:IN,OUT".to_owned());
+            }
             "mmf" => mmf(rest)?,
             _ => return Err(format!("`{kind}` is not a kind of address; write {KINDS}")),
         };
@@ -81,9 +86,9 @@ fn slip(name: &str) -> Result<Place, String> {
 
 fn tcp(text: &str, listen: bool) -> Result<Place, String> {
     let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => rest
-            .split_once("]:")
-            .ok_or_else(|| "no port after the IPv6 address; write it as in tcp:[::1]:80".to_owned())?,
+        Some(rest) => rest.split_once("]:").ok_or_else(|| {
+            "no port after the IPv6 address; write it as in tcp:[::1]:80".to_owned()
+        })?,
         None => text.rsplit_once(':').ok_or_else(|| no_host_or_port(text))?,
     };
     if host.contains(':') && !text.starts_with('[') {
@@ -99,7 +104,10 @@ fn tcp(text: &str, listen: bool) -> Result<Place, String> {
         .parse()
         .map_err(|_| format!("`{port}` is not a port; write a number from 1 to 65535"))?;
     if port == 0 && !listen {
-        return Err("port 0 is for tcp-listen, where the system picks one; write a number from 1 to 65535".to_owned());
+        return Err(
+            "port 0 is for tcp-listen, where the system picks one; write a number from 1 to 65535"
+                .to_owned(),
+        );
     }
     Ok(Place::Tcp {
         host: host.to_owned(),
@@ -178,7 +186,9 @@ impl fmt::Display for Place {
             Self::Mmf(rings) => {
                 match &rings.files {
                     Files::One(path) => write!(f, "{}", path.display())?,
-                    Files::Both { incoming, outgoing } => write!(f, "{},{}", incoming.display(), outgoing.display())?,
+                    Files::Both { incoming, outgoing } => {
+                        write!(f, "{},{}", incoming.display(), outgoing.display())?
+                    }
                 }
                 match rings.size {
                     Some(size) => write!(f, "?size={size}"),
@@ -209,7 +219,8 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Address {
-        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+        text.parse()
+            .unwrap_or_else(|error| panic!("{text}: {error}"))
     }
 
     fn error(text: &str) -> String {
@@ -291,8 +302,19 @@ mod tests {
         assert!(error("mmf:a?size=16").contains("17 or more"));
         assert!(error("mmf:a?size=").contains("256K"));
         assert!(error("mmf:a?mode=600").contains("size=4096"));
-        for text in ["mmf:", "mmf:?size=64", "mmf:a,", "mmf:,a", "mmf:a,b,c", "mmf:a,a"] {
-            assert!(error(text).contains("mmf:/dev/shm/quotes"), "{text}: {}", error(text));
+        for text in [
+            "mmf:",
+            "mmf:?size=64",
+            "mmf:a,",
+            "mmf:,a",
+            "mmf:a,b,c",
+            "mmf:a,a",
+        ] {
+            assert!(
+                error(text).contains("mmf:/dev/shm/quotes"),
+                "{text}: {}",
+                error(text)
+            );
         }
     }
 
@@ -342,7 +364,11 @@ mod tests {
             assert!(error(text).contains("brackets"), "{text}: {}", error(text));
         }
         for text in ["tcp:h:", "tcp:h:http", "tcp:h:65536", "tcp:h:-1", "tcp:h:0"] {
-            assert!(error(text).contains("from 1 to 65535"), "{text}: {}", error(text));
+            assert!(
+                error(text).contains("from 1 to 65535"),
+                "{text}: {}",
+                error(text)
+            );
         }
     }
 

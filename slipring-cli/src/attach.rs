@@ -67,7 +67,9 @@ impl Attached {
         let Self::Command(status) = self else {
             return ExitCode::SUCCESS;
         };
-        let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+        let code = status
+            .code()
+            .or_else(|| status.signal().map(|signal| 128 + signal));
         code.and_then(|code| u8::try_from(code).ok())
             .map_or(ExitCode::FAILURE, ExitCode::from)
     }
@@ -101,7 +103,9 @@ impl AttachArgs {
     /// Copies until both directions have ended.
     pub fn run(&self, stream: Stream, circumstances: Circumstances) -> Result<Attached, Failure> {
         let traffic = Arc::default();
-        let progress = self.progress.then(|| Progress::start(&traffic, circumstances.alone));
+        let progress = self
+            .progress
+            .then(|| Progress::start(&traffic, circumstances.alone));
         let result = match self.command.split_first() {
             None => self.run_standard(stream, circumstances, &traffic),
             Some((program, arguments)) => {
@@ -117,10 +121,16 @@ impl AttachArgs {
     }
 
     /// As [`run`](Self::run), for the only connection there will be.
-    pub fn run_once(&self, stream: Stream, circumstances: Circumstances) -> Result<ExitCode, Failure> {
+    pub fn run_once(
+        &self,
+        stream: Stream,
+        circumstances: Circumstances,
+    ) -> Result<ExitCode, Failure> {
         match self.run(stream, circumstances) {
             Ok(attached) => Ok(attached.exit_code()),
-            Err(failure) if failure.is_peer_lost() => Err(failure.followed_by("; run it again once the peer is back")),
+            Err(failure) if failure.is_peer_lost() => {
+                Err(failure.followed_by("; run it again once the peer is back"))
+            }
             Err(failure) => Err(failure),
         }
     }
@@ -142,7 +152,11 @@ impl AttachArgs {
     }
 
     fn wiring(&self) -> Wiring {
-        if self.socket { Wiring::Socket } else { Wiring::Pipes }
+        if self.socket {
+            Wiring::Socket
+        } else {
+            Wiring::Pipes
+        }
     }
 }
 
@@ -182,8 +196,8 @@ fn to_command(
     traffic: &Arc<Traffic>,
 ) -> Result<Attached, Failure> {
     let started = cleanup::on_signal(|| {
-        let (running, duplex) =
-            command::start(command, wiring, shown).map_err(Failure::doing(format!("run `{shown}`")))?;
+        let (running, duplex) = command::start(command, wiring, shown)
+            .map_err(Failure::doing(format!("run `{shown}`")))?;
         let duties = vec![Duty::Terminate(Arc::clone(&running))];
         Ok(((running, duplex), duties))
     });
@@ -245,7 +259,9 @@ fn fault(ending: &Ending) -> Option<&Fault> {
 }
 
 fn faults(outcome: &Outcome) -> impl Iterator<Item = &Fault> {
-    [&outcome.back, &outcome.forth].into_iter().filter_map(fault)
+    [&outcome.back, &outcome.forth]
+        .into_iter()
+        .filter_map(fault)
 }
 
 /// To be asked before [`failed`]: a failure may only be the consequence of a loss.

@@ -25,7 +25,10 @@ impl Backoff {
     /// Logs the failure and pauses, each time in a row twice as long up to a second.
     pub fn failed(&mut self, what: impl Display) {
         let pause = self.step();
-        console::log(format_args!("{what}; trying again in {} ms", pause.as_millis()));
+        console::log(format_args!(
+            "{what}; trying again in {} ms",
+            pause.as_millis()
+        ));
         thread::sleep(pause);
     }
 

@@ -117,7 +117,9 @@ impl Drop for Watch {
 
 /// Does what `make` does, and from then on sees to the duties that it names. A signal that comes
 /// meanwhile waits for them; so `make` must not block.
-pub fn on_signal<T>(make: impl FnOnce() -> Result<(T, Vec<Duty>), Failure>) -> Result<(T, Watch), Failure> {
+pub fn on_signal<T>(
+    make: impl FnOnce() -> Result<(T, Vec<Duty>), Failure>,
+) -> Result<(T, Watch), Failure> {
     let mut duties = duties();
     if !duties.watched {
         watch()?;

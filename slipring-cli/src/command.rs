@@ -37,7 +37,12 @@ pub enum Wiring {
 }
 
 /// The command line, with who is at the other end of `stream` in its environment.
-pub fn command(program: &OsString, arguments: &[OsString], stream: &Stream, limit: Option<DescriptorLimit>) -> Command {
+pub fn command(
+    program: &OsString,
+    arguments: &[OsString],
+    stream: &Stream,
+    limit: Option<DescriptorLimit>,
+) -> Command {
     let mut command = Command::new(program);
     command.args(arguments);
     command.env("SLIPRING_PEER_UID", stream.peer().uid.to_string());
@@ -56,7 +61,11 @@ pub fn command(program: &OsString, arguments: &[OsString], stream: &Stream, limi
 }
 
 /// Starts the command. `shown` is its name for people.
-pub fn start(mut command: Command, wiring: Wiring, shown: &str) -> io::Result<(Arc<Running>, Duplex)> {
+pub fn start(
+    mut command: Command,
+    wiring: Wiring,
+    shown: &str,
+) -> io::Result<(Arc<Running>, Duplex)> {
     let (running, duplex) = match wiring {
         Wiring::Pipes => {
             command.stdin(Stdio::piped()).stdout(Stdio::piped());

@@ -64,7 +64,10 @@ impl Patience {
         thread::spawn(move || {
             if over.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
                 console::log(if waits_for_name {
-                    format!("still waiting: nobody is bound to {name} yet, or its listener has not accepted")
+                    format!(
+                        "still waiting: nobody is bound to {name} yet, or its listener has not \
+                            accepted"
+                    )
                 } else {
                     format!("still waiting: {name} is bound, and its listener has not accepted yet")
                 });
@@ -87,7 +90,10 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     if args.attach.verbose {
         let peer = stream.peer();
         match peer.pid {
-            Some(pid) => console::log(format_args!("connected to process {pid} of user {}", peer.uid)),
+            Some(pid) => console::log(format_args!(
+                "connected to process {pid} of user {}",
+                peer.uid
+            )),
             None => console::log(format_args!("connected to a process of user {}", peer.uid)),
         }
     }

@@ -31,14 +31,15 @@ pub fn print(output: impl AsRef<[u8]>) -> Result<(), Failure> {
 
 /// Text that someone else chose, made safe for a terminal: control characters come out escaped.
 pub fn printable(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
-        if c.is_control() {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
-        }
-        shown
-    })
+    text.chars()
+        .fold(String::with_capacity(text.len()), |mut shown, c| {
+            if c.is_control() {
+                shown.extend(c.escape_default());
+            } else {
+                shown.push(c);
+            }
+            shown
+        })
 }
 
 #[cfg(test)]

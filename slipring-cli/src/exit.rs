@@ -16,7 +16,10 @@ pub enum Status {
     Unreachable = 4,
     /// Ended by Ctrl-C. For a command that leaves the signal at its default the shell makes the
     /// same number, as 128 + SIGINT.
-    #[allow(dead_code, reason = "most commands leave SIGINT to the shell's reckoning")]
+    #[allow(
+        dead_code,
+        reason = "most commands leave SIGINT to the shell's reckoning"
+    )]
     Interrupted = 130,
 }
 
@@ -56,7 +59,8 @@ mod tests {
         ] {
             let number = (status as u8).to_string();
             assert!(
-                HELP.lines().any(|line| line.trim_start().starts_with(&number)),
+                HELP.lines()
+                    .any(|line| line.trim_start().starts_with(&number)),
                 "{status:?} ({number}) is missing in the help text"
             );
         }

@@ -52,7 +52,8 @@ impl Failure {
             };
         }
         Self::failed(format!(
-            "cannot write to standard output: {error}; make room there, or send the output elsewhere"
+            "cannot write to standard output: {error}; make room there, or send the output \
+                elsewhere"
         ))
     }
 
@@ -114,7 +115,9 @@ impl std::error::Error for Failure {}
 fn status_of(error: &slipring::Error) -> Status {
     use slipring::Error;
     match error {
-        Error::InvalidName { .. } | Error::PathTooLong { .. } | Error::Capacity { .. } => Status::Usage,
+        Error::InvalidName { .. } | Error::PathTooLong { .. } | Error::Capacity { .. } => {
+            Status::Usage
+        }
         _ => Status::Unreachable,
     }
 }

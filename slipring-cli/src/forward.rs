@@ -92,7 +92,8 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     if to.is_standard() && (from.is_standard() || from.is_listening()) {
         return Err(Failure::new(
             Status::Usage,
-            "standard input and output are one connection: write `-` once, and with an address that does not listen",
+            "standard input and output are one connection: write `-` once, and with an address \
+                that does not listen",
         ));
     }
     if from.is_standard() || to.is_standard() {
@@ -111,7 +112,9 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     if forward.from.is_listening() {
         forward.serve()
     } else {
-        forward.join(1, forward.from.next()?).map(|()| ExitCode::SUCCESS)
+        forward
+            .join(1, forward.from.next()?)
+            .map(|()| ExitCode::SUCCESS)
     }
 }
 
@@ -146,7 +149,8 @@ impl Forward {
                     console::log(format_args!("#{number} {failure}"));
                 }
             };
-            if let Err((error, from)) = handover::spawn(format!("connection {number}"), from, serve) {
+            if let Err((error, from)) = handover::spawn(format!("connection {number}"), from, serve)
+            {
                 from.abort(abort_code::FAILED);
                 backoff.failed(format_args!("cannot start a thread: {error}"));
             }
@@ -171,11 +175,14 @@ impl Forward {
         }
         // As `connect`: SIGTERM and SIGHUP end what goes to standard input and output in order.
         let standard = self.from.is_standard() || self.to.is_standard();
-        let closers = [&from, &to].into_iter().filter_map(|side| side.closer.clone());
+        let closers = [&from, &to]
+            .into_iter()
+            .filter_map(|side| side.closer.clone());
         let duties: Vec<Duty> = closers.filter(|_| standard).map(Duty::Close).collect();
         let ((), _watch) = cleanup::on_signal(|| Ok(((), duties)))?;
         let traffic = Arc::new(Traffic::default());
-        // Like a tool that is ended by SIGPIPE: once nobody reads our output, nothing is left to do.
+        // Like a tool that is ended by SIGPIPE: once nobody reads our output, nothing is left to
+        // do.
         let unless_output_closed = |side: &Endpoint| {
             let standard = side.is_standard();
             move |ending: &Ending, link: &Link| {
@@ -184,9 +191,12 @@ impl Forward {
                 }
             }
         };
-        let (after_forth, after_back) = (unless_output_closed(&self.to), unless_output_closed(&self.from));
-        let outcome =
-            relay::run(from, to, &traffic, after_forth, after_back).map_err(Failure::doing("start copying"))?;
+        let (after_forth, after_back) = (
+            unless_output_closed(&self.to),
+            unless_output_closed(&self.from),
+        );
+        let outcome = relay::run(from, to, &traffic, after_forth, after_back)
+            .map_err(Failure::doing("start copying"))?;
         let result = self.judge(&outcome);
         if self.verbose {
             console::log(format_args!(
@@ -214,9 +224,13 @@ impl Forward {
             };
             match fault {
                 Fault::Lost { why, .. } => {
-                    return Err(Failure::peer_lost(format!("lost the connection at {side}: {why}")));
+                    return Err(Failure::peer_lost(format!(
+                        "lost the connection at {side}: {why}"
+                    )));
                 }
-                Fault::Failed(message) => failed = Some(Failure::failed(format!("{side}: {message}"))),
+                Fault::Failed(message) => {
+                    failed = Some(Failure::failed(format!("{side}: {message}")))
+                }
                 Fault::NotReading | Fault::Stopped => {}
             }
         }

@@ -22,7 +22,10 @@ fn hint(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
     let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidArg) else {
         return None;
     };
-    let arguments: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
+    let arguments: Vec<&str> = arguments
+        .iter()
+        .filter_map(|argument| argument.to_str())
+        .collect();
     let command = *arguments.get(1)?;
     if error.kind() != ErrorKind::UnknownArgument || !["listen", "connect"].contains(&command) {
         return None;

@@ -1,4 +1,5 @@
-//! What the two directions of one connection share: news of each other's end, and a way to be woken.
+//! What the two directions of one connection share: news of each other's end, and a way to be
+//! woken.
 
 use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -153,7 +154,10 @@ mod tests {
     fn data_wakes() {
         let (reader, mut writer) = std::io::pipe().unwrap();
         writer.write_all(b"x").unwrap();
-        assert_eq!(link().wait(reader.as_fd(), PollFlags::IN).unwrap(), Woken::Ready);
+        assert_eq!(
+            link().wait(reader.as_fd(), PollFlags::IN).unwrap(),
+            Woken::Ready
+        );
     }
 
     #[test]
@@ -184,9 +188,18 @@ mod tests {
         let (reader, _writer) = std::io::pipe().unwrap();
         let link = link();
         link.direction_ended();
-        assert_eq!(link.wait(reader.as_fd(), PollFlags::IN).unwrap(), Woken::Tick);
-        assert_eq!(link.wait(reader.as_fd(), PollFlags::IN).unwrap(), Woken::Tick);
+        assert_eq!(
+            link.wait(reader.as_fd(), PollFlags::IN).unwrap(),
+            Woken::Tick
+        );
+        assert_eq!(
+            link.wait(reader.as_fd(), PollFlags::IN).unwrap(),
+            Woken::Tick
+        );
         link.close();
-        assert_eq!(link.wait(reader.as_fd(), PollFlags::IN).unwrap(), Woken::Stopped);
+        assert_eq!(
+            link.wait(reader.as_fd(), PollFlags::IN).unwrap(),
+            Woken::Stopped
+        );
     }
 }

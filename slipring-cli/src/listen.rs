@@ -1,4 +1,5 @@
-//! `slipring listen`: waits at a name and joins whoever connects to the standard streams or a command.
+//! `slipring listen`: waits at a name and joins whoever connects to the standard streams or a
+//! command.
 
 use std::{ffi::OsString, process::ExitCode, sync::Arc};
 
@@ -54,7 +55,10 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     let limit = slipring::raise_descriptor_limit().ok();
     let (listener, watch) = cleanup::on_signal(|| {
         let listener = bind(&args.stream.options(), &args.name)?;
-        let duties = OwnFile::of(&listener).into_iter().map(Duty::Remove).collect();
+        let duties = OwnFile::of(&listener)
+            .into_iter()
+            .map(Duty::Remove)
+            .collect();
         Ok((listener, duties))
     })?;
     if args.attach.verbose {
@@ -77,7 +81,11 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
 }
 
 /// Never ends but for a failure to listen, or when nobody reads our output any more.
-fn serve(listener: &Listener, attach: &AttachArgs, circumstances: Circumstances) -> Result<ExitCode, Failure> {
+fn serve(
+    listener: &Listener,
+    attach: &AttachArgs,
+    circumstances: Circumstances,
+) -> Result<ExitCode, Failure> {
     let attach = Arc::new(attach.clone());
     let mut backoff = Backoff::new();
     loop {
@@ -124,8 +132,14 @@ fn greet(attach: &AttachArgs, stream: &Stream) {
     if attach.verbose {
         let peer = stream.peer();
         match peer.pid {
-            Some(pid) => console::log(format_args!("connection from process {pid} of user {}", peer.uid)),
-            None => console::log(format_args!("connection from a process of user {}", peer.uid)),
+            Some(pid) => console::log(format_args!(
+                "connection from process {pid} of user {}",
+                peer.uid
+            )),
+            None => console::log(format_args!(
+                "connection from a process of user {}",
+                peer.uid
+            )),
         }
     }
 }

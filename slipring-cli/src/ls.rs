@@ -31,7 +31,8 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Print a JSON array of objects with name, state (live, stale, unknown), pid, program, path and why
+    /// Print a JSON array of objects with name, state (live, stale, unknown), pid, program, path
+    /// and why
     #[arg(long)]
     json: bool,
 
@@ -124,12 +125,18 @@ fn table(rows: &[Row], terminal: bool) -> String {
         table.add_row([
             printable(&row.name),
             state,
-            row.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
-            row.program.as_deref().map_or_else(|| "-".to_owned(), printable),
+            row.pid
+                .map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
+            row.program
+                .as_deref()
+                .map_or_else(|| "-".to_owned(), printable),
             printable(&row.path),
         ]);
     }
-    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    let lines: Vec<String> = table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect();
     // Without borders a column still has one blank of padding to its left.
     let indent = usize::from(!terminal);
     lines
@@ -156,7 +163,10 @@ mod tests {
     #[test]
     fn piped_output_is_plain_columns() {
         let text = table(&[row("a", Some(7)), row("longer", None)], false);
-        let cells: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        let cells: Vec<Vec<&str>> = text
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
         assert_eq!(
             cells,
             [

@@ -87,7 +87,10 @@ fn main() -> ExitCode {
             let arguments: Vec<OsString> = env::args_os().collect();
             hints::hinted(error, &arguments).exit()
         }
-        Err(help) => return print_help(&help).map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS),
+        Err(help) => {
+            return print_help(&help)
+                .map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS);
+        }
     };
     let result = match command {
         Command::Demo(args) => demo::run(args),
@@ -122,7 +125,10 @@ fn completions(shell: Shell) -> Result<ExitCode, Failure> {
 /// The command line without what it starts itself with, which clap_complete would offer.
 fn offered() -> clap::Command {
     let whole = Cli::command();
-    let subcommands = whole.get_subcommands().filter(|one| !one.is_hide_set()).cloned();
+    let subcommands = whole
+        .get_subcommands()
+        .filter(|one| !one.is_hide_set())
+        .cloned();
     clap::Command::new("slipring")
         .version(env!("CARGO_PKG_VERSION"))
         .subcommands(subcommands)

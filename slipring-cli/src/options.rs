@@ -60,7 +60,9 @@ pub struct StreamArgs {
 
 impl StreamArgs {
     pub fn options(&self) -> Options {
-        let mut options = Options::new().spin(self.spin).max_peer_capacity(PEER_CAPACITY);
+        let mut options = Options::new()
+            .spin(self.spin)
+            .max_peer_capacity(PEER_CAPACITY);
         // By default a client waits its turn in the queue of a listener, for as long as it takes.
         if let Some(timeout) = self.timeout {
             options = options.handshake_timeout(timeout);
@@ -88,20 +90,24 @@ impl StreamArgs {
 pub fn bind(options: &Options, name: impl AsRef<OsStr>) -> Result<Listener, Failure> {
     let path = Path::new(name.as_ref());
     options.bind(path).map_err(|error| match path.parent() {
-        Some(directory) if path.is_absolute() && !directory.exists() => Failure::unreachable(format!(
-            "there is no directory {}; make it, or choose another path",
-            directory.display()
-        )),
+        Some(directory) if path.is_absolute() && !directory.exists() => {
+            Failure::unreachable(format!(
+                "there is no directory {}; make it, or choose another path",
+                directory.display()
+            ))
+        }
         _ => error.into(),
     })
 }
 
-/// A slipring name. Checked while the command line is parsed, so that a malformed one is a usage error.
+/// A slipring name. Checked while the command line is parsed, so that a malformed one is a usage
+/// error.
 pub fn name_parser() -> impl TypedValueParser<Value = OsString> {
     OsStringValueParser::new().try_map(|text| match Name::parse(&text) {
         Ok(_) => Ok(text),
         Err(_) if text.to_string_lossy().starts_with("mmf:") => Err(format!(
-            "a ring in a file is no name; join it to standard input and output with: slipring forward {} -",
+            "a ring in a file is no name; join it to standard input and output with: slipring \
+                forward {} -",
             text.to_string_lossy()
         )),
         Err(error) => Err(error.to_string()),
@@ -118,7 +124,8 @@ fn parse_protocol(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// A capacity that a ring can have. Checked while the command line is parsed, so that another one is a usage error.
+/// A capacity that a ring can have. Checked while the command line is parsed, so that another one
+/// is a usage error.
 pub fn parse_capacity(text: &str) -> Result<usize, String> {
     let bytes = parse_size(text)?;
     if bytes.is_power_of_two() && (rustix::param::page_size()..=1 << 30).contains(&bytes) {
@@ -137,7 +144,12 @@ pub struct SpinParser;
 impl TypedValueParser for SpinParser {
     type Value = Spin;
 
-    fn parse_ref(&self, command: &Command, argument: Option<&Arg>, value: &OsStr) -> Result<Spin, clap::Error> {
+    fn parse_ref(
+        &self,
+        command: &Command,
+        argument: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<Spin, clap::Error> {
         let parser = StringValueParser::new().try_map(|text| parse_spin(&text));
         parser.parse_ref(command, argument, value)
     }
@@ -153,9 +165,9 @@ pub fn parse_spin(text: &str) -> Result<Spin, String> {
         "never" => Ok(Spin::Never),
         "always" => Ok(Spin::Always),
         "adaptive" => Ok(Spin::default()),
-        _ => parse_duration(text)
-            .map(Spin::UpTo)
-            .map_err(|why| format!("write never, always, adaptive, or a time such as 20us ({why})")),
+        _ => parse_duration(text).map(Spin::UpTo).map_err(|why| {
+            format!("write never, always, adaptive, or a time such as 20us ({why})")
+        }),
     }
 }
 
@@ -168,7 +180,10 @@ mod tests {
         assert_eq!(parse_spin("never"), Ok(Spin::Never));
         assert_eq!(parse_spin("always"), Ok(Spin::Always));
         assert_eq!(parse_spin("adaptive"), Ok(Spin::default()));
-        assert_eq!(parse_spin("20us"), Ok(Spin::UpTo(Duration::from_micros(20))));
+        assert_eq!(
+            parse_spin("20us"),
+            Ok(Spin::UpTo(Duration::from_micros(20)))
+        );
         assert!(parse_spin("sometimes").unwrap_err().contains("adaptive"));
     }
 

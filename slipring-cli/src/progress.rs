@@ -30,7 +30,8 @@ struct Drawing {
 impl Progress {
     /// `live`: draw while it runs, if standard error is a terminal. The summary comes in any case.
     pub fn start(traffic: &Arc<Traffic>, live: bool) -> Self {
-        let drawing = (live && io::stderr().is_terminal()).then(|| Drawing::start(Arc::clone(traffic)));
+        let drawing =
+            (live && io::stderr().is_terminal()).then(|| Drawing::start(Arc::clone(traffic)));
         Self {
             traffic: Arc::clone(traffic),
             start: Instant::now(),

@@ -104,13 +104,20 @@ pub fn run(
             })?;
         let back = back.run();
         after_back(&back, &link);
-        let forth = forth.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let forth = forth
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         Ok(Outcome { forth, back })
     })
 }
 
 impl<'a> Direction<'a> {
-    fn new(source: Box<dyn ReadHalf>, sink: Box<dyn WriteHalf>, link: &'a Link, moved: &'a AtomicU64) -> Self {
+    fn new(
+        source: Box<dyn ReadHalf>,
+        sink: Box<dyn WriteHalf>,
+        link: &'a Link,
+        moved: &'a AtomicU64,
+    ) -> Self {
         Self {
             source,
             sink,
@@ -131,7 +138,9 @@ impl<'a> Direction<'a> {
 
     fn run(mut self) -> Ending {
         let ending = match self.copy() {
-            Ending::Finished | Ending::Stopped if self.is_unread() => Ending::NotWanted { unsent: false },
+            Ending::Finished | Ending::Stopped if self.is_unread() => {
+                Ending::NotWanted { unsent: false }
+            }
             ending => ending,
         };
         self.pass_on(&ending);
@@ -148,7 +157,8 @@ impl<'a> Direction<'a> {
                 Ok(0) => {
                     return match self.sink.finish() {
                         Ok(()) => Ending::Finished,
-                        // Everything had been handed over, and nobody wants to hear that it was all.
+                        // Everything had been handed over, and nobody wants to hear that it was
+                        // all.
                         Err(Fault::NotReading) => Ending::NotWanted { unsent: false },
                         Err(Fault::Stopped) => Ending::Stopped,
                         Err(fault) => Ending::Sink(fault),
@@ -161,7 +171,9 @@ impl<'a> Direction<'a> {
                 Err(fault) => fault,
             };
             return match fault {
-                StepError::Source(Fault::Stopped) | StepError::Sink(Fault::Stopped) => Ending::Stopped,
+                StepError::Source(Fault::Stopped) | StepError::Sink(Fault::Stopped) => {
+                    Ending::Stopped
+                }
                 StepError::Sink(Fault::NotReading) => Ending::NotWanted {
                     unsent: self.source.has_more(),
                 },
@@ -172,7 +184,9 @@ impl<'a> Direction<'a> {
     }
 
     fn is_unread(&self) -> bool {
-        self.output.as_ref().is_some_and(|output| output.is_unread())
+        self.output
+            .as_ref()
+            .is_some_and(|output| output.is_unread())
     }
 
     /// Lets the two sides know how this direction ended.

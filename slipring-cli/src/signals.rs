@@ -29,7 +29,10 @@ mod tests {
 
     #[test]
     fn the_mask_is_read() {
-        assert_eq!(ignored("Name:\tx\nSigIgn:\t0000000000001003\nSigCgt:\tff\n"), 0x1003);
+        assert_eq!(
+            ignored("Name:\tx\nSigIgn:\t0000000000001003\nSigCgt:\tff\n"),
+            0x1003
+        );
         assert_eq!(ignored("Name:\tx\n"), 0);
     }
 

@@ -19,9 +19,11 @@ pub fn parse_size(text: &str) -> Result<usize, String> {
             ));
         }
     };
-    let number: usize = number
-        .parse()
-        .map_err(|_| format!("`{text}` is not a size; write a whole number of bytes, or with K, M or G, e.g. 256K"))?;
+    let number: usize = number.parse().map_err(|_| {
+        format!(
+            "`{text}` is not a size; write a whole number of bytes, or with K, M or G, e.g. 256K"
+        )
+    })?;
     number
         .checked_mul(1 << shift)
         .ok_or_else(|| format!("`{text}` is more than this machine can address"))
@@ -49,9 +51,9 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
             ));
         }
     };
-    let number: f64 = number
-        .parse()
-        .map_err(|_| format!("`{text}` is not a time; write a number and ns, us, ms, s, m or h, e.g. 500ms"))?;
+    let number: f64 = number.parse().map_err(|_| {
+        format!("`{text}` is not a time; write a number and ns, us, ms, s, m or h, e.g. 500ms")
+    })?;
     Duration::try_from_secs_f64(number * seconds_per_unit)
         .ok()
         .filter(|duration| *duration <= FOREVER)
@@ -106,6 +108,10 @@ mod tests {
             let error = parse_duration(text).unwrap_err();
             assert!(error.contains("500ms"), "{text}: {error}");
         }
-        assert!(parse_duration("99999999999h").unwrap_err().contains("too long"));
+        assert!(
+            parse_duration("99999999999h")
+                .unwrap_err()
+                .contains("too long")
+        );
     }
 }

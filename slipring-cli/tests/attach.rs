@@ -189,7 +189,10 @@ fn a_closed_input_is_an_empty_one() {
     let script = format!("exec \"$SLIPRING\" connect {WAIT} n <&- 2>&-");
     let mut connect = sandbox.shell(&script);
     connect.stdin(Stdio::null()).stderr(Stdio::null());
-    Process::start(&mut connect).wait().expect(0).printed("seen\n");
+    Process::start(&mut connect)
+        .wait()
+        .expect(0)
+        .printed("seen\n");
     listen.finish().expect(0);
 }
 
@@ -198,7 +201,12 @@ fn a_closed_input_is_an_empty_one() {
 fn a_closed_output_is_told() {
     let sandbox = Sandbox::new();
     let mut listen = sandbox.listen(["n"]);
-    for arguments in ["connect n", "listen other", "listen -k other", "forward slip:n -"] {
+    for arguments in [
+        "connect n",
+        "listen other",
+        "listen -k other",
+        "forward slip:n -",
+    ] {
         let mut shell = sandbox.shell(&format!("exec \"$SLIPRING\" {arguments} >&-"));
         Process::start(&mut shell)
             .finish()
@@ -213,7 +221,9 @@ fn a_closed_output_is_told() {
     listen.finish().expect(0);
     let listen = sandbox.start(["listen", "n", "--", "echo", "y"]);
     let script = format!("exec \"$SLIPRING\" connect {WAIT} n -- sh -c 'cat >got' >&-");
-    Process::start(&mut sandbox.shell(&script)).finish().expect(0);
+    Process::start(&mut sandbox.shell(&script))
+        .finish()
+        .expect(0);
     listen.finish().expect(0);
 }
 
@@ -250,7 +260,8 @@ fn a_listener_whose_output_nobody_reads_notices_while_it_serves() {
     connect.wait().expect(0);
 }
 
-/// A listener that is there and does not accept: nothing is heard of it, so it is said what is waited for.
+/// A listener that is there and does not accept: nothing is heard of it, so it is said what is
+/// waited for.
 #[test]
 fn a_listener_that_does_not_accept_is_waited_for_and_named() {
     let sandbox = Sandbox::new();

@@ -20,7 +20,9 @@ fn quick(only: &[&str]) -> Value {
 }
 
 fn transports(case: &Value) -> &Vec<Value> {
-    case["transports"].as_array().expect("a case has transports")
+    case["transports"]
+        .as_array()
+        .expect("a case has transports")
 }
 
 #[test]
@@ -29,11 +31,20 @@ fn a_round_trip_is_measured_and_compared() {
     assert_eq!(document["cases"].as_array().map(Vec::len), Some(1));
     let case = &document["cases"][0];
     assert_eq!(case["case"], "rtt-64");
-    let names: Vec<&Value> = transports(case).iter().map(|one| &one["transport"]).collect();
-    assert_eq!(names, ["slipring-never", "unix", "eventfd-read", "eventfd-epoll"]);
+    let names: Vec<&Value> = transports(case)
+        .iter()
+        .map(|one| &one["transport"])
+        .collect();
+    assert_eq!(
+        names,
+        ["slipring-never", "unix", "eventfd-read", "eventfd-epoll"]
+    );
     for transport in transports(case) {
         assert_eq!(transport["failure"], Value::Null);
-        assert!(transport["p50_ns"]["median"].as_f64() > Some(0.0), "{transport:#}");
+        assert!(
+            transport["p50_ns"]["median"].as_f64() > Some(0.0),
+            "{transport:#}"
+        );
         assert!(
             transport["max_ns"].as_u64() >= transport["p99_ns"].as_u64(),
             "{transport:#}"
@@ -42,19 +53,35 @@ fn a_round_trip_is_measured_and_compared() {
         assert!(transport["ratio_to_bare"].is_f64(), "{transport:#}");
     }
     let goals = document["goals"].as_array().expect("there are goals");
-    assert!(goals.iter().all(|goal| goal["verdict"] == "not_measured"), "{goals:#?}");
+    assert!(
+        goals.iter().all(|goal| goal["verdict"] == "not_measured"),
+        "{goals:#?}"
+    );
 }
 
 #[test]
 fn every_transport_carries_every_case_unchanged() {
     // The verification passes do the checking: a failure would make the exit code 1.
-    let document = quick(&["slipring-adaptive", "slipring-never", "unix", "pipe", "tcp", "eventfd"]);
+    let document = quick(&[
+        "slipring-adaptive",
+        "slipring-never",
+        "unix",
+        "pipe",
+        "tcp",
+        "eventfd",
+    ]);
     let cases = document["cases"].as_array().expect("there are cases");
     assert_eq!(cases.len(), 12);
     for case in cases {
         for transport in transports(case) {
-            assert!(transport["rounds"][0]["messages"].as_u64() > Some(0), "{transport:#}");
-            assert!(transport["rounds"][0]["seconds"].as_f64() > Some(0.0), "{transport:#}");
+            assert!(
+                transport["rounds"][0]["messages"].as_u64() > Some(0),
+                "{transport:#}"
+            );
+            assert!(
+                transport["rounds"][0]["seconds"].as_f64() > Some(0.0),
+                "{transport:#}"
+            );
         }
     }
 }
@@ -80,16 +107,26 @@ fn rings_of_several_capacities_are_compared() {
     let expected = ["slipring (sleeping, 16 KiB)", "slipring (sleeping, 1 MiB)"];
     assert_eq!(titles, expected);
     for transport in transports {
-        assert!(transport["rounds"][0]["bytes"].as_u64() > Some(0), "{transport:#}");
+        assert!(
+            transport["rounds"][0]["bytes"].as_u64() > Some(0),
+            "{transport:#}"
+        );
     }
 }
 
 #[test]
 fn the_ring_of_csharp_programs_is_measured_beside_the_stream() {
-    let document = quick(&["rtt-64/mmf-never", "rtt-64/slipring-never", "stream-64k/mmf-never"]);
+    let document = quick(&[
+        "rtt-64/mmf-never",
+        "rtt-64/slipring-never",
+        "stream-64k/mmf-never",
+    ]);
     let names = |case: usize| -> Vec<Value> {
         let case = &document["cases"][case];
-        transports(case).iter().map(|one| one["transport"].clone()).collect()
+        transports(case)
+            .iter()
+            .map(|one| one["transport"].clone())
+            .collect()
     };
     assert_eq!(names(0), ["slipring-never", "mmf-never"]);
     assert_eq!(names(1), ["mmf-never"]);
@@ -98,16 +135,27 @@ fn the_ring_of_csharp_programs_is_measured_beside_the_stream() {
 #[test]
 fn on_one_core_spinning_is_left_out() {
     let core = first_core();
-    let outcome = run(&[&QUICK[..], &["--cpus", &format!("{core},{core}"), "--only", "rtt-64/"]].concat());
+    let outcome = run(&[
+        &QUICK[..],
+        &["--cpus", &format!("{core},{core}"), "--only", "rtt-64/"],
+    ]
+    .concat());
     assert_eq!(outcome.code, 0, "{}\n{}", outcome.stderr, outcome.stdout);
     let document: Value = serde_json::from_str(&outcome.stdout).expect("one JSON document");
     assert_eq!(document["cpus"], serde_json::json!([core, core]));
     assert_eq!(
         document["left_out"],
-        serde_json::json!(["slipring (spinning)", "C# ring (spinning)", "bare exchange (spin)"])
+        serde_json::json!([
+            "slipring (spinning)",
+            "C# ring (spinning)",
+            "bare exchange (spin)"
+        ])
     );
     let measured = document["goals"].as_array().map_or(0, |goals| {
-        goals.iter().filter(|goal| goal["verdict"] != "not_measured").count()
+        goals
+            .iter()
+            .filter(|goal| goal["verdict"] != "not_measured")
+            .count()
     });
     assert_eq!(measured, 2, "{document:#}");
 }
@@ -122,7 +170,14 @@ fn first_core() -> usize {
 
 #[test]
 fn the_tables_come_with_a_header_and_goals() {
-    let outcome = run(&["bench", "--quick", "--rounds", "1", "--only", "stream-64k/pipe"]);
+    let outcome = run(&[
+        "bench",
+        "--quick",
+        "--rounds",
+        "1",
+        "--only",
+        "stream-64k/pipe",
+    ]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     for part in [
         "cores, Linux ",
@@ -169,7 +224,11 @@ fn an_interruption_prints_what_was_measured_and_ends_the_peers() {
     trial.signal_group(Signal::INT);
     let outcome = trial.outcome();
     assert_eq!(outcome.code, 130, "{}", outcome.stderr);
-    assert!(outcome.stdout.contains("\ninterrupted"), "{}", outcome.stdout);
+    assert!(
+        outcome.stdout.contains("\ninterrupted"),
+        "{}",
+        outcome.stdout
+    );
     assert!(outcome.stdout.contains("\ngoals\n"), "{}", outcome.stdout);
     for peer in peers {
         until_ended(peer);
@@ -217,5 +276,9 @@ fn wrong_arguments_are_refused() {
     );
     let outcome = run(&["bench", "--cpus", "0,1000"]);
     assert_eq!(outcome.code, 2);
-    assert!(outcome.stderr.contains("it may run on 0"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("it may run on 0"),
+        "{}",
+        outcome.stderr
+    );
 }

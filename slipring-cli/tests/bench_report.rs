@@ -1,4 +1,5 @@
-//! `slipring bench --report` as a user runs it: the page is whole, and has everything that was measured.
+//! `slipring bench --report` as a user runs it: the page is whole, and has everything that was
+//! measured.
 
 mod trial;
 
@@ -25,10 +26,12 @@ fn reported(args: &[&str], look: impl FnOnce(&Outcome, &Document)) {
 }
 
 fn as_text(path: &Path) -> &str {
-    path.to_str().expect("temporary directories have plain names")
+    path.to_str()
+        .expect("temporary directories have plain names")
 }
 
-/// The page is XML as well as HTML, so a strict parser sees whether every element ends and every text is escaped.
+/// The page is XML as well as HTML, so a strict parser sees whether every element ends and every
+/// text is escaped.
 fn parsed(page: &str) -> Document<'_> {
     let options = ParsingOptions {
         allow_dtd: true,
@@ -39,7 +42,9 @@ fn parsed(page: &str) -> Document<'_> {
 
 /// The texts of elements with this name, in HTML or SVG.
 fn texts(page: &Document, name: &str) -> Vec<String> {
-    let elements = page.descendants().filter(|node| node.tag_name().name() == name);
+    let elements = page
+        .descendants()
+        .filter(|node| node.tag_name().name() == name);
     elements.map(|node| text(node).trim().to_string()).collect()
 }
 
@@ -63,7 +68,10 @@ fn every_case_is_on_the_page_with_its_chart_and_its_table() {
         let titles = texts(page, "h2");
         for case in cases {
             let title = case["title"].as_str().expect("a case has a title");
-            assert!(titles.contains(&title.to_string()), "{title} is missing: {titles:?}");
+            assert!(
+                titles.contains(&title.to_string()),
+                "{title} is missing: {titles:?}"
+            );
         }
         for title in [
             "Round trip by size",
@@ -71,7 +79,10 @@ fn every_case_is_on_the_page_with_its_chart_and_its_table() {
             "How to read it",
             "Goals",
         ] {
-            assert!(titles.contains(&title.to_string()), "{title} is missing: {titles:?}");
+            assert!(
+                titles.contains(&title.to_string()),
+                "{title} is missing: {titles:?}"
+            );
         }
         assert_eq!(
             texts(page, "svg").len(),
@@ -87,13 +98,17 @@ fn every_case_is_on_the_page_with_its_chart_and_its_table() {
             assert_eq!(count(&charted), cases.len() + 2, "a name in each chart");
         }
         let lines = texts(page, "p");
-        let sentence = |line: &String| line.starts_with("64 B: ") && line.contains(" over a Unix socket");
+        let sentence =
+            |line: &String| line.starts_with("64 B: ") && line.contains(" over a Unix socket");
         assert!(lines.iter().any(sentence), "{lines:?}");
         let date = document["date"].as_str().expect("a date");
         assert!(date.ends_with(" UTC"), "{date}");
         assert!(lines.contains(&format!("measured on {date}")), "{lines:?}");
         for size in ["8 B", "64 B", "64 KiB", "1 MiB"] {
-            assert!(charted.contains(&size.to_string()), "{size} is on no axis: {charted:?}");
+            assert!(
+                charted.contains(&size.to_string()),
+                "{size} is on no axis: {charted:?}"
+            );
         }
     });
 }
@@ -104,7 +119,10 @@ fn one_case_needs_no_chart_over_sizes() {
     reported(&args, |outcome, page| {
         assert_eq!(outcome.code, 0, "{}", outcome.stderr);
         assert_eq!(texts(page, "svg").len(), 1);
-        assert!(outcome.stdout.contains("pair of pipes"), "the tables are printed, too");
+        assert!(
+            outcome.stdout.contains("pair of pipes"),
+            "the tables are printed, too"
+        );
     });
 }
 
@@ -115,11 +133,15 @@ fn streams_are_reported_by_their_number() {
         assert_eq!(outcome.code, 0, "{}", outcome.stderr);
         let titles = texts(page, "h2");
         for title in ["Messages a second by streams", "1 stream", "3 streams"] {
-            assert!(titles.contains(&title.to_string()), "{title} is missing: {titles:?}");
+            assert!(
+                titles.contains(&title.to_string()),
+                "{title} is missing: {titles:?}"
+            );
         }
         assert_eq!(texts(page, "svg").len(), 3 + 2);
         let lines = texts(page, "p");
-        let sentence = |line: &String| line.starts_with("3 streams: ") && line.contains(" over Unix sockets");
+        let sentence =
+            |line: &String| line.starts_with("3 streams: ") && line.contains(" over Unix sockets");
         assert!(lines.iter().any(sentence), "{lines:?}");
     });
 }
@@ -127,7 +149,15 @@ fn streams_are_reported_by_their_number() {
 #[test]
 fn what_was_typed_is_text_and_nothing_else() {
     let typed = "<script>alert(\"&amp;\")</script>";
-    let args = ["--quick", "--rounds", "1", "--only", "rtt-64/unix", "--only", typed];
+    let args = [
+        "--quick",
+        "--rounds",
+        "1",
+        "--only",
+        "rtt-64/unix",
+        "--only",
+        typed,
+    ];
     reported(&args, |outcome, page| {
         assert_eq!(outcome.code, 0, "{}", outcome.stderr);
         assert!(texts(page, "script").is_empty());
@@ -162,7 +192,9 @@ fn a_transport_that_fails_is_told() {
     let page = fs::read_to_string(path).expect("the report is there");
     let lines = texts(&parsed(&page), "p");
     assert!(
-        lines.iter().any(|line| line.starts_with("Unix stream socket failed: ")),
+        lines
+            .iter()
+            .any(|line| line.starts_with("Unix stream socket failed: ")),
         "{lines:?}"
     );
 }
@@ -177,7 +209,11 @@ fn an_interruption_leaves_a_page_of_what_was_measured() {
     assert_eq!(trial.outcome().code, 130);
     let page = fs::read_to_string(path).expect("the report is there");
     let page = parsed(&page);
-    assert!(texts(&page, "p").iter().any(|line| line.starts_with("Interrupted: ")));
+    assert!(
+        texts(&page, "p")
+            .iter()
+            .any(|line| line.starts_with("Interrupted: "))
+    );
     assert!(texts(&page, "h2").contains(&"round trip, 64 B".into()));
 }
 
@@ -186,10 +222,18 @@ fn a_file_that_cannot_be_written_is_found_out_before_measuring() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let missing = directory.path().join("missing/report.html");
     // In the last one nobody can create a file, not even root.
-    for path in [missing.as_path(), directory.path(), Path::new("/sys/report.html")] {
+    for path in [
+        missing.as_path(),
+        directory.path(),
+        Path::new("/sys/report.html"),
+    ] {
         for mode in [&["--only", "rtt-64/unix"][..], &["--streams", "1"]] {
             // It would take minutes to measure so much.
-            let outcome = run(&[&["bench", "--rounds", "1000", "--report", as_text(path)], mode].concat());
+            let outcome = run(&[
+                &["bench", "--rounds", "1000", "--report", as_text(path)],
+                mode,
+            ]
+            .concat());
             assert_eq!(outcome.code, 1, "{}", outcome.stderr);
             assert!(
                 outcome.stderr.contains("cannot write the report to "),
@@ -204,12 +248,20 @@ fn a_file_that_cannot_be_written_is_found_out_before_measuring() {
 #[test]
 fn a_full_disk_is_told_and_the_figures_are_printed() {
     for mode in [&["--only", "rtt-64/unix"][..], &["--streams", "1"]] {
-        let outcome = run(&[&["bench", "--quick", "--rounds", "1", "--report", "/dev/full"], mode].concat());
+        let outcome = run(&[
+            &["bench", "--quick", "--rounds", "1", "--report", "/dev/full"],
+            mode,
+        ]
+        .concat());
         assert_eq!(outcome.code, 1, "{}", outcome.stderr);
         let told = "cannot write the report to /dev/full: No space left on device";
         assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
         for part in ["Unix stream socket", "\ngoals\n"] {
-            assert!(outcome.stdout.contains(part), "{part:?} is missing: {}", outcome.stdout);
+            assert!(
+                outcome.stdout.contains(part),
+                "{part:?} is missing: {}",
+                outcome.stdout
+            );
         }
     }
 }
@@ -218,7 +270,10 @@ fn a_full_disk_is_told_and_the_figures_are_printed() {
 #[test]
 fn a_report_that_cannot_be_written_whole_leaves_the_old_one() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let (path, link) = (directory.path().join("report.html"), directory.path().join("link"));
+    let (path, link) = (
+        directory.path().join("report.html"),
+        directory.path().join("link"),
+    );
     fs::write(&path, "the old one").expect("a file");
     symlink(&path, &link).expect("a link");
     let script = |limit: &str, report: &Path| {
@@ -235,12 +290,18 @@ fn a_report_that_cannot_be_written_whole_leaves_the_old_one() {
     assert_eq!(failed.status.code(), Some(1), "{said}");
     assert!(said.contains("cannot write the report to "), "{said}");
     assert_eq!(fs::read(&path).expect("it is there"), b"the old one");
-    assert_eq!(fs::read_dir(directory.path()).expect("a directory").count(), 2);
+    assert_eq!(
+        fs::read_dir(directory.path()).expect("a directory").count(),
+        2
+    );
 
     assert_eq!(script("", &link).status.code(), Some(0));
     assert!(link.is_symlink(), "what it leads to was replaced");
     parsed(&fs::read_to_string(&path).expect("the report is there"));
-    assert_eq!(fs::read_dir(directory.path()).expect("a directory").count(), 2);
+    assert_eq!(
+        fs::read_dir(directory.path()).expect("a directory").count(),
+        2
+    );
 }
 
 #[test]
@@ -266,7 +327,13 @@ fn a_new_report_takes_the_place_of_an_older_and_longer_one() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("report.html");
     fs::write(&path, "old".repeat(100_000)).expect("a file");
-    let refused = run(&["bench", "--only", "no such thing", "--report", as_text(&path)]);
+    let refused = run(&[
+        "bench",
+        "--only",
+        "no such thing",
+        "--report",
+        as_text(&path),
+    ]);
     assert_eq!(refused.code, 2, "{}", refused.stderr);
     assert!(
         fs::read_to_string(&path).is_ok_and(|old| old.starts_with("oldold")),

@@ -8,22 +8,38 @@ use serde_json::Value;
 use trial::{Trial, run, signal, until_ended};
 
 fn transports(count: &Value) -> &Vec<Value> {
-    count["transports"].as_array().expect("there are transports")
+    count["transports"]
+        .as_array()
+        .expect("there are transports")
 }
 
 #[test]
 fn every_count_is_measured_over_both_transports() {
-    let outcome = run(&["bench", "--streams", "1,3", "--quick", "--rounds", "2", "--json"]);
+    let outcome = run(&[
+        "bench",
+        "--streams",
+        "1,3",
+        "--quick",
+        "--rounds",
+        "2",
+        "--json",
+    ]);
     assert_eq!(outcome.code, 0, "{}\n{}", outcome.stderr, outcome.stdout);
-    let document: Value = serde_json::from_str(&outcome.stdout).expect("one JSON document is on standard output");
+    let document: Value =
+        serde_json::from_str(&outcome.stdout).expect("one JSON document is on standard output");
     let counts = document["streams"].as_array().expect("there are counts");
     assert_eq!(counts.len(), 2);
     for (count, streams) in counts.iter().zip([1, 3]) {
         assert_eq!(count["streams"], streams);
-        let names: Vec<&Value> = transports(count).iter().map(|one| &one["transport"]).collect();
+        let names: Vec<&Value> = transports(count)
+            .iter()
+            .map(|one| &one["transport"])
+            .collect();
         assert!(names.contains(&&"slipring-never".into()), "{names:?}");
         assert!(names.contains(&&"unix".into()), "{names:?}");
-        let unix = transports(count).iter().find(|one| one["transport"] == "unix");
+        let unix = transports(count)
+            .iter()
+            .find(|one| one["transport"] == "unix");
         let unix = unix.expect("it is measured");
         for transport in transports(count) {
             assert_eq!(transport["failure"], Value::Null);
@@ -31,7 +47,10 @@ fn every_count_is_measured_over_both_transports() {
             assert_eq!(rounds.len(), 2);
             for round in rounds {
                 let messages = round["messages"].as_u64().expect("a count");
-                assert!(messages > 0 && messages % streams == 0, "whole ticks: {round:#}");
+                assert!(
+                    messages > 0 && messages % streams == 0,
+                    "whole ticks: {round:#}"
+                );
                 assert!(round["p50_ns"].as_u64() <= round["p99_ns"].as_u64());
             }
             let steady = is_steady(transport) && is_steady(unix);
@@ -39,10 +58,17 @@ fn every_count_is_measured_over_both_transports() {
             assert!(transport["cpu_ns_per_message"]["median"].as_f64() > Some(0.0));
             assert!(transport["idle_wake_ups"].is_u64(), "{transport:#}");
             assert!(transport["server_descriptors_per_stream"].as_f64() >= Some(1.0));
-            assert!(transport["memory_bytes_per_stream"].is_i64(), "{transport:#}");
+            assert!(
+                transport["memory_bytes_per_stream"].is_i64(),
+                "{transport:#}"
+            );
         }
     }
-    assert!(document["goals"].as_array().is_some_and(|goals| !goals.is_empty()));
+    assert!(
+        document["goals"]
+            .as_array()
+            .is_some_and(|goals| !goals.is_empty())
+    );
 }
 
 /// What is divided by another has rounds within a factor of two.
@@ -53,9 +79,18 @@ fn is_steady(transport: &Value) -> bool {
 
 #[test]
 fn idle_streams_wake_nobody() {
-    let outcome = run(&["bench", "--streams", "40", "--quick", "--rounds", "1", "--json"]);
+    let outcome = run(&[
+        "bench",
+        "--streams",
+        "40",
+        "--quick",
+        "--rounds",
+        "1",
+        "--json",
+    ]);
     assert_eq!(outcome.code, 0, "{}\n{}", outcome.stderr, outcome.stdout);
-    let document: Value = serde_json::from_str(&outcome.stdout).expect("one JSON document is on standard output");
+    let document: Value =
+        serde_json::from_str(&outcome.stdout).expect("one JSON document is on standard output");
     for transport in transports(&document["streams"][0]) {
         assert_eq!(transport["idle_wake_ups"], 0, "{transport:#}");
     }
@@ -75,11 +110,18 @@ fn the_memory_follows_the_capacity() {
     ];
     let outcome = run(&[&["bench"], &args[..]].concat());
     assert_eq!(outcome.code, 0, "{}\n{}", outcome.stderr, outcome.stdout);
-    let document: Value = serde_json::from_str(&outcome.stdout).expect("one JSON document is on standard output");
+    let document: Value =
+        serde_json::from_str(&outcome.stdout).expect("one JSON document is on standard output");
     assert_eq!(document["capacity_bytes"], 64 << 10);
     let memory = transports(&document["streams"][0])[0]["memory_bytes_per_stream"].as_i64();
-    assert!(memory >= Some(2 * (64 << 10)), "both rings are there: {document:#}");
-    assert!(memory < Some(2 * (128 << 10)), "and are no larger: {document:#}");
+    assert!(
+        memory >= Some(2 * (64 << 10)),
+        "both rings are there: {document:#}"
+    );
+    assert!(
+        memory < Some(2 * (128 << 10)),
+        "and are no larger: {document:#}"
+    );
 }
 
 #[test]
@@ -93,13 +135,25 @@ fn the_table_has_a_line_for_each_transport_and_ends_with_the_goals() {
         "\ngoals\n",
         "2 streams, idle",
     ] {
-        assert!(outcome.stdout.contains(part), "{part:?} is missing: {}", outcome.stdout);
+        assert!(
+            outcome.stdout.contains(part),
+            "{part:?} is missing: {}",
+            outcome.stdout
+        );
     }
 }
 
 #[test]
 fn a_killed_client_fails_its_transport_only() {
-    let trial = Trial::start(&["bench", "--streams", "8", "--quick", "--rounds", "20", "--json"]);
+    let trial = Trial::start(&[
+        "bench",
+        "--streams",
+        "8",
+        "--quick",
+        "--rounds",
+        "20",
+        "--json",
+    ]);
     // A server and two clients of each transport, in the order of their start.
     let workers = trial.children(6);
     signal(workers[1], Signal::KILL);
@@ -133,7 +187,11 @@ fn an_interruption_ends_it_with_what_there_is() {
     trial.signal_group(Signal::INT);
     let outcome = trial.outcome();
     assert_eq!(outcome.code, 130, "{}", outcome.stderr);
-    assert!(outcome.stdout.contains("\ninterrupted"), "{}", outcome.stdout);
+    assert!(
+        outcome.stdout.contains("\ninterrupted"),
+        "{}",
+        outcome.stdout
+    );
     for worker in workers {
         until_ended(worker);
     }
@@ -150,12 +208,18 @@ fn wrong_arguments_are_refused() {
         let outcome = run(&["bench", args[0], args[1]]);
         assert_eq!(outcome.code, 2, "{args:?} was accepted: {}", outcome.stdout);
         assert!(
-            outcome.stderr.contains("expected a number of streams from 1 to 4096"),
+            outcome
+                .stderr
+                .contains("expected a number of streams from 1 to 4096"),
             "{args:?}: {}",
             outcome.stderr
         );
     }
-    for args in [["--only", "unix"], ["--spin", "never"], ["--capacity", "64K,256K"]] {
+    for args in [
+        ["--only", "unix"],
+        ["--spin", "never"],
+        ["--capacity", "64K,256K"],
+    ] {
         let outcome = run(&["bench", "--streams", "1", args[0], args[1]]);
         assert_eq!(outcome.code, 2, "{args:?} was accepted: {}", outcome.stdout);
     }

@@ -15,7 +15,9 @@ use rustix::process::{Pid, Signal, test_kill_process};
 fn keep_with_a_command_serves_at_once() {
     let sandbox = Sandbox::new();
     let mut listen = sandbox.start(["listen", "-k", "upper", "--", "cat"]);
-    let mut clients: Vec<Process> = (0..5).map(|_| sandbox.start(["connect", WAIT, "upper"])).collect();
+    let mut clients: Vec<Process> = (0..5)
+        .map(|_| sandbox.start(["connect", WAIT, "upper"]))
+        .collect();
     // All are open before the first ends.
     for (number, client) in clients.iter_mut().enumerate() {
         let text = format!("client {number}");
@@ -23,7 +25,10 @@ fn keep_with_a_command_serves_at_once() {
         client.stdout_begins(text.as_bytes());
     }
     for (number, client) in clients.into_iter().enumerate() {
-        client.finish().expect(0).printed(format!("client {number}"));
+        client
+            .finish()
+            .expect(0)
+            .printed(format!("client {number}"));
     }
     assert!(listen.is_running());
 }
@@ -47,7 +52,11 @@ fn the_output_of_a_command_that_a_signal_killed_is_not_complete() {
         let sandbox = Sandbox::new();
         let listen = sandbox.start(listen_at("n", wiring, "head -c 1000 /dev/zero; kill -9 $$"));
         let connect = sandbox.start(["connect", WAIT, "n"]);
-        connect.wait().expect(3).says("aborted with code 3").printed([0; 1000]);
+        connect
+            .wait()
+            .expect(3)
+            .says("aborted with code 3")
+            .printed([0; 1000]);
         listen.wait().expect(137);
     }
 }
@@ -64,9 +73,21 @@ fn a_server_tells_how_commands_ended_if_it_is_asked_to() {
 fn a_connecting_command_that_a_signal_killed_is_a_loss_for_the_listener() {
     let sandbox = Sandbox::new();
     let listen = sandbox.start(["listen", "n"]);
-    let connect = sandbox.start(["connect", WAIT, "n", "--", "sh", "-c", "echo part; kill -TERM $$"]);
+    let connect = sandbox.start([
+        "connect",
+        WAIT,
+        "n",
+        "--",
+        "sh",
+        "-c",
+        "echo part; kill -TERM $$",
+    ]);
     connect.wait().expect(143);
-    listen.wait().expect(3).says("aborted with code 3").printed("part\n");
+    listen
+        .wait()
+        .expect(3)
+        .says("aborted with code 3")
+        .printed("part\n");
 }
 
 #[test]
@@ -86,13 +107,17 @@ fn a_command_that_only_closes_its_output_is_heard_out() {
 /// What `test -S` says of standard input and output.
 #[test]
 fn a_command_gets_pipes_or_one_socket() {
-    let script = "test -S /proc/self/fd/0 && echo socket; test -p /proc/self/fd/0 && echo pipe; cat";
+    let script =
+        "test -S /proc/self/fd/0 && echo socket; test -p /proc/self/fd/0 && echo pipe; cat";
     for (wiring, kind) in [(&[][..], "pipe"), (&["--socket"], "socket")] {
         let sandbox = Sandbox::new();
         let listen = sandbox.start(listen_at("n", wiring, script));
         let mut connect = sandbox.start(["connect", WAIT, "n"]);
         connect.write(b"and back");
-        connect.finish().expect(0).printed(format!("{kind}\nand back"));
+        connect
+            .finish()
+            .expect(0)
+            .printed(format!("{kind}\nand back"));
         listen.wait().expect(0);
     }
     Sandbox::new().run(["listen", "--socket", "n"]).expect(2);
@@ -189,7 +214,8 @@ fn listen_at<'a>(name: &'a str, wiring: &[&'a str], script: &'a str) -> Vec<&'a 
 /// The process id that a command has written in its first line.
 fn told_pid(process: &Process) -> i32 {
     let line = process.stdout_line();
-    line.parse().unwrap_or_else(|error| panic!("{line:?}: {error}"))
+    line.parse()
+        .unwrap_or_else(|error| panic!("{line:?}: {error}"))
 }
 
 fn exists(pid: i32) -> bool {
@@ -211,7 +237,8 @@ fn connect_runs_a_command_too() {
 #[test]
 fn a_command_learns_who_is_there() {
     let sandbox = Sandbox::new();
-    let script = "echo $SLIPRING_PEER_PID $SLIPRING_PEER_UID; case $SLIPRING_NAME in *who) ;; *) exit 9;; esac";
+    let script = "echo $SLIPRING_PEER_PID $SLIPRING_PEER_UID; case $SLIPRING_NAME in *who) ;; *) \
+        exit 9;; esac";
     let listen = sandbox.start(["listen", "who", "--", "sh", "-c", script]);
     let connect = sandbox.start(["connect", WAIT, "who"]);
     let expected = format!("{} {}\n", connect.pid(), rustix::process::getuid().as_raw());
@@ -269,6 +296,9 @@ fn a_command_that_cannot_start_is_told_to_both_sides() {
     let sandbox = Sandbox::new();
     let listen = sandbox.start(["listen", "n", "--", "/no/such/program"]);
     let connect = sandbox.start(["connect", WAIT, "n"]);
-    listen.wait().expect(1).says("cannot run `/no/such/program`");
+    listen
+        .wait()
+        .expect(1)
+        .says("cannot run `/no/such/program`");
     connect.wait().expect(3).says("aborted with code 3");
 }

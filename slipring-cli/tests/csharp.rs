@@ -27,7 +27,10 @@ fn compile(sandbox: &Sandbox) {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/csharp");
     let output = Command::new("mcs")
         .args(["-unsafe", "-optimize"])
-        .arg(format!("-out:{}", sandbox.path().join("ring.exe").display()))
+        .arg(format!(
+            "-out:{}",
+            sandbox.path().join("ring.exe").display()
+        ))
         .arg(source.join("*.cs"))
         .output()
         .unwrap_or_else(|e| panic!("mcs cannot be started ({e}): this {MONO}"));
@@ -37,7 +40,10 @@ fn compile(sandbox: &Sandbox) {
 /// Runs it there.
 fn csharp(sandbox: &Sandbox, arguments: &[&str]) -> Process {
     let probe = Command::new("mono").arg("--version").output();
-    assert!(probe.is_ok(), "mono cannot be started ({probe:?}): this {MONO}");
+    assert!(
+        probe.is_ok(),
+        "mono cannot be started ({probe:?}): this {MONO}"
+    );
     let mut command = sandbox.shell("exec mono ring.exe \"$@\"");
     command.args([OsStr::new("ring")]).args(arguments);
     Process::start(&mut command)
@@ -48,7 +54,8 @@ fn csharp(sandbox: &Sandbox, arguments: &[&str]) -> Process {
 fn both_directions_through_a_stream_and_back() {
     let sandbox = Sandbox::new();
     compile(&sandbox);
-    // Two C# programs that know nothing but their rings, each pair of them of another size, and a stream in between.
+    // Two C# programs that know nothing but their rings, each pair of them of another size, and a
+    // stream in between.
     let listens = sandbox.start(["forward", "slip-listen:desk", "mmf:a-out,a-in?size=65537"]);
     listens.listening_on();
     let _joins = sandbox.start(["forward", "mmf:b-out,b-in?size=4194304", "slip:desk"]);
@@ -61,7 +68,10 @@ fn both_directions_through_a_stream_and_back() {
         run(&["expect", "b-in", "4194304", bytes, "1"]),
     ];
     for program in all {
-        program.wait().expect(0).printed(format!("at 0\ndone at {bytes}\n"));
+        program
+            .wait()
+            .expect(0)
+            .printed(format!("at 0\ndone at {bytes}\n"));
     }
 }
 
@@ -70,7 +80,11 @@ fn both_directions_through_a_stream_and_back() {
 fn a_csharp_program_behind_a_tcp_port() {
     let sandbox = Sandbox::new();
     compile(&sandbox);
-    let forward = sandbox.start(["forward", "tcp-listen:127.0.0.1:0", "mmf:answers,questions?size=5000"]);
+    let forward = sandbox.start([
+        "forward",
+        "tcp-listen:127.0.0.1:0",
+        "mmf:answers,questions?size=5000",
+    ]);
     let _echo = csharp(&sandbox, &["echo", "questions", "answers", "5000"]);
     let mut client = connect(forward.listening_on());
     let data = noise(5, 2_000_000);

@@ -35,7 +35,16 @@ fn announced(trial: &mut Trial) -> Vec<u32> {
 
 #[test]
 fn three_panels_get_everything() {
-    let outcome = run(&["demo", "--panels", "3", "--rate", "3000", "--seconds", "1", "--json"]);
+    let outcome = run(&[
+        "demo",
+        "--panels",
+        "3",
+        "--rate",
+        "3000",
+        "--seconds",
+        "1",
+        "--json",
+    ]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     let document = document(&outcome.stdout);
     assert_nothing_lost(&document);
@@ -43,7 +52,10 @@ fn three_panels_get_everything() {
     for panel in panels(&document) {
         assert_eq!(panel["published"], 1000, "{panel:#}");
         assert_eq!(panel["received"], 1000, "{panel:#}");
-        assert_eq!(panel["acknowledgements"], 15, "one for 64 updates: {panel:#}");
+        assert_eq!(
+            panel["acknowledgements"], 15,
+            "one for 64 updates: {panel:#}"
+        );
         assert_eq!(panel["orders"], 10, "one for 97 updates: {panel:#}");
         assert_eq!(panel["gone"], Value::Null, "{panel:#}");
         assert!(panel["latency_ns"]["p50"].as_u64() <= panel["latency_ns"]["max"].as_u64());
@@ -56,7 +68,11 @@ fn the_table_ends_with_the_verdict() {
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     let last = outcome.stdout.lines().last();
     let verdict = "nothing was lost, reordered or corrupted: 500 messages";
-    assert!(last.is_some_and(|last| last.starts_with(verdict)), "{}", outcome.stdout);
+    assert!(
+        last.is_some_and(|last| last.starts_with(verdict)),
+        "{}",
+        outcome.stdout
+    );
 }
 
 /// Eighty processes: more than have a line each, in the table or on the way there.
@@ -65,11 +81,25 @@ fn many_panels_are_served_and_summed_up() {
     let args = ["demo", "--panels", "80", "--rate", "8000", "--seconds", "2"];
     let outcome = run(&args);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("80 panels connected"), "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("and 48 more (in "), "{}", outcome.stderr);
-    let complete = outcome.stdout.lines().filter(|line| line.ends_with("complete"));
+    assert!(
+        outcome.stderr.contains("80 panels connected"),
+        "{}",
+        outcome.stderr
+    );
+    assert!(
+        outcome.stderr.contains("and 48 more (in "),
+        "{}",
+        outcome.stderr
+    );
+    let complete = outcome
+        .stdout
+        .lines()
+        .filter(|line| line.ends_with("complete"));
     assert_eq!(complete.count(), 8, "{}", outcome.stdout);
-    for part in ["\nshown: the 8 panels", "\nfairness: the worst panel's p99 is "] {
+    for part in [
+        "\nshown: the 8 panels",
+        "\nfairness: the worst panel's p99 is ",
+    ] {
         assert!(outcome.stdout.contains(part), "{}", outcome.stdout);
     }
 
@@ -87,7 +117,11 @@ fn many_panels_are_served_and_summed_up() {
 
 /// What is said of fairness is what the panels' numbers say.
 fn assert_fair(document: &Value) {
-    let p99 = |panel: &Value| panel["latency_ns"]["p99"].as_u64().expect("it was measured");
+    let p99 = |panel: &Value| {
+        panel["latency_ns"]["p99"]
+            .as_u64()
+            .expect("it was measured")
+    };
     let mut all: Vec<u64> = panels(document).iter().map(p99).collect();
     let fairness = &document["fairness"];
     let worst = fairness["worst_panel"].as_u64().expect("a panel") as usize;
@@ -136,11 +170,23 @@ fn a_tiny_ring_holds_messages_back_and_loses_none() {
 
 #[test]
 fn a_killed_panel_is_reported_and_the_others_go_on() {
-    let mut trial = Trial::start(&["demo", "--panels", "3", "--rate", "3000", "--seconds", "3", "--json"]);
+    let mut trial = Trial::start(&[
+        "demo",
+        "--panels",
+        "3",
+        "--rate",
+        "3000",
+        "--seconds",
+        "3",
+        "--json",
+    ]);
     let pids = announced(&mut trial);
     trial.until_line("1 s:");
     signal(pids[1], Signal::KILL);
-    trial.until_line(&format!("panel 1 (process {}) is gone: its process died", pids[1]));
+    trial.until_line(&format!(
+        "panel 1 (process {}) is gone: its process died",
+        pids[1]
+    ));
     let outcome = trial.outcome();
 
     assert_eq!(outcome.code, 3, "{}", outcome.stderr);
@@ -191,7 +237,16 @@ fn a_stopped_panel_gets_everything_later_and_delays_nobody() {
 
 #[test]
 fn a_panel_that_stays_stopped_is_given_up() {
-    let mut trial = Trial::start(&["demo", "--panels", "2", "--rate", "1000", "--seconds", "1", "--json"]);
+    let mut trial = Trial::start(&[
+        "demo",
+        "--panels",
+        "2",
+        "--rate",
+        "1000",
+        "--seconds",
+        "1",
+        "--json",
+    ]);
     let pids = announced(&mut trial);
     signal(pids[0], Signal::STOP);
     let named = format!("panel 0 (process {})", pids[0]);
@@ -210,7 +265,15 @@ fn a_panel_that_stays_stopped_is_given_up() {
 
 #[test]
 fn a_panel_that_stops_in_between_is_named_and_so_is_its_return() {
-    let mut trial = Trial::start(&["demo", "--panels", "2", "--rate", "1000", "--seconds", "600"]);
+    let mut trial = Trial::start(&[
+        "demo",
+        "--panels",
+        "2",
+        "--rate",
+        "1000",
+        "--seconds",
+        "600",
+    ]);
     let pids = announced(&mut trial);
     let named = format!("panel 1 (process {})", pids[1]);
     signal(pids[1], Signal::STOP);
@@ -235,7 +298,15 @@ fn one_message_a_second_is_that() {
 
 #[test]
 fn an_interruption_prints_the_table_and_ends_all_panels() {
-    let mut trial = Trial::start(&["demo", "--panels", "3", "--rate", "3000", "--seconds", "600"]);
+    let mut trial = Trial::start(&[
+        "demo",
+        "--panels",
+        "3",
+        "--rate",
+        "3000",
+        "--seconds",
+        "600",
+    ]);
     let pids = announced(&mut trial);
     trial.until_line("1 s:");
     trial.signal_group(Signal::INT);
@@ -244,7 +315,11 @@ fn an_interruption_prints_the_table_and_ends_all_panels() {
     assert_eq!(outcome.code, 130, "{}", outcome.stderr);
     let last = outcome.stdout.lines().last();
     let verdict = "interrupted; nothing was lost, reordered or corrupted";
-    assert!(last.is_some_and(|last| last.starts_with(verdict)), "{}", outcome.stdout);
+    assert!(
+        last.is_some_and(|last| last.starts_with(verdict)),
+        "{}",
+        outcome.stdout
+    );
     for pid in pids {
         until_ended(pid);
     }
@@ -252,7 +327,15 @@ fn an_interruption_prints_the_table_and_ends_all_panels() {
 
 #[test]
 fn a_second_interruption_does_not_wait_for_a_stopped_panel() {
-    let mut trial = Trial::start(&["demo", "--panels", "2", "--rate", "1000", "--seconds", "600"]);
+    let mut trial = Trial::start(&[
+        "demo",
+        "--panels",
+        "2",
+        "--rate",
+        "1000",
+        "--seconds",
+        "600",
+    ]);
     let pids = announced(&mut trial);
     signal(pids[0], Signal::STOP);
     trial.signal_group(Signal::INT);

@@ -9,7 +9,10 @@ use common::{Process, Sandbox, WAIT};
 /// The soft and the hard limit of a process.
 fn limits(process: &Process) -> (String, String) {
     let limits = fs::read_to_string(format!("/proc/{}/limits", process.pid())).unwrap();
-    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"))
+        .unwrap();
     let mut fields = line.trim_start_matches("Max open files").split_whitespace();
     let mut next = || fields.next().unwrap().to_owned();
     (next(), next())
@@ -35,8 +38,15 @@ fn servers_raise_their_limit_to_the_hard_one() {
 fn commands_get_the_limit_as_it_was() {
     for wiring in ["", "--socket"] {
         let sandbox = Sandbox::new();
-        let listen = with_soft_limit(&sandbox, &format!("listen {wiring} n -- sh -c 'ulimit -Sn'"));
-        sandbox.start(["connect", WAIT, "n"]).wait().expect(0).printed("64\n");
+        let listen = with_soft_limit(
+            &sandbox,
+            &format!("listen {wiring} n -- sh -c 'ulimit -Sn'"),
+        );
+        sandbox
+            .start(["connect", WAIT, "n"])
+            .wait()
+            .expect(0)
+            .printed("64\n");
         listen.wait().expect(0);
     }
 }

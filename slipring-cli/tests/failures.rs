@@ -41,7 +41,10 @@ fn a_peer_that_is_killed_after_its_end_is_still_lost_for_what_we_send() {
 #[test]
 fn nobody_bound() {
     let sandbox = Sandbox::new();
-    sandbox.run(["connect", "nobody"]).expect(4).says("slipring: ");
+    sandbox
+        .run(["connect", "nobody"])
+        .expect(4)
+        .says("slipring: ");
     sandbox.run(["connect", "--wait=50ms", "nobody"]).expect(4);
 }
 
@@ -49,7 +52,10 @@ fn nobody_bound() {
 fn a_name_in_use() {
     let sandbox = Sandbox::new();
     let _listen = sandbox.listen(["taken"]);
-    sandbox.run(["listen", "taken"]).expect(4).says("slipring: ");
+    sandbox
+        .run(["listen", "taken"])
+        .expect(4)
+        .says("slipring: ");
 }
 
 #[test]
@@ -73,19 +79,29 @@ fn wrong_usage() {
     let sandbox = Sandbox::new();
     sandbox.run(["listen", ""]).expect(2);
     sandbox.run(["connect", "a/b/c"]).expect(2);
-    sandbox.run(["listen", "--capacity", "1X", "n"]).expect(2).says("256K");
+    sandbox
+        .run(["listen", "--capacity", "1X", "n"])
+        .expect(2)
+        .says("256K");
     sandbox.run(["listen", "--capacity", "5000", "n"]).expect(2);
     sandbox
         .run(["listen", "--spin", "sometimes", "n"])
         .expect(2)
         .says("adaptive");
-    sandbox.run(["connect", "--wait=5", "n"]).expect(2).says("5ms");
+    sandbox
+        .run(["connect", "--wait=5", "n"])
+        .expect(2)
+        .says("5ms");
     sandbox.run(["connect", "--timeout", "soon", "n"]).expect(2);
     sandbox
         .run(["listen", "--allow-anyone", "--allow-user", "0", "n"])
         .expect(2);
-    sandbox.run(["listen", "--allow-user", "root", "n"]).expect(2);
-    sandbox.run(["connect", "--protocol", &"x".repeat(65), "n"]).expect(2);
+    sandbox
+        .run(["listen", "--allow-user", "root", "n"])
+        .expect(2);
+    sandbox
+        .run(["connect", "--protocol", &"x".repeat(65), "n"])
+        .expect(2);
     sandbox.run(["nonsense"]).expect(2);
 }
 
@@ -108,7 +124,10 @@ fn mistakes_that_are_easily_made_get_a_hint() {
 #[test]
 fn a_directory_that_is_not_there_is_named() {
     let sandbox = Sandbox::new();
-    for arguments in ["listen /nonexist/d/x", "forward slip-listen:/nonexist/d/x slip:n"] {
+    for arguments in [
+        "listen /nonexist/d/x",
+        "forward slip-listen:/nonexist/d/x slip:n",
+    ] {
         sandbox
             .run(arguments.split(' '))
             .expect(4)
@@ -176,7 +195,10 @@ fn a_failure_is_told_although_the_peer_does_not_read() {
         rustix::io::ioctl_fionread(&unread).is_ok_and(|count| count >= 1 << 16)
     });
     listen.write(b"x");
-    connect.wait().expect(1).says("cannot write to standard output");
+    connect
+        .wait()
+        .expect(1)
+        .says("cannot write to standard output");
     drop(unread);
     // It ends because of its output, or if it got everything out before, because of the abort.
     let code = listen.wait().status.code();
@@ -198,10 +220,21 @@ fn results_that_cannot_be_written_say_so() {
     let sandbox = Sandbox::new();
     for args in [
         &["demo", "--panels", "1", "--seconds", "1", "--json"][..],
-        &["bench", "--quick", "--rounds", "1", "--only", "rtt-64/unix", "--json"],
+        &[
+            "bench",
+            "--quick",
+            "--rounds",
+            "1",
+            "--only",
+            "rtt-64/unix",
+            "--json",
+        ],
     ] {
         let mut command = sandbox.command(args);
         let process = Process::start(command.stdout(File::create("/dev/full").unwrap()));
-        process.wait().expect(1).says("cannot write to standard output");
+        process
+            .wait()
+            .expect(1)
+            .says("cannot write to standard output");
     }
 }

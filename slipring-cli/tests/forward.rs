@@ -27,11 +27,20 @@ struct Tunnel {
 
 impl Tunnel {
     fn to(sandbox: &Sandbox, target: impl std::fmt::Display) -> Self {
-        let exit = sandbox.start(["forward", "-v", "slip-listen:tunnel", &format!("tcp:{target}")]);
+        let exit = sandbox.start([
+            "forward",
+            "-v",
+            "slip-listen:tunnel",
+            &format!("tcp:{target}"),
+        ]);
         exit.listening_on();
         let entry = sandbox.start(["forward", "-v", ANY, "slip:tunnel"]);
         let address = entry.listening_on();
-        Self { entry, exit, address }
+        Self {
+            entry,
+            exit,
+            address,
+        }
     }
 }
 
@@ -44,7 +53,10 @@ fn many_connections_at_once_through_a_tunnel() {
             let address = &tunnel.address;
             scope.spawn(move || {
                 let data = noise(seed, 1_000_000);
-                assert!(exchange(connect(address), &data) == data, "connection {seed}");
+                assert!(
+                    exchange(connect(address), &data) == data,
+                    "connection {seed}"
+                );
             });
         }
     });
@@ -58,7 +70,10 @@ fn many_connections_at_once_through_a_tunnel() {
 fn half_close_by_the_client() {
     let sandbox = Sandbox::new();
     let tunnel = Tunnel::to(&sandbox, serve(server::count));
-    assert_eq!(exchange(connect(&tunnel.address), &noise(1, 300_000)), b"300000");
+    assert_eq!(
+        exchange(connect(&tunnel.address), &noise(1, 300_000)),
+        b"300000"
+    );
     assert_eq!(exchange(connect(&tunnel.address), b""), b"0");
 }
 
@@ -78,7 +93,9 @@ fn half_close_by_the_server() {
     let mut greeting = String::new();
     client.read_to_string(&mut greeting).unwrap();
     assert_eq!(greeting, "greeting");
-    client.write_all(b"after the end of the other direction").unwrap();
+    client
+        .write_all(b"after the end of the other direction")
+        .unwrap();
     drop(client);
     assert_eq!(
         received.recv_timeout(DEADLINE).unwrap(),
@@ -97,7 +114,9 @@ fn a_reset_by_the_client_is_no_clean_end_for_the_server() {
     server::reset(client);
     let end = ends.recv_timeout(DEADLINE).unwrap();
     assert_eq!(end.expect_err("a reset").kind(), ErrorKind::ConnectionReset);
-    tunnel.entry.stderr_line("lost the connection at tcp-listen:");
+    tunnel
+        .entry
+        .stderr_line("lost the connection at tcp-listen:");
 }
 
 #[test]
@@ -202,8 +221,8 @@ fn two_listening_sides_are_paired() {
     other.wait().expect(0);
 }
 
-/// Answers after a part, without taking the rest, and ends. The socket is kept: closed with bytes unread, it would
-/// send a reset, which may destroy the answer.
+/// Answers after a part, without taking the rest, and ends. The socket is kept: closed with bytes
+/// unread, it would send a reset, which may destroy the answer.
 fn answer_early<S: Read + Write>(mut stream: S, end: impl Fn(&S)) {
     stream.read_exact(&mut [0; 1000]).unwrap();
     stream.write_all(b"enough").unwrap();
@@ -214,12 +233,15 @@ fn answer_early<S: Read + Write>(mut stream: S, end: impl Fn(&S)) {
 #[test]
 fn a_tcp_server_that_stops_reading_does_not_lose_its_answer() {
     let sandbox = Sandbox::new();
-    // Without shutting its reading: the kernel answers what comes after that and an end with a reset.
-    let target = serve(|stream| answer_early(stream, |stream| stream.shutdown(Shutdown::Write).unwrap()));
+    // Without shutting its reading: the kernel answers what comes after that and an end with a
+    // reset.
+    let target =
+        serve(|stream| answer_early(stream, |stream| stream.shutdown(Shutdown::Write).unwrap()));
     let tunnel = Tunnel::to(&sandbox, target);
     let mut client = connect(&tunnel.address);
     let mut sender = client.try_clone().unwrap();
-    // More than fits in all that lies between, so that the client is still writing when it is answered.
+    // More than fits in all that lies between, so that the client is still writing when it is
+    // answered.
     let sender = thread::spawn(move || sender.write_all(&vec![0; 64 << 20]));
     let mut answer = Vec::new();
     client.read_to_end(&mut answer).unwrap();
@@ -255,7 +277,8 @@ fn a_unix_server_that_stops_reading_stops_the_client_and_does_not_lose_its_answe
 fn a_tcp_client_whose_bytes_are_not_wanted_is_not_held_up() {
     let sandbox = Sandbox::new();
     let _exit = exit_to_unix(&sandbox, |mut stream| {
-        // Before anything comes: Linux does not tell whoever polls for room of it (`unix_poll` in net/unix/af_unix.c).
+        // Before anything comes: Linux does not tell whoever polls for room of it (`unix_poll` in
+        // net/unix/af_unix.c).
         stream.shutdown(Shutdown::Read).unwrap();
         stream.write_all(b"enough").unwrap();
         std::mem::forget(stream);

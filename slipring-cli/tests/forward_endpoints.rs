@@ -46,7 +46,9 @@ fn a_connecting_side_serves_one_and_gives_its_outcome() {
     let sandbox = Sandbox::new();
     let target = serve(server::count);
     let listen = sandbox.listen(["n", "--", "printf", "12345"]);
-    sandbox.run(["forward", "slip:n", &format!("tcp:{target}")]).expect(0);
+    sandbox
+        .run(["forward", "slip:n", &format!("tcp:{target}")])
+        .expect(0);
     listen.finish().expect(0);
 
     sandbox
@@ -59,7 +61,10 @@ fn a_connecting_side_serves_one_and_gives_its_outcome() {
         .expect(4)
         .says(&dead);
     let listen = sandbox.listen(["n"]);
-    sandbox.run(["forward", "slip:n", &dead]).expect(4).says(&dead);
+    sandbox
+        .run(["forward", "slip:n", &dead])
+        .expect(4)
+        .says(&dead);
     listen.wait().expect(3).says("aborted with code 2");
 }
 
@@ -71,7 +76,10 @@ fn a_connecting_side_tells_a_loss() {
     let forward = sandbox.start(["forward", "-v", "slip:n", &format!("tcp:{target}")]);
     forward.stderr_line("joined to");
     listen.signal(Signal::KILL);
-    forward.wait().expect(3).says("lost the connection at slip:n");
+    forward
+        .wait()
+        .expect(3)
+        .says("lost the connection at slip:n");
 }
 
 #[test]
@@ -151,7 +159,9 @@ fn addresses_that_cannot_be_bound() {
         .run(["forward", "unix-listen:/no/such/directory/socket", "slip:n"])
         .expect(4);
     let _listen = sandbox.listen(["taken"]);
-    sandbox.run(["forward", "slip-listen:taken", &address]).expect(4);
+    sandbox
+        .run(["forward", "slip-listen:taken", &address])
+        .expect(4);
 }
 
 #[test]

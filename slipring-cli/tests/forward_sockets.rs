@@ -32,7 +32,10 @@ fn many_connections_at_once() {
             let address = &address;
             scope.spawn(move || {
                 let data = noise(seed, 1_000_000);
-                assert!(exchange(connect(address), &data) == data, "connection {seed}");
+                assert!(
+                    exchange(connect(address), &data) == data,
+                    "connection {seed}"
+                );
             });
         }
     });
@@ -92,7 +95,10 @@ fn resets_pass_through() {
     let mut client = connect(&address);
     client.write_all(b"x").unwrap();
     assert_eq!(
-        client.read_to_end(&mut Vec::new()).expect_err("a reset").kind(),
+        client
+            .read_to_end(&mut Vec::new())
+            .expect_err("a reset")
+            .kind(),
         ErrorKind::ConnectionReset
     );
 }

@@ -51,7 +51,10 @@ fn live_and_stale_names() {
 fn a_listener_that_ends_in_order_leaves_no_name() {
     let sandbox = Sandbox::new();
     let listen = sandbox.start(["listen", "n", "--", "true"]);
-    sandbox.start(["connect", common::WAIT, "n"]).wait().expect(0);
+    sandbox
+        .start(["connect", common::WAIT, "n"])
+        .wait()
+        .expect(0);
     listen.wait().expect(0);
     assert!(sandbox.names().is_empty(), "{:?}", sandbox.names());
 }
@@ -72,7 +75,11 @@ fn a_listener_that_a_signal_ends_leaves_no_name() {
             process.signal(signal);
             let ended = process.wait();
             assert_eq!(ended.status.signal(), Some(signal.as_raw()), "{args:?}");
-            assert!(sandbox.names().is_empty(), "{args:?}: {:?}", sandbox.names());
+            assert!(
+                sandbox.names().is_empty(),
+                "{args:?}: {:?}",
+                sandbox.names()
+            );
         }
     }
 }
@@ -108,11 +115,15 @@ fn a_directory_that_cannot_be_used_is_named() {
     let sandbox = Sandbox::new();
     let directory = sandbox.path().join("slipring");
     std::fs::create_dir(&directory).unwrap();
-    std::fs::set_permissions(&directory, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    sandbox
-        .run(["ls"])
-        .expect(0)
-        .says(&format!("passed over {}: its mode is 0755", directory.display()));
+    std::fs::set_permissions(
+        &directory,
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
+    sandbox.run(["ls"]).expect(0).says(&format!(
+        "passed over {}: its mode is 0755",
+        directory.display()
+    ));
 }
 
 #[test]
@@ -124,7 +135,10 @@ fn a_listener_without_its_socket_is_not_live() {
     let why = names[0]["why"].as_str().unwrap_or_default();
     let holder = format!("process {} holds it", listen.pid());
     assert_eq!(names[0]["state"], "unknown", "{names:?}");
-    assert!(why.contains(&holder) && why.contains("has been removed"), "{why}");
+    assert!(
+        why.contains(&holder) && why.contains("has been removed"),
+        "{why}"
+    );
     let connect = sandbox.run(["connect", "n"]);
     connect.says(&format!("process {} is bound to the name", listen.pid()));
     let bind = sandbox.run(["listen", "n"]);
@@ -146,7 +160,12 @@ fn nothing_bound() {
 fn a_closed_output_is_quiet() {
     let sandbox = Sandbox::new();
     let _listen = sandbox.listen(["n"]);
-    for arguments in [&["ls"][..], &["ls", "--json"], &["completions", "bash"], &["--help"]] {
+    for arguments in [
+        &["ls"][..],
+        &["ls", "--json"],
+        &["completions", "bash"],
+        &["--help"],
+    ] {
         let (unread, output) = io::pipe().unwrap();
         drop(unread);
         let mut command = sandbox.command(arguments);
@@ -195,7 +214,10 @@ fn completions_for_every_shell() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = sandbox.run(["completions", shell]).expect(0).stdout;
         let script = String::from_utf8(script).unwrap();
-        assert!(script.contains("forward") && script.contains("capacity"), "{shell}");
+        assert!(
+            script.contains("forward") && script.contains("capacity"),
+            "{shell}"
+        );
         for inner in ["demo-panel", "bench-peer", "bench-worker"] {
             assert!(!script.contains(inner), "{shell} is offered {inner}");
         }
@@ -215,9 +237,15 @@ fn help_documents_exit_codes_and_examples() {
     let sandbox = Sandbox::new();
     let help = sandbox.run(["--help"]).expect(0).stdout;
     let help = String::from_utf8(help).unwrap();
-    assert!(help.contains("Exit codes:") && help.contains("130"), "{help}");
+    assert!(
+        help.contains("Exit codes:") && help.contains("130"),
+        "{help}"
+    );
     for command in ["listen", "connect", "forward", "ls", "completions"] {
         let help = sandbox.run([command, "--help"]).expect(0).stdout;
-        assert!(String::from_utf8(help).unwrap().contains("Examples:"), "{command}");
+        assert!(
+            String::from_utf8(help).unwrap().contains("Examples:"),
+            "{command}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! `forward` and the rings of C# programs: here the library plays such a program; `csharp.rs` has real ones.
+//! `forward` and the rings of C# programs: here the library plays such a program; `csharp.rs` has
+//! real ones.
 
 mod common;
 #[path = "common/server.rs"]
@@ -91,7 +92,8 @@ fn a_tcp_client_and_a_ring() {
     let mut client = connect(&address);
     let (there, back) = (noise(2, 1_000_000), noise(3, 1_000_001));
     wait_until("the rings are there", || file(&sandbox, "to").exists());
-    let mut program = Duplex::create_or_open(file(&sandbox, "to"), file(&sandbox, "from"), 1000).unwrap();
+    let mut program =
+        Duplex::create_or_open(file(&sandbox, "to"), file(&sandbox, "from"), 1000).unwrap();
     let (reader, writer) = Duplex::split(&mut program);
     thread::scope(|scope| {
         scope.spawn(|| writer.write_all(&back).unwrap());
@@ -158,7 +160,8 @@ fn one_ring_goes_one_way() {
     });
     drop(forward);
 
-    // And the other way: what is sent comes out of the ring, and there is an end as soon as the sender ends.
+    // And the other way: what is sent comes out of the ring, and there is an end as soon as the
+    // sender ends.
     let target = serve(|mut client| client.write_all(b"quotes").unwrap());
     sandbox
         .run(["forward", &format!("tcp:{target}"), "mmf:received?size=64"])
@@ -195,17 +198,33 @@ fn what_cannot_be_opened() {
         .expect(4)
         .says("has 100 bytes, and 101 were expected");
     let reader = Reader::open(file(&sandbox, "ring")).unwrap();
-    run("mmf:ring").expect(4).says("ring has a slipring reader already");
+    run("mmf:ring")
+        .expect(4)
+        .says("ring has a slipring reader already");
     drop((ring, reader));
     std::fs::write(file(&sandbox, "text"), "no ring, but a text of some length").unwrap();
-    run("mmf:text").expect(4).says("make no sense in a ring of 18 bytes");
+    run("mmf:text")
+        .expect(4)
+        .says("make no sense in a ring of 18 bytes");
     run("mmf:.").expect(4).says("not a regular file");
     run("mmf:ring?size=16").expect(2).says("17 or more");
     run("mmf-listen:ring").expect(2).says("nobody to listen");
-    sandbox.run(["forward", "-", "-"]).expect(2).says("one connection");
-    sandbox.run(["forward", ANY, "-"]).expect(2).says("one connection");
-    sandbox.run(["listen", "mmf:ring"]).expect(2).says("slipring forward");
-    sandbox.run(["connect", "mmf:ring"]).expect(2).says("slipring forward");
+    sandbox
+        .run(["forward", "-", "-"])
+        .expect(2)
+        .says("one connection");
+    sandbox
+        .run(["forward", ANY, "-"])
+        .expect(2)
+        .says("one connection");
+    sandbox
+        .run(["listen", "mmf:ring"])
+        .expect(2)
+        .says("slipring forward");
+    sandbox
+        .run(["connect", "mmf:ring"])
+        .expect(2)
+        .says("slipring forward");
 }
 
 #[test]
@@ -220,5 +239,8 @@ fn a_file_that_is_cut_ends_the_connection_with_an_error() {
         .unwrap()
         .set_len(0)
         .unwrap();
-    forward.wait().expect(1).says("has 0 bytes now, and had 8192");
+    forward
+        .wait()
+        .expect(1)
+        .says("has 0 bytes now, and had 8192");
 }

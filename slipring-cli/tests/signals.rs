@@ -71,7 +71,9 @@ fn left_behind(sandbox: &Sandbox) -> Vec<PathBuf> {
         let paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
         paths
     };
-    let all = [sandbox.path(), &sandbox.path().join("slipring")].map(files).concat();
+    let all = [sandbox.path(), &sandbox.path().join("slipring")]
+        .map(files)
+        .concat();
     all.into_iter().filter(|path| !path.is_dir()).collect()
 }
 
@@ -92,7 +94,11 @@ fn a_listener_that_a_signal_ends_leaves_no_file() {
             process.listening_on();
             wait_until("all is bound", || left_behind(&sandbox).len() >= 2);
             process.signal(signal);
-            assert_eq!(process.wait().status.signal(), Some(signal.as_raw()), "{arguments:?}");
+            assert_eq!(
+                process.wait().status.signal(),
+                Some(signal.as_raw()),
+                "{arguments:?}"
+            );
             let left = left_behind(&sandbox);
             assert!(left.is_empty(), "{arguments:?}, {signal:?}: {left:?}");
         }

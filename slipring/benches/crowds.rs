@@ -32,7 +32,9 @@ fn main() {
     let arguments: Vec<String> = env::args().collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [_, "floods", path] => floods(path),
-        [_, "says hello", path, capacity, all] => says_hello(path, capacity.parse().unwrap(), all == "true"),
+        [_, "says hello", path, capacity, all] => {
+            says_hello(path, capacity.parse().unwrap(), all == "true")
+        }
         [_, "goes half-way", path, count] => goes_half_way(path, count.parse().unwrap()),
         // Cargo passes `--bench`.
         _ => measure(),
@@ -43,43 +45,70 @@ fn measure() {
     let place = tempfile::tempdir().unwrap();
     let name = |text: &str| place.path().join(text);
     println!("{}", machine());
-    println!("\nconnecting, until the first byte, beside {FLOODS} processes that connect and leave:\n");
+    println!(
+        "\nconnecting, until the first byte, beside {FLOODS} processes that connect and leave:\n"
+    );
     println!("| listener | median, µs | p99, µs |\n|---|---|---|");
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
-        ours.extend(beside_a_flood(&name(&format!("ours-{round}")), Server::Slipring));
-        theirs.extend(beside_a_flood(&name(&format!("theirs-{round}")), Server::Unix));
+        ours.extend(beside_a_flood(
+            &name(&format!("ours-{round}")),
+            Server::Slipring,
+        ));
+        theirs.extend(beside_a_flood(
+            &name(&format!("theirs-{round}")),
+            Server::Unix,
+        ));
     }
     let (ours, theirs) = (quantiles(ours), quantiles(theirs));
     println!("| slipring | {:.0} | {:.0} |", ours.0, ours.1);
     println!("| Unix socket | {:.0} | {:.0} |", theirs.0, theirs.1);
-    println!("| ratio | {:.2} | {:.2} |", ours.0 / theirs.0, ours.1 / theirs.1);
+    println!(
+        "| ratio | {:.2} | {:.2} |",
+        ours.0 / theirs.0,
+        ours.1 / theirs.1
+    );
 
-    println!("\nCPU time of the thread that accepts, for {HELLOS} clients, ms (median of {ROUNDS}):\n");
+    println!(
+        "\nCPU time of the thread that accepts, for {HELLOS} clients, ms (median of {ROUNDS}):\n"
+    );
     println!("| the client | announces 4 KiB | announces 64 MiB | ratio |\n|---|---|---|---|");
     for (what, all) in [
         ("says hello and leaves", false),
         ("passes its memory, and is accepted", true),
     ] {
         let times = |capacity| {
-            let each =
-                (0..ROUNDS).map(|round| cpu_of_hellos(&name(&format!("h{all}{capacity}{round}")), capacity, all));
+            let each = (0..ROUNDS).map(|round| {
+                cpu_of_hellos(&name(&format!("h{all}{capacity}{round}")), capacity, all)
+            });
             quantiles(each.collect()).0 / 1000.0
         };
         let (small, large) = (times(4096), times(64 << 20));
-        println!("| {what} | {small:.1} | {large:.1} | {:.2} |", large / small);
+        println!(
+            "| {what} | {small:.1} | {large:.1} | {:.2} |",
+            large / small
+        );
     }
 
     let failed = beside_a_crowd(&name("crowd"));
-    println!("\nof 1000 honest clients beside 250 that go half-way, with 1024 descriptors: {failed} failed");
+    println!(
+        "\nof 1000 honest clients beside 250 that go half-way, with 1024 descriptors: {failed} \
+            failed"
+    );
 }
 
 fn machine() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|line| line.strip_prefix("model name\t: "));
+    let model = info
+        .lines()
+        .find_map(|line| line.strip_prefix("model name\t: "));
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    format!("{}, {cores} cores, Linux {}", model.unwrap_or("?"), kernel.trim())
+    format!(
+        "{}, {cores} cores, Linux {}",
+        model.unwrap_or("?"),
+        kernel.trim()
+    )
 }
 
 fn options() -> Options {
@@ -92,12 +121,20 @@ struct Other(Child);
 impl Other {
     fn start(arguments: &[&str]) -> Other {
         let mut command = Command::new(env::current_exe().unwrap());
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         Other(command.spawn().unwrap())
     }
 
     fn begun(mut self) -> Other {
-        self.0.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        self.0
+            .stdout
+            .as_mut()
+            .unwrap()
+            .read_exact(&mut [0])
+            .unwrap();
         self
     }
 }
@@ -111,7 +148,10 @@ impl Drop for Other {
 
 fn begun() {
     let mut output = std::io::stdout();
-    output.write_all(b".").and_then(|()| output.flush()).unwrap();
+    output
+        .write_all(b".")
+        .and_then(|()| output.flush())
+        .unwrap();
 }
 
 fn floods(path: &str) {
@@ -162,7 +202,9 @@ fn beside_a_flood(path: &Path, server: Server) -> Vec<f64> {
 
 fn time_each(path: &Path, mut connect: impl FnMut()) -> Vec<f64> {
     let path = path.to_str().unwrap();
-    let _flooding: Vec<_> = (0..FLOODS).map(|_| Other::start(&["floods", path]).begun()).collect();
+    let _flooding: Vec<_> = (0..FLOODS)
+        .map(|_| Other::start(&["floods", path]).begun())
+        .collect();
     (0..HONEST)
         .map(|_| {
             let start = Instant::now();

@@ -5,8 +5,9 @@
 //! cargo run --example echo -- client "hello there"
 //! ```
 //!
-//! Without arguments it starts a server, asks it once as a client, and leaves. The server of the two
-//! processes serves until it is killed; the next one that binds the name replaces what it leaves.
+//! Without arguments it starts a server, asks it once as a client, and leaves. The server of the
+//! two processes serves until it is killed; the next one that binds the name replaces what it
+//! leaves.
 
 use slipring::{Listener, Options, Stream};
 use std::io::{self, BufRead, Write};
@@ -15,7 +16,12 @@ use std::time::Duration;
 
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+    match arguments
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
         ["server"] => {
             serve(&Listener::bind("echo")?);
             Ok(())
@@ -33,19 +39,25 @@ fn main() -> io::Result<()> {
                 asked
             })
         }
-        _ => Err(io::Error::other("say `server`, or `client TEXT`, or nothing")),
+        _ => Err(io::Error::other(
+            "say `server`, or `client TEXT`, or nothing",
+        )),
     }
 }
 
-/// Answers every line with the same line, a thread for each client, until it is stopped and the last client has gone.
+/// Answers every line with the same line, a thread for each client, until it is stopped and the
+/// last client has gone.
 fn serve(listener: &Listener) {
     thread::scope(|clients| {
         for stream in listener {
             match stream {
                 Ok(stream) => {
-                    clients.spawn(|| answer(stream).unwrap_or_else(|e| eprintln!("echo: a client: {e}")));
+                    clients.spawn(|| {
+                        answer(stream).unwrap_or_else(|e| eprintln!("echo: a client: {e}"))
+                    });
                 }
-                // No descriptor was left, for instance. Those who are connected are served all the same.
+                // No descriptor was left, for instance. Those who are connected are served all the
+                // same.
                 Err(e) => eprintln!("echo: no new client: {e}"),
             }
         }
@@ -63,7 +75,9 @@ fn answer(mut stream: Stream) -> io::Result<()> {
 
 /// Sends one line and prints the answer.
 fn ask(name: &str, text: &str) -> io::Result<()> {
-    let mut stream: Stream = Options::new().wait_for_listener(Duration::from_secs(5)).connect(name)?;
+    let mut stream: Stream = Options::new()
+        .wait_for_listener(Duration::from_secs(5))
+        .connect(name)?;
     writeln!(stream, "{text}")?;
     let mut answer = String::new();
     stream.read_line(&mut answer)?;

@@ -1,5 +1,5 @@
-//! A child process over an inherited socket: no name, nothing in the file system. The child finds the socket as its
-//! standard input.
+//! A child process over an inherited socket: no name, nothing in the file system. The child finds
+//! the socket as its standard input.
 //!
 //! ```text
 //! cargo run --example inherited

@@ -1,5 +1,5 @@
-//! An engine that sends quotes as messages, looked at where they lie, and a panel that falls behind and catches up with
-//! the newest.
+//! An engine that sends quotes as messages, looked at where they lie, and a panel that falls behind
+//! and catches up with the newest.
 //!
 //! ```text
 //! cargo run --example messages
@@ -52,7 +52,11 @@ fn main() -> io::Result<()> {
         drawn += 1;
         skipped += latest.skipped;
         let (number, _) = parse(&latest.message)?;
-        assert_eq!(number + 1, drawn + skipped, "every quote is drawn or skipped");
+        assert_eq!(
+            number + 1,
+            drawn + skipped,
+            "every quote is drawn or skipped"
+        );
     }
     println!("{} quotes drawn or skipped", drawn + skipped);
     engine.wait()?;
@@ -94,7 +98,9 @@ fn send_quotes(quotes: &mut frame::Sender) -> io::Result<()> {
 }
 
 fn parse(quote: &[u8]) -> io::Result<(u64, u64)> {
-    let (number, price) = quote.split_first_chunk().ok_or(io::ErrorKind::InvalidData)?;
+    let (number, price) = quote
+        .split_first_chunk()
+        .ok_or(io::ErrorKind::InvalidData)?;
     let price = price.try_into().map_err(|_| io::ErrorKind::InvalidData)?;
     Ok((u64::from_le_bytes(*number), u64::from_le_bytes(price)))
 }

@@ -62,7 +62,10 @@ fn main() -> io::Result<()> {
     for mut feed in feeds {
         feed.wait()?;
     }
-    println!("{} ticks of {FEEDS} feeds, their sum is {sum}", FEEDS * TICKS);
+    println!(
+        "{} ticks of {FEEDS} feeds, their sum is {sum}",
+        FEEDS * TICKS
+    );
     eprintln!("{polls} polls");
     Ok(())
 }
@@ -79,7 +82,10 @@ fn read_ticks(reader: &mut Reader, sum: &mut u64) -> io::Result<bool> {
         let ticks = bytes.chunks_exact(TICK);
         let whole = ticks.len() * TICK;
         for tick in ticks {
-            *sum += tick.iter().rev().fold(0, |price, byte| price << 8 | u64::from(*byte));
+            *sum += tick
+                .iter()
+                .rev()
+                .fold(0, |price, byte| price << 8 | u64::from(*byte));
         }
         reader.consume(whole);
     }

@@ -1,5 +1,5 @@
-//! Requests and responses of any length between two processes, pipelined: the client has many questions under way at
-//! once.
+//! Requests and responses of any length between two processes, pipelined: the client has many
+//! questions under way at once.
 //!
 //! ```text
 //! cargo run --example request_response

@@ -1,4 +1,5 @@
-//! Records that are written in place and looked at in place: no byte is copied between the two processes.
+//! Records that are written in place and looked at in place: no byte is copied between the two
+//! processes.
 //!
 //! ```text
 //! cargo run --example zero_copy

@@ -14,7 +14,8 @@ use std::mem;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How often a spinner looks whether its peer is still there, and after how long one that never sleeps arms.
+/// How often a spinner looks whether its peer is still there, and after how long one that never
+/// sleeps arms.
 const LINK_EVERY: Duration = Duration::from_millis(1);
 
 /// The longest sleep at a time. The system counts one in milliseconds, and refuses those that an
@@ -81,7 +82,8 @@ impl Blocking {
     /// is none.
     #[inline]
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.timeout.and_then(|timeout| Instant::now().checked_add(timeout))
+        self.timeout
+            .and_then(|timeout| Instant::now().checked_add(timeout))
     }
 
     /// Waits until `half` has news, or the timeout.
@@ -93,10 +95,14 @@ impl Blocking {
     /// Waits until `half` has news, or until `deadline`, which is that of a call that waits several
     /// times; `None`: for the timeout.
     ///
-    /// One piece of code with the looks and with the caller: what lies between the byte that arrives and whoever asked
-    /// for it is the round trip's.
+    /// One piece of code with the looks and with the caller: what lies between the byte that
+    /// arrives and whoever asked for it is the round trip's.
     #[inline(always)]
-    pub(crate) fn wait_until<W: Waiting>(&mut self, half: &mut W, deadline: Option<Instant>) -> io::Result<W::News> {
+    pub(crate) fn wait_until<W: Waiting>(
+        &mut self,
+        half: &mut W,
+        deadline: Option<Instant>,
+    ) -> io::Result<W::News> {
         if let Some(outcome) = half.look() {
             return outcome;
         }
@@ -108,7 +114,8 @@ impl Blocking {
             return self.sleep_at_once(half, deadline);
         }
         self.coalescer.look_away();
-        // The first looks come without reading the clock, which would cost as much as several of them.
+        // The first looks come without reading the clock, which would cost as much as several of
+        // them.
         if let Some(outcome) = look_at_first(half) {
             self.spinner.learn_later();
             self.coalescer.short(|| (Instant::now(), half.reach()));
@@ -153,14 +160,18 @@ impl Blocking {
     }
 
     #[inline(never)]
-    fn sleep_at_once<W: Waiting>(&self, half: &mut W, deadline: Option<Instant>) -> io::Result<W::News> {
+    fn sleep_at_once<W: Waiting>(
+        &self,
+        half: &mut W,
+        deadline: Option<Instant>,
+    ) -> io::Result<W::News> {
         let deadline = deadline.or_else(|| self.deadline());
         // A sleeper has been seen to wait while it slept.
         self.sleep(half, deadline)
     }
 
-    /// Spins for as long as `budget` says, if there is a permit for it; then sleeps. Apart from the first looks, so that
-    /// they stay one small piece of code.
+    /// Spins for as long as `budget` says, if there is a permit for it; then sleeps. Apart from the
+    /// first looks, so that they stay one small piece of code.
     #[cold]
     #[inline(never)]
     fn spin_or_sleep<W: Waiting>(
@@ -171,7 +182,8 @@ impl Blocking {
     ) -> io::Result<W::News> {
         self.coalescer.long();
         let start = Instant::now();
-        let deadline = deadline.or_else(|| self.timeout.and_then(|timeout| start.checked_add(timeout)));
+        let deadline =
+            deadline.or_else(|| self.timeout.and_then(|timeout| start.checked_add(timeout)));
         let permit = match budget {
             Some(_) => self.permits.take(),
             // A core for each blocked call was asked for by name.
@@ -227,7 +239,8 @@ impl Blocking {
                 link_looked = now;
                 half.look_at_link();
                 if !armed {
-                    // A peer that waits for what this half will not give has to see that this half waits too.
+                    // A peer that waits for what this half will not give has to see that this half
+                    // waits too.
                     half.announce();
                     half.nudge();
                     armed = true;
@@ -289,7 +302,9 @@ impl<W: Waiting> Sleeper for Asleep<'_, W> {
     fn block(&mut self) -> Result<Slept, Self::Outcome> {
         self.half.count_sleep();
         point(Point::Sleeping);
-        let until = self.deadline.map(|deadline| deadline.min(Instant::now() + LONGEST));
+        let until = self
+            .deadline
+            .map(|deadline| deadline.min(Instant::now() + LONGEST));
         let event = self.watch.wait(until);
         point(Point::Woken);
         match event {

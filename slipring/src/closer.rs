@@ -5,9 +5,9 @@ use std::sync::{Arc, Weak};
 
 /// Ends a stream from any thread: blocked reads return `Ok(0)`, blocked writes `BrokenPipe`.
 ///
-/// After [`close`](Self::close) the peer sees what it would see if both halves were dropped: every byte written
-/// before, then the end of the stream. A closer does not keep the stream alive; on a stream that is gone it does
-/// nothing.
+/// After [`close`](Self::close) the peer sees what it would see if both halves were dropped: every
+/// byte written before, then the end of the stream. A closer does not keep the stream alive; on a
+/// stream that is gone it does nothing.
 ///
 /// # Examples
 ///
@@ -38,8 +38,8 @@ impl Closer {
         }
     }
 
-    /// Ends both directions of the stream with a code, as [`Writer::abort`](crate::Writer::abort) does: the peer gets
-    /// `ConnectionAborted` after the last byte. Does not block.
+    /// Ends both directions of the stream with a code, as [`Writer::abort`](crate::Writer::abort)
+    /// does: the peer gets `ConnectionAborted` after the last byte. Does not block.
     pub fn abort(&self, code: u32) {
         if let Some(endpoint) = self.endpoint.upgrade() {
             endpoint.abort(code);

@@ -48,12 +48,20 @@ impl fmt::Display for EndReason {
         match self {
             EndReason::Finished => f.write_str("the stream was finished"),
             EndReason::ReaderGone => f.write_str("the peer does not read any more"),
-            EndReason::Aborted { code } => write!(f, "the peer aborted the stream with code {code}"),
+            EndReason::Aborted { code } => {
+                write!(f, "the peer aborted the stream with code {code}")
+            }
             EndReason::PeerDied => f.write_str("the peer died or left without closing the stream"),
-            EndReason::Reset => f.write_str("the peer dropped the stream without reading all that was written to it"),
-            EndReason::Corrupt => f.write_str("the peer broke the protocol and the stream was given up"),
+            EndReason::Reset => f.write_str(
+                "the peer dropped the stream without reading all that was written to it",
+            ),
+            EndReason::Corrupt => {
+                f.write_str("the peer broke the protocol and the stream was given up")
+            }
             EndReason::Rejected => f.write_str("the peer gave the stream up as corrupt"),
-            EndReason::Refused => f.write_str("the peer refused the stream in the last step of the handshake"),
+            EndReason::Refused => {
+                f.write_str("the peer refused the stream in the last step of the handshake")
+            }
             EndReason::Closed => f.write_str("the stream was closed on this side"),
         }
     }
@@ -73,10 +81,14 @@ struct Ended(End);
 /// A writer's error for an end.
 pub(crate) fn write_error(end: End) -> io::Error {
     let kind = match end.reason {
-        EndReason::Finished | EndReason::ReaderGone | EndReason::PeerDied | EndReason::Reset | EndReason::Closed => {
-            io::ErrorKind::BrokenPipe
+        EndReason::Finished
+        | EndReason::ReaderGone
+        | EndReason::PeerDied
+        | EndReason::Reset
+        | EndReason::Closed => io::ErrorKind::BrokenPipe,
+        EndReason::Aborted { .. } | EndReason::Rejected | EndReason::Refused => {
+            io::ErrorKind::ConnectionAborted
         }
-        EndReason::Aborted { .. } | EndReason::Rejected | EndReason::Refused => io::ErrorKind::ConnectionAborted,
         EndReason::Corrupt => io::ErrorKind::InvalidData,
     };
     io::Error::new(kind, Ended(end))
@@ -87,7 +99,9 @@ pub(crate) fn read_result(end: End) -> io::Result<()> {
     let kind = match end.reason {
         EndReason::Finished | EndReason::Closed | EndReason::ReaderGone => return Ok(()),
         EndReason::PeerDied | EndReason::Reset => io::ErrorKind::ConnectionReset,
-        EndReason::Aborted { .. } | EndReason::Rejected | EndReason::Refused => io::ErrorKind::ConnectionAborted,
+        EndReason::Aborted { .. } | EndReason::Rejected | EndReason::Refused => {
+            io::ErrorKind::ConnectionAborted
+        }
         EndReason::Corrupt => io::ErrorKind::InvalidData,
     };
     Err(io::Error::new(kind, Ended(end)))

@@ -1,11 +1,10 @@
 //! One process's side of a stream: what its two halves share.
 
 use crate::fail_points::{Point, point};
-use crate::lease::{self, Lease};
 use crate::link::Binding;
 use crate::name::Name;
 use crate::options::Peer;
-use crate::ring::{Headers, Std, ended};
+use crate::ring::{Headers, Std, Word, ended};
 use crate::sys::bell::Bells;
 use crate::sys::closing::Link;
 use crate::sys::memory::{Inbox, Outbox};
@@ -43,8 +42,6 @@ pub(crate) struct Endpoint {
     /// What the peer's halves sleep on.
     pub(crate) peer_bells: Bells,
     pub(crate) birth: Birth,
-    /// My reader's.
-    pub(crate) lease: Lease,
     /// The stream was dropped as a whole, and not all had been read.
     unread: AtomicBool,
     /// The link has hung up. Written down for good, since the edge that told it comes once.
@@ -73,7 +70,6 @@ impl Endpoint {
         link: Link,
         own_bells: Bells,
         peer_bells: Bells,
-        lease: Lease,
         peer: Peer,
         name: Option<Name>,
         copy_reads: bool,
@@ -86,7 +82,6 @@ impl Endpoint {
             link,
             own_bells,
             peer_bells,
-            lease,
             unread: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             local: AtomicU32::new(local::OPEN),
@@ -146,14 +141,19 @@ impl Endpoint {
     #[inline]
     pub(crate) fn local(&self) -> u32 {
         // Relaxed: the thread that ends the stream rings this half's bell afterwards, and that
-        // orders it.
+        // orders it. A thread that has learnt of the end in another way finds it here, too: a load
+        // is never older than a store to the same word that happened before it.
         self.local.load(Ordering::Relaxed)
     }
 
     /// Ends my writing. The first reason stays.
     pub(crate) fn end_writing(&self, how: u32) {
         let headers = self.headers();
-        let (_, ring) = wait::end::<Std>(&headers.own.published.0.fin, how, &headers.peer.wake_at_tail.0);
+        let (_, ring) = wait::end::<Std>(
+            &headers.own.published.0.fin,
+            how,
+            &headers.peer.wake_at_tail.0,
+        );
         point(Point::WritingEnded);
         if ring {
             self.peer_bells.reader.ring();
@@ -163,7 +163,11 @@ impl Endpoint {
     /// Ends my reading. The first reason stays.
     pub(crate) fn end_reading(&self, how: u32) {
         let headers = self.headers();
-        let (_, ring) = wait::end::<Std>(&headers.own.consumed.0.stop, how, &headers.peer.wake_at_head.0);
+        let (_, ring) = wait::end::<Std>(
+            &headers.own.consumed.0.stop,
+            how,
+            &headers.peer.wake_at_head.0,
+        );
         point(Point::ReadingEnded);
         if ring {
             self.peer_bells.writer.ring();
@@ -180,11 +184,17 @@ impl Endpoint {
     /// Ends both directions from this side, and whatever blocks in them. The first reason stays.
     /// `code` is an abort's.
     fn end(&self, how: u32, told: u32, code: u32) {
-        if !self.birth.is_here() || !lease::end::<Std>(&self.local, how, self.lease.word()) {
+        // Release: orders nothing that the halves need (see `local`), but costs nothing here.
+        if !self.birth.is_here() || !self.local.replace(local::OPEN, how, Ordering::Release) {
             return;
         }
         // Relaxed: published by the release stores of `fin` and `stop`.
-        self.headers().own.published.0.code.store(code, Ordering::Relaxed);
+        self.headers()
+            .own
+            .published
+            .0
+            .code
+            .store(code, Ordering::Relaxed);
         self.end_writing(told);
         self.end_reading(told);
         self.own_bells.reader.ring();

@@ -138,7 +138,9 @@ pub enum Error {
     },
 
     /// Two others have met under this name already.
-    #[error("two others have met at {name} already, and a rendezvous is for two. Choose another name")]
+    #[error(
+        "two others have met at {name} already, and a rendezvous is for two. Choose another name"
+    )]
     RendezvousTaken {
         /// The name.
         name: String,
@@ -169,7 +171,9 @@ pub enum Error {
     },
 
     /// The name of the application protocol is too long.
-    #[error("a protocol name of {len} bytes is too long: {limit} is the most. Choose a shorter one")]
+    #[error(
+        "a protocol name of {len} bytes is too long: {limit} is the most. Choose a shorter one"
+    )]
     ProtocolTooLong {
         /// Its length, in bytes.
         len: usize,
@@ -191,11 +195,16 @@ pub enum Error {
     },
 
     /// Something answers there, but it is not slipring.
-    #[error("whoever listens there does not speak slipring. Check the name, and which program is bound to it")]
+    #[error(
+        "whoever listens there does not speak slipring. Check the name, and which program is \
+            bound to it"
+    )]
     NotSlipring,
 
     /// The other side belongs to a user that was not allowed.
-    #[error("user {uid} is not trusted: {why}. Allow that user in the options if this is meant to be")]
+    #[error(
+        "user {uid} is not trusted: {why}. Allow that user in the options if this is meant to be"
+    )]
     UntrustedPeer {
         /// The user.
         uid: u32,
@@ -211,7 +220,10 @@ pub enum Error {
     },
 
     /// The peer sent something wrong during the handshake.
-    #[error("the peer broke the rules of the handshake: {what}. This is a fault of the other program; report it there")]
+    #[error(
+        "the peer broke the rules of the handshake: {what}. This is a fault of the other program; \
+            report it there"
+    )]
     BadPeer {
         /// What was wrong.
         what: String,
@@ -222,7 +234,9 @@ pub enum Error {
     PeerGone,
 
     /// A deadline passed.
-    #[error("{what} took longer than {after:?}. See whether the other side hangs, or allow more time")]
+    #[error(
+        "{what} took longer than {after:?}. See whether the other side hangs, or allow more time"
+    )]
     Timeout {
         /// What was going on.
         what: &'static str,
@@ -288,7 +302,10 @@ impl Error {
 
     /// An [`Error::Os`] whose text names the path as well, to be used as
     /// `map_err(Error::os_at("doing this", path))`.
-    pub(crate) fn os_at<E: Into<io::Error>>(doing: &'static str, path: &Path) -> impl FnOnce(E) -> Error {
+    pub(crate) fn os_at<E: Into<io::Error>>(
+        doing: &'static str,
+        path: &Path,
+    ) -> impl FnOnce(E) -> Error {
         move |source| {
             let source = clearly(source.into());
             let kind = source.kind();
@@ -302,7 +319,10 @@ impl Error {
 
     /// An [`Error::Os`] with a text that says more than the operating system, to be used as
     /// `map_err(Error::os_because("doing this", text))`.
-    pub(crate) fn os_because<E: Into<io::Error>>(doing: &'static str, text: String) -> impl FnOnce(E) -> Error {
+    pub(crate) fn os_because<E: Into<io::Error>>(
+        doing: &'static str,
+        text: String,
+    ) -> impl FnOnce(E) -> Error {
         move |source| {
             let source = clearly(source.into());
             let kind = source.kind();
@@ -340,10 +360,16 @@ impl Error {
             | Error::PathTooLong { .. }
             | Error::Capacity { .. }
             | Error::ProtocolTooLong { .. } => ErrorKind::InvalidInput,
-            Error::NotBound { .. } | Error::SocketGone { .. } | Error::NoRuntimeDirectory { .. } => ErrorKind::NotFound,
+            Error::NotBound { .. }
+            | Error::SocketGone { .. }
+            | Error::NoRuntimeDirectory { .. } => ErrorKind::NotFound,
             Error::NameInUse { .. } | Error::RendezvousTaken { .. } => ErrorKind::AddrInUse,
-            Error::UntrustedPeer { .. } | Error::UnsafeDirectory { .. } => ErrorKind::PermissionDenied,
-            Error::Refused { .. } | Error::Protocol { .. } | Error::Version { .. } => ErrorKind::ConnectionRefused,
+            Error::UntrustedPeer { .. } | Error::UnsafeDirectory { .. } => {
+                ErrorKind::PermissionDenied
+            }
+            Error::Refused { .. } | Error::Protocol { .. } | Error::Version { .. } => {
+                ErrorKind::ConnectionRefused
+            }
             Error::NotSlipring | Error::BadPeer { .. } => ErrorKind::InvalidData,
             Error::PeerGone => ErrorKind::ConnectionReset,
             Error::Timeout { .. } => ErrorKind::TimedOut,
@@ -362,7 +388,9 @@ impl Error {
 
     /// The number of the operating system's error (`errno`), if this is a failed call of its.
     pub fn raw_os_error(&self) -> Option<i32> {
-        let Error::Os { source, .. } = self else { return None };
+        let Error::Os { source, .. } = self else {
+            return None;
+        };
         let mut error: &(dyn std::error::Error + 'static) = source;
         loop {
             if let Some(number) = error.downcast_ref().and_then(io::Error::raw_os_error) {
@@ -437,7 +465,10 @@ fn after_waiting(waited: Duration) -> String {
 fn not_bound(tried: &[PathBuf], passed_over: &[(PathBuf, String)], waited: Duration) -> String {
     let mut text = after_waiting(waited);
     if !tried.is_empty() {
-        let tried: Vec<String> = tried.iter().map(|path| path.display().to_string()).collect();
+        let tried: Vec<String> = tried
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
         let _ = write!(text, "; tried {}", tried.join(", "));
     }
     if !passed_over.is_empty() {
@@ -584,7 +615,9 @@ mod tests {
                 &["user 1000", "it owns the socket", "Allow"],
             ),
             (
-                Error::Refused { why: text("too many") },
+                Error::Refused {
+                    why: text("too many"),
+                },
                 ErrorKind::ConnectionRefused,
                 &["too many", "again"],
             ),
@@ -595,7 +628,11 @@ mod tests {
                 ErrorKind::InvalidData,
                 &["not sealed", "report"],
             ),
-            (Error::PeerGone, ErrorKind::ConnectionReset, &["went away", "again"]),
+            (
+                Error::PeerGone,
+                ErrorKind::ConnectionReset,
+                &["went away", "again"],
+            ),
             (
                 Error::Timeout {
                     what: "the handshake",
@@ -649,7 +686,10 @@ mod tests {
             let io = io::Error::from(error);
             assert_eq!(io.kind(), kind, "{text}");
             assert_eq!(io.to_string(), text);
-            assert!(io.get_ref().is_some_and(|inner| inner.is::<Error>()), "{text}");
+            assert!(
+                io.get_ref().is_some_and(|inner| inner.is::<Error>()),
+                "{text}"
+            );
         }
     }
 
@@ -677,7 +717,11 @@ mod tests {
             ] {
                 assert_eq!(error.raw_os_error(), Some(errno.raw_os_error()), "{error}");
                 let text = error.to_string();
-                assert_eq!(text.contains("RLIMIT_MEMLOCK"), errno == Errno::AGAIN, "{text}");
+                assert_eq!(
+                    text.contains("RLIMIT_MEMLOCK"),
+                    errno == Errno::AGAIN,
+                    "{text}"
+                );
                 assert_eq!(io::Error::from(error).kind(), kind, "{text}");
             }
         }
@@ -686,9 +730,16 @@ mod tests {
     #[test]
     fn the_number_of_the_operating_system_stays_reachable() {
         use rustix::io::Errno;
-        let error = io::Error::from(Error::os_at("binding", Path::new("/run/here"))(Errno::MFILE));
-        let inside = error.get_ref().and_then(|inside| inside.downcast_ref::<Error>());
-        assert_eq!(inside.and_then(Error::raw_os_error), Some(Errno::MFILE.raw_os_error()));
+        let error = io::Error::from(Error::os_at("binding", Path::new("/run/here"))(
+            Errno::MFILE,
+        ));
+        let inside = error
+            .get_ref()
+            .and_then(|inside| inside.downcast_ref::<Error>());
+        assert_eq!(
+            inside.and_then(Error::raw_os_error),
+            Some(Errno::MFILE.raw_os_error())
+        );
         assert_eq!(Error::PeerGone.raw_os_error(), None);
         let made = Error::os("doing")(io::Error::other("no number"));
         assert_eq!(made.raw_os_error(), None);

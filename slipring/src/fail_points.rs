@@ -1,7 +1,8 @@
-//! For tests: places where a process can be made to die, with the feature `fail-points`. Without it they are nothing.
+//! For tests: places where a process can be made to die, with the feature `fail-points`. Without it
+//! they are nothing.
 //!
-//! A process that has `SLIPRING_FAIL_POINT=NAME:N` in its environment kills itself (SIGKILL) when it comes to the point
-//! `NAME` for the `N`th time. The names are in [`ALL`].
+//! A process that has `SLIPRING_FAIL_POINT=NAME:N` in its environment kills itself (SIGKILL) when
+//! it comes to the point `NAME` for the `N`th time. The names are in [`ALL`].
 
 macro_rules! points {
     ($($point:ident $name:literal $what:literal;)*) => {
@@ -32,7 +33,7 @@ points! {
     Received "received" "a message of the handshake was received";
     Verified "verified" "the peer's memory and bells were verified and mapped";
     Connected "connected" "the handshake is done, and its caller does not know";
-    WriteBegun "write-begun" "a write has begun; the ring may have been rewound";
+    WriteBegun "write-begun" "a write has begun";
     Copied "copied" "bytes were copied into the ring, and not published";
     Committed "committed" "bytes were written in place, and not published";
     Published "published" "bytes were published; nobody was rung";
@@ -65,9 +66,14 @@ pub(crate) fn point(here: Point) {
         let text = std::env::var("SLIPRING_FAIL_POINT").ok()?;
         let parsed = text.split_once(':').and_then(|(name, count)| {
             let index = ALL.iter().position(|(known, _)| *known == name)?;
-            Some((index, AtomicU32::new(count.parse().ok().filter(|n| *n > 0)?)))
+            Some((
+                index,
+                AtomicU32::new(count.parse().ok().filter(|n| *n > 0)?),
+            ))
         });
-        Some(parsed.unwrap_or_else(|| panic!("SLIPRING_FAIL_POINT={text}: not the NAME:N of a fail point")))
+        Some(parsed.unwrap_or_else(|| {
+            panic!("SLIPRING_FAIL_POINT={text}: not the NAME:N of a fail point")
+        }))
     });
     // Relaxed: only the count itself matters. It wraps after the last, by when nobody is left.
     if let Some((index, left)) = plan

@@ -36,7 +36,11 @@ impl<'a> Grant<'a> {
     /// If `n` is more than was reserved.
     #[inline]
     pub fn commit(self, n: usize) {
-        assert!(n <= self.len, "commit of {n} bytes out of a grant of {}", self.len);
+        assert!(
+            n <= self.len,
+            "commit of {n} bytes out of a grant of {}",
+            self.len
+        );
         self.half.advance(n);
         if self.publish || self.half.unpublished() >= PART {
             self.half.publish();

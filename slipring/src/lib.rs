@@ -1,10 +1,11 @@
-//! A full-duplex byte stream between two processes on one machine, in shared memory, that behaves like a connected
-//! socket.
+//! A full-duplex byte stream between two processes on one machine, in shared memory, that behaves
+//! like a connected socket.
 //!
-//! In the steady state no system call is made and no lock is taken: a byte costs a cache-line transfer. Blocking
-//! reads and writes, back-pressure, end of file, half-close, listeners and names are those of a Unix socket, and so
-//! are `Read`, `BufRead` and `Write`. What sockets cannot do comes on top: reading and writing in place, "at least n
-//! bytes" as one slice, batches, positions, and an end that says how it came about.
+//! In the steady state no system call is made and no lock is taken: a byte costs a cache-line
+//! transfer. Blocking reads and writes, back-pressure, end of file, half-close, listeners and names
+//! are those of a Unix socket, and so are `Read`, `BufRead` and `Write`. What sockets cannot do
+//! comes on top: reading and writing in place, "at least n bytes" as one slice, batches, positions,
+//! and an end that says how it came about.
 //!
 //! ```
 //! use slipring::{Listener, Stream};
@@ -30,7 +31,8 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! The same on [tokio](https://docs.rs/tokio), with the feature `tokio`: hundreds of such streams live on one thread.
+//! The same on [tokio](https://docs.rs/tokio), with the feature `tokio`: hundreds of such streams
+//! live on one thread.
 //!
 #![cfg_attr(feature = "tokio", doc = "```")]
 #![cfg_attr(not(feature = "tokio"), doc = "```ignore")]
@@ -209,7 +211,11 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[cfg(not(all(target_os = "linux", target_pointer_width = "64", target_endian = "little")))]
+#[cfg(not(all(
+    target_os = "linux",
+    target_pointer_width = "64",
+    target_endian = "little"
+)))]
 compile_error!("slipring needs 64-bit little-endian Linux");
 
 mod blocking;
@@ -224,7 +230,6 @@ pub mod fail_points;
 pub mod frame;
 mod grant;
 mod half;
-mod lease;
 mod link;
 mod listener;
 pub mod mmf;
@@ -244,7 +249,9 @@ pub use closer::Closer;
 pub use end::{End, EndReason};
 pub use error::{Error, Result};
 pub use grant::{Batch, Grant};
-pub use link::{BoundName, Condition, Leftover, NameState, Stopper, names, passed_over, remove_leftovers};
+pub use link::{
+    BoundName, Condition, Leftover, NameState, Stopper, names, passed_over, remove_leftovers,
+};
 pub use listener::{Incoming, Listener};
 pub use name::{Name, Scope};
 pub use options::{Options, Peer, Peers};

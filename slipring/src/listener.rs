@@ -106,7 +106,9 @@ impl Listener {
 
     fn accept_until(&self, deadline: Option<Instant>) -> Result<Option<Stream>> {
         match self.acceptor.accept(deadline)? {
-            Accepted::Stream(connected) => Stream::new(connected, self.acceptor.options().spin).map(Some),
+            Accepted::Stream(connected) => {
+                Stream::new(connected, self.acceptor.options().spin).map(Some)
+            }
             Accepted::Nothing | Accepted::Busy => Ok(None),
         }
     }

@@ -105,7 +105,10 @@ fn check_bare(bare: &[u8]) -> std::result::Result<String, &'static str> {
         return Err("it is empty");
     }
     if bare.contains(&b'/') || bare.contains(&b'\\') {
-        return Err("it has a slash, but does not begin with Local/ or Global/ (spelled so), and is no absolute path");
+        return Err(
+            "it has a slash, but does not begin with Local/ or Global/ (spelled so), and is no \
+                absolute path",
+        );
     }
     if bare.starts_with(b".") {
         return Err("it begins with a dot");
@@ -177,7 +180,12 @@ mod tests {
     fn is_displayed_in_its_canonical_spelling() {
         for (given, shown, scope, bare) in [
             ("x", "Local/x", Scope::Local, "x"),
-            (r"Local\a.b_c-D9", "Local/a.b_c-D9", Scope::Local, "a.b_c-D9"),
+            (
+                r"Local\a.b_c-D9",
+                "Local/a.b_c-D9",
+                Scope::Local,
+                "a.b_c-D9",
+            ),
             (r"Global\x", "Global/x", Scope::Global, "x"),
             ("Local", "Local/Local", Scope::Local, "Local"),
             ("/a/b c", "/a/b c", Scope::Path, "/a/b c"),
@@ -195,14 +203,25 @@ mod tests {
         for empty in ["", "Local/", r"Global\"] {
             assert_eq!(why(empty), "it is empty");
         }
-        for slash in ["a/b", "local/x", "Local/a/b", r"a\b", "./x", "Local//x", "Session/x"] {
+        for slash in [
+            "a/b",
+            "local/x",
+            "Local/a/b",
+            r"a\b",
+            "./x",
+            "Local//x",
+            "Session/x",
+        ] {
             assert!(why(slash).starts_with("it has a slash"), "{slash}");
         }
         for dot in [".", "..", ".x", "Global/.x"] {
             assert_eq!(why(dot), "it begins with a dot");
         }
         for character in ["a b", "ä", "a\n", "a:b", "~", "a\0"] {
-            assert!(why(character).starts_with("it has a character"), "{character:?}");
+            assert!(
+                why(character).starts_with("it has a character"),
+                "{character:?}"
+            );
         }
         assert!(why("/a\0b").contains("NUL"));
         assert!(why("/").contains("ends in a slash"));

@@ -2,7 +2,9 @@
 
 use crate::endpoint::Connected;
 use crate::error::{Error, Result};
-use crate::link::{self, Dial, First, Handshake, Origin, Patience, Places, Queue, Rendezvous, Waits, check_options};
+use crate::link::{
+    self, Dial, First, Handshake, Origin, Patience, Places, Queue, Rendezvous, Waits, check_options,
+};
 use crate::listener::Listener;
 use crate::name::Name;
 use crate::stream::Stream;
@@ -204,8 +206,8 @@ impl Options {
         self
     }
 
-    /// Whether this user may be at the other end. `mine_alone`: the kernel lets no other user but root get there, so
-    /// that a number which says nothing elsewhere says who it is.
+    /// Whether this user may be at the other end. `mine_alone`: the kernel lets no other user but
+    /// root get there, so that a number which says nothing elsewhere says who it is.
     pub(crate) fn admits(&self, uid: u32, mine_alone: bool) -> Admission {
         let is_told = user::is_told(uid);
         if user::is_same(uid, mine_alone) || is_told && uid == 0 {
@@ -218,7 +220,9 @@ impl Options {
                 "it is the number of all users that have none in this user namespace, and so tells nobody from another; \
                  Peers::Anyone lets them in",
             ),
-            _ => Admission::Refused("a peer of this user is not allowed; allow it with Options::allow"),
+            _ => Admission::Refused(
+                "a peer of this user is not allowed; allow it with Options::allow",
+            ),
         }
     }
 
@@ -289,7 +293,8 @@ impl Options {
         check_options(self)?;
         let name = Name::parse(name)?;
         let dialed = self.dialling(&name).drive(&|uid| self.trusts(uid))?;
-        let handshake = Handshake::of_client(dialed, Arc::new(self.clone()), name, Waits::Blocking)?;
+        let handshake =
+            Handshake::of_client(dialed, Arc::new(self.clone()), name, Waits::Blocking)?;
         Stream::new(link::drive(handshake)?, self.spin)
     }
 
@@ -307,7 +312,10 @@ impl Options {
     pub fn rendezvous(&self, name: impl AsRef<OsStr>) -> Result<Stream> {
         check_options(self)?;
         let options = Arc::new(self.clone());
-        Stream::new(Rendezvous::new(options, Name::parse(name)?).meet()?, self.spin)
+        Stream::new(
+            Rendezvous::new(options, Name::parse(name)?).meet()?,
+            self.spin,
+        )
     }
 
     /// Makes a stream of any connected Unix stream socket: an inherited one, one from a
@@ -344,14 +352,22 @@ impl Options {
     #[doc(alias = "socketpair")]
     pub fn pair(&self) -> Result<(Stream, Stream)> {
         let [left, right] = self.connected_pair(Waits::Blocking)?;
-        Ok((Stream::new(left, self.spin)?, Stream::new(right, self.spin)?))
+        Ok((
+            Stream::new(left, self.spin)?,
+            Stream::new(right, self.spin)?,
+        ))
     }
 
     pub(crate) fn connected_pair(&self, waits: Waits) -> Result<[Connected; 2]> {
         check_options(self)?;
         let options = Arc::new(self.clone());
-        let (left, right) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
-            .map_err(Error::os("making a pair of sockets (socketpair)"))?;
+        let (left, right) = socketpair(
+            AddressFamily::UNIX,
+            SocketType::STREAM,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .map_err(Error::os("making a pair of sockets (socketpair)"))?;
         let origin = Origin {
             mine_alone: true,
             until: None,

@@ -14,10 +14,12 @@ use std::io::{self, BufRead, IoSliceMut, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The reading half of a [`Stream`](crate::Stream): `Read` and `BufRead`, and what only shared memory can do.
+/// The reading half of a [`Stream`](crate::Stream): `Read` and `BufRead`, and what only shared
+/// memory can do.
 ///
-/// It is `Send` and can move to a thread of its own ([`Stream::into_split`](crate::Stream::into_split)). Dropping it
-/// tells the peer, whose writer then gets `BrokenPipe`; bytes that were not read are lost.
+/// It is `Send` and can move to a thread of its own
+/// ([`Stream::into_split`](crate::Stream::into_split)). Dropping it tells the peer, whose writer
+/// then gets `BrokenPipe`; bytes that were not read are lost.
 ///
 /// # Room
 ///
@@ -29,9 +31,10 @@ use std::time::{Duration, Instant};
 ///
 /// # Ends
 ///
-/// Every byte that the peer published comes first, whatever happened. Then: `Ok(0)` if the peer finished or dropped
-/// its writer, `ConnectionReset` if it died, `ConnectionAborted` if it aborted, `InvalidData` if its header made no
-/// sense. The end stays: each further read says the same. [`end`](Self::end) has the details.
+/// Every byte that the peer published comes first, whatever happened. Then: `Ok(0)` if the peer
+/// finished or dropped its writer, `ConnectionReset` if it died, `ConnectionAborted` if it aborted,
+/// `InvalidData` if its header made no sense. The end stays: each further read says the same.
+/// [`end`](Self::end) has the details.
 ///
 /// # Examples
 ///
@@ -74,7 +77,10 @@ impl Reader {
     #[cfg(feature = "tokio")]
     pub(crate) fn from_half(half: ReadHalf, spin: Spin) -> crate::Result<Reader> {
         let endpoint = half.endpoint();
-        let watch = Watch::new(&endpoint.own_bells.reader, rustix::fd::AsFd::as_fd(&endpoint.link))?;
+        let watch = Watch::new(
+            &endpoint.own_bells.reader,
+            rustix::fd::AsFd::as_fd(&endpoint.link),
+        )?;
         Ok(Reader::new(half, watch, spin))
     }
 
@@ -103,7 +109,11 @@ impl Reader {
     /// [`wait`](Self::wait), for a call that waits several times and has to end by `deadline`, if
     /// it has one.
     #[inline]
-    pub(crate) fn wait_until(&mut self, want: usize, deadline: Option<Instant>) -> io::Result<Readable> {
+    pub(crate) fn wait_until(
+        &mut self,
+        want: usize,
+        deadline: Option<Instant>,
+    ) -> io::Result<Readable> {
         if self.half.has(want) {
             return Ok(Readable::Enough);
         }
@@ -129,7 +139,8 @@ impl Reader {
         self.wait(1)
     }
 
-    /// Reads what is there, once something is. The wait and what comes after it are one piece of code.
+    /// Reads what is there, once something is. The wait and what comes after it are one piece of
+    /// code.
     #[inline(never)]
     fn read_some(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         match self.wait(1)? {
@@ -160,18 +171,21 @@ impl Reader {
         self.half.try_take(buf)
     }
 
-    /// Blocks until at least `n` bytes can be read, and lends everything that is there as one slice, without
-    /// consuming it.
+    /// Blocks until at least `n` bytes can be read, and lends everything that is there as one
+    /// slice, without consuming it.
     ///
-    /// The slice is contiguous, wherever in the ring the bytes lie. It is the peer's memory itself, unless the peer
-    /// is another user or [`copy_reads`](crate::Options::copy_reads) asked for a copy; see "Trust" in the [crate
-    /// documentation](crate). `n = 0` does not block and may lend an empty slice.
+    /// The slice is contiguous, wherever in the ring the bytes lie. It is the peer's memory itself,
+    /// unless the peer is another user or [`copy_reads`](crate::Options::copy_reads) asked for a
+    /// copy; see "Trust" in the [crate documentation](crate). `n = 0` does not block and may lend
+    /// an empty slice.
     ///
     /// # Errors
     ///
-    /// * `InvalidInput` at once if `n` is more than [`peer_capacity`](Self::peer_capacity): it could never fit.
+    /// * `InvalidInput` at once if `n` is more than [`peer_capacity`](Self::peer_capacity): it
+    ///   could never fit.
     /// * `UnexpectedEof` if the stream ends in order before; what is left can still be read.
-    /// * `WouldBlock` after the timeout or in non-blocking mode. Nothing is consumed; bytes that came stay.
+    /// * `WouldBlock` after the timeout or in non-blocking mode. Nothing is consumed; bytes that
+    ///   came stay.
     /// * Otherwise as at any end; see [`Reader`].
     pub fn fill_at_least(&mut self, n: usize) -> io::Result<&[u8]> {
         self.half.can_hold(n)?;
@@ -230,13 +244,14 @@ impl Reader {
         &self.half.endpoint().peer
     }
 
-    /// The size of the ring that this half reads from, in bytes: the most that [`fill_at_least`](Self::fill_at_least)
-    /// can ask for.
+    /// The size of the ring that this half reads from, in bytes: the most that
+    /// [`fill_at_least`](Self::fill_at_least) can ask for.
     pub fn peer_capacity(&self) -> usize {
         self.half.capacity()
     }
 
-    /// Lets blocking reads fail with `WouldBlock` after `timeout`. `None`, the default, waits for ever.
+    /// Lets blocking reads fail with `WouldBlock` after `timeout`. `None`, the default, waits for
+    /// ever.
     ///
     /// It is the time of one call of this reader, [`fill_at_least`](Self::fill_at_least) included.
     /// As with a socket, calls of `std::io` that read several times (`read_exact`, `read_line`)
@@ -259,8 +274,8 @@ impl Reader {
         self.blocking.set_nonblocking(yes);
     }
 
-    /// Prepares for polling this reader's descriptor until `n` bytes can be read, or the stream has ended; see
-    /// [`Readiness`].
+    /// Prepares for polling this reader's descriptor until `n` bytes can be read, or the stream has
+    /// ended; see [`Readiness`].
     ///
     /// A successful read takes it back, and so does [`disarm`](Self::disarm).
     ///
@@ -278,8 +293,8 @@ impl Reader {
         })
     }
 
-    /// Takes back an [`arm`](Self::arm) that was `Pending`, if this reader is not going to be polled after all. Without
-    /// it the peer rings once more than it needs to.
+    /// Takes back an [`arm`](Self::arm) that was `Pending`, if this reader is not going to be
+    /// polled after all. Without it the peer rings once more than it needs to.
     pub fn disarm(&mut self) {
         // A forked child's copy is not armed, and what its header says is the parent's.
         if self.half.endpoint().birth.is_here() {
@@ -293,8 +308,8 @@ impl Reader {
     }
 }
 
-/// The descriptor to poll after [`Reader::arm`]: readable means that it is time to read, or to arm, again. For `poll`
-/// only; nothing can be read from it.
+/// The descriptor to poll after [`Reader::arm`]: readable means that it is time to read, or to arm,
+/// again. For `poll` only; nothing can be read from it.
 impl AsFd for Reader {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.blocking.as_fd()
@@ -329,8 +344,8 @@ impl BufRead for Reader {
     /// Lends what is there, without a copy; blocks while nothing is.
     #[inline]
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.half.is_usual() {
-            return Ok(self.half.view_usual());
+        if self.half.lends_at_once() {
+            return Ok(self.half.view_at_once());
         }
         match self.wait_for_some()? {
             Readable::Enough => Ok(self.half.view_some()),
@@ -345,6 +360,6 @@ impl BufRead for Reader {
     /// If fewer than `n` bytes have been lent.
     #[inline]
     fn consume(&mut self, n: usize) {
-        self.half.consume(n);
+        self.half.consume_at_once(n);
     }
 }

@@ -1,17 +1,18 @@
 //! Waiting in an event loop of another make.
 
-/// What [`Reader::arm`](crate::Reader::arm) and [`Writer::arm`](crate::Writer::arm) found: whether to go on at once, or
-/// to poll.
+/// What [`Reader::arm`](crate::Reader::arm) and [`Writer::arm`](crate::Writer::arm) found: whether
+/// to go on at once, or to poll.
 ///
 /// An event loop that knows nothing of this crate waits for a half in two steps:
 ///
-/// 1. `arm` asks the peer to ring, and looks once more. `Ready`: do not poll, but read (or write) again.
-/// 2. `Pending`: poll the half's descriptor ([`AsFd`](std::os::fd::AsFd)) for *readability*, of a writer as of a
-///    reader, level-triggered or edge-triggered, alone or among others. When it is readable, read (or write) again; on
-///    `WouldBlock` begin anew with `arm`.
+/// 1. `arm` asks the peer to ring, and looks once more. `Ready`: do not poll, but read (or write)
+///    again.
+/// 2. `Pending`: poll the half's descriptor ([`AsFd`](std::os::fd::AsFd)) for *readability*, of a
+///    writer as of a reader, level-triggered or edge-triggered, alone or among others. When it is
+///    readable, read (or write) again; on `WouldBlock` begin anew with `arm`.
 ///
-/// Arm each time before polling. A descriptor that is polled without is readable for ever once it has been, or never. A
-/// wake-up is a hint: it may come without news.
+/// Arm each time before polling. A descriptor that is polled without is readable for ever once it
+/// has been, or never. A wake-up is a hint: it may come without news.
 ///
 /// The half has to be in non-blocking mode, or used by methods that do not block (`try_read`,
 /// `try_write`). A stream with [`Spin::Always`](crate::Spin::Always) is never woken, so `arm` fails
@@ -44,8 +45,9 @@
 /// writing.join().unwrap()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-/// The traits of `futures_io` on a reactor, here that of `async-io`: this crate has no reactor of its own and so no such
-/// type, but it is a few lines. A writer is the same with `try_write` and an `arm` for room.
+/// The traits of `futures_io` on a reactor, here that of `async-io`: this crate has no reactor of
+/// its own and so no such type, but it is a few lines. A writer is the same with `try_write` and an
+/// `arm` for room.
 ///
 /// ```
 /// use async_io::Async;

@@ -17,17 +17,19 @@ use std::time::Duration;
 
 /// The writing half of a [`Stream`](crate::Stream): `Write`, and what only shared memory can do.
 ///
-/// It is `Send` and can move to a thread of its own ([`Stream::into_split`](crate::Stream::into_split)). Dropping it
-/// finishes the direction: the peer reads to the end, then gets `Ok(0)`.
+/// It is `Send` and can move to a thread of its own
+/// ([`Stream::into_split`](crate::Stream::into_split)). Dropping it finishes the direction: the
+/// peer reads to the end, then gets `Ok(0)`.
 ///
-/// `write` blocks while the ring is full (back-pressure), writes what fits and publishes it before it returns; a
-/// write of any size flows through a ring of any size with `write_all`.
+/// `write` blocks while the ring is full (back-pressure), writes what fits and publishes it before
+/// it returns; a write of any size flows through a ring of any size with `write_all`.
 ///
 /// # Ends
 ///
-/// `BrokenPipe` if the peer's reader is gone, or its process, or this side has finished; `ConnectionAborted` if the
-/// peer aborted; `InvalidData` if its header made no sense. [`end`](Self::end) has the details. Bytes that were
-/// accepted may not have been read: [`wait_consumed`](Self::wait_consumed) tells.
+/// `BrokenPipe` if the peer's reader is gone, or its process, or this side has finished;
+/// `ConnectionAborted` if the peer aborted; `InvalidData` if its header made no sense.
+/// [`end`](Self::end) has the details. Bytes that were accepted may not have been read:
+/// [`wait_consumed`](Self::wait_consumed) tells.
 #[derive(Debug)]
 pub struct Writer {
     pub(crate) half: WriteHalf,
@@ -49,7 +51,10 @@ impl Writer {
     #[cfg(feature = "tokio")]
     pub(crate) fn from_half(half: WriteHalf, spin: Spin) -> crate::Result<Writer> {
         let endpoint = half.endpoint();
-        let watch = Watch::new(&endpoint.own_bells.writer, rustix::fd::AsFd::as_fd(&endpoint.link))?;
+        let watch = Watch::new(
+            &endpoint.own_bells.writer,
+            rustix::fd::AsFd::as_fd(&endpoint.link),
+        )?;
         Ok(Writer::new(half, watch, spin))
     }
 
@@ -143,15 +148,16 @@ impl Writer {
 
     /// Blocks until `n` bytes are free, and lends them to be written in place.
     ///
-    /// The slice is contiguous and holds old bytes of this ring. Nothing of it is visible to the peer before
-    /// [`Grant::commit`]; dropping the grant publishes nothing.
+    /// The slice is contiguous and holds old bytes of this ring. Nothing of it is visible to the
+    /// peer before [`Grant::commit`]; dropping the grant publishes nothing.
     ///
     /// # Errors
     ///
-    /// * `InvalidInput` at once if `n` is more than [`capacity`](Self::capacity): it could never fit.
-    /// * `Deadlock` if the peer's reader waits for more bytes than are in the ring while this waits for more room
-    ///   than there is: neither could ever go on. Write less at a time, or use a larger capacity than the two
-    ///   together.
+    /// * `InvalidInput` at once if `n` is more than [`capacity`](Self::capacity): it could never
+    ///   fit.
+    /// * `Deadlock` if the peer's reader waits for more bytes than are in the ring while this waits
+    ///   for more room than there is: neither could ever go on. Write less at a time, or use a
+    ///   larger capacity than the two together.
     /// * `WouldBlock` after the timeout or in non-blocking mode.
     /// * Otherwise as [`Writer`] says.
     ///
@@ -205,8 +211,9 @@ impl Writer {
 
     /// Several writes that are published at once.
     ///
-    /// A publication costs a fence, unless the peer spins for ever, and perhaps a wake-up of the peer; a batch pays for them once. It publishes at
-    /// [`flush`](Write::flush), when dropped, after each 64 KiB, and whenever it has to wait.
+    /// A publication costs a fence, unless the peer spins for ever, and perhaps a wake-up of the
+    /// peer; a batch pays for them once. It publishes at [`flush`](Write::flush), when dropped,
+    /// after each 64 KiB, and whenever it has to wait.
     ///
     /// # Examples
     ///
@@ -227,10 +234,12 @@ impl Writer {
         Batch::new(self)
     }
 
-    /// Ends this direction in order: the peer reads every byte, then gets `Ok(0)`. The other direction goes on.
+    /// Ends this direction in order: the peer reads every byte, then gets `Ok(0)`. The other
+    /// direction goes on.
     ///
-    /// Does not block, and can be called again. Writing afterwards is `BrokenPipe`. Dropping the writer does the
-    /// same; a process that leaves without either (`process::exit`, a signal) has died, as far as its peer can see.
+    /// Does not block, and can be called again. Writing afterwards is `BrokenPipe`. Dropping the
+    /// writer does the same; a process that leaves without either (`process::exit`, a signal) has
+    /// died, as far as its peer can see.
     ///
     /// # Errors
     ///
@@ -241,7 +250,8 @@ impl Writer {
 
     /// Blocks until the peer has consumed everything written so far.
     ///
-    /// Consumed means read out of the ring, not acted upon. May be called after [`finish`](Self::finish).
+    /// Consumed means read out of the ring, not acted upon. May be called after
+    /// [`finish`](Self::finish).
     ///
     /// # Errors
     ///
@@ -271,8 +281,8 @@ impl Writer {
 
     /// Ends the stream, both ways, with a code of the application's own.
     ///
-    /// The peer reads what was published before and then gets `ConnectionAborted`; its writer gets that at once. On
-    /// this side reads return `Ok(0)`, and writes `BrokenPipe`. Does not block.
+    /// The peer reads what was published before and then gets `ConnectionAborted`; its writer gets
+    /// that at once. On this side reads return `Ok(0)`, and writes `BrokenPipe`. Does not block.
     pub fn abort(&mut self, code: u32) {
         self.half.abort(code);
     }
@@ -287,13 +297,14 @@ impl Writer {
         &self.half.endpoint().peer
     }
 
-    /// The size of the ring that this half writes into, in bytes: the most that [`reserve`](Self::reserve) can ask
-    /// for.
+    /// The size of the ring that this half writes into, in bytes: the most that
+    /// [`reserve`](Self::reserve) can ask for.
     pub fn capacity(&self) -> usize {
         self.half.capacity()
     }
 
-    /// Lets blocking writes fail with `WouldBlock` after `timeout`. `None`, the default, waits for ever.
+    /// Lets blocking writes fail with `WouldBlock` after `timeout`. `None`, the default, waits for
+    /// ever.
     ///
     /// It is the time of one call of this writer, [`wait_consumed`](Self::wait_consumed) included.
     /// As with a socket, `write_all` has it for each of its writes, that of a
@@ -316,12 +327,14 @@ impl Writer {
         self.blocking.set_nonblocking(yes);
     }
 
-    /// Prepares for polling this writer's descriptor until `n` bytes are free, or the direction has ended; see
-    /// [`Readiness`]. The larger `n`, the fewer wake-ups: half the [`capacity`](Self::capacity) is a good choice for a
-    /// long write. All of it means that the peer has consumed everything.
+    /// Prepares for polling this writer's descriptor until `n` bytes are free, or the direction has
+    /// ended; see [`Readiness`]. The larger `n`, the fewer wake-ups: half the
+    /// [`capacity`](Self::capacity) is a good choice for a long write. All of it means that the
+    /// peer has consumed everything.
     ///
-    /// A peer that waits for more bytes than there are makes it `Ready` with less room, if there is any:
-    /// [`try_write`](Self::try_write) writes what fits, [`try_reserve`](Self::try_reserve) fails with `Deadlock`.
+    /// A peer that waits for more bytes than there are makes it `Ready` with less room, if there is
+    /// any: [`try_write`](Self::try_write) writes what fits, [`try_reserve`](Self::try_reserve)
+    /// fails with `Deadlock`.
     ///
     /// A successful write takes it back, and so does [`disarm`](Self::disarm).
     ///
@@ -341,8 +354,8 @@ impl Writer {
         })
     }
 
-    /// Takes back an [`arm`](Self::arm) that was `Pending`, if this writer is not going to be polled after all. Without
-    /// it the peer rings once more than it needs to.
+    /// Takes back an [`arm`](Self::arm) that was `Pending`, if this writer is not going to be
+    /// polled after all. Without it the peer rings once more than it needs to.
     pub fn disarm(&mut self) {
         // A forked child's copy is not armed, and what its header says is the parent's.
         if self.half.endpoint().birth.is_here() {
@@ -356,8 +369,8 @@ impl Writer {
     }
 }
 
-/// The descriptor to poll after [`Writer::arm`]: *readable* means that it is time to write, or to arm, again. For
-/// `poll` only; nothing can be written to it.
+/// The descriptor to poll after [`Writer::arm`]: *readable* means that it is time to write, or to
+/// arm, again. For `poll` only; nothing can be written to it.
 impl AsFd for Writer {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.blocking.as_fd()

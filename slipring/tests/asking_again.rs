@@ -1,5 +1,5 @@
-//! A reader that asks again and again instead of waiting gets what it asks for, although the writer would rather wait
-//! for more room.
+//! A reader that asks again and again instead of waiting gets what it asks for, although the writer
+//! would rather wait for more room.
 
 use slipring::{Options, Reader, Spin};
 use std::io::{BufRead, ErrorKind, Write};
@@ -22,8 +22,8 @@ fn fill(reader: &mut Reader, n: usize) {
     }
 }
 
-/// A full ring of which 1000 bytes are consumed, a writer blocked on half the ring, and a reader that needs 3500
-/// bytes.
+/// A full ring of which 1000 bytes are consumed, a writer blocked on half the ring, and a reader
+/// that needs 3500 bytes.
 fn starve(spin: Spin, how_to_ask: impl Fn(&mut Reader)) {
     let (mut left, right) = Options::new().capacity(CAPACITY).spin(spin).pair().unwrap();
     let (mut reader, _writer) = right.into_split();
@@ -46,7 +46,11 @@ fn non_blocking() {
 
 #[test]
 fn with_a_timeout_shorter_than_its_spinning() {
-    for spin in [Spin::Always, Spin::UpTo(Duration::from_millis(1)), Spin::default()] {
+    for spin in [
+        Spin::Always,
+        Spin::UpTo(Duration::from_millis(1)),
+        Spin::default(),
+    ] {
         starve(spin, |reader| {
             reader.set_timeout(Some(Duration::from_micros(20))).unwrap()
         });

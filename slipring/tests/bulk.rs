@@ -1,5 +1,5 @@
-//! Gigabytes between two processes, both ways at once, asleep whenever there is nothing to do: not a byte is lost, doubled or
-//! changed. `SLIPRING_BULK_MIB` makes it more or less.
+//! Gigabytes between two processes, both ways at once, asleep whenever there is nothing to do: not
+//! a byte is lost, doubled or changed. `SLIPRING_BULK_MIB` makes it more or less.
 
 mod common;
 
@@ -36,7 +36,6 @@ fn through_1_mib() {
     bulk(1 << 20, 30);
 }
 
-/// A ring that is large enough to be rewound.
 #[test]
 fn through_4_mib() {
     bulk(4 << 20, 30);

@@ -95,7 +95,8 @@ impl Slow {
         let fds: Vec<BorrowedFd<'_>> = slow.iter().map(AsFd::as_fd).collect();
         if raw::send_by(link, bytes, &fds, flags).is_err() {
             // The other side was quicker, and nothing is on its way.
-            slow.iter().for_each(|fd| set_socket_linger(fd, None).unwrap());
+            slow.iter()
+                .for_each(|fd| set_socket_linger(fd, None).unwrap());
         }
         // Not the last ones: those are on their way.
         drop(slow);
@@ -123,7 +124,10 @@ fn messages(slow: &mut Slow, link: &UnixStream, what: usize) {
         3 => {
             side.say_hello(link);
             let bell = slow.make();
-            side.pass(link, &[side.memory.as_fd(), side.bells[0].as_fd(), bell.as_fd()]);
+            side.pass(
+                link,
+                &[side.memory.as_fd(), side.bells[0].as_fd(), bell.as_fd()],
+            );
         }
         // Behind something that is refused.
         4 => {
@@ -176,7 +180,9 @@ fn for_a_listener(arguments: &[&str]) {
         });
         serve(&listener);
         // They are closed all the same.
-        eventually("nothing is left", || descriptors() - slow.taken.len() == before);
+        eventually("nothing is left", || {
+            descriptors() - slow.taken.len() == before
+        });
     }
 }
 
@@ -187,7 +193,11 @@ fn for_a_client(arguments: &[&str]) {
     for what in 0..ALL {
         let before = descriptors() - slow.taken.len();
         thread::scope(|scope| {
-            let connect = || options().handshake_timeout(Duration::from_millis(50)).connect(&path);
+            let connect = || {
+                options()
+                    .handshake_timeout(Duration::from_millis(50))
+                    .connect(&path)
+            };
             let client = scope.spawn(connect);
             let (link, _) = server.accept().unwrap();
             messages(&mut slow, &link, what);
@@ -198,7 +208,9 @@ fn for_a_client(arguments: &[&str]) {
             );
             assert!(expected, "{what}: {error}");
         });
-        eventually("nothing is left", || descriptors() - slow.taken.len() == before);
+        eventually("nothing is left", || {
+            descriptors() - slow.taken.len() == before
+        });
     }
 }
 
@@ -220,7 +232,9 @@ fn for_a_stream(_: &[&str]) {
         let error = stream.read(&mut [0]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionReset);
         drop(stream);
-        eventually("nothing is left", || descriptors() - slow.taken.len() == before);
+        eventually("nothing is left", || {
+            descriptors() - slow.taken.len() == before
+        });
     }
 }
 
@@ -238,7 +252,10 @@ fn for_a_queue(arguments: &[&str]) {
     for mut link in links {
         // It is hung up on, with what it sent unread.
         let ended = link.read(&mut [0]).map_err(|e| e.kind());
-        assert!(matches!(ended, Ok(0) | Err(ErrorKind::ConnectionReset)), "{ended:?}");
+        assert!(
+            matches!(ended, Ok(0) | Err(ErrorKind::ConnectionReset)),
+            "{ended:?}"
+        );
     }
 }
 

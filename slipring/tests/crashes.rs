@@ -1,4 +1,5 @@
-//! Deaths and panics beside something else: a peer that is paused, a peer that dies as well, a grant that is held.
+//! Deaths and panics beside something else: a peer that is paused, a peer that dies as well, a
+//! grant that is held.
 
 mod common;
 
@@ -106,7 +107,9 @@ fn both_are_killed_and_the_name_is_free_at_once() {
         client.kill();
         server.kill();
         assert!(matches!(
-            options().wait_for_listener(std::time::Duration::ZERO).connect(&name),
+            options()
+                .wait_for_listener(std::time::Duration::ZERO)
+                .connect(&name),
             Err(Error::NotBound { .. })
         ));
         let listener = Listener::bind(&name).unwrap();
@@ -158,7 +161,9 @@ fn a_thread_that_panics_with_a_grant_and_its_writer_ends_the_stream_in_order() {
         assert_eq!(all, "before");
         assert_eq!(right.reader().end().unwrap().reason, EndReason::Finished);
         eventually("writing fails", || {
-            right.write(b"x").is_err_and(|e| e.kind() == ErrorKind::BrokenPipe)
+            right
+                .write(b"x")
+                .is_err_and(|e| e.kind() == ErrorKind::BrokenPipe)
         });
     });
 }

@@ -32,7 +32,10 @@ fn child_process() {
         ("descriptors run out", descriptors_run_out),
         ("connects", connects),
         ("receives nothing", receives_nothing),
-        ("listens with few on their way", listens_with_few_on_their_way),
+        (
+            "listens with few on their way",
+            listens_with_few_on_their_way,
+        ),
     ]);
 }
 
@@ -89,13 +92,20 @@ fn a_flood_does_not_take_the_time_away() {
 #[test]
 fn a_flood_of_strangers_does_not_take_the_time_away() {
     guard(|| {
-        let Some(place) = users::open_place() else { return };
-        let listener = options().allow(Peers::Users(vec![1])).bind(place.name("x")).unwrap();
+        let Some(place) = users::open_place() else {
+            return;
+        };
+        let listener = options()
+            .allow(Peers::Users(vec![1]))
+            .bind(place.name("x"))
+            .unwrap();
         let path = listener.path().to_str().unwrap().to_owned();
         let mut flooding = users::start(&place, STRANGER, "floods", &[&path]);
         flooding.expect("floods");
         for _ in 0..5 {
-            let error = listener.accept_timeout(Duration::from_millis(20)).unwrap_err();
+            let error = listener
+                .accept_timeout(Duration::from_millis(20))
+                .unwrap_err();
             assert!(matches!(error, Error::Timeout { .. }), "{error}");
             assert!(listener.try_accept().unwrap().is_none());
         }
@@ -103,7 +113,12 @@ fn a_flood_of_strangers_does_not_take_the_time_away() {
             let _ = listener.try_accept();
             listener.refused() > 100
         });
-        assert!(listener.last_refusal().unwrap().contains(&STRANGER.to_string()));
+        assert!(
+            listener
+                .last_refusal()
+                .unwrap()
+                .contains(&STRANGER.to_string())
+        );
     });
 }
 
@@ -119,7 +134,8 @@ fn a_flood_leaves_other_tasks_their_turn() {
         runtime.block_on(async {
             let listener = options().bind(place.name("x")).unwrap();
             let flooding = flood(&place, &listener, 3);
-            let listener = std::sync::Arc::new(slipring::tokio::Listener::from_blocking(listener).unwrap());
+            let listener =
+                std::sync::Arc::new(slipring::tokio::Listener::from_blocking(listener).unwrap());
             let accepting = tokio::spawn({
                 let listener = std::sync::Arc::clone(&listener);
                 async move { listener.accept().await.map(drop) }
@@ -166,7 +182,9 @@ fn several_tasks_may_accept() {
                 let waiting = tokio::time::timeout(Duration::from_millis(5), listener.accept());
                 assert!(waiting.await.is_err());
                 for _ in 0..TASKS {
-                    let mut stream = slipring::tokio::Stream::connect_with(&options(), &name).await.unwrap();
+                    let mut stream = slipring::tokio::Stream::connect_with(&options(), &name)
+                        .await
+                        .unwrap();
                     assert_eq!(stream.read_u8().await.unwrap(), b'x');
                 }
                 for task in accepting {
@@ -266,7 +284,9 @@ fn descriptors_run_out(_: &[&str]) {
     let ((), served) = serve(&listener, || {
         let mut crowd = start(&place, "goes half-way", &[name.to_str().unwrap(), "60"]);
         crowd.expect("half-way");
-        eventually("all of them are half-way", || common::descriptors() as u64 >= open + 60);
+        eventually("all of them are half-way", || {
+            common::descriptors() as u64 >= open + 60
+        });
         let mut honest = start(&place, "connects", &[name.to_str().unwrap()]);
         // Room for none but what those leave.
         limit_descriptors(common::descriptors() as u64);
@@ -285,7 +305,9 @@ fn descriptors_run_out(_: &[&str]) {
 /// Connects as one should, once it is told.
 fn connects(arguments: &[&str]) {
     told();
-    let connected = options().allow(Peers::Users(vec![ANOTHER])).connect(arguments[0]);
+    let connected = options()
+        .allow(Peers::Users(vec![ANOTHER]))
+        .connect(arguments[0]);
     say(&connected
         .as_ref()
         .map_or_else(ToString::to_string, |_| "connected".into()));
@@ -325,7 +347,9 @@ fn listens_with_few_on_their_way(arguments: &[&str]) {
 #[test]
 fn answers_that_nobody_receives_are_few() {
     guard(|| {
-        let Some(place) = users::open_place() else { return };
+        let Some(place) = users::open_place() else {
+            return;
+        };
         let name = place.name("sockets");
         fs::create_dir(&name).unwrap();
         std::os::unix::fs::chown(&name, Some(ANOTHER), None).unwrap();
@@ -344,7 +368,10 @@ fn answers_that_nobody_receives_are_few() {
         }
         listener.tell("stop");
         let refusal = listener.hear();
-        assert!(refusal.contains("do not receive what they are answered"), "{refusal}");
+        assert!(
+            refusal.contains("do not receive what they are answered"),
+            "{refusal}"
+        );
         listener.succeed();
         hostile.tell("leave");
     });

@@ -35,7 +35,9 @@ fn send(writer: &mut Writer, seed: u64, bytes: u64) {
     let end = source.position + bytes;
     while source.position < end {
         let n = 1 + random.below((3 * writer.capacity() as u64).min(1 << 20));
-        source.write_all(writer, n.min(end - source.position) as usize).unwrap();
+        source
+            .write_all(writer, n.min(end - source.position) as usize)
+            .unwrap();
     }
 }
 
@@ -142,7 +144,10 @@ fn what_was_written_waits_for_whoever_reads() {
         other.expect("at 5000");
         other.expect("done at 8000");
         let mut reader = Reader::open(&file).unwrap();
-        assert_eq!((reader.position(), reader.available().unwrap()), (4000, 4000));
+        assert_eq!(
+            (reader.position(), reader.available().unwrap()),
+            (4000, 4000)
+        );
         expect(&mut reader, 8, 4000);
     });
 }
@@ -154,7 +159,8 @@ fn messages_of_every_length() {
         let place = Place::new();
         let (to, from) = (path(&place, "to"), path(&place, "from"));
         let (reader, writer) = Duplex::create(&from, &to, 5015).unwrap().into_split();
-        let (mut questions, mut answers) = (plain::Sender::new(writer), plain::Receiver::new(reader));
+        let (mut questions, mut answers) =
+            (plain::Sender::new(writer), plain::Receiver::new(reader));
         let _answering = csharp::start(&["answer", &to, &from, "5015"]);
         for len in (0..50).chain([4080, 4088, 4089, 4999, 5000, 100_000, 1_000_000]) {
             let mut message = made(11, len, len as usize);
@@ -178,7 +184,8 @@ fn a_csharp_side_that_is_killed_and_started_again() {
             let sends = csharp::start(&["send", &from, "5015", "0", "9"]);
             expect(&mut reader, 9, 123_457);
             sends.kill();
-            // It checks every byte, from where the file says that it is, and would end at the first wrong one.
+            // It checks every byte, from where the file says that it is, and would end at the first
+            // wrong one.
             let mut expects = csharp::start(&["expect", &to, "5015", "0", "10"]);
             send(&mut writer, 10, 123_457);
             let position = writer.position();
@@ -224,7 +231,8 @@ fn a_slipring_side_that_is_killed_and_started_again() {
                 other.expect("started");
             }
             eventually("much has gone both ways", || {
-                forth.indexes().0 > before_forth + 100_000 && back.indexes().0 > before_back + 100_000
+                forth.indexes().0 > before_forth + 100_000
+                    && back.indexes().0 > before_back + 100_000
             });
             for other in &mut others {
                 other.kill();

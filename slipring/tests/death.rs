@@ -1,5 +1,5 @@
-//! A peer that dies, however it dies: every byte that it published is read, then the survivor is told; and a peer that only
-//! pauses is not dead.
+//! A peer that dies, however it dies: every byte that it published is read, then the survivor is
+//! told; and a peer that only pauses is not dead.
 
 mod common;
 
@@ -34,7 +34,11 @@ fn options(spin: &str) -> Options {
     Options::new()
         .capacity(CAPACITY)
         .wait_for_listener(common::GENEROUS)
-        .spin(if spin == "always" { Spin::Always } else { Spin::Never })
+        .spin(if spin == "always" {
+            Spin::Always
+        } else {
+            Spin::Never
+        })
 }
 
 /// A listener, and a process in that role that has connected to it.
@@ -123,7 +127,8 @@ fn starves(arguments: &[&str]) {
     stream.reader().fill_at_least(CAPACITY).unwrap();
 }
 
-/// Asks again and again for room that a starving reader does not make, and says how each stream ended.
+/// Asks again and again for room that a starving reader does not make, and says how each stream
+/// ended.
 fn asks(arguments: &[&str]) {
     loop {
         let (_reader, mut writer) = connect(arguments).into_split();
@@ -140,7 +145,11 @@ fn asks(arguments: &[&str]) {
                 Ok(_) => panic!("nobody has read"),
             }
         };
-        process::say(&format!("{:?} {:?}", error.kind(), writer.end().unwrap().reason));
+        process::say(&format!(
+            "{:?} {:?}",
+            error.kind(),
+            writer.end().unwrap().reason
+        ));
     }
 }
 
@@ -193,15 +202,22 @@ fn until_it_fails(writer: &mut Writer) -> ErrorKind {
 
 type Call = fn(&mut Stream) -> std::io::Result<()>;
 
-/// The calls that block until the other side does something, on a stream whose outgoing ring is full.
+/// The calls that block until the other side does something, on a stream whose outgoing ring is
+/// full.
 const CALLS: [(Call, ErrorKind); 5] = [
-    (|s| s.read(&mut [0; 8]).map(|_| ()), ErrorKind::ConnectionReset),
+    (
+        |s| s.read(&mut [0; 8]).map(|_| ()),
+        ErrorKind::ConnectionReset,
+    ),
     (
         |s| s.reader().fill_at_least(100).map(|_| ()),
         ErrorKind::ConnectionReset,
     ),
     (|s| s.write(&[0; 8]).map(|_| ()), ErrorKind::BrokenPipe),
-    (|s| s.writer().reserve(100).map(|_| ()), ErrorKind::BrokenPipe),
+    (
+        |s| s.writer().reserve(100).map(|_| ()),
+        ErrorKind::BrokenPipe,
+    ),
     (|s| s.writer().wait_consumed(), ErrorKind::BrokenPipe),
 ];
 
@@ -270,7 +286,8 @@ fn a_writer_that_never_fills_its_ring_learns_of_a_death_by_writing() {
 fn a_peer_that_died_starving_is_dead_and_no_deadlock() {
     guard(|| {
         for call in [
-            (|writer: &mut Writer| writer.wait_consumed()) as fn(&mut Writer) -> std::io::Result<()>,
+            (|writer: &mut Writer| writer.wait_consumed())
+                as fn(&mut Writer) -> std::io::Result<()>,
             |writer| writer.reserve(CAPACITY).map(|_| ()),
         ] {
             let mut scene = Scene::new("starves", "never", &[]);
@@ -287,8 +304,8 @@ fn a_peer_that_died_starving_is_dead_and_no_deadlock() {
     });
 }
 
-/// The writer is stopped anywhere between its looks at the reader's end, its wake word and the link, while that reader aborts and
-/// goes.
+/// The writer is stopped anywhere between its looks at the reader's end, its wake word and the
+/// link, while that reader aborts and goes.
 #[test]
 fn a_reader_that_starves_aborts_and_leaves_has_not_died() {
     guard(|| {
@@ -302,7 +319,10 @@ fn a_reader_that_starves_aborts_and_leaves_has_not_died() {
             stream.reader().read_exact(&mut byte).unwrap();
             stream.reader().set_nonblocking(true);
             // It stays visible that more is waited for.
-            assert_eq!(kind(stream.reader().fill_at_least(CAPACITY)), ErrorKind::WouldBlock);
+            assert_eq!(
+                kind(stream.reader().fill_at_least(CAPACITY)),
+                ErrorKind::WouldBlock
+            );
             other.expect("starving");
             other.signal(Signal::STOP);
             stream.writer().abort(42);
@@ -324,7 +344,10 @@ fn leaving_without_an_end_is_a_death_and_any_end_is_none() {
             ("drop and exit", Ok(())),
             ("finish and exit", Ok(())),
             ("close and exit", Ok(())),
-            ("abort with a code and exit", Err(ErrorKind::ConnectionAborted)),
+            (
+                "abort with a code and exit",
+                Err(ErrorKind::ConnectionAborted),
+            ),
         ] {
             for late in [false, true] {
                 let mut scene = Scene::new("leaves", "never", &[how]);
@@ -364,7 +387,11 @@ fn killed_while_writing(seed: u64) {
     let place = Place::new();
     let counted: PathBuf = place.name("published");
     let published = progress(&counted);
-    let mut scene = Scene::new("writes", spin, &[counted.to_str().unwrap(), &seed.to_string()]);
+    let mut scene = Scene::new(
+        "writes",
+        spin,
+        &[counted.to_str().unwrap(), &seed.to_string()],
+    );
     let mut sink = bytes::Sink::new(1);
     let before = random.choose(&[0, 1, 10_000, 300_000]);
     let mut buf = vec![0; 1 + random.below(30_000) as usize];
@@ -382,9 +409,15 @@ fn killed_while_writing(seed: u64) {
         killer.join().unwrap();
     }
     let mut stream = scene.stream;
-    assert_eq!(kind(sink.drain(stream.reader())), ErrorKind::ConnectionReset);
+    assert_eq!(
+        kind(sink.drain(stream.reader())),
+        ErrorKind::ConnectionReset
+    );
     let end = stream.reader().end().unwrap();
-    assert_eq!((end.reason, end.position), (EndReason::PeerDied, sink.position));
+    assert_eq!(
+        (end.reason, end.position),
+        (EndReason::PeerDied, sink.position)
+    );
     let published = published.load(0);
     assert!(
         sink.position >= published,
@@ -413,9 +446,15 @@ fn killed_while_reading(seed: u64) {
         }
     };
     assert_eq!(error.kind(), ErrorKind::BrokenPipe);
-    assert_eq!(scene.stream.writer().end().unwrap().reason, EndReason::PeerDied);
+    assert_eq!(
+        scene.stream.writer().end().unwrap().reason,
+        EndReason::PeerDied
+    );
     killer.join().unwrap();
-    assert_eq!(kind(scene.stream.read(&mut [0])), ErrorKind::ConnectionReset);
+    assert_eq!(
+        kind(scene.stream.read(&mut [0])),
+        ErrorKind::ConnectionReset
+    );
 }
 
 #[test]
@@ -441,8 +480,12 @@ fn a_stopped_process_is_not_dead() {
         stream.write_all(b"ping").unwrap();
         stream.read_exact(&mut [0; 4]).unwrap();
         scene.other.signal(Signal::STOP);
-        stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
-        stream.set_write_timeout(Some(Duration::from_millis(100))).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_millis(100)))
+            .unwrap();
+        stream
+            .set_write_timeout(Some(Duration::from_millis(100)))
+            .unwrap();
         let mut source = bytes::Source::new(3);
         source.write_all(stream, CAPACITY).unwrap();
         for _ in 0..10 {
@@ -472,11 +515,15 @@ fn other_streams_go_on() {
         let name = scene.place.name("x");
         let mut second = process::start(&scene.place, "echoes", &[name.to_str().unwrap(), "never"]);
         let (mut reader, mut writer) = scene.listener.accept().unwrap().into_split();
-        let writing = thread::spawn(move || bytes::Source::new(4).write_all(&mut writer, 3_000_000));
+        let writing =
+            thread::spawn(move || bytes::Source::new(4).write_all(&mut writer, 3_000_000));
         let mut sink = bytes::Sink::new(4);
         sink.read_exact(&mut reader, 1_000_000).unwrap();
         scene.other.kill();
-        assert_eq!(kind(scene.stream.read(&mut [0])), ErrorKind::ConnectionReset);
+        assert_eq!(
+            kind(scene.stream.read(&mut [0])),
+            ErrorKind::ConnectionReset
+        );
         sink.drain(&mut reader).unwrap();
         assert_eq!(sink.position, 3_000_000);
         writing.join().unwrap().unwrap();

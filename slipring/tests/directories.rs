@@ -1,4 +1,5 @@
-//! Where names live: the runtime directory of the environment, what is done without one, and the list of what is bound.
+//! Where names live: the runtime directory of the environment, what is done without one, and the
+//! list of what is bound.
 
 mod common;
 
@@ -35,7 +36,11 @@ fn binds(arguments: &[&str]) {
     let listener = Listener::bind(arguments[0]).unwrap();
     process::say("bound");
     let stopper = listener.stopper();
-    let serving = thread::spawn(move || listener.incoming().for_each(|stream| greet(stream.unwrap())));
+    let serving = thread::spawn(move || {
+        listener
+            .incoming()
+            .for_each(|stream| greet(stream.unwrap()))
+    });
     process::told();
     stopper.stop();
     serving.join().unwrap();
@@ -55,9 +60,15 @@ fn assert_greeted(mut stream: Stream) {
 /// Local names, in a process whose runtime directory is its own.
 fn local_names(arguments: &[&str]) {
     let listener = Listener::bind("clock").unwrap();
-    assert_eq!(listener.path(), Path::new(arguments[0]).join("slipring/clock.sock"));
     assert_eq!(
-        (listener.name().scope(), listener.name().to_string().as_str()),
+        listener.path(),
+        Path::new(arguments[0]).join("slipring/clock.sock")
+    );
+    assert_eq!(
+        (
+            listener.name().scope(),
+            listener.name().to_string().as_str()
+        ),
         (Scope::Local, "Local/clock")
     );
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -72,12 +83,18 @@ fn local_names(arguments: &[&str]) {
             let client = scope.spawn(|| Stream::connect(same).unwrap());
             greet(listener.accept().unwrap());
             let stream = client.join().unwrap();
-            assert_eq!(stream.name().map(ToString::to_string).as_deref(), Some("Local/clock"));
+            assert_eq!(
+                stream.name().map(ToString::to_string).as_deref(),
+                Some("Local/clock")
+            );
             assert_greeted(stream);
         });
     }
     for other in ["Clock", "clock.", "Global/no-such-clock"] {
-        assert!(matches!(Stream::connect(other), Err(Error::NotBound { .. })), "{other}");
+        assert!(
+            matches!(Stream::connect(other), Err(Error::NotBound { .. })),
+            "{other}"
+        );
     }
 }
 
@@ -88,21 +105,37 @@ fn local_names_are_kept_in_the_runtime_directory() {
 
 fn a_listing(arguments: &[&str]) {
     let mine = |bound: &slipring::BoundName| bound.path.starts_with(arguments[0]);
-    let listed = || names().unwrap().into_iter().filter(mine).collect::<Vec<_>>();
+    let listed = || {
+        names()
+            .unwrap()
+            .into_iter()
+            .filter(mine)
+            .collect::<Vec<_>>()
+    };
     assert!(listed().is_empty());
     let b = Listener::bind("b").unwrap();
     let a = Listener::bind("a").unwrap();
     let live = NameState::Live {
         pid: Some(std::process::id()),
-        program: Some(fs::read_to_string("/proc/self/comm").unwrap().trim_end().to_owned()),
+        program: Some(
+            fs::read_to_string("/proc/self/comm")
+                .unwrap()
+                .trim_end()
+                .to_owned(),
+        ),
     };
     let all = listed();
     assert_eq!(
-        all.iter().map(|bound| bound.name.to_string()).collect::<Vec<_>>(),
+        all.iter()
+            .map(|bound| bound.name.to_string())
+            .collect::<Vec<_>>(),
         ["Local/a", "Local/b"]
     );
     assert!(all.iter().all(|bound| bound.state == live), "{all:?}");
-    assert_eq!((all[0].path.as_path(), all[1].path.as_path()), (a.path(), b.path()));
+    assert_eq!(
+        (all[0].path.as_path(), all[1].path.as_path()),
+        (a.path(), b.path())
+    );
     drop(a);
     assert_eq!(listed().len(), 1);
     // What a killed process leaves.
@@ -120,7 +153,9 @@ fn a_listing(arguments: &[&str]) {
             .find(|bound| bound.name.to_string() == name)
             .map(|bound| bound.state)
     };
-    assert!(matches!(state("Local/killed"), Some(NameState::Live { pid: Some(pid), .. }) if pid == other.id()));
+    assert!(
+        matches!(state("Local/killed"), Some(NameState::Live { pid: Some(pid), .. }) if pid == other.id())
+    );
     other.kill();
     assert_eq!(state("Local/killed"), Some(NameState::Stale));
     drop(Listener::bind("killed").unwrap());
@@ -144,7 +179,10 @@ fn no_directory(_: &[&str]) {
     let Err(Error::NotBound { tried, .. }) = Stream::connect("somebody-else") else {
         panic!("nobody is bound to that")
     };
-    assert!(tried.len() >= 2 && tried[0].starts_with("/nowhere"), "{tried:?}");
+    assert!(
+        tried.len() >= 2 && tried[0].starts_with("/nowhere"),
+        "{tried:?}"
+    );
 }
 
 #[test]
@@ -179,14 +217,21 @@ fn a_directory_of_somebody_else(arguments: &[&str]) {
     // Others are let into it.
     chown(&directory, Some(0), None).unwrap();
     fs::set_permissions(&directory, Permissions::from_mode(0o777)).unwrap();
-    assert!(matches!(Listener::bind("x"), Err(Error::UnsafeDirectory { .. })));
+    assert!(matches!(
+        Listener::bind("x"),
+        Err(Error::UnsafeDirectory { .. })
+    ));
     fs::set_permissions(&directory, Permissions::from_mode(0o700)).unwrap();
     drop(Listener::bind("x").unwrap());
     // The one above it is another user's, as after `sudo`: it is left to that user.
     fs::remove_dir_all(&directory).unwrap();
     chown(runtime, Some(12345), None).unwrap();
     let listener = Listener::bind("after-sudo").unwrap();
-    assert!(!listener.path().starts_with(runtime), "{:?}", listener.path());
+    assert!(
+        !listener.path().starts_with(runtime),
+        "{:?}",
+        listener.path()
+    );
     assert!(!directory.exists());
     chown(runtime, Some(0), None).unwrap();
 }
@@ -219,7 +264,10 @@ fn a_global_name_is_seen_from_every_runtime_directory() {
             assert_greeted(stream);
         }
         let listed = names().unwrap();
-        let bound = listed.iter().find(|bound| bound.name.to_string() == name).unwrap();
+        let bound = listed
+            .iter()
+            .find(|bound| bound.name.to_string() == name)
+            .unwrap();
         assert!(matches!(bound.state, NameState::Live { pid: Some(pid), .. } if pid == other.id()));
         other.tell("leave");
         other.succeed();

@@ -22,7 +22,11 @@ fn exists(file: &str, name: &str) -> bool {
 
 /// Each row of a table names tests in its last cell, and they are there.
 fn names_tests(document: &str, columns: usize, least: usize) {
-    let rows: Vec<&str> = document.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    let rows: Vec<&str> = document
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .skip(1)
+        .collect();
     assert!(rows.len() > least, "no table");
     for row in rows {
         let cells: Vec<&str> = row.trim_matches('|').split('|').collect();

@@ -10,7 +10,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 fn pair() -> (Stream, Stream) {
-    Options::new().capacity(4096).spin(Spin::Never).pair().unwrap()
+    Options::new()
+        .capacity(4096)
+        .spin(Spin::Never)
+        .pair()
+        .unwrap()
 }
 
 fn end(reason: EndReason, position: u64) -> Option<End> {
@@ -64,7 +68,11 @@ fn an_abort_carries_its_code_both_ways() {
         left.write_all(b"abc").unwrap();
         left.writer().abort(0xfeed_face);
         let aborted = EndReason::Aborted { code: 0xfeed_face };
-        assert_eq!(right.read(&mut [0; 8]).unwrap(), 3, "what was published comes first");
+        assert_eq!(
+            right.read(&mut [0; 8]).unwrap(),
+            3,
+            "what was published comes first"
+        );
         for _ in 0..2 {
             assert_eq!(kind(right.read(&mut [0; 8])), ErrorKind::ConnectionAborted);
         }
@@ -123,7 +131,7 @@ fn a_closer_ends_both_directions_in_order() {
     });
 }
 
-/// Whoever reads byte by byte asks only now and then whether it still may, but never after it has learnt of the end.
+/// A reader takes nothing any more once its thread has learnt that its side ended the stream.
 #[test]
 fn who_knows_that_the_stream_was_closed_reads_not_one_byte_more() {
     guard(|| {
@@ -136,7 +144,8 @@ fn who_knows_that_the_stream_was_closed_reads_not_one_byte_more() {
             let closer = reader.closer();
             let (told, known) = (AtomicBool::new(false), &AtomicU64::new(0));
             let at = random.below(4000);
-            // In every other round the reader's thread ends the stream too, at about the same time: then it knows by itself.
+            // In every other round the reader's thread ends the stream too, at about the same time:
+            // then it knows by itself.
             let own = if round % 4 < 2 {
                 u64::MAX
             } else {
@@ -261,8 +270,8 @@ fn borrowed_halves_work_on_threads_of_their_own() {
     });
 }
 
-/// The four halves of a stream, dropped in one of the 24 orders, with bytes under way in both directions. Whoever is left
-/// sees exactly what its table says.
+/// The four halves of a stream, dropped in one of the 24 orders, with bytes under way in both
+/// directions. Whoever is left sees exactly what its table says.
 struct Halves {
     readers: [Option<Reader>; 2],
     writers: [Option<Writer>; 2],
@@ -275,8 +284,12 @@ impl Halves {
         let (left, right) = pair();
         let ((left_reader, mut left_writer), (right_reader, mut right_writer)) =
             (left.into_split(), right.into_split());
-        left_writer.write_all(&bytes::made(0, 0, Self::BYTES)).unwrap();
-        right_writer.write_all(&bytes::made(1, 0, Self::BYTES)).unwrap();
+        left_writer
+            .write_all(&bytes::made(0, 0, Self::BYTES))
+            .unwrap();
+        right_writer
+            .write_all(&bytes::made(1, 0, Self::BYTES))
+            .unwrap();
         Halves {
             readers: [Some(left_reader), Some(right_reader)],
             writers: [Some(left_writer), Some(right_writer)],
@@ -299,7 +312,10 @@ impl Halves {
                 let lent = reader.fill_at_least(Self::BYTES).unwrap();
                 bytes::check(other as u64, 0, lent);
                 if self.writers[other].is_none() {
-                    assert_eq!(kind(reader.fill_at_least(Self::BYTES + 1)), ErrorKind::UnexpectedEof);
+                    assert_eq!(
+                        kind(reader.fill_at_least(Self::BYTES + 1)),
+                        ErrorKind::UnexpectedEof
+                    );
                     assert_eq!(reader.end(), end(EndReason::Finished, Self::BYTES as u64));
                 }
             }
@@ -343,7 +359,8 @@ fn halves_may_be_dropped_while_all_are_busy() {
     guard(|| {
         for round in 0..200u64 {
             let (left, right) = pair();
-            let ((left_reader, left_writer), (right_reader, right_writer)) = (left.into_split(), right.into_split());
+            let ((left_reader, left_writer), (right_reader, right_writer)) =
+                (left.into_split(), right.into_split());
             thread::scope(|scope| {
                 for (mut writer, seed) in [(left_writer, 0), (right_writer, 1)] {
                     scope.spawn(move || {
@@ -378,8 +395,8 @@ fn halves_may_be_dropped_while_all_are_busy() {
     });
 }
 
-/// A stream that is dropped with bytes unread has not heard its peer out, which is told after the last byte. What was
-/// finished before, or read, or taken apart, ends in order.
+/// A stream that is dropped with bytes unread has not heard its peer out, which is told after the
+/// last byte. What was finished before, or read, or taken apart, ends in order.
 #[test]
 fn dropping_a_stream_with_bytes_unread_is_no_end_in_order() {
     type How = (&'static str, fn(Stream), EndReason);
@@ -405,7 +422,11 @@ fn dropping_a_stream_with_bytes_unread_is_no_end_in_order() {
             |mut stream| stream.shutdown(Shutdown::Read).unwrap(),
             EndReason::Finished,
         ),
-        ("taken apart", |stream| drop(stream.into_split()), EndReason::Finished),
+        (
+            "taken apart",
+            |stream| drop(stream.into_split()),
+            EndReason::Finished,
+        ),
     ];
     guard(|| {
         for (what, how, reason) in WAYS {
@@ -422,13 +443,22 @@ fn dropping_a_stream_with_bytes_unread_is_no_end_in_order() {
             };
             assert_eq!(ended, expected, "{what}");
             assert_eq!(left.reader().end(), end(reason, 4), "{what}");
-            assert_eq!(kind(left.write_all(&[0; 100_000])), ErrorKind::BrokenPipe, "{what}");
-            assert_eq!(left.writer().end().unwrap().reason, EndReason::ReaderGone, "{what}");
+            assert_eq!(
+                kind(left.write_all(&[0; 100_000])),
+                ErrorKind::BrokenPipe,
+                "{what}"
+            );
+            assert_eq!(
+                left.writer().end().unwrap().reason,
+                EndReason::ReaderGone,
+                "{what}"
+            );
         }
     });
 }
 
-/// A relay that fails in the middle and drops its streams does not look complete to a client whose bytes it had not read.
+/// A relay that fails in the middle and drops its streams does not look complete to a client whose
+/// bytes it had not read.
 #[cfg(feature = "tokio")]
 #[test]
 fn a_relay_that_fails_with_bytes_unread_does_not_look_complete() {
@@ -439,9 +469,13 @@ fn a_relay_that_fails_with_bytes_unread_does_not_look_complete() {
             .build()
             .unwrap();
         runtime.block_on(async {
-            let pair = || slipring::tokio::Stream::pair_with(&Options::new().capacity(4096)).unwrap();
+            let pair =
+                || slipring::tokio::Stream::pair_with(&Options::new().capacity(4096)).unwrap();
             let ((mut client, mut here), (mut there, mut server)) = (pair(), pair());
-            let relay = tokio::spawn(async move { copy_bidirectional(&mut here, &mut there).await.is_err() });
+            let relay =
+                tokio::spawn(
+                    async move { copy_bidirectional(&mut here, &mut there).await.is_err() },
+                );
             // More than the relay can pass on, as the server does not read it.
             let sending = async {
                 let _ = client.write_all(&[7; 20_000]).await;

@@ -18,7 +18,9 @@ fn run(name: &str, expected: &str) {
     let output = Command::new(example(name))
         .env("XDG_RUNTIME_DIR", directory.path())
         .output()
-        .unwrap_or_else(|e| panic!("{name} does not start ({e}): has `cargo build --examples` built it?"));
+        .unwrap_or_else(|e| {
+            panic!("{name} does not start ({e}): has `cargo build --examples` built it?")
+        });
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{name}: {output:?}");
     assert!(said.contains(expected), "{name} said {said:?}");
@@ -39,7 +41,10 @@ fn request_response() {
 
 #[test]
 fn zero_copy() {
-    run("zero_copy", "1000000 records seen where they lie, 51448495999 in all");
+    run(
+        "zero_copy",
+        "1000000 records seen where they lie, 51448495999 in all",
+    );
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! A process that has no descriptors left, and a listener that has no room left: an error that says so, nothing is left
-//! behind, and it goes on when there is room again.
+//! A process that has no descriptors left, and a listener that has no room left: an error that says
+//! so, nothing is left behind, and it goes on when there is room again.
 //!
 //! Each is a process of its own, since the limits are those of a process.
 
@@ -43,13 +43,26 @@ fn answer(mut stream: Stream) -> Stream {
 /// Runs `body` with room for `more` descriptors beyond those that are open.
 fn with_descriptors<T>(more: u64, body: impl FnOnce() -> T) -> T {
     let listed = std::fs::read_dir("/proc/self/fd").unwrap();
-    let numbers = listed.map(|entry| entry.unwrap().file_name().to_str().unwrap().parse::<u64>().unwrap());
+    let numbers = listed.map(|entry| {
+        entry
+            .unwrap()
+            .file_name()
+            .to_str()
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+    });
     let mut open: Vec<u64> = numbers.collect();
     // What remains of them after the directory is closed.
     open.retain(|number| Path::new(&format!("/proc/self/fd/{number}")).exists());
-    let free = (0..).filter(|number| !open.contains(number)).nth(more as usize);
+    let free = (0..)
+        .filter(|number| !open.contains(number))
+        .nth(more as usize);
     let usual = getrlimit(Resource::Nofile);
-    let limit = Rlimit { current: free, ..usual };
+    let limit = Rlimit {
+        current: free,
+        ..usual
+    };
     setrlimit(Resource::Nofile, limit).unwrap();
     let result = body();
     setrlimit(Resource::Nofile, usual).unwrap();
@@ -70,7 +83,8 @@ fn out_of_descriptors(_: &[&str]) {
         process::start(&place, "a client out of descriptors", &[path, "1000"])
     };
     let settled = descriptors();
-    // Room for the link, for the descriptors that come, for those that are made: each may be the one that is lacking.
+    // Room for the link, for the descriptors that come, for those that are made: each may be the
+    // one that is lacking.
     let mut served = None;
     for room in 0..16 {
         let mut client = connect();
@@ -97,8 +111,15 @@ fn out_of_descriptors(_: &[&str]) {
                 accepting.join().unwrap().unwrap();
                 said
             });
-            let right = ["connected", "no memory or no descriptors", "the peer went away"];
-            assert!(right.iter().any(|right| said.contains(right)), "room {room}: {said}");
+            let right = [
+                "connected",
+                "no memory or no descriptors",
+                "the peer went away",
+            ];
+            assert!(
+                right.iter().any(|right| said.contains(right)),
+                "room {room}: {said}"
+            );
         }
         drop(client);
         eventually("nothing is left", || descriptors() == settled);
@@ -122,7 +143,9 @@ fn answer_if_asked(mut stream: Stream) -> Stream {
 fn a_client_out_of_descriptors(arguments: &[&str]) {
     let room = arguments[1].parse().unwrap();
     let before = descriptors();
-    let result = with_descriptors(room, || options().handshake_timeout(GENEROUS).connect(arguments[0]));
+    let result = with_descriptors(room, || {
+        options().handshake_timeout(GENEROUS).connect(arguments[0])
+    });
     match result {
         Ok(mut stream) => {
             // What follows may fail if the other side had not room enough for its half.
@@ -151,7 +174,9 @@ fn a_client_that_runs_out_of_descriptors_says_so() {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
                 let mut buf = [0; 4];
-                let served = stream.read_exact(&mut buf).and_then(|()| stream.write_all(b"pong"));
+                let served = stream
+                    .read_exact(&mut buf)
+                    .and_then(|()| stream.write_all(b"pong"));
                 results.push(served.map_err(|e| e.kind()));
             }
             results
@@ -173,7 +198,10 @@ fn a_client_that_runs_out_of_descriptors_says_so() {
         stopper.stop();
         let results = accepting.join().unwrap();
         assert!((1..12).contains(&connected), "{connected}");
-        assert_eq!(results.iter().filter(|result| result.is_ok()).count(), connected);
+        assert_eq!(
+            results.iter().filter(|result| result.is_ok()).count(),
+            connected
+        );
     });
 }
 
@@ -220,7 +248,10 @@ fn backlog(_: &[&str]) {
     assert_eq!(descriptors(), before);
     thread::scope(|scope| {
         let client = scope.spawn(|| {
-            let mut stream = options().handshake_timeout(GENEROUS).connect(listener.path()).unwrap();
+            let mut stream = options()
+                .handshake_timeout(GENEROUS)
+                .connect(listener.path())
+                .unwrap();
             stream.write_all(b"ping").unwrap();
             stream.read_exact(&mut [0; 4]).unwrap();
         });

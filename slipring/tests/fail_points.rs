@@ -1,8 +1,10 @@
-//! A process that dies at each step that there is (`slipring::fail_points`), as the one that connects and as the one that listens. The
-//! survivor reads exactly the bytes that were published, then the documented end; the name is free at once; nothing is left behind.
+//! A process that dies at each step that there is (`slipring::fail_points`), as the one that
+//! connects and as the one that listens. The survivor reads exactly the bytes that were published,
+//! then the documented end; the name is free at once; nothing is left behind.
 //!
-//! Every point that exists is gone through, and each has to be reached. `SLIPRING_FAIL_COUNTS` for more of the first times that a point
-//! is come to, `SLIPRING_FAIL_ROUNDS` for more rounds at random ones.
+//! Every point that exists is gone through, and each has to be reached. `SLIPRING_FAIL_COUNTS` for
+//! more of the first times that a point is come to, `SLIPRING_FAIL_ROUNDS` for more rounds at
+//! random ones.
 
 mod common;
 
@@ -20,7 +22,6 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-/// Large enough for the ring to be rewound.
 const CAPACITY: usize = 512 * 1024;
 
 const BULK: usize = 2 * CAPACITY + 77;
@@ -48,7 +49,8 @@ fn options() -> Options {
 /// What the doomed process is about to do and has done: in a file, which survives it.
 struct Log(Words);
 
-/// Where in the log: the end of what is about to be published; of what was published; whether it is about to finish (1), or has (2).
+/// Where in the log: the end of what is about to be published; of what was published; whether it is
+/// about to finish (1), or has (2).
 const INTENDED: usize = 0;
 const PUBLISHED: usize = 8;
 const FINISHED: usize = 16;
@@ -67,8 +69,8 @@ impl Log {
     }
 }
 
-/// One side of a conversation in which each step waits until the other side sleeps; so both come to every step of sleeping and ringing,
-/// whoever is faster.
+/// One side of a conversation in which each step waits until the other side sleeps; so both come to
+/// every step of sleeping and ringing, whoever is faster.
 struct Talk {
     source: bytes::Source,
     sink: bytes::Sink,
@@ -139,7 +141,8 @@ impl Talk {
 
     fn listen(&mut self, stream: &mut Stream) -> io::Result<()> {
         self.take(stream, 1000)?;
-        // There may be more by now: whoever has been woken is not yet awake, and the other one goes on.
+        // There may be more by now: whoever has been woken is not yet awake, and the other one goes
+        // on.
         self.sink.take(&stream.reader().fill_at_least(500)?[..500]);
         stream.reader().consume(500);
         self.take(stream, 300)?;
@@ -237,10 +240,17 @@ fn belongings() -> BTreeSet<String> {
     let held = descriptors.filter_map(|entry| {
         let path = entry.unwrap().path();
         // Not the one that lists them, which is gone by now.
-        Some(format!("{} -> {}", path.display(), read_link(&path).ok()?.display()))
+        Some(format!(
+            "{} -> {}",
+            path.display(),
+            read_link(&path).ok()?.display()
+        ))
     });
     let maps = read_to_string("/proc/self/maps").unwrap();
-    let mapped = maps.lines().filter(|line| line.contains('/')).map(str::to_owned);
+    let mapped = maps
+        .lines()
+        .filter(|line| line.contains('/'))
+        .map(str::to_owned);
     held.chain(mapped).collect()
 }
 
@@ -297,7 +307,9 @@ fn survive(mut stream: Stream, log: &str, point: &str) {
 
 /// The one that connects survives.
 fn connects_and_survives(arguments: &[&str]) {
-    let [name, log, point] = arguments else { panic!() };
+    let [name, log, point] = arguments else {
+        panic!()
+    };
     let directory = Path::new(name).parent().unwrap();
     let before = settle(directory);
     match options().connect(name) {
@@ -312,7 +324,9 @@ fn connects_and_survives(arguments: &[&str]) {
 
 /// The one that listens survives, and serves the next.
 fn listens_and_survives(arguments: &[&str]) {
-    let [name, log, point] = arguments else { panic!() };
+    let [name, log, point] = arguments else {
+        panic!()
+    };
     let directory = Path::new(name).parent().unwrap();
     let before = settle(directory);
     let listener = options().bind(name).unwrap();
@@ -372,7 +386,10 @@ fn dies(doomed: Doomed, point: &str, count: u64) -> bool {
     }
     let status = dying.wait();
     let reached = status.signal() == Some(libc::SIGKILL);
-    assert!(reached || status.success(), "{doomed:?} at {point}:{count}: {status}");
+    assert!(
+        reached || status.success(),
+        "{doomed:?} at {point}:{count}: {status}"
+    );
     survivor.tell_if_there("gone");
     let survived = survivor.wait();
     assert!(
@@ -392,7 +409,12 @@ fn each_point(doomed: Doomed) -> BTreeSet<&'static str> {
     let counts = setting("SLIPRING_FAIL_COUNTS", 2);
     let names = ALL.iter().map(|(name, _)| *name);
     names
-        .filter(|name| (1..=counts).take_while(|count| dies(doomed, name, *count)).count() > 0)
+        .filter(|name| {
+            (1..=counts)
+                .take_while(|count| dies(doomed, name, *count))
+                .count()
+                > 0
+        })
         .collect()
 }
 
@@ -403,7 +425,10 @@ fn whoever_dies_at_any_step_leaves_what_was_published_and_nothing_else() {
         let mut reached = each_point(Doomed::Connects);
         reached.extend(listening.join().unwrap());
         for (name, what) in ALL {
-            assert!(reached.contains(name), "the point `{name}` ({what}) was never reached");
+            assert!(
+                reached.contains(name),
+                "the point `{name}` ({what}) was never reached"
+            );
         }
     });
 }
@@ -423,9 +448,16 @@ fn whoever_dies_anywhere_on_the_way() {
 #[test]
 fn a_point_that_does_not_exist_is_found_out() {
     let place = Place::new();
-    let mut command = process::command(&place, "listens and dies", &[place.name("x").to_str().unwrap(), "log"]);
+    let mut command = process::command(
+        &place,
+        "listens and dies",
+        &[place.name("x").to_str().unwrap(), "log"],
+    );
     command
         .env("SLIPRING_FAIL_POINT", "nowhere:1")
         .stderr(std::process::Stdio::null());
-    assert_eq!(process::start_as(command, "listens and dies").wait().code(), Some(101));
+    assert_eq!(
+        process::start_as(command, "listens and dies").wait().code(),
+        Some(101)
+    );
 }

@@ -1,5 +1,5 @@
-//! A forked child of a process has everything that its parent had, mapped and open; and must not touch the parent's streams by
-//! it: it neither reads nor writes nor ends anything.
+//! A forked child of a process has everything that its parent had, mapped and open; and must not
+//! touch the parent's streams by it: it neither reads nor writes nor ends anything.
 
 mod common;
 
@@ -33,8 +33,8 @@ fn options() -> Options {
 
 /// Forks; the child does `body` and exits with what it returns, without any cleaning up.
 fn fork(body: impl FnOnce() -> i32) -> i32 {
-    // SAFETY: the other threads of this process only wait (in the harness and the watchdog), so that the child, which has none of
-    // them, finds no lock held.
+    // SAFETY: the other threads of this process only wait (in the harness and the watchdog), so
+    // that the child, which has none of them, finds no lock held.
     match unsafe { libc::fork() } {
         0 => {
             let status = catch_unwind(AssertUnwindSafe(body)).unwrap_or(111);
@@ -53,7 +53,8 @@ fn wait(pid: i32) -> i32 {
     libc::WEXITSTATUS(status)
 }
 
-/// Does everything with a stream that it should not be able to do; the number of what it could do after all.
+/// Does everything with a stream that it should not be able to do; the number of what it could do
+/// after all.
 fn misbehave(mut stream: Stream) -> i32 {
     let closer = stream.closer();
     let foreign = |result: std::io::Result<()>| {
@@ -82,7 +83,10 @@ fn misbehave(mut stream: Stream) -> i32 {
     stream.writer().abort(1);
     closer.close();
     drop(stream);
-    checks.iter().position(|well| !well).map_or(0, |wrong| wrong as i32 + 1)
+    checks
+        .iter()
+        .position(|well| !well)
+        .map_or(0, |wrong| wrong as i32 + 1)
 }
 
 /// Echoes; in between it forks a child that misbehaves.
@@ -130,10 +134,15 @@ fn forks_on_tokio(_: &[&str]) {
                 foreign(right.writer().wait_consumed()),
                 foreign(right.writer().reserve(0)),
             ];
-            well.iter().position(|well| !well).map_or(0, |wrong| wrong as i32 + 1)
+            well.iter()
+                .position(|well| !well)
+                .map_or(0, |wrong| wrong as i32 + 1)
         });
         assert_eq!(wait(pid), 0);
-        assert_eq!(right.reader().fill_at_least(0).await.unwrap(), b"0123456789");
+        assert_eq!(
+            right.reader().fill_at_least(0).await.unwrap(),
+            b"0123456789"
+        );
     });
 }
 
@@ -167,7 +176,8 @@ fn forks_and_ends(arguments: &[&str]) {
     wait(pid);
 }
 
-/// A child that has nothing to do with its parent's streams, but holds everything open until it is killed.
+/// A child that has nothing to do with its parent's streams, but holds everything open until it is
+/// killed.
 fn stays() -> i32 {
     // Nobody is left behind.
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).unwrap();
@@ -225,8 +235,14 @@ fn forks_with_a_stopper(arguments: &[&str]) {
     assert!(listener.try_accept().unwrap().is_none());
     // A child that rings all the same, as only the descriptor is needed for that, is silenced.
     let polled = |listener: &Listener| {
-        let mut fds = [rustix::event::PollFd::new(listener, rustix::event::PollFlags::IN)];
-        let at_once = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+        let mut fds = [rustix::event::PollFd::new(
+            listener,
+            rustix::event::PollFlags::IN,
+        )];
+        let at_once = rustix::event::Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
         rustix::event::poll(&mut fds, Some(&at_once)).unwrap()
     };
     assert_eq!(polled(&listener), 0, "there is nothing to do");
@@ -329,7 +345,8 @@ fn an_orderly_end_arrives_though_a_forked_child_holds_everything() {
     });
 }
 
-/// What remains, and is documented: the death of a process is told by the last that has its descriptors.
+/// What remains, and is documented: the death of a process is told by the last that has its
+/// descriptors.
 #[test]
 fn a_death_is_told_when_the_forked_children_are_gone_too() {
     guard(|| {
@@ -338,7 +355,9 @@ fn a_death_is_told_when_the_forked_children_are_gone_too() {
         other.expect("ready");
         // Its input stays open for the child of the process that is killed here.
         other.kill();
-        stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_millis(20)))
+            .unwrap();
         assert_eq!(kind(stream.read(&mut [0])), ErrorKind::WouldBlock);
         stream.set_read_timeout(None).unwrap();
         let reading = process::asleep(move || kind(stream.read(&mut [0])));
@@ -354,7 +373,10 @@ fn a_forked_child_that_drops_a_listener_leaves_the_name() {
         let name = place.name("x");
         let mut other = process::start(&place, "forks with a name", &[name.to_str().unwrap()]);
         other.expect("forked");
-        assert!(matches!(Listener::bind(&name), Err(slipring::Error::NameInUse { .. })));
+        assert!(matches!(
+            Listener::bind(&name),
+            Err(slipring::Error::NameInUse { .. })
+        ));
         let mut stream = options().connect(&name).unwrap();
         let mut all = Vec::new();
         stream.read_to_end(&mut all).unwrap();

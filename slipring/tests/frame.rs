@@ -13,7 +13,17 @@ use std::thread;
 #[test]
 fn every_size_arrives() {
     let half = RING / 2;
-    let around = |size: usize| [size - 9, size - 8, size - 7, size - 1, size, size + 1, size + 8];
+    let around = |size: usize| {
+        [
+            size - 9,
+            size - 8,
+            size - 7,
+            size - 1,
+            size,
+            size + 1,
+            size + 8,
+        ]
+    };
     let mut sizes = vec![0, 1, 7, 8, 9, 10 * RING, 10 * RING + 1, 0];
     sizes.extend(
         [half - 8, half, RING / 4, RING, 2 * RING]
@@ -46,13 +56,20 @@ fn half_the_ring_goes_at_once() {
     let (mut sender, mut receiver, _others) = channel();
     for round in 0..5 {
         for number in 0..2 {
-            sender.try_send(&message(round + number, RING / 2 - 8)).unwrap();
+            sender
+                .try_send(&message(round + number, RING / 2 - 8))
+                .unwrap();
         }
-        assert_eq!(sender.try_send(b"").unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(
+            sender.try_send(b"").unwrap_err().kind(),
+            ErrorKind::WouldBlock
+        );
         for number in 0..2 {
             assert!(received(&mut receiver) == message(round + number, RING / 2 - 8));
         }
-        sender.try_send(b"so that the next ones lie elsewhere").unwrap();
+        sender
+            .try_send(b"so that the next ones lie elsewhere")
+            .unwrap();
         received(&mut receiver);
     }
 }
@@ -114,7 +131,8 @@ struct Passage {
 
 fn passages() -> impl Strategy<Value = Vec<Passage>> {
     let len = prop_oneof![0..64usize, 0..RING, 0..3 * RING];
-    let passage = (len, any::<bool>(), 0..4u8).prop_map(|(len, with, into)| Passage { len, with, into });
+    let passage =
+        (len, any::<bool>(), 0..4u8).prop_map(|(len, with, into)| Passage { len, with, into });
     prop::collection::vec(passage, 0..60)
 }
 
@@ -178,7 +196,9 @@ fn neither_side_waits_for_ever() {
         let len = |number: u64| [2040, 1000, 700, 2040, 8, 1500, 4096][number as usize % 7];
         let sending = thread::spawn(move || {
             for number in 0..20_000 {
-                sender.send_with(len(number), |place| place.fill(number as u8)).unwrap();
+                sender
+                    .send_with(len(number), |place| place.fill(number as u8))
+                    .unwrap();
             }
         });
         for number in 0..20_000 {
@@ -195,14 +215,20 @@ fn a_batch_is_invisible_until_it_is_published() {
     let mut batch = sender.batch();
     for number in 0..10 {
         batch.send(&message(number, 20)).unwrap();
-        assert_eq!(receiver.try_recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(
+            receiver.try_recv().unwrap_err().kind(),
+            ErrorKind::WouldBlock
+        );
     }
     batch.publish();
     for number in 0..10 {
         assert!(*receiver.try_recv().unwrap().unwrap() == message(number, 20));
     }
     batch.send(b"more").unwrap();
-    assert_eq!(receiver.try_recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert_eq!(
+        receiver.try_recv().unwrap_err().kind(),
+        ErrorKind::WouldBlock
+    );
     drop(batch);
     assert_eq!(received(&mut receiver), b"more");
 }
@@ -232,7 +258,10 @@ fn a_panic_while_filling_sends_nothing() {
         sender.send_with(8, |_| panic!("on purpose")).unwrap_or(())
     }));
     assert!(filled.is_err());
-    assert_eq!(receiver.try_recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert_eq!(
+        receiver.try_recv().unwrap_err().kind(),
+        ErrorKind::WouldBlock
+    );
     assert_eq!(sender.send_with(3, |place| place.len()).unwrap(), 3);
     assert_eq!(receiver.recv().unwrap().unwrap().len(), 3);
 }
@@ -240,13 +269,22 @@ fn a_panic_while_filling_sends_nothing() {
 #[test]
 fn without_waiting() {
     let (mut sender, mut receiver, _others) = channel();
-    assert_eq!(receiver.try_recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert_eq!(
+        receiver.try_recv().unwrap_err().kind(),
+        ErrorKind::WouldBlock
+    );
     let most = sender.max_in_place();
     sender.try_send(&message(0, most)).unwrap();
     let (kind, fault) = fault(sender.try_send(&message(0, most + 1)));
     assert_eq!(
         (kind, fault),
-        (ErrorKind::InvalidInput, Error::NeedsParts { len: most + 1, most })
+        (
+            ErrorKind::InvalidInput,
+            Error::NeedsParts {
+                len: most + 1,
+                most
+            }
+        )
     );
     assert!(*receiver.try_recv().unwrap().unwrap() == message(0, most));
     sender.finish().unwrap();
@@ -259,13 +297,25 @@ fn a_message_that_was_interrupted_is_taken_back() {
     let large = message(0, 10 * RING);
     sender.send(b"before").unwrap();
     sender.set_nonblocking(true);
-    assert_eq!(sender.send(&large).unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert_eq!(
+        sender.send(&large).unwrap_err().kind(),
+        ErrorKind::WouldBlock
+    );
     assert_eq!(received(&mut receiver), b"before");
     // Takes the parts out of the ring, and waits for more.
-    assert_eq!(receiver.try_recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert_eq!(
+        receiver.try_recv().unwrap_err().kind(),
+        ErrorKind::WouldBlock
+    );
     // Interrupted again: the second begins by taking back the first.
-    assert_eq!(sender.send(&large).unwrap_err().kind(), ErrorKind::WouldBlock);
-    assert_eq!(receiver.try_recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert_eq!(
+        sender.send(&large).unwrap_err().kind(),
+        ErrorKind::WouldBlock
+    );
+    assert_eq!(
+        receiver.try_recv().unwrap_err().kind(),
+        ErrorKind::WouldBlock
+    );
     sender.send(b"after").unwrap();
     assert_eq!(received(&mut receiver), b"after");
     sender.set_nonblocking(false);
@@ -307,7 +357,10 @@ fn the_latest_among_messages_in_parts() {
     sender.send(b"older").unwrap();
     // Begun and taken back: no message.
     sender.set_nonblocking(true);
-    assert_eq!(sender.send(&in_parts).unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert_eq!(
+        sender.send(&in_parts).unwrap_err().kind(),
+        ErrorKind::WouldBlock
+    );
     let latest = receiver.latest().unwrap().unwrap();
     assert_eq!((&*latest.message, latest.skipped), (&b"older"[..], 2));
     drop(latest);
@@ -348,7 +401,9 @@ fn owned_messages_outlive_their_receiver() {
     let mut kept = Vec::new();
     let sending = thread::spawn(move || {
         for number in 0..40 {
-            sender.send(&message(number, number as usize * 300)).unwrap();
+            sender
+                .send(&message(number, number as usize * 300))
+                .unwrap();
         }
     });
     while let Some(owned) = receiver.recv_owned().unwrap() {
@@ -371,7 +426,14 @@ fn owned_messages_outlive_their_receiver() {
 }
 
 #[cfg(feature = "zerocopy")]
-#[derive(Debug, PartialEq, zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)]
+#[derive(
+    Debug,
+    PartialEq,
+    zerocopy::FromBytes,
+    zerocopy::IntoBytes,
+    zerocopy::Immutable,
+    zerocopy::KnownLayout,
+)]
 #[repr(C)]
 struct Quote {
     price: u64,
@@ -399,7 +461,10 @@ fn values_are_viewed_in_place() {
             assert_eq!(*got, quote);
             assert!(std::ptr::from_ref(&*got).is_aligned());
             drop(got);
-            assert_eq!(*receiver.recv_pod::<[u64; 3]>().unwrap().unwrap(), [price, 2, 3]);
+            assert_eq!(
+                *receiver.recv_pod::<[u64; 3]>().unwrap().unwrap(),
+                [price, 2, 3]
+            );
         }
         sender.finish().unwrap();
         assert!(receiver.recv_pod::<Quote>().unwrap().is_none());
@@ -415,10 +480,19 @@ fn a_value_of_another_size_stays() {
         let (kind, fault) = fault(receiver.recv_pod::<Quote>());
         assert_eq!(
             (kind, fault),
-            (ErrorKind::InvalidData, Error::WrongSize { len: 12, expected: 16 })
+            (
+                ErrorKind::InvalidData,
+                Error::WrongSize {
+                    len: 12,
+                    expected: 16
+                }
+            )
         );
     }
-    assert_eq!(*receiver.recv_pod::<[u32; 3]>().unwrap().unwrap(), [1, 2, 3]);
+    assert_eq!(
+        *receiver.recv_pod::<[u32; 3]>().unwrap().unwrap(),
+        [1, 2, 3]
+    );
     // A large one, that has come in parts.
     let large: Vec<u64> = (0..1000).collect();
     let sending = thread::spawn(move || sender.send_pod(&large[..]));

@@ -1,4 +1,5 @@
-//! Every way in which a message does not arrive: too large, torn, not a message; and what the two sides are told then.
+//! Every way in which a message does not arrive: too large, torn, not a message; and what the two
+//! sides are told then.
 
 #[path = "common/channel.rs"]
 mod channel;
@@ -60,11 +61,19 @@ fn an_error_behind_good_messages_comes_after_them() {
         let flags = u32::MAX;
         assert_eq!(
             (kind, fault),
-            (ErrorKind::InvalidData, Error::UnknownFlags { flags, position: 48 })
+            (
+                ErrorKind::InvalidData,
+                Error::UnknownFlags {
+                    flags,
+                    position: 48
+                }
+            )
         );
     }
     // The sender is told.
-    let outcome = left.write_all(b"more").and_then(|()| left.writer().wait_consumed());
+    let outcome = left
+        .write_all(b"more")
+        .and_then(|()| left.writer().wait_consumed());
     assert_eq!(outcome.unwrap_err().kind(), ErrorKind::BrokenPipe);
 }
 
@@ -82,7 +91,8 @@ fn messages_begin_at_multiples_of_eight() {
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     drop(reader);
 
-    // After other bytes, as long as they are a multiple of eight; whatever of them was lent out of a copy.
+    // After other bytes, as long as they are a multiple of eight; whatever of them was lent out of
+    // a copy.
     let (mut left, mut right) = options().copy_reads(true).pair().unwrap();
     left.write_all(b"hello, hello ...").unwrap();
     right.reader().fill_at_least(16).unwrap();
@@ -106,7 +116,9 @@ fn messages_begin_at_multiples_of_eight() {
 
 /// Bytes that are no whole message, and how many of the payload they bring.
 fn torn_bytes() -> Vec<(Vec<u8>, u64)> {
-    let whole = [9, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 0, 0, 0, 0, 0, 0];
+    let whole = [
+        9, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 0, 0, 0, 0, 0, 0,
+    ];
     let part = [8, 0, 0, 0, 1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
     let mut torn: Vec<_> = [1, 7, 8, 9, 16, 23]
         .map(|n| (whole[..n].to_vec(), n.saturating_sub(8) as u64))
@@ -188,7 +200,9 @@ fn a_closer_ends_a_blocked_receive() {
 fn a_timeout_loses_nothing() {
     let (mut left, right) = raw_pair();
     let (_sender, mut receiver) = frame::split(right).unwrap();
-    receiver.set_timeout(Some(Duration::from_millis(1))).unwrap();
+    receiver
+        .set_timeout(Some(Duration::from_millis(1)))
+        .unwrap();
     for piece in [
         &[8, 0, 0, 0, 1][..],
         &[0, 0, 0, b'a'],
@@ -239,12 +253,15 @@ fn child() {
         "header" => {
             // Half a message; the writer must not be dropped, which would be an orderly end.
             let mut writer = sender.into_inner();
-            writer.write_all(&[100, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3]).unwrap();
+            writer
+                .write_all(&[100, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3])
+                .unwrap();
             std::mem::forget(writer);
         }
         other => panic!("no such role: {other}"),
     }
-    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).unwrap();
+    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)
+        .unwrap();
 }
 
 #[test]

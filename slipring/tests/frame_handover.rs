@@ -40,10 +40,17 @@ fn the_next_sender_sends_no_part_of_the_last_ones_message() {
         let (sender, mut receiver, _others) = interrupted(before);
         let position = sender.writer().position();
         let writer = sender.into_inner();
-        assert_eq!(writer.position(), position + 8, "given up without waiting, {before}");
+        assert_eq!(
+            writer.position(),
+            position + 8,
+            "given up without waiting, {before}"
+        );
         let mut sender = Sender::new(writer).unwrap();
         assert!(received(&mut receiver) == message(0, before));
-        assert_eq!(receiver.try_recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(
+            receiver.try_recv().unwrap_err().kind(),
+            ErrorKind::WouldBlock
+        );
         sender.send(b"hello").unwrap();
         assert_eq!(received(&mut receiver), b"hello", "{before}");
         drop(sender);
@@ -57,7 +64,10 @@ fn bytes_after_an_interrupted_message_are_not_in_it() {
     let (sender, mut receiver, _others) = interrupted(8);
     let mut writer = sender.into_inner();
     assert!(received(&mut receiver) == message(0, 8));
-    assert_eq!(receiver.try_recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert_eq!(
+        receiver.try_recv().unwrap_err().kind(),
+        ErrorKind::WouldBlock
+    );
     let mut reader = receiver.into_inner();
     writer.set_nonblocking(false);
     writer.write_all(b"raw").unwrap();
@@ -73,7 +83,10 @@ fn half_received() -> (Stream, Receiver, Sender) {
     let (sender, mut receiver) = frame::split(right).unwrap();
     receiver.set_timeout(Some(LONG)).unwrap();
     left.write_all(&[more(8), [b'a'; 8]].concat()).unwrap();
-    assert_eq!(receiver.try_recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert_eq!(
+        receiver.try_recv().unwrap_err().kind(),
+        ErrorKind::WouldBlock
+    );
     (left, receiver, sender)
 }
 
@@ -85,7 +98,16 @@ fn again(receiver: Receiver) -> Receiver {
 fn the_next_receiver_passes_over_the_rest() {
     // More parts, the last one; none; given up.
     let rests = [
-        [more(16), last(1), last(2), last(8), [b'b'; 8], last(3), [b'c'; 8]].concat(),
+        [
+            more(16),
+            last(1),
+            last(2),
+            last(8),
+            [b'b'; 8],
+            last(3),
+            [b'c'; 8],
+        ]
+        .concat(),
         [last(0), last(3), [b'c'; 8]].concat(),
         [GIVE_UP, last(3), [b'c'; 8]].concat(),
     ];
@@ -111,7 +133,10 @@ fn what_is_passed_over_may_be_long_and_is_torn_by_an_end() {
     for part in 0..100 {
         left.write_all(&[more(1000).to_vec(), vec![part; 1000]].concat())
             .unwrap();
-        assert_eq!(receiver.try_recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(
+            receiver.try_recv().unwrap_err().kind(),
+            ErrorKind::WouldBlock
+        );
     }
     let mut receiver = again(receiver).with_max(8);
     drop(left);
@@ -129,8 +154,12 @@ fn what_is_passed_over_may_be_long_and_is_torn_by_an_end() {
 fn a_header_that_was_only_looked_at_is_looked_at_again() {
     let (mut left, right) = raw_pair();
     let (_sender, mut receiver) = frame::split(right).unwrap();
-    left.write_all(&[last(3), [b'a'; 8]].concat()[..10]).unwrap();
-    assert_eq!(receiver.try_recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+    left.write_all(&[last(3), [b'a'; 8]].concat()[..10])
+        .unwrap();
+    assert_eq!(
+        receiver.try_recv().unwrap_err().kind(),
+        ErrorKind::WouldBlock
+    );
     let mut receiver = again(receiver);
     left.write_all(&[b'a'; 6]).unwrap();
     assert_eq!(received(&mut receiver), b"aaa");
@@ -139,11 +168,18 @@ fn a_header_that_was_only_looked_at_is_looked_at_again() {
 #[test]
 fn bytes_that_were_read_inside_a_message_are_told() {
     let (mut left, receiver, _sender) = half_received();
-    left.write_all(&[more(8), [b'b'; 8], last(0)].concat()).unwrap();
+    left.write_all(&[more(8), [b'b'; 8], last(0)].concat())
+        .unwrap();
     let mut reader: Reader = receiver.into_inner();
     reader.read_exact(&mut [0; 8]).unwrap();
     let error = Receiver::new(reader).unwrap_err();
-    assert_eq!(error, Error::InsideMessage { left: 16, position: 24 });
+    assert_eq!(
+        error,
+        Error::InsideMessage {
+            left: 16,
+            position: 24
+        }
+    );
 }
 
 #[test]
@@ -210,7 +246,10 @@ fn what_is_received_was_sent() {
         let told = if first.len() == 1 {
             first
         } else {
-            assert!(first == message(number, 2 * RING + number as usize), "{number}");
+            assert!(
+                first == message(number, 2 * RING + number as usize),
+                "{number}"
+            );
             let told = received(&mut receiver);
             assert_eq!(told, [1]);
             told

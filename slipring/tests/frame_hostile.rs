@@ -1,4 +1,5 @@
-//! A peer that sends anything at all: compared with a plain model of the format, and with what memory it may cost.
+//! A peer that sends anything at all: compared with a plain model of the format, and with what
+//! memory it may cost.
 
 #[path = "common/frames.rs"]
 mod frames;
@@ -54,7 +55,11 @@ static ALLOCATOR: Watched = Watched;
 
 /// What a receiver makes of these bytes, which fit into a ring; and its largest allocation.
 fn receive(bytes: &[u8], max: usize, copied: bool) -> (Vec<Vec<u8>>, Ending, usize) {
-    let (left, right) = Options::new().capacity(RING).copy_reads(copied).pair().unwrap();
+    let (left, right) = Options::new()
+        .capacity(RING)
+        .copy_reads(copied)
+        .pair()
+        .unwrap();
     let (_reader, mut writer) = left.into_split();
     writer.write_all(bytes).unwrap();
     drop(writer);
@@ -76,7 +81,10 @@ fn receive(bytes: &[u8], max: usize, copied: bool) -> (Vec<Vec<u8>>, Ending, usi
                 };
                 assert_eq!(e.kind(), expected);
                 // It stays.
-                let again = receiver.recv().map(drop).expect_err("a failed receiver stays failed");
+                let again = receiver
+                    .recv()
+                    .map(drop)
+                    .expect_err("a failed receiver stays failed");
                 assert_eq!(Error::of(&again), Error::of(&e));
                 break ending;
             }
@@ -136,7 +144,10 @@ fn memory_follows_what_has_arrived() {
     LARGEST.set(0);
     for round in 1..=20 {
         left.write_all(&part).unwrap();
-        assert_eq!(receiver.try_recv().map(drop).unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(
+            receiver.try_recv().map(drop).unwrap_err().kind(),
+            ErrorKind::WouldBlock
+        );
         assert!(
             LARGEST.get() <= 2 * 80_000 * round + 64,
             "{} after {round}",
@@ -144,7 +155,10 @@ fn memory_follows_what_has_arrived() {
         );
     }
     drop(left);
-    assert_eq!(receiver.recv().map(drop).unwrap_err().kind(), ErrorKind::UnexpectedEof);
+    assert_eq!(
+        receiver.recv().map(drop).unwrap_err().kind(),
+        ErrorKind::UnexpectedEof
+    );
 }
 
 /// However large a message is allowed to be, no more memory is taken than that.
@@ -164,5 +178,8 @@ fn memory_stays_within_the_maximum() {
     let error = receiver.recv().map(drop).unwrap_err();
     assert_eq!(Ending::of(Error::of(&error).unwrap()), Ending::TooLarge);
     assert!(LARGEST.get() <= max + 64, "{}", LARGEST.get());
-    assert_eq!(sending.join().unwrap().unwrap_err().kind(), ErrorKind::BrokenPipe);
+    assert_eq!(
+        sending.join().unwrap().unwrap_err().kind(),
+        ErrorKind::BrokenPipe
+    );
 }

@@ -43,12 +43,19 @@ impl Flood {
                 over.store(true, Ordering::Relaxed);
             }
         });
-        Flood { closer, over, writing }
+        Flood {
+            closer,
+            over,
+            writing,
+        }
     }
 
     /// Ends it; it must not have ended by itself.
     fn stop(self) {
-        assert!(!self.over.load(Ordering::Relaxed), "a call lasted as long as the flood");
+        assert!(
+            !self.over.load(Ordering::Relaxed),
+            "a call lasted as long as the flood"
+        );
         self.closer.close();
         self.writing.join().unwrap();
     }
@@ -80,9 +87,14 @@ fn calls() -> Vec<Call> {
 fn a_timeout_ends_a_flood_of_messages_that_are_given_up() {
     for spin in [Spin::Never, Spin::default()] {
         let (flood, mut receiver) = flooded(&options().spin(spin));
-        receiver.set_timeout(Some(Duration::from_millis(10))).unwrap();
+        receiver
+            .set_timeout(Some(Duration::from_millis(10)))
+            .unwrap();
         for call in calls() {
-            assert_eq!(call(&mut receiver).unwrap_err().kind(), ErrorKind::WouldBlock);
+            assert_eq!(
+                call(&mut receiver).unwrap_err().kind(),
+                ErrorKind::WouldBlock
+            );
         }
         flood.stop();
     }
@@ -97,7 +109,10 @@ fn a_call_that_does_not_block_takes_about_as_much_as_a_ring_holds() {
     while receiver.reader().position() < 100 * RING as u64 {
         for call in &calls {
             let before = receiver.reader().position();
-            assert_eq!(call(&mut receiver).unwrap_err().kind(), ErrorKind::WouldBlock);
+            assert_eq!(
+                call(&mut receiver).unwrap_err().kind(),
+                ErrorKind::WouldBlock
+            );
             assert!(receiver.reader().position() - before < 2 * RING as u64);
         }
     }
@@ -108,7 +123,9 @@ fn a_call_that_does_not_block_takes_about_as_much_as_a_ring_holds() {
 #[test]
 fn a_large_message_outlasts_timeouts() {
     let (mut sender, mut receiver, _others) = channel();
-    receiver.set_timeout(Some(Duration::from_micros(1))).unwrap();
+    receiver
+        .set_timeout(Some(Duration::from_micros(1)))
+        .unwrap();
     let sending = thread::spawn(move || sender.send(&message(7, 300 * RING)));
     let end = Instant::now() + LONG;
     let got = loop {
@@ -205,9 +222,16 @@ fn a_flood_lets_other_tasks_run() {
         for _ in 0..3 {
             assert!(tokio::time::timeout(brief, receiver.recv()).await.is_err());
             #[cfg(feature = "bytes")]
-            assert!(tokio::time::timeout(brief, receiver.recv_owned()).await.is_err());
+            assert!(
+                tokio::time::timeout(brief, receiver.recv_owned())
+                    .await
+                    .is_err()
+            );
             let before = receiver.reader().position();
-            assert_eq!(receiver.try_recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+            assert_eq!(
+                receiver.try_recv().unwrap_err().kind(),
+                ErrorKind::WouldBlock
+            );
             assert!(receiver.reader().position() - before < 2 * RING as u64);
         }
         #[cfg(feature = "bytes")]

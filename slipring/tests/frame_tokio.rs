@@ -1,4 +1,5 @@
-//! Messages on tokio: sequences, cancellation at any poll, fairness, and a codec on the plain stream.
+//! Messages on tokio: sequences, cancellation at any poll, fairness, and a codec on the plain
+//! stream.
 
 #[path = "common/runtimes.rs"]
 mod runtimes;
@@ -76,7 +77,20 @@ async fn cancelled_after<F: Future>(polls: u64, future: F) -> Option<F::Output> 
 fn every_size_arrives_whatever_it_is_received_with() {
     on_both(|| async {
         let (mut sender, mut receiver, _others) = channel();
-        let sizes = [0, 1, 8, 9, 2039, 2040, 2041, 2048, RING, RING + 8, 10 * RING, 0];
+        let sizes = [
+            0,
+            1,
+            8,
+            9,
+            2039,
+            2040,
+            2041,
+            2048,
+            RING,
+            RING + 8,
+            10 * RING,
+            0,
+        ];
         tokio::spawn(async move {
             for round in 0..4 {
                 for (number, size) in sizes.iter().enumerate() {
@@ -114,7 +128,10 @@ fn a_sequence_of_messages() {
         let (mut sender, receiver, _others) = channel();
         let sending = tokio::spawn(async move {
             for number in 0..100 {
-                sender.send(&message(number, number as usize * 97)).await.unwrap();
+                sender
+                    .send(&message(number, number as usize * 97))
+                    .await
+                    .unwrap();
             }
             sender
         });
@@ -126,12 +143,18 @@ fn a_sequence_of_messages() {
         let mut sender = sending.await.unwrap();
         // One that does not become complete: the error is the last item.
         tokio::task::yield_now().await;
-        assert!(cancelled_after(1, sender.send(&message(0, RING))).await.is_none());
+        assert!(
+            cancelled_after(1, sender.send(&message(0, RING)))
+                .await
+                .is_none()
+        );
         drop(sender);
         let error = messages.next().await.unwrap().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
         let reason = EndReason::Finished;
-        assert!(matches!(Error::of(&error), Some(Error::Torn { reason: why, .. }) if *why == reason));
+        assert!(
+            matches!(Error::of(&error), Some(Error::Torn { reason: why, .. }) if *why == reason)
+        );
         assert!(messages.next().await.is_none());
     });
 }
@@ -263,7 +286,8 @@ fn a_dropped_send_is_delivered_in_full_or_not_at_all() {
     });
 }
 
-/// A poll that was pending has told the peer what for. Whoever waits for less, or blocks from now on, takes that back.
+/// A poll that was pending has told the peer what for. Whoever waits for less, or blocks from now
+/// on, takes that back.
 #[test]
 fn a_pending_poll_is_taken_back_by_whoever_goes_on() {
     on_both(|| async {
@@ -279,7 +303,8 @@ fn a_pending_poll_is_taken_back_by_whoever_goes_on() {
                     .await
                     .is_none()
             );
-            let refused = |left: &mut slipring::Stream| left.writer().try_reserve(RING).unwrap_err().kind();
+            let refused =
+                |left: &mut slipring::Stream| left.writer().try_reserve(RING).unwrap_err().kind();
             assert_eq!(
                 refused(&mut left),
                 ErrorKind::Deadlock,
@@ -303,8 +328,14 @@ fn a_batch_is_invisible_until_it_is_published() {
         let (mut sender, mut receiver, _others) = channel();
         let mut batch = sender.batch();
         batch.send(b"one").await.unwrap();
-        batch.send_with(3, |place| place.copy_from_slice(b"two")).await.unwrap();
-        assert_eq!(receiver.try_recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+        batch
+            .send_with(3, |place| place.copy_from_slice(b"two"))
+            .await
+            .unwrap();
+        assert_eq!(
+            receiver.try_recv().unwrap_err().kind(),
+            ErrorKind::WouldBlock
+        );
         assert!(cancelled_after(1, receiver.recv()).await.is_none());
         batch.publish();
         drop(batch);
@@ -314,10 +345,16 @@ fn a_batch_is_invisible_until_it_is_published() {
         drop(latest);
         sender.try_send(&message(0, 2040)).unwrap();
         sender.try_send(&message(1, 2040)).unwrap();
-        assert_eq!(sender.try_send(b"").unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(
+            sender.try_send(b"").unwrap_err().kind(),
+            ErrorKind::WouldBlock
+        );
         assert!(matches!(
             Error::of(&sender.try_send(&[0; 2041]).unwrap_err()),
-            Some(Error::NeedsParts { len: 2041, most: 2040 })
+            Some(Error::NeedsParts {
+                len: 2041,
+                most: 2040
+            })
         ));
         assert_eq!(receiver.latest().await.unwrap().unwrap().skipped, 1);
         sender.wait_consumed().await.unwrap();
@@ -331,7 +368,10 @@ fn values_are_viewed_in_place() {
         let (mut sender, mut receiver, _others) = channel();
         sender.send_pod(&[1u64, 2, 3]).await.unwrap();
         sender.batch().send_pod(&7u32).await.unwrap();
-        assert_eq!(*receiver.recv_pod::<[u64; 3]>().await.unwrap().unwrap(), [1, 2, 3]);
+        assert_eq!(
+            *receiver.recv_pod::<[u64; 3]>().await.unwrap().unwrap(),
+            [1, 2, 3]
+        );
         assert!(receiver.recv_pod::<u64>().await.is_err());
         assert_eq!(*receiver.recv_pod::<u32>().await.unwrap().unwrap(), 7);
     });
@@ -351,7 +391,10 @@ fn beyond_the_maximum() {
             let error = receiver.recv().await.map(drop).unwrap_err();
             assert!(matches!(Error::of(&error), Some(Error::TooLarge { .. })));
         }
-        assert_eq!(sending.await.unwrap().unwrap_err().kind(), ErrorKind::BrokenPipe);
+        assert_eq!(
+            sending.await.unwrap().unwrap_err().kind(),
+            ErrorKind::BrokenPipe
+        );
     });
 }
 
@@ -380,7 +423,11 @@ fn a_cancelled_message_is_no_part_of_what_follows_it() {
         let (left, right) = Stream::pair_with(&Options::new().capacity(RING)).unwrap();
         let (mut sender, others) = split(left).unwrap();
         let (_answers, mut receiver) = split(right).unwrap();
-        assert!(cancelled_after(1, sender.send(&message(0, 2 * RING))).await.is_none());
+        assert!(
+            cancelled_after(1, sender.send(&message(0, 2 * RING)))
+                .await
+                .is_none()
+        );
         // Parts of it are taken out of the ring.
         assert!(cancelled_after(1, receiver.recv()).await.is_none());
         let writer = sender.into_inner().into_blocking(Spin::Never).unwrap();
@@ -436,7 +483,8 @@ fn a_sequence_gives_its_receiver_back_as_it_is() {
     });
 }
 
-/// Messages that never have to be waited for: without the budget of the runtime this task would not yield.
+/// Messages that never have to be waited for: without the budget of the runtime this task would not
+/// yield.
 #[test]
 fn a_busy_channel_lets_other_tasks_run() {
     current_thread().block_on(async {
@@ -471,7 +519,10 @@ fn a_codec_on_the_plain_stream() {
         });
         for (number, size) in [0, 1, 100, RING, 10 * RING].into_iter().enumerate() {
             let request = message(number as u64, size);
-            client.send(bytes::Bytes::from(request.clone())).await.unwrap();
+            client
+                .send(bytes::Bytes::from(request.clone()))
+                .await
+                .unwrap();
             assert!(client.next().await.unwrap().unwrap() == request);
         }
         client.get_mut().shutdown().await.unwrap();

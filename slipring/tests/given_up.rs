@@ -35,7 +35,9 @@ fn runtime() -> Runtime {
 }
 
 fn patient() -> Options {
-    Options::new().wait_for_listener(FOR_EVER).handshake_timeout(FOR_EVER)
+    Options::new()
+        .wait_for_listener(FOR_EVER)
+        .handshake_timeout(FOR_EVER)
 }
 
 /// A listener of another kind, with room for few in its queue.
@@ -67,7 +69,11 @@ fn gives_up(arguments: &[&str]) {
                 if n < 20 {
                     // Not all need be given up: two find a place in the queue, and are not taken
                     // up.
-                    assert!(timeout(soon, Stream::connect_with(&patient(), full)).await.is_err());
+                    assert!(
+                        timeout(soon, Stream::connect_with(&patient(), full))
+                            .await
+                            .is_err()
+                    );
                     // Two of these may meet each other.
                     let _ = timeout(soon, Stream::rendezvous_with(&patient(), met)).await;
                 }
@@ -107,7 +113,11 @@ fn a_rendezvous_that_is_given_up_meets_nobody() {
         let name = place.name("x");
         let runtime = runtime();
         runtime.block_on(async {
-            let met = timeout(Duration::from_millis(50), Stream::rendezvous_with(&patient(), &name)).await;
+            let met = timeout(
+                Duration::from_millis(50),
+                Stream::rendezvous_with(&patient(), &name),
+            )
+            .await;
             assert!(met.is_err());
         });
         eventually("the name is free", || !name.exists());
@@ -167,7 +177,9 @@ fn a_busy_directory_neither_hides_a_listener_nor_renews_the_time() {
             let runtime = runtime();
             for _ in 0..3 {
                 let blocking = hasty.connect(&name).map(drop).unwrap_err();
-                let polled = runtime.block_on(Stream::connect_with(&hasty, &name)).unwrap_err();
+                let polled = runtime
+                    .block_on(Stream::connect_with(&hasty, &name))
+                    .unwrap_err();
                 for error in [blocking, polled] {
                     assert!(matches!(error, Error::NotBound { .. }), "{error}");
                 }
@@ -178,7 +190,9 @@ fn a_busy_directory_neither_hides_a_listener_nor_renews_the_time() {
                 [listener.accept().map(drop), listener.accept().map(drop)]
             });
             let blocking = scope.spawn(|| patient().connect(&name).map(drop));
-            runtime.block_on(Stream::connect_with(&patient(), &name)).unwrap();
+            runtime
+                .block_on(Stream::connect_with(&patient(), &name))
+                .unwrap();
             blocking.join().unwrap().unwrap();
             listening
                 .join()

@@ -31,7 +31,10 @@ fn scene(stream: Stream, after_reading: mpsc::Receiver<()>) {
     let lines: Vec<u8> = LINE.iter().copied().cycle().take(RING).collect();
     assert_eq!(writer.try_write(&lines).unwrap(), RING);
     after_reading.recv_timeout(LONG).unwrap();
-    writer.reserve(4 * LINE.len()).unwrap().commit(4 * LINE.len());
+    writer
+        .reserve(4 * LINE.len())
+        .unwrap()
+        .commit(4 * LINE.len());
     let mut all = Vec::new();
     reader.read_to_end(&mut all).unwrap();
     assert!(all.len() >= RING && all.iter().all(|byte| *byte == 7));
@@ -78,14 +81,19 @@ const WRITES: [Part; 7] = [
         let mut left = MUCH.len();
         while left > 0 {
             let half = left.div_ceil(2);
-            let bufs = [IoSlice::new(&MUCH[..half]), IoSlice::new(&MUCH[..left - half])];
+            let bufs = [
+                IoSlice::new(&MUCH[..half]),
+                IoSlice::new(&MUCH[..left - half]),
+            ];
             left -= stream.write_vectored(&bufs).unwrap();
         }
     }),
     ("the writer's write_all", |stream| {
         stream.writer().write_all(&MUCH).unwrap()
     }),
-    ("batch", |stream| stream.writer().batch().write_all(&MUCH).unwrap()),
+    ("batch", |stream| {
+        stream.writer().batch().write_all(&MUCH).unwrap()
+    }),
     ("reserve", |stream| {
         for _ in 0..4 {
             let mut grant = stream.writer().reserve(RING / 2).unwrap();
@@ -141,7 +149,10 @@ fn halves_that_know_nothing_of_each_other() {
 }
 
 /// Four messages of 8 bytes make room for one of 40, with their headers.
-fn messages_scene((mut sender, mut receiver): (Sender, Receiver), after_reading: mpsc::Receiver<()>) {
+fn messages_scene(
+    (mut sender, mut receiver): (Sender, Receiver),
+    after_reading: mpsc::Receiver<()>,
+) {
     sender.set_timeout(Some(LONG)).unwrap();
     receiver.set_timeout(Some(LONG)).unwrap();
     (0..RING / 16).for_each(|_| sender.try_send(&[1; 8]).unwrap());
@@ -217,7 +228,10 @@ mod on_tokio {
             1 => {
                 let mut left = MUCH.len();
                 while left > 0 {
-                    left -= here.write_vectored(&[IoSlice::new(&MUCH[..left])]).await.unwrap();
+                    left -= here
+                        .write_vectored(&[IoSlice::new(&MUCH[..left])])
+                        .await
+                        .unwrap();
                 }
             }
             2 => {

@@ -1,7 +1,8 @@
-//! The handshake with somebody who does everything wrong that can be done wrong: each time an error that says what it was, no
-//! descriptor is left, and the next client is served.
+//! The handshake with somebody who does everything wrong that can be done wrong: each time an error
+//! that says what it was, no descriptor is left, and the next client is served.
 //!
-//! Each test is a process of its own, in which one thread plays both sides, so that descriptors can be counted.
+//! Each test is a process of its own, in which one thread plays both sides, so that descriptors can
+//! be counted.
 
 mod common;
 
@@ -22,7 +23,9 @@ fn child_process() {
     play(&[
         ("wrong hellos", |a| wrong_for_both(a, wrong::hellos())),
         ("wrong turns", |a| wrong_for_both(a, wrong::turns())),
-        ("wrong descriptors", |a| wrong_for_both(a, wrong::descriptors())),
+        ("wrong descriptors", |a| {
+            wrong_for_both(a, wrong::descriptors())
+        }),
         ("wrong memories", |a| wrong_for_both(a, wrong::memories())),
         ("cut for a listener", cut_for_a_listener),
         ("cut for a client", cut_for_a_client),
@@ -104,14 +107,18 @@ fn bind(arguments: &[&str]) -> Listener {
 /// Lets the listener work until it has dealt with one client more, without a stream.
 fn refuse(listener: &Listener, before: u64) -> String {
     eventually("a client is refused", || {
-        assert!(listener.try_accept().unwrap().is_none(), "that was accepted");
+        assert!(
+            listener.try_accept().unwrap().is_none(),
+            "that was accepted"
+        );
         listener.refused() > before
     });
     assert_eq!(listener.refused(), before + 1);
     listener.last_refusal().unwrap()
 }
 
-/// The refusal that comes over a link before it ends, if there is one; what comes before it is skipped.
+/// The refusal that comes over a link before it ends, if there is one; what comes before it is
+/// skipped.
 fn refusal(link: &UnixStream) -> Option<u32> {
     loop {
         let (bytes, _) = receive(link).ok()?;
@@ -144,7 +151,10 @@ fn serve(listener: &Listener) {
 
 fn assert_says(text: impl Display, part: &str, what: &str) {
     let text = text.to_string();
-    assert!(text.contains(part), "{what}: {text:?} should contain {part:?}");
+    assert!(
+        text.contains(part),
+        "{what}: {text:?} should contain {part:?}"
+    );
 }
 
 /// Every fault, for a listener and for a client.
@@ -163,7 +173,8 @@ fn wrong_for_both(arguments: &[&str], all: Vec<Wrong>) {
         drop(link);
         left(before, &format!("{what}, for a listener"));
 
-        // The client waits in another thread; it sends its own hello first, which nobody needs to read for this.
+        // The client waits in another thread; it sends its own hello first, which nobody needs to
+        // read for this.
         thread::scope(|scope| {
             let client = scope.spawn(|| options().connect(&path));
             let (link, _) = server.accept().unwrap();
@@ -216,7 +227,9 @@ fn send_cut(link: &UnixStream, side: &Side, cut: usize, memory_too: bool) {
 
 /// Waits until no descriptor is left; what is not known to be harmless is closed by another thread.
 fn left(before: usize, what: &str) {
-    eventually(&format!("{what}: no descriptor is left"), || descriptors() == before);
+    eventually(&format!("{what}: no descriptor is left"), || {
+        descriptors() == before
+    });
 }
 
 fn cut_for_a_client(arguments: &[&str]) {
@@ -264,7 +277,11 @@ fn silent(arguments: &[&str]) {
         assert!(listener.try_accept().unwrap().is_none());
         listener.refused() == 5
     });
-    assert_says(listener.last_refusal().unwrap(), "took longer than 100ms", "silence");
+    assert_says(
+        listener.last_refusal().unwrap(),
+        "took longer than 100ms",
+        "silence",
+    );
     drop(clients);
     serve(&listener);
     left(before, "in the end");
@@ -286,7 +303,10 @@ fn silent(arguments: &[&str]) {
             "{error}"
         );
         // Nobody accepts at all.
-        let error = options().handshake_timeout(patience).connect(&path).unwrap_err();
+        let error = options()
+            .handshake_timeout(patience)
+            .connect(&path)
+            .unwrap_err();
         assert!(matches!(error, Error::Timeout { .. }), "{error}");
         drop(server.accept().unwrap());
         left(before, "in the end");
@@ -359,7 +379,10 @@ fn unusual_but_right(arguments: &[&str]) {
     let accepted = |greet: &(dyn Fn(&UnixStream, &Side) + Sync)| {
         let mut stream = thread::scope(|scope| {
             let client = scope.spawn(|| {
-                let (link, side) = (UnixStream::connect(listener.path()).unwrap(), wrong::right());
+                let (link, side) = (
+                    UnixStream::connect(listener.path()).unwrap(),
+                    wrong::right(),
+                );
                 greet(&link, &side);
                 answer(&link);
                 // Nobody reads this any more.
@@ -369,7 +392,9 @@ fn unusual_but_right(arguments: &[&str]) {
             let mut stream = listener.accept().unwrap();
             let (link, side) = client.join().unwrap();
             stream.write_all(b"hello").unwrap();
-            stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+            stream
+                .set_read_timeout(Some(Duration::from_millis(1)))
+                .unwrap();
             assert_eq!(kind(stream.read(&mut [0])), ErrorKind::WouldBlock);
             drop((link, side));
             stream
@@ -406,7 +431,12 @@ fn unusual_but_right(arguments: &[&str]) {
         for (i, byte) in side.passing.encode().iter().enumerate() {
             let fds = side.fds();
             let which = [0, 40, 95].into_iter().position(|at| at == i);
-            send(link, &[*byte], which.map_or(&[][..], |which| &fds[which..=which])).unwrap();
+            send(
+                link,
+                &[*byte],
+                which.map_or(&[][..], |which| &fds[which..=which]),
+            )
+            .unwrap();
         }
     });
     // Versions that have this one among them.
@@ -425,7 +455,10 @@ fn unusual_but_right(arguments: &[&str]) {
         let mut side = wrong::right();
         side.hello.header_len = 8192;
         side.say_hello(link);
-        side.pass(link, &[memory.as_fd(), side.bells[0].as_fd(), side.bells[1].as_fd()]);
+        side.pass(
+            link,
+            &[memory.as_fd(), side.bells[0].as_fd(), side.bells[1].as_fd()],
+        );
     });
     // The same bell twice; it wakes too often then.
     accepted(&|link, side| {
@@ -455,8 +488,8 @@ fn a_message_of_several_senders_is_refused() {
     guard(|| alone("several senders"));
 }
 
-/// A process that only prints to its standard error, which is the socket, lends its name to nobody: the first byte of a
-/// message is one process's, and the rest another one's.
+/// A process that only prints to its standard error, which is the socket, lends its name to nobody:
+/// the first byte of a message is one process's, and the rest another one's.
 fn several_senders(arguments: &[&str]) {
     use rustix::fd::AsRawFd;
     let listener = bind(arguments);
@@ -469,7 +502,13 @@ fn several_senders(arguments: &[&str]) {
     assert!(child >= 0);
     if child == 0 {
         // SAFETY: bytes that are there, to a descriptor that is open.
-        unsafe { libc::write(link.as_raw_fd(), hello[1..].as_ptr().cast(), hello.len() - 1) };
+        unsafe {
+            libc::write(
+                link.as_raw_fd(),
+                hello[1..].as_ptr().cast(),
+                hello.len() - 1,
+            )
+        };
         // SAFETY: ends the process at once.
         unsafe { libc::_exit(0) };
     }
@@ -480,7 +519,8 @@ fn several_senders(arguments: &[&str]) {
     serve(&listener);
 }
 
-/// A peer that has no memory of its own, but sends back this side's: then this side reads what it writes.
+/// A peer that has no memory of its own, but sends back this side's: then this side reads what it
+/// writes.
 fn a_reflection(_: &[&str]) {
     let before = descriptors();
     let (ours, theirs) = UnixStream::pair().unwrap();

@@ -1,5 +1,5 @@
-//! A peer that shakes hands by the rules and then writes whatever it likes into its own header, at any moment: an error on that
-//! stream, and nothing beyond it.
+//! A peer that shakes hands by the rules and then writes whatever it likes into its own header, at
+//! any moment: an error on that stream, and nothing beyond it.
 
 mod common;
 
@@ -7,7 +7,9 @@ use common::process::{alone, asleep, play};
 use common::raw::{PAGE, Peer, Side, Words, answer, at, bell, send};
 use common::{Random, descriptors, eventually, guard, kind};
 use rustix::fd::{AsFd, AsRawFd};
-use rustix::fs::{FallocateFlags, Mode, OFlags, SealFlags, fallocate, fcntl_add_seals, ftruncate, open};
+use rustix::fs::{
+    FallocateFlags, Mode, OFlags, SealFlags, fallocate, fcntl_add_seals, ftruncate, open,
+};
 use rustix::io::Errno;
 use slipring::{EndReason, Options, Peers, Spin, Stream};
 use std::io::{BufRead, ErrorKind, Read, Write};
@@ -54,22 +56,40 @@ fn assert_given_up(stream: &mut Stream, peer: &Peer) {
     for _ in 0..2 {
         assert_eq!(kind(stream.read(&mut [0; 8])), ErrorKind::InvalidData);
         assert_eq!(kind(stream.fill_buf()), ErrorKind::InvalidData);
-        assert_eq!(kind(stream.reader().try_read(&mut [0; 8])), ErrorKind::InvalidData);
-        assert_eq!(kind(stream.reader().fill_at_least(1)), ErrorKind::InvalidData);
+        assert_eq!(
+            kind(stream.reader().try_read(&mut [0; 8])),
+            ErrorKind::InvalidData
+        );
+        assert_eq!(
+            kind(stream.reader().fill_at_least(1)),
+            ErrorKind::InvalidData
+        );
         assert_eq!(kind(stream.write(b"x")), ErrorKind::InvalidData);
-        assert_eq!(kind(stream.writer().try_write(b"x")), ErrorKind::InvalidData);
+        assert_eq!(
+            kind(stream.writer().try_write(b"x")),
+            ErrorKind::InvalidData
+        );
         assert_eq!(kind(stream.writer().reserve(1)), ErrorKind::InvalidData);
         assert_eq!(kind(stream.writer().space()), ErrorKind::InvalidData);
     }
     assert_eq!(stream.reader().end().unwrap().reason, EndReason::Corrupt);
     assert_eq!(stream.writer().end().unwrap().reason, EndReason::Corrupt);
-    assert_eq!((flag(peer, at::FIN), flag(peer, at::STOP)), (POISONED, POISONED));
+    assert_eq!(
+        (flag(peer, at::FIN), flag(peer, at::STOP)),
+        (POISONED, POISONED)
+    );
 }
 
 #[test]
 fn a_tail_out_of_range_poisons_the_stream() {
     guard(|| {
-        for tail in [CAPACITY as u64 + 1, 1 << 32, 1 << 63, u64::MAX - 1, u64::MAX] {
+        for tail in [
+            CAPACITY as u64 + 1,
+            1 << 32,
+            1 << 63,
+            u64::MAX - 1,
+            u64::MAX,
+        ] {
             let (mut stream, peer) = stream();
             peer.mine.words.store(at::TAIL, tail);
             assert_eq!(kind(stream.read(&mut [0; 8])), ErrorKind::InvalidData);
@@ -94,7 +114,10 @@ fn a_tail_that_goes_back_poisons_the_stream() {
             peer.mine.words.store(at::TAIL, first);
             stream.read_exact(&mut vec![0; read]).unwrap();
             peer.mine.words.store(at::TAIL, then);
-            let result = stream.reader().fill_at_least(first as usize - read + 1).map(|_| ());
+            let result = stream
+                .reader()
+                .fill_at_least(first as usize - read + 1)
+                .map(|_| ());
             assert_eq!(kind(result), ErrorKind::InvalidData);
             assert_given_up(&mut stream, &peer);
         }
@@ -118,7 +141,10 @@ fn a_head_out_of_range_poisons_the_stream() {
                 peer.mine.words.store(at::HEAD, head);
                 assert_eq!(kind(call(&mut stream)), ErrorKind::InvalidData);
                 peer.mine.words.store(at::HEAD, 0);
-                assert_eq!(kind(stream.writer().wait_consumed()), ErrorKind::InvalidData);
+                assert_eq!(
+                    kind(stream.writer().wait_consumed()),
+                    ErrorKind::InvalidData
+                );
                 assert_given_up(&mut stream, &peer);
             }
             let (mut stream, peer) = stream();
@@ -188,7 +214,8 @@ fn an_end_that_is_taken_back_stays() {
     });
 }
 
-/// Ends in an order that no side has: an abort of one direction only, an end of the writer after its abort.
+/// Ends in an order that no side has: an abort of one direction only, an end of the writer after
+/// its abort.
 #[test]
 fn half_an_abort_is_an_abort() {
     guard(|| {
@@ -196,7 +223,10 @@ fn half_an_abort_is_an_abort() {
         peer.mine.words.store32(at::CODE, 5);
         peer.mine.words.store32(at::FIN, 2);
         assert_eq!(kind(stream.read(&mut [0; 8])), ErrorKind::ConnectionAborted);
-        assert_eq!(stream.reader().end().unwrap().reason, EndReason::Aborted { code: 5 });
+        assert_eq!(
+            stream.reader().end().unwrap().reason,
+            EndReason::Aborted { code: 5 }
+        );
         stream.write_all(b"x").unwrap();
         peer.mine.words.store32(at::STOP, 3);
         assert_eq!(kind(stream.writer().space()), ErrorKind::ConnectionAborted);
@@ -214,7 +244,9 @@ fn a_base_may_be_anything() {
             let mut tail = 0;
             for _ in 0..5000 {
                 let n = 1 + random.below(CAPACITY as u64);
-                peer.mine.words.store(at::BASE, random.next() << random.below(64));
+                peer.mine
+                    .words
+                    .store(at::BASE, random.next() << random.below(64));
                 tail += n;
                 peer.mine.words.store(at::TAIL, tail);
                 let lent = stream.reader().fill_at_least(n as usize).unwrap();
@@ -228,7 +260,8 @@ fn a_base_may_be_anything() {
     });
 }
 
-/// Wake words are wishes: none of them makes the other side wait for ever, lose anything, or work in vain for ever.
+/// Wake words are wishes: none of them makes the other side wait for ever, lose anything, or work
+/// in vain for ever.
 #[test]
 fn wake_words_may_be_anything() {
     guard(|| {
@@ -236,8 +269,12 @@ fn wake_words_may_be_anything() {
             let (mut stream, peer) = stream();
             peer.mine.words.store(at::WAKE_AT_TAIL, wake);
             peer.mine.words.store(at::WAKE_AT_HEAD, wake);
-            stream.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
-            stream.set_write_timeout(Some(Duration::from_millis(2))).unwrap();
+            stream
+                .set_read_timeout(Some(Duration::from_millis(2)))
+                .unwrap();
+            stream
+                .set_write_timeout(Some(Duration::from_millis(2)))
+                .unwrap();
             let mut written = 0;
             let error = loop {
                 match stream.write(&[0; 1000]) {
@@ -250,8 +287,12 @@ fn wake_words_may_be_anything() {
             peer.mine.words.store(at::HEAD, 1000);
             assert_eq!(stream.write(&[0; 1001]).unwrap(), 1000);
             peer.mine.words.store(at::HEAD, 1001);
-            for result in [stream.writer().reserve(2).map(|_| ()), stream.writer().wait_consumed()] {
-                // It says that it starves; so it is told. But the largest number says that it is awake.
+            for result in [
+                stream.writer().reserve(2).map(|_| ()),
+                stream.writer().wait_consumed(),
+            ] {
+                // It says that it starves; so it is told. But the largest number says that it is
+                // awake.
                 let expected = if wake > CAPACITY as u64 + 1000 && wake != u64::MAX {
                     ErrorKind::Deadlock
                 } else {
@@ -270,7 +311,9 @@ fn wake_words_may_be_anything() {
 fn without_any_ringing_the_end_of_the_time_is_a_look() {
     guard(|| {
         let (mut stream, peer) = stream();
-        stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_millis(200)))
+            .unwrap();
         let reading = asleep(move || stream.read(&mut [0; 8]).map(|n| (n, stream)));
         peer.mine.words.store(at::TAIL, 3);
         assert_eq!(reading.join().unwrap().unwrap().0, 3);
@@ -332,7 +375,8 @@ fn a_bell_that_cannot_be_rung_is_its_owners_loss() {
     });
 }
 
-/// What it publishes at once while it is looked at: every index is either taken as it is or refused.
+/// What it publishes at once while it is looked at: every index is either taken as it is or
+/// refused.
 #[test]
 fn indexes_that_change_all_the_time_are_loaded_once() {
     guard(|| {
@@ -345,7 +389,10 @@ fn indexes_that_change_all_the_time_are_loaded_once() {
                     let words = &peer.mine.words;
                     let mut random = Random::new(round);
                     while !done.load(Ordering::Relaxed) {
-                        words.store(at::TAIL, random.choose(&[0, 8, CAPACITY as u64, CAPACITY as u64 + 1]));
+                        words.store(
+                            at::TAIL,
+                            random.choose(&[0, 8, CAPACITY as u64, CAPACITY as u64 + 1]),
+                        );
                         words.store(at::HEAD, random.choose(&[0, 8, 16]));
                         words.store(at::BASE, random.next());
                     }
@@ -371,8 +418,8 @@ fn indexes_that_change_all_the_time_are_loaded_once() {
     });
 }
 
-/// Both outboxes stay as they were verified, whatever a peer tries with the descriptors: shrinking, growing, holes, a mapping that
-/// can be written, or more seals.
+/// Both outboxes stay as they were verified, whatever a peer tries with the descriptors: shrinking,
+/// growing, holes, a mapping that can be written, or more seals.
 #[test]
 fn nobody_changes_an_outbox_but_its_owner_through_its_mapping() {
     guard(|| {
@@ -407,7 +454,10 @@ fn nobody_changes_an_outbox_but_its_owner_through_its_mapping() {
                 );
                 assert_eq!(rustix::io::pwrite(fd, b"x", 0).unwrap_err(), Errno::PERM);
                 assert!(Words::map(fd.as_fd(), PAGE, true).is_err());
-                assert_eq!(fcntl_add_seals(fd, SealFlags::WRITE).unwrap_err(), Errno::PERM);
+                assert_eq!(
+                    fcntl_add_seals(fd, SealFlags::WRITE).unwrap_err(),
+                    Errno::PERM
+                );
             }
         }
         let words = Words::map(theirs.as_fd(), PAGE + CAPACITY, false).unwrap();
@@ -420,7 +470,8 @@ fn nobody_changes_an_outbox_but_its_owner_through_its_mapping() {
     });
 }
 
-/// Whoever sends descriptors without end over the link of a stream that is up has them sent to nobody: none of them is received.
+/// Whoever sends descriptors without end over the link of a stream that is up has them sent to
+/// nobody: none of them is received.
 #[test]
 fn descriptors_after_the_handshake_are_nobodys() {
     guard(|| alone("descriptors without end"));

@@ -1,6 +1,7 @@
 //! Whoever waits costs nothing: not a system call, not a nanosecond of a processor.
 //!
-//! What is measured is the time between two moments of which the test knows how much happened between them elsewhere.
+//! What is measured is the time between two moments of which the test knows how much happened
+//! between them elsewhere.
 
 mod common;
 
@@ -39,7 +40,10 @@ fn echoes(arguments: &[&str]) {
 
 /// The reader waits for what never comes, the writer for room.
 fn waits_on_both_halves(arguments: &[&str]) {
-    let (mut reader, mut writer) = options(arguments[1]).connect(arguments[0]).unwrap().into_split();
+    let (mut reader, mut writer) = options(arguments[1])
+        .connect(arguments[0])
+        .unwrap()
+        .into_split();
     let threads = [
         thread::spawn(move || {
             say(&thread_id().to_string());
@@ -78,7 +82,8 @@ fn accepts_with_a_fork(arguments: &[&str]) {
     assert!(listener.try_accept().unwrap().is_none());
     // SAFETY: the child does nothing but to wait for its parent's end.
     if unsafe { libc::fork() } == 0 {
-        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).unwrap();
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+            .unwrap();
         thread::sleep(2 * common::GENEROUS);
         std::process::exit(0);
     }
@@ -93,7 +98,10 @@ fn accepts_with_a_fork(arguments: &[&str]) {
 /// What a thread has cost so far: its processor time, and how often it gave the processor up.
 fn cost(thread: u32) -> String {
     let status = of_process(thread, "status");
-    let switches: Vec<&str> = status.lines().filter(|line| line.contains("ctxt_switches")).collect();
+    let switches: Vec<&str> = status
+        .lines()
+        .filter(|line| line.contains("ctxt_switches"))
+        .collect();
     // Of this thread alone: without the way through `task` it would be that of its process.
     let stat = of_process(thread, &format!("task/{thread}/stat"));
     // The name may have spaces in it; it ends with the last bracket.
@@ -139,7 +147,11 @@ fn a_blocked_reader_and_a_blocked_writer_are_idle() {
             let place = Place::new();
             let name = place.name("x");
             let listener = options(spin).bind(&name).unwrap();
-            let mut other = process::start(&place, "waits on both halves", &[name.to_str().unwrap(), spin]);
+            let mut other = process::start(
+                &place,
+                "waits on both halves",
+                &[name.to_str().unwrap(), spin],
+            );
             let _stream = listener.accept().unwrap();
             let threads = [number(&mut other), number(&mut other)];
             assert_idle(&place, &threads);
@@ -155,7 +167,9 @@ fn a_blocked_listener_with_silent_clients_is_idle() {
         let mut other = process::start(&place, "accepts", &[name.to_str().unwrap()]);
         other.expect("bound");
         let thread = number(&mut other);
-        let _silent: Vec<_> = (0..5).map(|_| UnixStream::connect(&name).unwrap()).collect();
+        let _silent: Vec<_> = (0..5)
+            .map(|_| UnixStream::connect(&name).unwrap())
+            .collect();
         assert_idle(&place, &[thread]);
     });
 }
@@ -191,7 +205,9 @@ fn timeouts_do_not_wake_the_peer() {
         let thread = hear.recv().unwrap();
         eventually("it sleeps", || sleeps(thread));
         let before = cost(thread);
-        right.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+        right
+            .set_read_timeout(Some(Duration::from_millis(1)))
+            .unwrap();
         for _ in 0..50 {
             assert!(right.read(&mut [0]).is_err());
         }

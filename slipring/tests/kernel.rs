@@ -1,13 +1,14 @@
-//! A kernel that says no: each system call that can fail is made to fail, by a filter (seccomp(2)), in a process that is there for
-//! nothing else. The error says what it was, nothing is left behind, and the other side is told.
+//! A kernel that says no: each system call that can fail is made to fail, by a filter (seccomp(2)),
+//! in a process that is there for nothing else. The error says what it was, nothing is left behind,
+//! and the other side is told.
 
 mod common;
 
 use common::process::{self, Other, say, start, told};
 use common::{GENEROUS, Place, descriptors, eventually, guard};
 use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
-    apply_filter,
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, apply_filter,
 };
 use slipring::{EndReason, Error, Listener, Options, Stream};
 use std::io::{Read, Write};
@@ -35,7 +36,12 @@ struct Fault {
     expected: Option<&'static str>,
 }
 
-const fn fault(what: &'static str, calls: &'static [i64], error: i32, expected: &'static str) -> Fault {
+const fn fault(
+    what: &'static str,
+    calls: &'static [i64],
+    error: i32,
+    expected: &'static str,
+) -> Fault {
     Fault {
         what,
         calls,
@@ -48,11 +54,21 @@ const fn fault(what: &'static str, calls: &'static [i64], error: i32, expected: 
 const FAULTS: [Fault; 19] = [
     Fault {
         only: Some((2, libc::F_SEAL_FUTURE_WRITE as u64)),
-        ..fault("an old kernel's seals", &[libc::SYS_fcntl], libc::EINVAL, "Linux 5.1")
+        ..fault(
+            "an old kernel's seals",
+            &[libc::SYS_fcntl],
+            libc::EINVAL,
+            "Linux 5.1",
+        )
     },
     Fault {
         only: Some((2, libc::F_SEAL_FUTURE_WRITE as u64)),
-        ..fault("no seals", &[libc::SYS_fcntl], libc::EPERM, "sealing shared memory")
+        ..fault(
+            "no seals",
+            &[libc::SYS_fcntl],
+            libc::EPERM,
+            "sealing shared memory",
+        )
     },
     fault(
         "no memory",
@@ -89,12 +105,37 @@ const FAULTS: [Fault; 19] = [
     },
     Fault {
         only: Some((3, libc::MAP_NORESERVE as u64)),
-        ..fault("no addresses", &[libc::SYS_mmap], libc::ENOMEM, "shared memory (mmap)")
+        ..fault(
+            "no addresses",
+            &[libc::SYS_mmap],
+            libc::ENOMEM,
+            "shared memory (mmap)",
+        )
     },
-    fault("no bells", &[libc::SYS_eventfd2], libc::EMFILE, "making a bell"),
-    fault("no sets", &[libc::SYS_epoll_create1], libc::EMFILE, "watching a bell"),
-    fault("no more watches", &[libc::SYS_epoll_ctl], libc::ENOSPC, "(epoll"),
-    fault("no credentials", &[libc::SYS_setsockopt], libc::ENOMEM, "failed"),
+    fault(
+        "no bells",
+        &[libc::SYS_eventfd2],
+        libc::EMFILE,
+        "making a bell",
+    ),
+    fault(
+        "no sets",
+        &[libc::SYS_epoll_create1],
+        libc::EMFILE,
+        "watching a bell",
+    ),
+    fault(
+        "no more watches",
+        &[libc::SYS_epoll_ctl],
+        libc::ENOSPC,
+        "(epoll",
+    ),
+    fault(
+        "no credentials",
+        &[libc::SYS_setsockopt],
+        libc::ENOMEM,
+        "failed",
+    ),
     fault(
         "no buffers",
         &[libc::SYS_sendmsg],
@@ -134,11 +175,21 @@ const FAULTS: [Fault; 19] = [
         // MADV_POPULATE_READ and _WRITE; and no other that is used here.
         only: Some((2, 22)),
         expected: None,
-        ..fault("a kernel before populating", &[libc::SYS_madvise], libc::EINVAL, "")
+        ..fault(
+            "a kernel before populating",
+            &[libc::SYS_madvise],
+            libc::EINVAL,
+            "",
+        )
     },
     Fault {
         expected: None,
-        ..fault("no inotify instances", &[libc::SYS_inotify_init1], libc::EMFILE, "")
+        ..fault(
+            "no inotify instances",
+            &[libc::SYS_inotify_init1],
+            libc::EMFILE,
+            "",
+        )
     },
 ];
 
@@ -167,7 +218,8 @@ const DIRECTORIES: [Fault; 6] = [
     ),
 ];
 
-/// Only files that would be made. (By rustix, which calls open(2) here; the standard library calls openat(2).)
+/// Only files that would be made. (By rustix, which calls open(2) here; the standard library calls
+/// openat(2).)
 const fn directory(what: &'static str, error: i32, expected: &'static str) -> Fault {
     Fault {
         only: Some((1, libc::O_CREAT as u64)),
@@ -180,12 +232,18 @@ fn impose(fault: &Fault) {
         None => vec![],
         Some((argument, bits)) => {
             let length = SeccompCmpArgLen::Dword;
-            let condition = SeccompCondition::new(argument, length, SeccompCmpOp::MaskedEq(bits), bits).unwrap();
+            let condition =
+                SeccompCondition::new(argument, length, SeccompCmpOp::MaskedEq(bits), bits)
+                    .unwrap();
             vec![SeccompRule::new(vec![condition]).unwrap()]
         }
     };
     let filter = SeccompFilter::new(
-        fault.calls.iter().map(|call| (*call, rules(fault.only))).collect(),
+        fault
+            .calls
+            .iter()
+            .map(|call| (*call, rules(fault.only)))
+            .collect(),
         SeccompAction::Allow,
         SeccompAction::Errno(fault.error as u32),
         std::env::consts::ARCH.try_into().unwrap(),
@@ -215,7 +273,12 @@ fn judge<T>(fault: &Fault, outcome: Result<T, Error>) -> Option<T> {
         (Some(part), Err(error @ (Error::Os { .. } | Error::Unsupported { .. }))) => {
             assert!(error.to_string().contains(part), "{}: {error}", fault.what);
             let unsupported = matches!(error, Error::Unsupported { .. });
-            assert_eq!(unsupported, part.starts_with("Linux"), "{}: {error:?}", fault.what);
+            assert_eq!(
+                unsupported,
+                part.starts_with("Linux"),
+                "{}: {error:?}",
+                fault.what
+            );
             None
         }
         (_, Ok(_)) => panic!("{}: that should have failed", fault.what),
@@ -350,7 +413,9 @@ fn a_listener_cannot_accept() {
             let mut server: Other = start(&place, "listens", &[name.to_str().unwrap(), fault.what]);
             server.expect("bound");
             let connected = options().connect(&name).map(|mut stream: Stream| {
-                let met = stream.read_exact(&mut [0; 5]).and_then(|()| stream.write_all(b"hello"));
+                let met = stream
+                    .read_exact(&mut [0; 5])
+                    .and_then(|()| stream.write_all(b"hello"));
                 met.map_err(|e| e.kind())
             });
             match (fault.expected, connected) {
@@ -375,7 +440,12 @@ fn a_name_cannot_be_bound_in_a_directory_that_takes_nothing() {
             start(&place, "binds", &[name.to_str().unwrap(), fault.what]).succeed();
             // Nothing in the way of the next one; and nothing at all once that one has left.
             drop(Listener::bind(&name).unwrap());
-            assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0, "{}", fault.what);
+            assert_eq!(
+                std::fs::read_dir(place.path()).unwrap().count(),
+                0,
+                "{}",
+                fault.what
+            );
         }
     });
 }

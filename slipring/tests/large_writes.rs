@@ -1,5 +1,5 @@
-//! What of a large write a reader gets first, and when: seen by letting the writer die at one of its publications
-//! (`slipring::fail_points`).
+//! What of a large write a reader gets first, and when: seen by letting the writer die at one of
+//! its publications (`slipring::fail_points`).
 
 mod common;
 
@@ -30,7 +30,9 @@ fn options() -> Options {
 
 /// Writes as many bytes as it was told, and then many more.
 fn writes_much_and_dies(arguments: &[&str]) {
-    let [name, first, then] = arguments else { panic!() };
+    let [name, first, then] = arguments else {
+        panic!()
+    };
     let mut stream = options().connect(name).unwrap();
     stream.write_all(&vec![1; first.parse().unwrap()]).unwrap();
     assert_eq!(told().as_deref(), Some("now"));
@@ -38,7 +40,8 @@ fn writes_much_and_dies(arguments: &[&str]) {
     panic!("{n} bytes were written, and it is alive");
 }
 
-/// A reader that has nothing left and does not sleep gets the beginning of a large write while the rest is still written.
+/// A reader that has nothing left and does not sleep gets the beginning of a large write while the
+/// rest is still written.
 #[test]
 fn who_waits_for_a_large_write_gets_it_in_steps() {
     #[derive(Debug, Clone, Copy)]
@@ -77,9 +80,16 @@ fn who_waits_for_a_large_write_gets_it_in_steps() {
             let name = place.name("x");
             let listener = options().bind(&name).unwrap();
             let first = if matches!(reader, IsBehind) { 1 } else { 0 };
-            let arguments = [name.to_str().unwrap(), &first.to_string(), &then.to_string()];
+            let arguments = [
+                name.to_str().unwrap(),
+                &first.to_string(),
+                &then.to_string(),
+            ];
             let mut command = process::command(&place, "writes much and dies", &arguments);
-            command.env("SLIPRING_FAIL_POINT", format!("published:{}", publication + first));
+            command.env(
+                "SLIPRING_FAIL_POINT",
+                format!("published:{}", publication + first),
+            );
             let mut writer = process::start_as(command, "writes much and dies");
             let mut stream = listener.accept().unwrap();
             match reader {

@@ -1,4 +1,5 @@
-//! What only shared memory can do: bytes lent in place, to be read and to be written, and several writes published at once.
+//! What only shared memory can do: bytes lent in place, to be read and to be written, and several
+//! writes published at once.
 
 mod common;
 
@@ -19,9 +20,18 @@ fn more_than_the_capacity_is_invalid_at_once() {
     let (mut left, mut right) = Options::new().capacity(CAPACITY).pair().unwrap();
     for wrong in [CAPACITY + 1, usize::MAX] {
         assert_eq!(kind(left.writer().reserve(wrong)), ErrorKind::InvalidInput);
-        assert_eq!(kind(left.writer().try_reserve(wrong)), ErrorKind::InvalidInput);
-        assert_eq!(kind(left.writer().batch().reserve(wrong)), ErrorKind::InvalidInput);
-        assert_eq!(kind(right.reader().fill_at_least(wrong)), ErrorKind::InvalidInput);
+        assert_eq!(
+            kind(left.writer().try_reserve(wrong)),
+            ErrorKind::InvalidInput
+        );
+        assert_eq!(
+            kind(left.writer().batch().reserve(wrong)),
+            ErrorKind::InvalidInput
+        );
+        assert_eq!(
+            kind(right.reader().fill_at_least(wrong)),
+            ErrorKind::InvalidInput
+        );
     }
     // Each half goes by the ring that it uses, not by its own side's.
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
@@ -30,7 +40,10 @@ fn more_than_the_capacity_is_invalid_at_once() {
     let mut small = small.join().unwrap();
     assert_eq!((small.capacity(), small.peer_capacity()), (4096, 8192));
     assert_eq!(kind(small.writer().reserve(4097)), ErrorKind::InvalidInput);
-    assert_eq!(kind(large.reader().fill_at_least(4097)), ErrorKind::InvalidInput);
+    assert_eq!(
+        kind(large.reader().fill_at_least(4097)),
+        ErrorKind::InvalidInput
+    );
     drop(large.writer().reserve(8192).unwrap());
 }
 
@@ -38,7 +51,11 @@ fn more_than_the_capacity_is_invalid_at_once() {
 fn the_whole_capacity_can_be_lent_at_any_offset() {
     guard(|| {
         for copy in [false, true] {
-            let (mut left, mut right) = Options::new().capacity(CAPACITY).copy_reads(copy).pair().unwrap();
+            let (mut left, mut right) = Options::new()
+                .capacity(CAPACITY)
+                .copy_reads(copy)
+                .pair()
+                .unwrap();
             let (mut source, mut sink) = (bytes::Source::new(1), bytes::Sink::new(1));
             for shift in [0, 1, 4095, 4096, 10_000, CAPACITY - 1] {
                 source.write_all(&mut left, shift).unwrap();
@@ -58,12 +75,17 @@ fn the_whole_capacity_can_be_lent_at_any_offset() {
     });
 }
 
-/// Steps of all sizes in any order, also in a ring that begins anew: no byte is other than it was written, whichever way it is read.
+/// Steps of all sizes in any order, also in a ring that begins anew: no byte is other than it was
+/// written, whichever way it is read.
 #[test]
 fn small_and_large_steps_may_be_mixed() {
     guard(|| {
         for (capacity, copy) in [(4096, false), (4096, true), (512 * 1024, false)] {
-            let (mut left, mut right) = Options::new().capacity(capacity).copy_reads(copy).pair().unwrap();
+            let (mut left, mut right) = Options::new()
+                .capacity(capacity)
+                .copy_reads(copy)
+                .pair()
+                .unwrap();
             let (reader, writer) = (right.reader(), left.writer());
             let (mut source, mut sink) = (bytes::Source::new(1), bytes::Sink::new(1));
             let mut random = Random::new(capacity as u64);
@@ -80,7 +102,9 @@ fn small_and_large_steps_may_be_mixed() {
                         let n = n.min(writer.space().unwrap());
                         source.write_all(writer, n).unwrap();
                     }
-                    _ if known == 0 => assert_eq!(kind(reader.try_read(&mut [0; 8])), ErrorKind::WouldBlock),
+                    _ if known == 0 => {
+                        assert_eq!(kind(reader.try_read(&mut [0; 8])), ErrorKind::WouldBlock)
+                    }
                     2 => {
                         assert_eq!(reader.available().unwrap(), known);
                         assert!(copy || reader.fill_buf().unwrap().len() == known);
@@ -116,7 +140,11 @@ fn small_and_large_steps_may_be_mixed() {
                         let n = reader.read_vectored(&mut bufs).unwrap();
                         sink.take(&last[..n]);
                         let known = known - n;
-                        assert!(copy || known == 0 || n == 0 || reader.fill_buf().unwrap().len() == known);
+                        assert!(
+                            copy || known == 0
+                                || n == 0
+                                || reader.fill_buf().unwrap().len() == known
+                        );
                     }
                     _ => {
                         let n = reader.read(&mut last[..n]).unwrap();
@@ -141,7 +169,8 @@ fn more_than_was_lent_cannot_be_consumed() {
         right.read_exact(&mut [0]).unwrap();
         left.write_all(b"x").unwrap();
         let known = right.fill_buf().unwrap().to_vec();
-        let panics = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| right.consume(too_many)));
+        let panics =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| right.consume(too_many)));
         assert!(panics.is_err(), "{too_many} of {}", known.len());
         assert_eq!(right.fill_buf().unwrap(), known);
         assert_eq!(right.reader().available().unwrap(), 8);
@@ -218,13 +247,19 @@ fn an_end_before_at_least_n_leaves_what_came() {
         left.write_all(b"abc").unwrap();
         let reading = thread::spawn(move || {
             for _ in 0..2 {
-                assert_eq!(kind(right.reader().fill_at_least(4)), ErrorKind::UnexpectedEof);
+                assert_eq!(
+                    kind(right.reader().fill_at_least(4)),
+                    ErrorKind::UnexpectedEof
+                );
             }
             assert_eq!(right.reader().fill_at_least(3).unwrap(), b"abc");
             let mut rest = String::new();
             right.read_to_string(&mut rest).unwrap();
             assert_eq!(rest, "abc");
-            assert_eq!(kind(right.reader().fill_at_least(1)), ErrorKind::UnexpectedEof);
+            assert_eq!(
+                kind(right.reader().fill_at_least(1)),
+                ErrorKind::UnexpectedEof
+            );
         });
         drop(left);
         reading.join().unwrap();
@@ -236,7 +271,9 @@ fn a_timeout_of_at_least_n_consumes_nothing() {
     guard(|| {
         let (mut left, mut right) = pair();
         left.write_all(b"abc").unwrap();
-        right.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
+        right
+            .set_read_timeout(Some(Duration::from_millis(2)))
+            .unwrap();
         assert_eq!(kind(right.reader().fill_at_least(4)), ErrorKind::WouldBlock);
         right.set_nonblocking(true).unwrap();
         assert_eq!(kind(right.reader().fill_at_least(4)), ErrorKind::WouldBlock);
@@ -252,7 +289,8 @@ fn reserving_waits_for_room() {
         let (mut left, mut right) = pair();
         left.write_all(&bytes::made(3, 0, CAPACITY)).unwrap();
         assert_eq!(kind(left.writer().try_reserve(1)), ErrorKind::WouldBlock);
-        left.set_write_timeout(Some(Duration::from_millis(2))).unwrap();
+        left.set_write_timeout(Some(Duration::from_millis(2)))
+            .unwrap();
         assert_eq!(kind(left.writer().reserve(1)), ErrorKind::WouldBlock);
         left.set_write_timeout(None).unwrap();
         let writing = thread::spawn(move || {
@@ -355,12 +393,18 @@ fn space_available_and_positions_tell_what_is_there() {
                 CAPACITY as u64 - (written - read)
             );
             assert_eq!(right.reader().available().unwrap() as u64, written - read);
-            assert_eq!((left.writer().position(), right.reader().position()), (written, read));
+            assert_eq!(
+                (left.writer().position(), right.reader().position()),
+                (written, read)
+            );
             let n = random.below(CAPACITY as u64) as usize;
             if random.below(2) == 0 {
                 match left.writer().try_write(&bytes::made(6, written, n)) {
                     Ok(n) => written += n as u64,
-                    Err(e) => assert_eq!((e.kind(), written - read), (ErrorKind::WouldBlock, CAPACITY as u64)),
+                    Err(e) => assert_eq!(
+                        (e.kind(), written - read),
+                        (ErrorKind::WouldBlock, CAPACITY as u64)
+                    ),
                 }
             } else {
                 let mut buf = vec![0; n];

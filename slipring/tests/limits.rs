@@ -1,5 +1,6 @@
-//! A process with no addresses or no mappings left, and one that more connect to than it accepts: an error that says so, nothing is left
-//! behind, streams that are there go on, and new ones come when there is room again.
+//! A process with no addresses or no mappings left, and one that more connect to than it accepts:
+//! an error that says so, nothing is left behind, streams that are there go on, and new ones come
+//! when there is room again.
 
 mod common;
 
@@ -89,7 +90,8 @@ fn no_addresses(_: &[&str]) {
     drop(options().capacity(MIB).pair().unwrap());
     let listener = options().capacity(MIB).bind(place.name("x")).unwrap();
     let before = (descriptors(), mappings());
-    // A ring of a mebibyte is mapped twice in a row, and so is the peer's: over eight, for both sides.
+    // A ring of a mebibyte is mapped twice in a row, and so is the peer's: over eight, for both
+    // sides.
     let mut failed = 0;
     for room in (1..32).step_by(2) {
         let made = with_addresses(room * MIB, || {
@@ -197,7 +199,9 @@ fn a_crowd(_: &[&str]) {
     let (rude, honest) = (4000, 20);
     thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| (0..rude / 4).for_each(|_| drop(UnixStream::connect(listener.path()).unwrap())));
+            scope.spawn(|| {
+                (0..rude / 4).for_each(|_| drop(UnixStream::connect(listener.path()).unwrap()))
+            });
         }
         scope.spawn(|| {
             for _ in 0..honest {

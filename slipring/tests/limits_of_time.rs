@@ -4,7 +4,10 @@ mod common;
 
 use common::process::{self, alone};
 use common::{Place, guard};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket, socket_with};
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket,
+    socket_with,
+};
 use slipring::{Error, Listener, Options, Stream};
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -26,7 +29,13 @@ fn full(path: &Path) -> Vec<OwnedFd> {
     listen(&listener, 1).unwrap();
     let mut all = vec![listener];
     loop {
-        let client = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::NONBLOCK, None).unwrap();
+        let client = socket_with(
+            AddressFamily::UNIX,
+            SocketType::STREAM,
+            SocketFlags::NONBLOCK,
+            None,
+        )
+        .unwrap();
         if connect(&client, &address).is_err() {
             return all;
         }
@@ -68,7 +77,9 @@ fn stands_in_line_under_signals(arguments: &[&str]) {
     let full_one = place.join("full");
     let _full = full(&full_one);
     let limit = Duration::from_millis(300);
-    let hasty = Options::new().backlog_timeout(limit).wait_for_listener(limit);
+    let hasty = Options::new()
+        .backlog_timeout(limit)
+        .wait_for_listener(limit);
     let errors = interrupted(|| {
         [
             hasty.connect(&full_one).unwrap_err(),

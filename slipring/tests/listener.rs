@@ -70,7 +70,10 @@ fn several_threads_may_accept() {
             }
         });
         listener.stopper().stop();
-        let served: i32 = accepting.into_iter().map(|thread| thread.join().unwrap()).sum();
+        let served: i32 = accepting
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .sum();
         assert_eq!((served, listener.refused()), (100, 0));
     });
 }
@@ -90,13 +93,22 @@ fn a_stopper_ends_accepting_and_the_name_is_free_after_dropping() {
         stopper.clone().stop();
         assert!(accepting.into_iter().all(|thread| thread.join().unwrap()));
         assert!(matches!(listener.try_accept(), Err(Error::Stopped)));
-        assert!(matches!(listener.accept_timeout(GENEROUS), Err(Error::Stopped)));
+        assert!(matches!(
+            listener.accept_timeout(GENEROUS),
+            Err(Error::Stopped)
+        ));
         assert_eq!(listener.incoming().count(), 0);
         let name = place.name("x");
-        assert!(matches!(Listener::bind(&name), Err(Error::NameInUse { .. })));
+        assert!(matches!(
+            Listener::bind(&name),
+            Err(Error::NameInUse { .. })
+        ));
         drop(listener);
         assert!(!name.exists());
-        assert!(matches!(options().connect(&name), Err(Error::NotBound { .. })));
+        assert!(matches!(
+            options().connect(&name),
+            Err(Error::NotBound { .. })
+        ));
         drop(Listener::bind(&name).unwrap());
         stopper.stop();
     });
@@ -133,7 +145,10 @@ fn a_listener_can_be_polled() {
         let listener = bind(&place);
         let ready = |wait: bool| {
             let mut fds = [PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN)];
-            let none = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+            let none = rustix::event::Timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            };
             poll(&mut fds, (!wait).then_some(&none)).unwrap() > 0
         };
         assert!(!ready(false));
@@ -161,7 +176,9 @@ fn a_client_that_says_nothing_delays_nobody_and_is_let_go_of() {
             .handshake_timeout(Duration::from_millis(200))
             .bind(&name)
             .unwrap();
-        let silent: Vec<_> = (0..10).map(|_| UnixStream::connect(&name).unwrap()).collect();
+        let silent: Vec<_> = (0..10)
+            .map(|_| UnixStream::connect(&name).unwrap())
+            .collect();
         thread::scope(|scope| {
             let clients = scope.spawn(|| (0..5).for_each(|_| drop(call(&name))));
             (0..5).for_each(|_| drop(answer(listener.accept().unwrap())));
@@ -198,7 +215,11 @@ fn a_crowd_of_silent_clients_keeps_nobody_out() {
             answer(listener.accept().unwrap());
             client.join().unwrap();
         });
-        assert!((44..=46).contains(&listener.refused()), "{}", listener.refused());
+        assert!(
+            (44..=46).contains(&listener.refused()),
+            "{}",
+            listener.refused()
+        );
         drop(silent);
     });
 }
@@ -224,7 +245,9 @@ fn an_http_client_is_refused_and_the_next_is_served() {
                 listener.refused() > before
             });
             // Nothing, or a reset for what it had sent in vain.
-            let _ = client.read_to_end(&mut Vec::new()).map(|n| assert_eq!(n, 0));
+            let _ = client
+                .read_to_end(&mut Vec::new())
+                .map(|n| assert_eq!(n, 0));
         }
         thread::scope(|scope| {
             let client = scope.spawn(|| call(listener.path()));
@@ -244,7 +267,11 @@ fn a_socket_of_another_program_is_found_out() {
         let connect = |answer: &[u8], stays: bool| {
             thread::scope(|scope| {
                 let client = scope.spawn(|| {
-                    let patience = if stays { Duration::from_millis(50) } else { GENEROUS };
+                    let patience = if stays {
+                        Duration::from_millis(50)
+                    } else {
+                        GENEROUS
+                    };
                     options().handshake_timeout(patience).connect(&path)
                 });
                 let (mut socket, _) = server.accept().unwrap();
@@ -258,7 +285,10 @@ fn a_socket_of_another_program_is_found_out() {
         };
         let garbage = [0x55; 200];
         assert!(matches!(connect(&garbage, false), Error::NotSlipring));
-        assert!(matches!(connect(&garbage[..raw::LEN], true), Error::NotSlipring));
+        assert!(matches!(
+            connect(&garbage[..raw::LEN], true),
+            Error::NotSlipring
+        ));
         assert!(matches!(
             connect(b"220 mail.example ESMTP\r\n", false),
             Error::PeerGone | Error::NotSlipring
@@ -272,7 +302,10 @@ fn a_socket_of_another_program_is_found_out() {
 
         let datagrams = place.name("datagrams");
         let _socket = std::os::unix::net::UnixDatagram::bind(&datagrams).unwrap();
-        assert!(matches!(options().connect(&datagrams), Err(Error::NotSlipring)));
+        assert!(matches!(
+            options().connect(&datagrams),
+            Err(Error::NotSlipring)
+        ));
     });
 }
 
@@ -295,7 +328,12 @@ fn clients_in_the_backlog_learn_of_the_listeners_death() {
             let clients: Vec<_> = (0..10)
                 .map(|_| {
                     let name = name.clone();
-                    thread::spawn(move || options().handshake_timeout(GENEROUS).connect(name).map(|_| ()))
+                    thread::spawn(move || {
+                        options()
+                            .handshake_timeout(GENEROUS)
+                            .connect(name)
+                            .map(|_| ())
+                    })
                 })
                 .collect();
             eventually("all wait", || backlogged(&name) >= before + 10);
@@ -312,8 +350,15 @@ fn clients_in_the_backlog_learn_of_the_listeners_death() {
             if !killed {
                 other.succeed();
             }
-            assert!(matches!(options().connect(&name), Err(Error::NotBound { .. })));
-            assert_eq!(name.exists(), killed, "only a killed process leaves its socket");
+            assert!(matches!(
+                options().connect(&name),
+                Err(Error::NotBound { .. })
+            ));
+            assert_eq!(
+                name.exists(),
+                killed,
+                "only a killed process leaves its socket"
+            );
             // A stale socket is in nobody's way.
             drop(Listener::bind(&name).unwrap());
         }

@@ -56,7 +56,11 @@ fn what_another_program_wrote_is_read_and_the_other_way_round() {
     // Position 9 lies at 4, and 10 at 0.
     let mut reader = Reader::open(&path).unwrap();
     assert_eq!(
-        (reader.position(), reader.available().unwrap(), reader.capacity()),
+        (
+            reader.position(),
+            reader.available().unwrap(),
+            reader.capacity()
+        ),
         (9, 4, 5)
     );
     let mut got = [0; 8];
@@ -93,7 +97,10 @@ fn gathered_writes_become_visible_at_once_and_reads_scatter() {
     };
     assert_eq!(gather(&mut writer, &[b"head", b"", b"body"]).unwrap(), 8);
     writer.set_nonblocking(true);
-    assert_eq!(kind(gather(&mut writer, &[b"x", b"yz"])), ErrorKind::WouldBlock);
+    assert_eq!(
+        kind(gather(&mut writer, &[b"x", b"yz"])),
+        ErrorKind::WouldBlock
+    );
     assert_eq!(raw.indexes(), (0, 8));
     assert_eq!(gather(&mut writer, &[b"012", b"34567890"]).unwrap(), 2);
     let (mut one, mut two) = ([0; 6], [0; 9]);
@@ -125,7 +132,9 @@ fn lines_go_over_the_end_of_the_data() {
     let place = Place::new();
     let (mut writer, mut reader, _) = ends(&place, 11);
     for number in 0..100 {
-        writer.write_all(format!("line {number}\n").as_bytes()).unwrap();
+        writer
+            .write_all(format!("line {number}\n").as_bytes())
+            .unwrap();
         let mut line = String::new();
         reader.read_line(&mut line).unwrap();
         assert_eq!(line, format!("line {number}\n"));
@@ -142,7 +151,10 @@ fn nothing_blocks_that_must_not() {
     reader.set_nonblocking(true);
     writer.set_nonblocking(true);
     assert_eq!(kind(reader.read(&mut [0])), ErrorKind::WouldBlock);
-    assert_eq!(kind(reader.fill_buf().map(<[u8]>::len)), ErrorKind::WouldBlock);
+    assert_eq!(
+        kind(reader.fill_buf().map(<[u8]>::len)),
+        ErrorKind::WouldBlock
+    );
     writer.wait_consumed().unwrap();
     writer.write_all(b"full").unwrap();
     assert_eq!(kind(writer.write(b"x")), ErrorKind::WouldBlock);
@@ -163,7 +175,10 @@ fn nothing_blocks_that_must_not() {
         assert_eq!(kind(reader.read(&mut got)), ErrorKind::WouldBlock);
         writer.write_all(b"full").unwrap();
     }
-    assert_eq!(kind(reader.set_timeout(Some(Duration::ZERO))), ErrorKind::InvalidInput);
+    assert_eq!(
+        kind(reader.set_timeout(Some(Duration::ZERO))),
+        ErrorKind::InvalidInput
+    );
     assert_eq!(reader.timeout(), Some(Duration::from_millis(3)));
 }
 
@@ -230,7 +245,10 @@ fn two_directions_are_two_files() {
         });
         assert_eq!(echo.join().unwrap(), 100_000);
         let (reader, writer) = left.into_split();
-        assert_eq!((reader.path(), writer.path()), (from.as_path(), to.as_path()));
+        assert_eq!(
+            (reader.path(), writer.path()),
+            (from.as_path(), to.as_path())
+        );
     });
 }
 
@@ -240,9 +258,15 @@ fn files_are_made_once_and_for_this_user() {
     let path = place.name("ring");
     assert!(matches!(Reader::open(&path), Err(Error::NotThere { .. })));
     let writer = Writer::create(&path, 100).unwrap();
-    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
     assert_eq!(Raw::open(&path).data(), vec![0; 84]);
-    assert!(matches!(Reader::create(&path, 100), Err(Error::Exists { .. })));
+    assert!(matches!(
+        Reader::create(&path, 100),
+        Err(Error::Exists { .. })
+    ));
     assert!(matches!(
         Reader::create_or_open(&path, 101),
         Err(Error::WrongSize {
@@ -268,11 +292,23 @@ fn links_that_lead_nowhere_are_told() {
             let dangling = to != &link;
             for _ in 0..2 {
                 let error = Writer::create_or_open(&link, 100).unwrap_err();
-                assert_eq!(matches!(error, Error::DanglingLink { .. }), dangling, "{error}");
+                assert_eq!(
+                    matches!(error, Error::DanglingLink { .. }),
+                    dangling,
+                    "{error}"
+                );
                 let error = Reader::create_or_open(&link, 100).unwrap_err();
-                assert_eq!(matches!(error, Error::DanglingLink { .. }), dangling, "{error}");
+                assert_eq!(
+                    matches!(error, Error::DanglingLink { .. }),
+                    dangling,
+                    "{error}"
+                );
                 let error = Duplex::create_or_open(&link, &link, 100).unwrap_err();
-                assert_eq!(matches!(error, Error::DanglingLink { .. }), dangling, "{error}");
+                assert_eq!(
+                    matches!(error, Error::DanglingLink { .. }),
+                    dangling,
+                    "{error}"
+                );
             }
             assert!(Reader::open(&link).is_err() && Reader::create(&link, 100).is_err());
             assert!(!target.exists());
@@ -282,7 +318,13 @@ fn links_that_lead_nowhere_are_told() {
         std::os::unix::fs::symlink(&target, &link).unwrap();
         let mut writer = Writer::create(&target, 100).unwrap();
         writer.write_all(b"abc").unwrap();
-        assert_eq!(Reader::create_or_open(&link, 100).unwrap().available().unwrap(), 3);
+        assert_eq!(
+            Reader::create_or_open(&link, 100)
+                .unwrap()
+                .available()
+                .unwrap(),
+            3
+        );
     });
 }
 
@@ -304,7 +346,10 @@ fn times_that_no_clock_reaches_are_no_limits() {
             let writing = thread::spawn(move || writer.write_all(&[7; 1000]).unwrap());
             reader.read_exact(&mut [0; 1000]).unwrap();
             writing.join().unwrap();
-            assert_eq!(wait_for_file(place.name("ring"), Some(Duration::MAX)).unwrap(), 26);
+            assert_eq!(
+                wait_for_file(place.name("ring"), Some(Duration::MAX)).unwrap(),
+                26
+            );
             fs::remove_file(place.name("ring")).unwrap();
         }
     });
@@ -320,14 +365,19 @@ fn sizes_that_no_ring_can_have() {
             "{size}"
         );
         assert!(
-            matches!(Reader::create_or_open(&path, size), Err(Error::BadSize { .. })),
+            matches!(
+                Reader::create_or_open(&path, size),
+                Err(Error::BadSize { .. })
+            ),
             "{size}"
         );
     }
     assert!(!path.exists());
     for size in [1, 15, 16] {
         fs::write(&path, vec![0; size]).unwrap();
-        assert!(matches!(Reader::open(&path), Err(Error::TooShort { size: found, .. }) if found == size as u64));
+        assert!(
+            matches!(Reader::open(&path), Err(Error::TooShort { size: found, .. }) if found == size as u64)
+        );
         assert!(matches!(
             Reader::create_or_open(&path, 17),
             Err(Error::WrongSize { .. })
@@ -371,7 +421,9 @@ fn a_file_can_be_waited_for() {
         let place = Place::new();
         let path = place.name("ring");
         let timeout = Some(Duration::from_millis(10));
-        assert!(matches!(wait_for_file(&path, timeout), Err(Error::NotThere { waited, .. }) if !waited.is_zero()));
+        assert!(
+            matches!(wait_for_file(&path, timeout), Err(Error::NotThere { waited, .. }) if !waited.is_zero())
+        );
         fs::write(&path, [0; 16]).unwrap();
         assert!(matches!(
             wait_for_file(&path, timeout),
@@ -393,19 +445,31 @@ fn a_file_can_be_waited_for() {
 #[test]
 fn what_is_no_file_or_cannot_be_written() {
     let place = Place::new();
-    assert!(matches!(Reader::open(place.path()), Err(Error::NotAFile { .. })));
+    assert!(matches!(
+        Reader::open(place.path()),
+        Err(Error::NotAFile { .. })
+    ));
     let pipe = place.name("pipe");
-    let status = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    let status = std::process::Command::new("mkfifo")
+        .arg(&pipe)
+        .status()
+        .unwrap();
     assert!(status.success());
     assert!(matches!(Writer::open(&pipe), Err(Error::NotAFile { .. })));
-    assert!(matches!(Writer::open("/dev/null"), Err(Error::NotAFile { .. })));
+    assert!(matches!(
+        Writer::open("/dev/null"),
+        Err(Error::NotAFile { .. })
+    ));
     let error = Writer::create("/proc/ring", 100).unwrap_err();
     assert!(matches!(error, Error::Os { .. }), "{error}");
     let error = Writer::create(place.name("missing").join("ring"), 100).unwrap_err();
     assert!(error.to_string().contains("missing/ring"), "{error}");
     // A program that runs cannot be written, not even by root; and a reader would write its index.
     let error = Reader::open(std::env::current_exe().unwrap()).unwrap_err();
-    assert!(error.to_string().contains("to read and to write"), "{error}");
+    assert!(
+        error.to_string().contains("to read and to write"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -425,11 +489,23 @@ fn one_reader_and_one_writer() {
     let path = place.name("ring");
     assert!(matches!(
         Writer::open(&path),
-        Err(Error::InUse { role: Role::Writer, .. })
+        Err(Error::InUse {
+            role: Role::Writer,
+            ..
+        })
     ));
     let error = Reader::create_or_open(&path, 26).unwrap_err();
-    assert!(matches!(&error, Error::InUse { role: Role::Reader, .. }));
-    assert!(error.to_string().contains("a slipring reader already"), "{error}");
+    assert!(matches!(
+        &error,
+        Error::InUse {
+            role: Role::Reader,
+            ..
+        }
+    ));
+    assert!(
+        error.to_string().contains("a slipring reader already"),
+        "{error}"
+    );
     assert_eq!(kind::<()>(Err(error.into())), ErrorKind::ResourceBusy);
     // A file may also be locked as .NET does it.
     let file = fs::File::open(&path).unwrap();
@@ -456,7 +532,10 @@ fn nonsense_is_refused_when_it_is_opened() {
     {
         let path = place.name(&number.to_string());
         Raw::create(&path, head, tail, 10);
-        for error in [Reader::open(&path).unwrap_err(), Writer::open(&path).unwrap_err()] {
+        for error in [
+            Reader::open(&path).unwrap_err(),
+            Writer::open(&path).unwrap_err(),
+        ] {
             let text = error.to_string();
             assert!(
                 matches!(error, Error::Indexes { head: h, tail: t, capacity: 10, .. } if (h, t) == (head, tail)),
@@ -512,7 +591,10 @@ fn a_head_that_cannot_be_ends_the_writer() {
         writer.write_all(b"12345678").unwrap();
         let tail = 15;
         let error = ring_error(writer.write(b"x"));
-        assert!(error.contains(&format!("head: {head}, tail: {tail}")), "{error}");
+        assert!(
+            error.contains(&format!("head: {head}, tail: {tail}")),
+            "{error}"
+        );
         raw.set_head(5);
         assert_eq!(ring_error(writer.space()), error);
         assert_eq!(ring_error(writer.try_write(b"x")), error);
@@ -569,14 +651,21 @@ fn no_indexes_do_any_harm() {
         writer.set_nonblocking(true);
         for _ in 0..10 {
             let near = random.below(2 * capacity);
-            let word = random.choose(&[near, random.clone().next(), writer.position(), reader.position()]);
+            let word = random.choose(&[
+                near,
+                random.clone().next(),
+                writer.position(),
+                reader.position(),
+            ]);
             match random.below(6) {
                 0 => raw.set_head(word),
                 1 => raw.set_tail(word),
                 2 => drop(reader.read(&mut vec![0; near as usize])),
                 3 => drop(writer.write(&vec![round as u8; near as usize])),
                 4 => {
-                    let lent = reader.fill_pieces().map_or(0, |[one, two]| one.len() + two.len());
+                    let lent = reader
+                        .fill_pieces()
+                        .map_or(0, |[one, two]| one.len() + two.len());
                     assert!(lent as u64 <= capacity);
                     reader.consume(lent);
                 }

@@ -36,9 +36,12 @@ fn number(text: &str) -> u64 {
     text.parse().unwrap()
 }
 
-/// PATH SIZE BYTES SEED: writes that many bytes in messages of random length, up to three rings long.
+/// PATH SIZE BYTES SEED: writes that many bytes in messages of random length, up to three rings
+/// long.
 fn writes(arguments: &[&str]) {
-    let [path, size, bytes, seed] = arguments else { panic!() };
+    let [path, size, bytes, seed] = arguments else {
+        panic!()
+    };
     let mut writer = Writer::create_or_open(path, number(size)).unwrap();
     let mut random = Random::new(number(seed));
     let mut source = Source::new(number(seed));
@@ -55,7 +58,9 @@ fn writes(arguments: &[&str]) {
 
 /// PATH SIZE BYTES SEED: reads that many bytes, in whatever way, and checks them.
 fn reads(arguments: &[&str]) {
-    let [path, size, bytes, seed] = arguments else { panic!() };
+    let [path, size, bytes, seed] = arguments else {
+        panic!()
+    };
     let mut reader = Reader::create_or_open(path, number(size)).unwrap();
     let mut random = Random::new(number(seed) + 1);
     let mut sink = Sink::new(number(seed));
@@ -112,7 +117,9 @@ fn every_byte_through_rings_of_every_size() {
 
 /// PATH SIZE SEED: until it is killed.
 fn writes_for_ever(arguments: &[&str]) {
-    let [path, size, seed] = arguments else { panic!() };
+    let [path, size, seed] = arguments else {
+        panic!()
+    };
     let mut writer = Writer::create_or_open(path, number(size)).unwrap();
     let mut random = Random::new(writer.position());
     let mut source = Source::new(number(seed));
@@ -154,7 +161,9 @@ fn a_reader_that_is_killed_and_started_again_misses_nothing() {
             // It checks every byte from where the file says that it is.
             let mut reader = process::start(&place, "reads", &[&path, "1016", "1000000000", "5"]);
             source.write_all(&mut writer, 3000).unwrap();
-            eventually("it has consumed some", || raw.indexes().0 > source.position - 500);
+            eventually("it has consumed some", || {
+                raw.indexes().0 > source.position - 500
+            });
             reader.kill();
         }
     });
@@ -193,9 +202,16 @@ fn ends_of_other_processes_are_in_use_until_those_end() {
 
 /// PATH ROLE SPIN: blocks, and says what came of it.
 fn waits(arguments: &[&str]) {
-    let [path, role, spin] = arguments else { panic!() };
-    let spin = if *spin == "always" { Spin::Always } else { Spin::Never };
-    // So long that a cut meets it asleep, and not between its look at the size and its look at the memory.
+    let [path, role, spin] = arguments else {
+        panic!()
+    };
+    let spin = if *spin == "always" {
+        Spin::Always
+    } else {
+        Spin::Never
+    };
+    // So long that a cut meets it asleep, and not between its look at the size and its look at the
+    // memory.
     let longest = Duration::from_millis(200);
     let outcome = if *role == "reader" {
         let mut reader = Reader::open(path).unwrap();
@@ -216,14 +232,19 @@ fn waits(arguments: &[&str]) {
 /// What a test expects of an error.
 fn described(error: &std::io::Error) -> String {
     match Error::of(error) {
-        Some(Error::Resized { expected, found, .. }) => format!("{expected} became {found}"),
+        Some(Error::Resized {
+            expected, found, ..
+        }) => format!("{expected} became {found}"),
         _ => format!("{error:?}"),
     }
 }
 
 fn sleeps_by_the_clock(thread: u32) -> bool {
     let call = of_process(thread, "syscall");
-    let number = call.split(' ').next().and_then(|number| number.parse().ok());
+    let number = call
+        .split(' ')
+        .next()
+        .and_then(|number| number.parse().ok());
     number == Some(libc::SYS_clock_nanosleep)
 }
 
@@ -260,9 +281,15 @@ fn a_file_that_is_cut_and_grown_again_is_an_error() {
     let raw = Raw::open(&path);
     raw.set_len(0);
     raw.set_len(100);
-    for error in [writer.write(b"6").unwrap_err(), reader.read(&mut [0; 9]).unwrap_err()] {
+    for error in [
+        writer.write(b"6").unwrap_err(),
+        reader.read(&mut [0; 9]).unwrap_err(),
+    ] {
         assert_eq!(error.kind(), ErrorKind::InvalidData);
-        assert!(matches!(Error::of(&error), Some(Error::Indexes { .. })), "{error}");
+        assert!(
+            matches!(Error::of(&error), Some(Error::Indexes { .. })),
+            "{error}"
+        );
     }
 }
 
@@ -293,7 +320,10 @@ fn streams_through_a_cut(arguments: &[&str]) {
     };
     say(&described(&error));
     // Another file is as good as new.
-    let (mut writer, other) = (Writer::create(format!("{path}-2"), 100).unwrap(), format!("{path}-2"));
+    let (mut writer, other) = (
+        Writer::create(format!("{path}-2"), 100).unwrap(),
+        format!("{path}-2"),
+    );
     let mut reader = Reader::open(other).unwrap();
     writer.write_all(b"still here").unwrap();
     reader.read_exact(&mut [0; 10]).unwrap();
@@ -314,7 +344,8 @@ fn with_the_handler_no_cut_is_fatal() {
                 (other, other_place)
             };
             let raw = Raw::open(Path::new(&path));
-            // One of the two does without the other: it is both of them that this process plays then.
+            // One of the two does without the other: it is both of them that this process plays
+            // then.
             let (mut one, _place) = start(if round % 2 == 0 { "reader" } else { "writer" });
             let target = 1_000_000 * (1 + round % 3);
             eventually("much has flowed", || {
@@ -379,7 +410,8 @@ fn forks(arguments: &[&str]) {
     let mut reader = Reader::open(arguments[0]).unwrap();
     // Lent before the fork, and given back by the child, which must not.
     assert_eq!(reader.fill_buf().unwrap(), b"parent");
-    // SAFETY: this process has one thread that matters, and the child does nothing but write and leave.
+    // SAFETY: this process has one thread that matters, and the child does nothing but write and
+    // leave.
     if unsafe { libc::fork() } == 0 {
         let error = writer.write(b"child").unwrap_err();
         let forked = matches!(Error::of(&error), Some(Error::Forked { .. }));
@@ -412,7 +444,10 @@ fn a_forked_child_neither_writes_nor_consumes() {
 
 /// PATH: relative to the current directory.
 fn makes_a_ring_here(arguments: &[&str]) {
-    Writer::create(arguments[0], 17).unwrap().write_all(b"x").unwrap();
+    Writer::create(arguments[0], 17)
+        .unwrap()
+        .write_all(b"x")
+        .unwrap();
 }
 
 #[test]

@@ -21,7 +21,11 @@ fn binds(arguments: &[&str]) {
     let listener = Listener::bind(arguments[0]).unwrap();
     process::say("bound");
     let stopper = listener.stopper();
-    let serving = thread::spawn(move || listener.incoming().for_each(|stream| greet(stream.unwrap())));
+    let serving = thread::spawn(move || {
+        listener
+            .incoming()
+            .for_each(|stream| greet(stream.unwrap()))
+    });
     process::told();
     stopper.stop();
     serving.join().unwrap();
@@ -79,7 +83,10 @@ fn a_name_in_use_tells_by_whom() {
         let mut other = process::start(&place, "binds", &[name.to_str().unwrap()]);
         other.expect("bound");
         other.kill();
-        assert!(matches!(Stream::connect(&name), Err(Error::NotBound { .. })));
+        assert!(matches!(
+            Stream::connect(&name),
+            Err(Error::NotBound { .. })
+        ));
         drop(Listener::bind(&name).unwrap());
     });
 }
@@ -115,9 +122,15 @@ fn what_is_no_name_is_said_to_be_none() {
         }
     }
     let long = "n".repeat(65);
-    assert!(matches!(Listener::bind(&long), Err(Error::InvalidName { .. })));
+    assert!(matches!(
+        Listener::bind(&long),
+        Err(Error::InvalidName { .. })
+    ));
     let path = std::ffi::OsStr::from_bytes(b"/tmp/a\0b");
-    assert!(matches!(Listener::bind(path), Err(Error::InvalidName { .. })));
+    assert!(matches!(
+        Listener::bind(path),
+        Err(Error::InvalidName { .. })
+    ));
 }
 
 #[test]
@@ -126,7 +139,10 @@ fn a_path_may_be_too_long_for_a_socket() {
     let longest = 107 - place.path().as_os_str().len() - 1;
     drop(Listener::bind(place.name(&"n".repeat(longest))).unwrap());
     let name = place.name(&"n".repeat(longest + 1));
-    for error in [Listener::bind(&name).map(|_| ()), Stream::connect(&name).map(|_| ())] {
+    for error in [
+        Listener::bind(&name).map(|_| ()),
+        Stream::connect(&name).map(|_| ()),
+    ] {
         let error = error.unwrap_err();
         assert!(
             matches!(&error, Error::PathTooLong { path, limit: 107 } if *path == name),
@@ -143,15 +159,23 @@ fn a_name_whose_place_is_taken_or_missing() {
     let error = Listener::bind(&file).unwrap_err();
     assert!(error.to_string().contains("not a socket"), "{error}");
     assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
-    assert!(matches!(Stream::connect(&file), Err(Error::NotBound { passed_over, .. }) if passed_over.len() == 1));
+    assert!(
+        matches!(Stream::connect(&file), Err(Error::NotBound { passed_over, .. }) if passed_over.len() == 1)
+    );
     let nowhere = place.name("no/such/directory/x");
     assert!(matches!(Listener::bind(&nowhere), Err(Error::Os { .. })));
-    assert!(matches!(Stream::connect(&nowhere), Err(Error::NotBound { .. })));
+    assert!(matches!(
+        Stream::connect(&nowhere),
+        Err(Error::NotBound { .. })
+    ));
     // A lock that is another program's.
     let cargo = place.name("Cargo");
     fs::write(place.name("Cargo.lock"), "version = 4\n").unwrap();
     assert!(matches!(Listener::bind(&cargo), Err(Error::Os { .. })));
-    assert_eq!(fs::read_to_string(place.name("Cargo.lock")).unwrap(), "version = 4\n");
+    assert_eq!(
+        fs::read_to_string(place.name("Cargo.lock")).unwrap(),
+        "version = 4\n"
+    );
 }
 
 #[test]
@@ -170,7 +194,16 @@ fn capacities_and_protocols_are_checked_before_anything_is_made() {
                 .unwrap_err(),
         ]
     };
-    for wrong in [0, 1, 4095, 4097, 3 << 20, (1 << 30) + 1, 1 << 31, usize::MAX] {
+    for wrong in [
+        0,
+        1,
+        4095,
+        4097,
+        3 << 20,
+        (1 << 30) + 1,
+        1 << 31,
+        usize::MAX,
+    ] {
         for error in all(&Options::new().capacity(wrong)) {
             assert!(
                 matches!(&error, Error::Capacity { asked, .. } if *asked == wrong),
@@ -189,7 +222,11 @@ fn capacities_and_protocols_are_checked_before_anything_is_made() {
             assert_eq!(std::io::Error::from(error).kind(), ErrorKind::InvalidInput);
         }
     }
-    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0, "nothing was made");
+    assert_eq!(
+        fs::read_dir(place.path()).unwrap().count(),
+        0,
+        "nothing was made"
+    );
     Options::new().protocol("x".repeat(64)).pair().unwrap();
     Options::new().capacity(4096).pair().unwrap();
 }
@@ -197,12 +234,18 @@ fn capacities_and_protocols_are_checked_before_anything_is_made() {
 #[test]
 fn protocols_must_be_the_same() {
     guard(|| {
-        for (ours, theirs) in [("a/1", "a/2"), ("", "a/1"), ("a/1", ""), ("a\n\u{1b}[2J", "b")] {
+        for (ours, theirs) in [
+            ("a/1", "a/2"),
+            ("", "a/1"),
+            ("a/1", ""),
+            ("a\n\u{1b}[2J", "b"),
+        ] {
             let place = Place::new();
             let name = place.name("x");
             let listener = Options::new().protocol(theirs).bind(&name).unwrap();
             thread::scope(|scope| {
-                let client = scope.spawn(|| Options::new().protocol(ours).connect(&name).unwrap_err());
+                let client =
+                    scope.spawn(|| Options::new().protocol(ours).connect(&name).unwrap_err());
                 eventually("it is refused", || {
                     assert!(listener.try_accept().unwrap().is_none());
                     listener.refused() == 1
@@ -251,11 +294,17 @@ fn a_ring_larger_than_the_peer_accepts_is_refused_on_both_sides() {
             let refusal = listener.last_refusal().unwrap();
             let (refuser, refused) = match &error {
                 Error::Refused { why } => (refusal, why.clone()),
-                Error::Capacity { asked: 131_072, why } => (why.clone(), refusal),
+                Error::Capacity {
+                    asked: 131_072,
+                    why,
+                } => (why.clone(), refusal),
                 other => panic!("{other:?}"),
             };
             assert!(refuser.contains("65536"), "{refuser}");
-            assert!(refused.contains("131072") && refused.contains("65536"), "{refused}");
+            assert!(
+                refused.contains("131072") && refused.contains("65536"),
+                "{refused}"
+            );
         }
     });
 }
@@ -276,7 +325,12 @@ fn a_name_can_be_waited_for() {
         let waiting: Vec<_> = (0..3)
             .map(|_| {
                 let name = name.clone();
-                thread::spawn(move || Options::new().wait_for_listener(GENEROUS).connect(name).unwrap())
+                thread::spawn(move || {
+                    Options::new()
+                        .wait_for_listener(GENEROUS)
+                        .connect(name)
+                        .unwrap()
+                })
             })
             .collect();
         // It comes into being step by step.
@@ -292,7 +346,8 @@ fn a_name_can_be_waited_for() {
     });
 }
 
-/// A name that is bound again at once by another process, over and over: whoever connects meets the one or the other, or nobody.
+/// A name that is bound again at once by another process, over and over: whoever connects meets the
+/// one or the other, or nobody.
 #[test]
 fn a_name_may_change_hands() {
     guard(|| {
@@ -303,13 +358,20 @@ fn a_name_may_change_hands() {
                 .map(|_| {
                     scope.spawn(|| {
                         for _ in 0..100 {
-                            match Options::new().capacity(4096).wait_for_listener(GENEROUS).connect(&name) {
+                            match Options::new()
+                                .capacity(4096)
+                                .wait_for_listener(GENEROUS)
+                                .connect(&name)
+                            {
                                 Ok(mut stream) => {
                                     // It is accepted, and then all of it arrives.
                                     let mut text = String::new();
                                     stream.read_to_string(&mut text).unwrap();
                                     assert_eq!(text, "hello");
-                                    assert_eq!(stream.reader().end().unwrap().reason, EndReason::Finished);
+                                    assert_eq!(
+                                        stream.reader().end().unwrap().reason,
+                                        EndReason::Finished
+                                    );
                                 }
                                 // It left while this one was in its backlog.
                                 Err(Error::PeerGone) => {}

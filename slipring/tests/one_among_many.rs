@@ -1,5 +1,6 @@
-//! 512 streams on one thread, and among them a peer that is stuck, one that is killed, one that lies and one that does
-//! nothing but ring: each gets what is said of it, and all others exchange every byte, to the end.
+//! 512 streams on one thread, and among them a peer that is stuck, one that is killed, one that
+//! lies and one that does nothing but ring: each gets what is said of it, and all others exchange
+//! every byte, to the end.
 
 mod common;
 
@@ -57,7 +58,9 @@ fn echoes_on_all(arguments: &[&str]) {
     runtime().block_on(async {
         let mut tasks = JoinSet::new();
         for _ in 0..EACH {
-            let stream = Stream::connect_with(&options(), arguments[0]).await.unwrap();
+            let stream = Stream::connect_with(&options(), arguments[0])
+                .await
+                .unwrap();
             tasks.spawn(async move {
                 let (mut reader, mut writer) = stream.into_split();
                 tokio::io::copy_buf(&mut reader, &mut writer).await.unwrap();
@@ -149,13 +152,20 @@ async fn exchange(stream: Stream, seed: u64, middle: Arc<Barrier>) {
     assert_eq!(came, LENGTH);
 }
 
-/// The errors of both halves of a stream that does not end well: of writing without end, and of reading.
+/// The errors of both halves of a stream that does not end well: of writing without end, and of
+/// reading.
 async fn until_both_fail(stream: Stream, seed: u64) -> (ErrorKind, ErrorKind) {
     let (mut reader, mut writer) = stream.into_split();
-    let (written, (_, read)) = tokio::join!(send(&mut writer, seed, 0, u64::MAX), receive(&mut reader, seed));
+    let (written, (_, read)) = tokio::join!(
+        send(&mut writer, seed, 0, u64::MAX),
+        receive(&mut reader, seed)
+    );
     assert_eq!(writer.end().unwrap().reason, reader.end().unwrap().reason);
     let reason = reader.end().unwrap().reason;
-    assert!(matches!(reason, EndReason::PeerDied | EndReason::Corrupt), "{reason:?}");
+    assert!(
+        matches!(reason, EndReason::PeerDied | EndReason::Corrupt),
+        "{reason:?}"
+    );
     (written.unwrap_err().kind(), read.unwrap_err().kind())
 }
 
@@ -213,7 +223,10 @@ async fn serve() {
         }
     }
     let mut take = |process: &Other| {
-        let found = bad.iter().position(|(pid, ..)| *pid == process.id()).unwrap();
+        let found = bad
+            .iter()
+            .position(|(pid, ..)| *pid == process.id())
+            .unwrap();
         let (_, stream, seed) = bad.swap_remove(found);
         (stream, seed)
     };
@@ -248,7 +261,9 @@ async fn serve() {
     assert!(!waiting.is_finished() && !rung.is_finished());
     stuck.signal(Signal::CONT);
     stuck.tell("go on");
-    soon("the stuck one gets to the end", waiting).await.unwrap();
+    soon("the stuck one gets to the end", waiting)
+        .await
+        .unwrap();
     stuck.succeed();
     drop(ringer);
     let left = soon("the ringer is told of", rung).await.unwrap();

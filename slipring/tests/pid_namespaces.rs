@@ -18,7 +18,10 @@ fn child_process() {
             "is process 1 and forks another with a stream",
             is_process_1_and_forks_another_with_a_stream,
         ),
-        ("is process 1 and forks another", is_process_1_and_forks_another),
+        (
+            "is process 1 and forks another",
+            is_process_1_and_forks_another,
+        ),
         ("binds as process 1", binds_as_process_1),
         ("looks as process 1", looks_as_process_1),
         ("binds", binds),
@@ -35,9 +38,11 @@ fn as_process_1(body: impl FnOnce() -> i32) -> i32 {
     match unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) } {
         0 => {
             // Nobody is left behind by a test that is killed.
-            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).unwrap();
+            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+                .unwrap();
             assert_eq!(std::process::id(), 1);
-            let status = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).unwrap_or(111);
+            let status =
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).unwrap_or(111);
             // SAFETY: ends the process at once.
             unsafe { libc::_exit(status) }
         }
@@ -66,7 +71,10 @@ fn is_process_1_and_forks_another(arguments: &[&str]) {
         });
         assert_eq!(wait(child), 0);
         let listener = listener.unwrap();
-        assert!(listener.path().exists(), "the child has removed its parent's socket");
+        assert!(
+            listener.path().exists(),
+            "the child has removed its parent's socket"
+        );
         process::say("forked");
         // Somebody connects, by the name.
         let mut stream = listener.accept().unwrap();
@@ -123,12 +131,17 @@ fn binds_as_process_1(arguments: &[&str]) {
 /// Says which process is bound, by the list, and who is said to be in the way of binding.
 fn looks(arguments: &[&str]) {
     let all = names().unwrap();
-    let [bound] = all.as_slice() else { panic!("{all:?}") };
+    let [bound] = all.as_slice() else {
+        panic!("{all:?}")
+    };
     let NameState::Live { pid, program } = &bound.state else {
         panic!("{bound:?}")
     };
     assert_eq!(pid.is_some(), program.is_some(), "{bound:?}");
-    let Err(Error::NameInUse { pid: in_the_way, .. }) = Listener::bind(arguments[0]) else {
+    let Err(Error::NameInUse {
+        pid: in_the_way, ..
+    }) = Listener::bind(arguments[0])
+    else {
         panic!()
     };
     assert_eq!(*pid, in_the_way);

@@ -43,7 +43,9 @@ fn waiting_in_the_queue_is_no_part_of_the_handshake() {
         let started = Instant::now();
         let connecting: Vec<_> = (0..3)
             .map(|_| {
-                let options = options().handshake_timeout(patience).backlog_timeout(GENEROUS);
+                let options = options()
+                    .handshake_timeout(patience)
+                    .backlog_timeout(GENEROUS);
                 let name = name.clone();
                 thread::spawn(move || options.connect(name))
             })
@@ -72,7 +74,10 @@ fn the_queue_has_a_limit_of_its_own() {
         let mut other = start(&place, "takes its time", &[name.to_str().unwrap()]);
         other.expect("bound");
         let limit = Duration::from_millis(20);
-        for options in [options().backlog_timeout(limit), options().handshake_timeout(limit)] {
+        for options in [
+            options().backlog_timeout(limit),
+            options().handshake_timeout(limit),
+        ] {
             let error = options.connect(&name).unwrap_err();
             assert!(
                 matches!(error, Error::Timeout { what, after } if after == limit && what.contains("to accept")),

@@ -110,7 +110,10 @@ fn a_name_that_another_has_taken_stays_with_that_one() {
         first.expect(&format!("{:?}", Condition::LockGone));
         first.tell("repair");
         let said = first.hear();
-        assert!(said.contains(&format!("in use by process {}", second.id())), "{said}");
+        assert!(
+            said.contains(&format!("in use by process {}", second.id())),
+            "{said}"
+        );
         first.tell("leave");
         first.succeed();
         // The first has removed nothing of the second's.

@@ -16,7 +16,9 @@ fn child_process() {
 
 /// Meets whoever comes, and exchanges a word with it.
 fn meets(arguments: &[&str]) {
-    let stream = Options::new().wait_for_listener(GENEROUS).rendezvous(arguments[0]);
+    let stream = Options::new()
+        .wait_for_listener(GENEROUS)
+        .rendezvous(arguments[0]);
     match stream {
         Ok(mut stream) => {
             stream.write_all(b"hello").unwrap();
@@ -60,7 +62,8 @@ fn two_processes_meet_and_a_third_is_refused() {
     });
 }
 
-/// Of three that come at the same time two meet, and the third gets to know it: nobody holds a stream that leads nowhere.
+/// Of three that come at the same time two meet, and the third gets to know it: nobody holds a
+/// stream that leads nowhere.
 #[test]
 fn of_three_that_come_at_once_two_meet() {
     guard(|| {

@@ -1,5 +1,5 @@
-//! A stream that is ended from everywhere at once while it is busy: whoever is blocked goes on, everyone gets an end that fits, and the
-//! bytes before it are right.
+//! A stream that is ended from everywhere at once while it is busy: whoever is blocked goes on,
+//! everyone gets an end that fits, and the bytes before it are right.
 
 mod common;
 
@@ -45,7 +45,9 @@ fn write(mut writer: Writer, seed: u64, limit: u64, last: Way) {
                     matches!(reason, EndReason::ReaderGone | EndReason::Closed),
                     "{reason:?}"
                 ),
-                ErrorKind::ConnectionAborted => assert_eq!(reason, EndReason::Aborted { code: CODE }),
+                ErrorKind::ConnectionAborted => {
+                    assert_eq!(reason, EndReason::Aborted { code: CODE })
+                }
                 _ => panic!("{e:?}"),
             }
             return;
@@ -70,7 +72,10 @@ fn read(mut reader: Reader, seed: u64, limit: u64) {
         match reader.read(&mut buf) {
             Ok(0) => {
                 let end = reader.end().unwrap();
-                assert!(matches!(end.reason, EndReason::Finished | EndReason::Closed), "{end:?}");
+                assert!(
+                    matches!(end.reason, EndReason::Finished | EndReason::Closed),
+                    "{end:?}"
+                );
                 if end.reason == EndReason::Finished {
                     assert_eq!(end.position, sink.position);
                 }
@@ -79,7 +84,10 @@ fn read(mut reader: Reader, seed: u64, limit: u64) {
             Ok(n) => sink.take(&buf[..n]),
             Err(e) => {
                 assert_eq!(e.kind(), ErrorKind::ConnectionAborted, "{e:?}");
-                assert_eq!(reader.end().unwrap().reason, EndReason::Aborted { code: CODE });
+                assert_eq!(
+                    reader.end().unwrap().reason,
+                    EndReason::Aborted { code: CODE }
+                );
                 return;
             }
         }
@@ -99,7 +107,8 @@ fn round(seed: u64) {
             let (mine, theirs) = (side as u64, 1 - side as u64);
             let mut limit = |ends: bool| if ends { random.below(50_000) } else { u64::MAX };
             let reads = limit(way == Way::DropReader && side == 0);
-            let writes = limit(matches!(way, Way::DropWriter | Way::Abort | Way::Finish) && side == 0);
+            let writes =
+                limit(matches!(way, Way::DropWriter | Way::Abort | Way::Finish) && side == 0);
             let start = &start;
             scope.spawn(move || {
                 start.wait();

@@ -1,5 +1,6 @@
-//! Hundreds of streams between processes for minutes or hours: random traffic, connects, ends, kills and pauses. Every byte is checked on
-//! both sides; whatever the one process with all the streams has, it has given back at the end. `ci/soak.sh` runs it.
+//! Hundreds of streams between processes for minutes or hours: random traffic, connects, ends,
+//! kills and pauses. Every byte is checked on both sides; whatever the one process with all the
+//! streams has, it has given back at the end. `ci/soak.sh` runs it.
 
 mod common;
 
@@ -70,7 +71,8 @@ fn serves(arguments: &[&str]) {
             COUNTS.accepted.fetch_add(1, Relaxed);
             COUNTS.open.fetch_add(1, Relaxed);
             let serving = thread::Builder::new().stack_size(256 * 1024).spawn(|| {
-                let served = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| serve(stream)));
+                let served =
+                    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| serve(stream)));
                 if served.is_err() {
                     COUNTS.wrong.fetch_add(1, Relaxed);
                 }
@@ -90,7 +92,10 @@ fn serves(arguments: &[&str]) {
             &COUNTS.died,
             &COUNTS.wrong,
         ];
-        let words: Vec<_> = counts.iter().map(|count| count.load(Relaxed).to_string()).collect();
+        let words: Vec<_> = counts
+            .iter()
+            .map(|count| count.load(Relaxed).to_string())
+            .collect();
         say(&words.join(" "));
     }
 }
@@ -117,7 +122,10 @@ fn serve(mut stream: Stream) {
     // The end stays, so that it is met again here; and no wrong one is met at all.
     if let Err(e) = stream.read(&mut [0]) {
         assert!(
-            matches!(e.kind(), ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted),
+            matches!(
+                e.kind(),
+                ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted
+            ),
             "{e:?}"
         );
     }
@@ -131,7 +139,8 @@ fn serve(mut stream: Stream) {
 
 static LEAVE: AtomicBool = AtomicBool::new(false);
 
-/// Many streams at a time, one after the other, until it is told to leave. Each error is one too many: the server does not die.
+/// Many streams at a time, one after the other, until it is told to leave. Each error is one too
+/// many: the server does not die.
 fn talks(arguments: &[&str]) {
     raise_the_limit();
     let name = arguments[0].to_owned();
@@ -168,7 +177,12 @@ fn talk(name: &str, random: &mut Random) {
             break;
         }
         let most = random.choose(&[16, 300, 5000, 16_000, 16_000, 300_000]);
-        exchange(&mut stream, &mut source, &mut sink, 1 + random.below(most) as usize);
+        exchange(
+            &mut stream,
+            &mut source,
+            &mut sink,
+            1 + random.below(most) as usize,
+        );
         thread::sleep(Duration::from_millis(random.choose(&[0, 1, 20, 200])));
     }
     match random.below(4) {
@@ -214,7 +228,9 @@ fn usage(pid: u32) -> Usage {
     let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
     let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
     Usage {
-        descriptors: std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count() as u64,
+        descriptors: std::fs::read_dir(format!("/proc/{pid}/fd"))
+            .unwrap()
+            .count() as u64,
         mappings: of_process(pid, "maps").matches("memfd:").count() as u64,
         memory: pss.unwrap().trim().trim_end_matches(" kB").parse().unwrap(),
         cpu: ticks / rustix::param::clock_ticks_per_second() as f64,
@@ -250,7 +266,11 @@ impl Scene {
 
     fn client(&mut self) -> Other {
         let (name, seed) = (self.place.name("soak"), self.random.next() >> 1);
-        let mut command = command(&self.place, "talks", &[name.to_str().unwrap(), &seed.to_string()]);
+        let mut command = command(
+            &self.place,
+            "talks",
+            &[name.to_str().unwrap(), &seed.to_string()],
+        );
         command.env(CHILD_SECONDS, &self.limit);
         start_as(command, "talks")
     }
@@ -290,7 +310,9 @@ fn plot(name: &str, unit: &str, numbers: &[f64]) {
     let most = numbers.iter().copied().fold(0.0, f64::max);
     let blocks: String = numbers
         .iter()
-        .map(|n| ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'][((n / most.max(1e-9)) * 7.0).round() as usize])
+        .map(|n| {
+            ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'][((n / most.max(1e-9)) * 7.0).round() as usize]
+        })
         .collect();
     println!("{name:>12} 0 |{blocks}| {most:.1} {unit}");
 }
@@ -312,8 +334,13 @@ fn run(seconds: u64) {
     let settled = scene.clear();
 
     scene.people();
-    println!("the server's; memory is its Pss. {PROCESSES} processes with {STREAMS} streams each, {seconds} s");
-    println!("     s  streams  descriptors  memory KiB  CPU %  connects  kills  pauses  checked MiB");
+    println!(
+        "the server's; memory is its Pss. {PROCESSES} processes with {STREAMS} streams each, \
+            {seconds} s"
+    );
+    println!(
+        "     s  streams  descriptors  memory KiB  CPU %  connects  kills  pauses  checked MiB"
+    );
     let (start, mut last, mut cpu) = (Instant::now(), Instant::now(), usage(pid).cpu);
     let every = Duration::from_secs((seconds / 30).max(1));
     let (mut kills, mut pauses) = (0, 0);
@@ -355,21 +382,36 @@ fn run(seconds: u64) {
     plot(
         "descriptors",
         "",
-        &rows.iter().map(|row| row.0.descriptors as f64).collect::<Vec<_>>(),
+        &rows
+            .iter()
+            .map(|row| row.0.descriptors as f64)
+            .collect::<Vec<_>>(),
     );
     plot(
         "memory",
         "MiB",
-        &rows.iter().map(|row| row.0.memory as f64 / 1024.0).collect::<Vec<_>>(),
+        &rows
+            .iter()
+            .map(|row| row.0.memory as f64 / 1024.0)
+            .collect::<Vec<_>>(),
     );
-    plot("CPU", "%", &rows.iter().map(|row| row.1).collect::<Vec<_>>());
+    plot(
+        "CPU",
+        "%",
+        &rows.iter().map(|row| row.1).collect::<Vec<_>>(),
+    );
     let [_, accepted, bytes, finished, aborted, died, wrong] = counts;
     println!(
-        "\n{accepted} streams: {finished} ended in order, {aborted} aborted, {died} died; {bytes} bytes each way, all checked"
+        "\n{accepted} streams: {finished} ended in order, {aborted} aborted, {died} died; {bytes} \
+            bytes each way, all checked"
     );
     println!("before: {settled:?}\nafter:  {left:?}");
     assert_eq!(wrong, 0, "streams went wrong at the server; see above");
-    assert_eq!(finished + aborted + died, accepted, "each stream has one end");
+    assert_eq!(
+        finished + aborted + died,
+        accepted,
+        "each stream has one end"
+    );
     assert!(died > 0 || kills == 0);
     assert_eq!(left.descriptors, settled.descriptors, "descriptors leak");
     assert_eq!((left.mappings, settled.mappings), (0, 0), "mappings leak");

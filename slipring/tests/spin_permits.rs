@@ -1,8 +1,9 @@
-//! However many halves of a process wait, only so many of them spin at the same time; and whoever has spun lets the next
-//! one, however the waiting ended. The streams lead to another process, where the waiting is watched from.
+//! However many halves of a process wait, only so many of them spin at the same time; and whoever
+//! has spun lets the next one, however the waiting ended. The streams lead to another process,
+//! where the waiting is watched from.
 //!
-//! Who spins in these tests would do so for an hour: so a thread that sleeps has found no permit left, and one that uses
-//! its CPU has got one.
+//! Who spins in these tests would do so for an hour: so a thread that sleeps has found no permit
+//! left, and one that uses its CPU has got one.
 
 mod common;
 
@@ -25,7 +26,8 @@ fn child_process() {
     process::play(&[("waits", waits), ("forks", forks), ("is there", is_there)]);
 }
 
-/// As many halves of one process may spin: all CPUs but one, and one at least, unless there is only one CPU at all.
+/// As many halves of one process may spin: all CPUs but one, and one at least, unless there is only
+/// one CPU at all.
 fn most() -> usize {
     match thread::available_parallelism().map_or(1, usize::from) {
         1 => 0,
@@ -45,7 +47,8 @@ fn options() -> Options {
         .wait_for_listener(GENEROUS)
 }
 
-/// Whether a thread has used so much of a CPU since it was asked first that it does nothing but use it.
+/// Whether a thread has used so much of a CPU since it was asked first that it does nothing but use
+/// it.
 fn spins(thread: u32) -> impl FnMut() -> bool {
     let used = move || -> u64 {
         let times = of_process(thread, &format!("task/{thread}/schedstat"));
@@ -85,7 +88,9 @@ fn waits(arguments: &[&str]) {
             }
             "time out" => {
                 let stream = &mut streams[0];
-                stream.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
+                stream
+                    .set_read_timeout(Some(Duration::from_millis(5)))
+                    .unwrap();
                 assert_eq!(kind(stream.read(&mut [0])), ErrorKind::WouldBlock);
                 stream.set_read_timeout(None).unwrap();
             }
@@ -169,7 +174,9 @@ impl Waiting {
         let mortal = place.name("mortal");
         let arguments = [name.to_str().unwrap(), mortal.to_str().unwrap()];
         let other = process::start(&place, "waits", &arguments);
-        let streams = (0..most() + MORE).map(|_| listener.accept().unwrap()).collect();
+        let streams = (0..most() + MORE)
+            .map(|_| listener.accept().unwrap())
+            .collect();
         Waiting {
             other,
             place,
@@ -182,10 +189,18 @@ impl Waiting {
     #[track_caller]
     fn check(&mut self) {
         self.other.tell("wait on all");
-        let threads: Vec<u32> = self.streams.iter().map(|_| number(&mut self.other)).collect();
+        let threads: Vec<u32> = self
+            .streams
+            .iter()
+            .map(|_| number(&mut self.other))
+            .collect();
         let mut spinning = Vec::new();
         eventually("all sleep who may not spin", || {
-            spinning = threads.iter().copied().filter(|thread| !sleeps(*thread)).collect();
+            spinning = threads
+                .iter()
+                .copied()
+                .filter(|thread| !sleeps(*thread))
+                .collect();
             spinning.len() <= most()
         });
         assert_eq!(spinning.len(), most(), "fewer spin than may");
@@ -226,7 +241,8 @@ fn no_more_spin_than_may_and_the_rest_sleeps() {
     });
 }
 
-/// Each way out of a wait is taken more often than there are permits: were it to keep one, fewer would spin afterwards.
+/// Each way out of a wait is taken more often than there are permits: were it to keep one, fewer
+/// would spin afterwards.
 #[test]
 fn every_end_of_a_wait_lets_the_next_one_spin() {
     alone(|| {
@@ -244,8 +260,12 @@ fn every_end_of_a_wait_lets_the_next_one_spin() {
         }
         waiting.check();
         for _ in 0..rounds {
-            waiting.once("wait for an end", |stream| stream.writer().finish().unwrap());
-            waiting.once("wait for room", |stream| stream.read_exact(&mut [0; 100]).unwrap());
+            waiting.once("wait for an end", |stream| {
+                stream.writer().finish().unwrap()
+            });
+            waiting.once("wait for room", |stream| {
+                stream.read_exact(&mut [0; 100]).unwrap()
+            });
             waiting.once("wait on tasks", |stream| stream.write_all(&[1]).unwrap());
         }
         waiting.check();
@@ -266,7 +286,9 @@ fn every_end_of_a_wait_lets_the_next_one_spin() {
 
 /// Forks while as many threads spin as may, and waits in the child.
 fn forks(arguments: &[&str]) {
-    let mut streams: Vec<Stream> = (0..most()).map(|_| options().connect(arguments[0]).unwrap()).collect();
+    let mut streams: Vec<Stream> = (0..most())
+        .map(|_| options().connect(arguments[0]).unwrap())
+        .collect();
     thread::scope(|scope| {
         let threads: Vec<u32> = streams
             .iter_mut()
@@ -280,10 +302,14 @@ fn forks(arguments: &[&str]) {
             })
             .collect();
         assert!(threads.into_iter().all(settles));
-        // SAFETY: the other threads hold no lock: they spin, or wait in the harness and the watchdog.
+        // SAFETY: the other threads hold no lock: they spin, or wait in the harness and the
+        // watchdog.
         match unsafe { libc::fork() } {
             0 => {
-                rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).unwrap();
+                rustix::process::set_parent_process_death_signal(Some(
+                    rustix::process::Signal::KILL,
+                ))
+                .unwrap();
                 let (_left, mut right) = options().pair().unwrap();
                 let _ = right.read(&mut [0]);
                 // SAFETY: ends the process at once.

@@ -1,5 +1,6 @@
-//! A process that shakes hands by the rules and then rages: nonsense in its header at any moment, rings without end. What its peer
-//! calls returns in time, with a documented error at most, and its other streams go on. `SLIPRING_STORM_ROUNDS` for more.
+//! A process that shakes hands by the rules and then rages: nonsense in its header at any moment,
+//! rings without end. What its peer calls returns in time, with a documented error at most, and its
+//! other streams go on. `SLIPRING_STORM_ROUNDS` for more.
 
 mod common;
 
@@ -23,14 +24,19 @@ fn options() -> Options {
     Options::new().capacity(CAPACITY).spin(Spin::Never)
 }
 
-/// A process that rings without end, and a stream that is quiet otherwise: its timeouts come all the same.
+/// A process that rings without end, and a stream that is quiet otherwise: its timeouts come all
+/// the same.
 #[test]
 fn a_flood_of_rings_does_not_take_the_timeouts_away() {
     guard(|| {
         for bell in 0..2 {
             let (_place, other, mut stream) = scene("floods", &bell.to_string());
-            stream.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
-            stream.set_write_timeout(Some(Duration::from_millis(5))).unwrap();
+            stream
+                .set_read_timeout(Some(Duration::from_millis(5)))
+                .unwrap();
+            stream
+                .set_write_timeout(Some(Duration::from_millis(5)))
+                .unwrap();
             stream.write_all(&[0; CAPACITY]).unwrap();
             for _ in 0..20 {
                 assert_eq!(kind(stream.read(&mut [0; 8])), ErrorKind::WouldBlock);
@@ -65,10 +71,19 @@ fn storms(arguments: &[&str]) {
     let peer = Peer::connect(arguments[0].as_ref(), CAPACITY);
     let mut random = Random::new(arguments[1].parse().unwrap());
     let words = &peer.mine.words;
-    let wide = [at::TAIL, at::BASE, at::HEAD, at::WAKE_AT_TAIL, at::WAKE_AT_HEAD];
+    let wide = [
+        at::TAIL,
+        at::BASE,
+        at::HEAD,
+        at::WAKE_AT_TAIL,
+        at::WAKE_AT_HEAD,
+    ];
     let narrow = [at::FIN, at::CODE, at::STOP];
     // How rarely an index is out of range, and an end is stored; 0: never.
-    let (wild, ends) = (random.choose(&[0, 3, 100, 10_000]), random.choose(&[0, 0, 10, 1000]));
+    let (wild, ends) = (
+        random.choose(&[0, 3, 100, 10_000]),
+        random.choose(&[0, 0, 10, 1000]),
+    );
     let rings = random.choose(&[1, 10, 1000]);
     let pauses = random.choose(&[0, 0, 1, 50]);
     let (mut tail, mut head) = (0, 0);
@@ -88,7 +103,10 @@ fn storms(arguments: &[&str]) {
             let value = near.wrapping_add(random.below(5)).wrapping_sub(2);
             words.store(random.choose(&wide), value);
         } else if ends > 0 && random.below(ends) == 0 {
-            words.store32(random.choose(&narrow), random.choose(&[0, 1, 2, 3, 4, u32::MAX]));
+            words.store32(
+                random.choose(&narrow),
+                random.choose(&[0, 1, 2, 3, 4, u32::MAX]),
+            );
         } else {
             // Something that an honest peer could do, with bytes that mean nothing.
             match random.below(6) {
@@ -164,7 +182,10 @@ fn read_everything(reader: &mut slipring::Reader, seed: u64) -> u64 {
                 .map(|n| reader.consume(random.below(n as u64 + 1) as usize)),
         };
         if let Err(e) = result {
-            assert!(READ.contains(&e.kind()), "call {call} of seed {seed}: {e:?}");
+            assert!(
+                READ.contains(&e.kind()),
+                "call {call} of seed {seed}: {e:?}"
+            );
             if is_final(e.kind()) {
                 assert_eq!(
                     *end.get_or_insert(e.kind()),
@@ -197,9 +218,15 @@ fn write_everything(writer: &mut slipring::Writer, seed: u64) -> u64 {
         };
         match result {
             // What has been consumed has been consumed, also after an end.
-            Ok(()) => assert!(end.is_none() || way == 2, "call {call} of seed {seed}: an end stays"),
+            Ok(()) => assert!(
+                end.is_none() || way == 2,
+                "call {call} of seed {seed}: an end stays"
+            ),
             Err(e) => {
-                assert!(WRITE.contains(&e.kind()), "call {call} of seed {seed}: {e:?}");
+                assert!(
+                    WRITE.contains(&e.kind()),
+                    "call {call} of seed {seed}: {e:?}"
+                );
                 if is_final(e.kind()) {
                     assert_eq!(
                         *end.get_or_insert(e.kind()),
@@ -235,8 +262,12 @@ fn a_storm_in_the_header_ends_that_stream_at_most() {
         });
         for seed in 0..setting("SLIPRING_STORM_ROUNDS", 40) {
             let (_place, other, mut stream) = scene("storms", &seed.to_string());
-            stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
-            stream.set_write_timeout(Some(Duration::from_millis(1))).unwrap();
+            stream
+                .set_read_timeout(Some(Duration::from_millis(1)))
+                .unwrap();
+            stream
+                .set_write_timeout(Some(Duration::from_millis(1)))
+                .unwrap();
             let (reader, writer) = Stream::split(&mut stream);
             thread::scope(|scope| {
                 scope.spawn(move || read_everything(reader, seed));

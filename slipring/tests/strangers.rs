@@ -1,5 +1,5 @@
-//! Two users: what one may do to the other by default, which is nothing, and what when it is asked for. They need root, which can
-//! be both.
+//! Two users: what one may do to the other by default, which is nothing, and what when it is asked
+//! for. They need root, which can be both.
 
 mod common;
 
@@ -64,7 +64,9 @@ fn connects(arguments: &[&str]) {
 #[test]
 fn by_default_the_socket_keeps_others_out() {
     guard(|| {
-        let Some(place) = users::open_place() else { return };
+        let Some(place) = users::open_place() else {
+            return;
+        };
         let listener = options().bind(name(&place)).unwrap();
         assert_eq!(mode(&listener), 0o600);
         let mut other = stranger(&place, "connects", &[&name(&place)]);
@@ -81,7 +83,9 @@ fn by_default_the_socket_keeps_others_out() {
 #[test]
 fn who_is_not_among_those_allowed_is_refused() {
     guard(|| {
-        let Some(place) = users::open_place() else { return };
+        let Some(place) = users::open_place() else {
+            return;
+        };
         let listener = allowing(STRANGER + 1).bind(name(&place)).unwrap();
         assert_eq!(mode(&listener), 0o666);
         refused(&place, &listener);
@@ -96,14 +100,24 @@ fn refused(place: &Place, listener: &Listener) {
         listener.refused() == 1
     });
     let said = other.hear();
-    assert!(said.contains(&format!("does not allow user {STRANGER}")), "{said}");
-    assert!(listener.last_refusal().unwrap().contains(&STRANGER.to_string()));
+    assert!(
+        said.contains(&format!("does not allow user {STRANGER}")),
+        "{said}"
+    );
+    assert!(
+        listener
+            .last_refusal()
+            .unwrap()
+            .contains(&STRANGER.to_string())
+    );
 }
 
 #[test]
 fn who_is_allowed_gets_a_stream() {
     guard(|| {
-        let Some(place) = users::open_place() else { return };
+        let Some(place) = users::open_place() else {
+            return;
+        };
         let listener = allowing(STRANGER).bind(name(&place)).unwrap();
         let mut other = stranger(&place, "connects", &[&name(&place)]);
         let mut stream = listener.accept().unwrap();
@@ -113,7 +127,10 @@ fn who_is_allowed_gets_a_stream() {
         assert_eq!(&buf, b"hello");
         other.expect("connected to 0");
         other.kill();
-        assert_eq!(common::kind(stream.read(&mut [0])), ErrorKind::ConnectionReset);
+        assert_eq!(
+            common::kind(stream.read(&mut [0])),
+            ErrorKind::ConnectionReset
+        );
     });
 }
 
@@ -138,13 +155,18 @@ fn changes_its_mind(arguments: &[&str]) {
 #[test]
 fn what_is_lent_of_a_stranger_does_not_change() {
     guard(|| {
-        let Some(place) = users::open_place() else { return };
+        let Some(place) = users::open_place() else {
+            return;
+        };
         let listener = allowing(STRANGER).bind(name(&place)).unwrap();
         let mut other = stranger(&place, "changes its mind", &[&name(&place)]);
         let mut stream = listener.accept().unwrap();
         stream.set_read_timeout(Some(common::GENEROUS)).unwrap();
-        // It publishes without ringing: a look is made at the latest when the time is up, so look until it is there.
-        common::eventually("it has published", || stream.reader().available().unwrap() == 6);
+        // It publishes without ringing: a look is made at the latest when the time is up, so look
+        // until it is there.
+        common::eventually("it has published", || {
+            stream.reader().available().unwrap() == 6
+        });
         let lent = stream.fill_buf().unwrap();
         assert_eq!(lent, b"before");
         other.tell("now");
@@ -161,13 +183,17 @@ fn brings_plain_bells(arguments: &[&str]) {
     // The hello was right.
     receive(&link).unwrap();
     let (verdict, _) = receive(&link).unwrap();
-    say(&String::from_utf8_lossy(&verdict[32..32 + verdict[29] as usize]));
+    say(&String::from_utf8_lossy(
+        &verdict[32..32 + verdict[29] as usize],
+    ));
 }
 
 #[test]
 fn a_stranger_may_not_bring_a_bell_that_could_block() {
     guard(|| {
-        let Some(place) = users::open_place() else { return };
+        let Some(place) = users::open_place() else {
+            return;
+        };
         let listener = allowing(STRANGER).bind(name(&place)).unwrap();
         let mut other = stranger(&place, "brings plain bells", &[&name(&place)]);
         common::eventually("it is refused", || {
@@ -190,7 +216,9 @@ fn binds(arguments: &[&str]) {
 #[test]
 fn a_name_that_a_stranger_has_bound_is_not_connected_to() {
     guard(|| {
-        let Some(place) = users::open_place() else { return };
+        let Some(place) = users::open_place() else {
+            return;
+        };
         let squatted = place.name("theirs");
         fs::create_dir(&squatted).unwrap();
         chown(&squatted, Some(STRANGER), Some(STRANGER)).unwrap();
@@ -199,7 +227,10 @@ fn a_name_that_a_stranger_has_bound_is_not_connected_to() {
         let mut other = stranger(&place, "binds", &[name.to_str().unwrap()]);
         other.expect("bound");
         let error = options().connect(name).unwrap_err();
-        assert!(matches!(error, Error::UntrustedPeer { uid: STRANGER, .. }), "{error}");
+        assert!(
+            matches!(error, Error::UntrustedPeer { uid: STRANGER, .. }),
+            "{error}"
+        );
         // Unless it is asked for.
         let mut stream = allowing(STRANGER).connect(name).unwrap();
         assert_eq!(stream.peer().uid, STRANGER);

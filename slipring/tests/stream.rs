@@ -94,8 +94,8 @@ alike! {
     io_copy_moves_everything
 }
 
-/// Writes single bytes until that fails. A socket fails at once; a stream with room in its ring looks for the other side only
-/// once in a while.
+/// Writes single bytes until that fails. A socket fails at once; a stream with room in its ring
+/// looks for the other side only once in a while.
 fn written_until_it_fails(to: &mut impl Write) -> ErrorKind {
     let start = Instant::now();
     while start.elapsed() < common::GENEROUS {
@@ -122,7 +122,10 @@ mod bodies {
         right.read_to_end(&mut all).unwrap();
         writing.join().unwrap();
         bytes::check(1, 0, &all);
-        assert_eq!(all.len(), 1 + 2 + 3 + 4095 + 4096 + 4097 + 65_537 + 1 + 300_000);
+        assert_eq!(
+            all.len(),
+            1 + 2 + 3 + 4095 + 4096 + 4097 + 65_537 + 1 + 300_000
+        );
     }
 
     pub fn a_half_close_leaves_the_other_direction<S: Socket>() {
@@ -218,7 +221,9 @@ mod bodies {
         left.write_all(b"x").unwrap();
         assert_eq!(right.read(&mut [0]).unwrap(), 1);
         // Longer than the millisecond count of an older system call holds.
-        right.read_timeout(Some(Duration::from_secs(100 * 24 * 3600))).unwrap();
+        right
+            .read_timeout(Some(Duration::from_secs(100 * 24 * 3600)))
+            .unwrap();
         let writing = thread::spawn(move || left.write_all(b"y").map(|()| left));
         assert_eq!(right.read(&mut [0]).unwrap(), 1);
         right.read_timeout(None).unwrap();
@@ -251,8 +256,14 @@ mod bodies {
 
     pub fn a_timeout_of_zero_is_invalid<S: Socket>() {
         let (mut left, _right) = S::pair();
-        assert_eq!(kind(left.read_timeout(Some(Duration::ZERO))), ErrorKind::InvalidInput);
-        assert_eq!(kind(left.write_timeout(Some(Duration::ZERO))), ErrorKind::InvalidInput);
+        assert_eq!(
+            kind(left.read_timeout(Some(Duration::ZERO))),
+            ErrorKind::InvalidInput
+        );
+        assert_eq!(
+            kind(left.write_timeout(Some(Duration::ZERO))),
+            ErrorKind::InvalidInput
+        );
     }
 
     pub fn nonblocking_reads_and_writes_would_block<S: Socket>() {
@@ -284,14 +295,19 @@ mod bodies {
 
     pub fn a_full_pipe_holds_the_writer_back<S: Socket>() {
         let (mut left, mut right) = S::pair();
-        let writing = thread::spawn(move || bytes::Source::new(3).write_all(&mut left, 2 << 20).map(|()| left));
+        let writing = thread::spawn(move || {
+            bytes::Source::new(3)
+                .write_all(&mut left, 2 << 20)
+                .map(|()| left)
+        });
         let mut sink = bytes::Sink::new(3);
         // Both go at the pace of the reader: nothing is lost for it.
         for n in [1, 100, 5000, 1 << 20] {
             sink.read_exact(&mut right, n).unwrap();
         }
         assert!(!writing.is_finished());
-        sink.read_exact(&mut right, (2 << 20) - sink.position as usize).unwrap();
+        sink.read_exact(&mut right, (2 << 20) - sink.position as usize)
+            .unwrap();
         drop(writing.join().unwrap().unwrap());
         assert_eq!(right.read(&mut [0]).unwrap(), 0);
     }
@@ -301,7 +317,9 @@ mod bodies {
         let all = bytes::made(4, 0, 600);
         let (one, rest) = all.split_at(1);
         let (two, three) = rest.split_at(99);
-        let n = left.write_vectored(&[one, &[], two, three].map(IoSlice::new)).unwrap();
+        let n = left
+            .write_vectored(&[one, &[], two, three].map(IoSlice::new))
+            .unwrap();
         assert_eq!(n, 600);
         let (mut a, mut b, mut c) = ([0; 250], [0; 0], [0; 1000]);
         let n = right
@@ -312,7 +330,10 @@ mod bodies {
         bytes::check(4, 250, &c[..350]);
         assert_eq!(left.write_vectored(&[]).unwrap(), 0);
         drop(left);
-        assert_eq!(right.read_vectored(&mut [IoSliceMut::new(&mut a)]).unwrap(), 0);
+        assert_eq!(
+            right.read_vectored(&mut [IoSliceMut::new(&mut a)]).unwrap(),
+            0
+        );
     }
 
     pub fn lines_are_read_through_a_buffer<S: Socket>() {
@@ -346,7 +367,11 @@ mod bodies {
 fn lines_are_read_in_place() {
     guard(|| {
         for copy in [false, true] {
-            let (mut left, mut right) = Options::new().capacity(4096).copy_reads(copy).pair().unwrap();
+            let (mut left, mut right) = Options::new()
+                .capacity(4096)
+                .copy_reads(copy)
+                .pair()
+                .unwrap();
             let writing = thread::spawn(move || {
                 for i in 0..3000 {
                     writeln!(left, "{i}{}", "x".repeat(i % 100)).unwrap();
@@ -369,7 +394,11 @@ fn lines_are_read_in_place() {
 fn lending_and_copying_may_be_mixed() {
     guard(|| {
         for copy in [false, true] {
-            let (mut left, mut right) = Options::new().capacity(256 * 1024).copy_reads(copy).pair().unwrap();
+            let (mut left, mut right) = Options::new()
+                .capacity(256 * 1024)
+                .copy_reads(copy)
+                .pair()
+                .unwrap();
             let (mut source, mut sink) = (bytes::Source::new(6), bytes::Sink::new(6));
             let mut random = common::Random::new(6);
             for _ in 0..2000 {
@@ -426,7 +455,10 @@ fn two_processes_talk_both_ways() {
         let stream = listener.accept().unwrap();
         assert_eq!(stream.peer().pid, Some(other.id()));
         assert_eq!(stream.peer().uid, rustix::process::geteuid().as_raw());
-        assert_eq!(stream.name().map(ToString::to_string), name.to_str().map(String::from));
+        assert_eq!(
+            stream.name().map(ToString::to_string),
+            name.to_str().map(String::from)
+        );
         let (mut reader, mut writer) = stream.into_split();
         let writing = thread::spawn(move || {
             let mut source = bytes::Source::new(7);
@@ -449,7 +481,8 @@ fn two_processes_talk_both_ways() {
 fn any_connected_unix_socket_can_be_upgraded() {
     guard(|| {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let other = thread::spawn(move || Options::new().spin(Spin::Never).upgrade(theirs).unwrap());
+        let other =
+            thread::spawn(move || Options::new().spin(Spin::Never).upgrade(theirs).unwrap());
         let mut left = Options::new().upgrade(ours).unwrap();
         let mut right = other.join().unwrap();
         left.write_all(b"up").unwrap();

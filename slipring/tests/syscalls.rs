@@ -1,5 +1,5 @@
-//! The system calls of each phase are those that `docs/syscalls.md` lists: with no other allowed everything works, and without any one
-//! of them it does not.
+//! The system calls of each phase are those that `docs/syscalls.md` lists: with no other allowed
+//! everything works, and without any one of them it does not.
 #![cfg(target_arch = "x86_64")]
 
 mod common;
@@ -49,10 +49,15 @@ const STANDS: [&str; 5] = [
 ];
 
 /// A client that does not wait for anything.
-const MEETS: [&str; 4] = ["the first time", "connect", "shake hands", "count the processors"];
+const MEETS: [&str; 4] = [
+    "the first time",
+    "connect",
+    "shake hands",
+    "count the processors",
+];
 
-/// What depends on the machine and on what the process did before: how the processors are counted (cgroups), whether a tick comes in
-/// between.
+/// What depends on the machine and on what the process did before: how the processors are counted
+/// (cgroups), whether a tick comes in between.
 const DEPENDS: [&str; 3] = [
     "the first time",
     "count the processors",
@@ -78,7 +83,9 @@ fn phases() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
 
 /// What the last paragraph allows besides.
 fn runtime() -> BTreeSet<&'static str> {
-    let (_, calls) = DOCUMENT.rsplit_once("no Rust program does without: ").unwrap();
+    let (_, calls) = DOCUMENT
+        .rsplit_once("no Rust program does without: ")
+        .unwrap();
     quoted(calls)
 }
 
@@ -162,14 +169,17 @@ fn number(name: &str) -> i64 {
         .1
 }
 
-/// From now on this thread makes no other system calls than those of these phases, without one of them perhaps. What does kills the
-/// process.
+/// From now on this thread makes no other system calls than those of these phases, without one of
+/// them perhaps. What does kills the process.
 fn confine(phases: &[&str], without: &str) {
     let mut allowed = calls_of(phases);
     allowed.extend(runtime());
     allowed.remove(without);
     let filter = SeccompFilter::new(
-        allowed.into_iter().map(|name| (number(name), vec![])).collect(),
+        allowed
+            .into_iter()
+            .map(|name| (number(name), vec![]))
+            .collect(),
         SeccompAction::KillProcess,
         SeccompAction::Allow,
         std::env::consts::ARCH.try_into().unwrap(),
@@ -240,7 +250,9 @@ fn wakes_and_sleeps(other: &mut Other, thread: u32, mut stream: Stream) {
     if other.try_hear().as_deref() != Some("sleeps") {
         return;
     }
-    eventually("it sleeps, or is dead", || process::sleeps(thread) || gone(thread));
+    eventually("it sleeps, or is dead", || {
+        process::sleeps(thread) || gone(thread)
+    });
     let _ = stream.write_all(b"hello");
     let (say, hear) = channel();
     let woken = thread::spawn(move || {
@@ -293,13 +305,19 @@ fn act(role: &str, without: &str) -> ExitStatus {
 fn needs_just(role: &'static str, phases: &'static [&str]) {
     guard_for(4 * GENEROUS, move || {
         let status = act(role, "nothing");
-        assert!(status.success(), "{role}: more than the document lists: {status}");
+        assert!(
+            status.success(),
+            "{role}: more than the document lists: {status}"
+        );
         let varies: BTreeSet<_> = calls_of(&DEPENDS).union(&runtime()).copied().collect();
         let superfluous: Vec<_> = calls_of(phases)
             .into_iter()
             .filter(|call| !varies.contains(call) && act(role, call).signal() != Some(libc::SIGSYS))
             .collect();
-        assert!(superfluous.is_empty(), "{role}: listed and not needed: {superfluous:?}");
+        assert!(
+            superfluous.is_empty(),
+            "{role}: listed and not needed: {superfluous:?}"
+        );
     });
 }
 

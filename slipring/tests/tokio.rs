@@ -43,7 +43,10 @@ fn shutting_down_after_the_peer_has_gone_is_no_error() {
         }
         left.shutdown().await.unwrap();
         // `finish` says more.
-        assert_eq!(left.writer().finish().await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+        assert_eq!(
+            left.writer().finish().await.unwrap_err().kind(),
+            ErrorKind::BrokenPipe
+        );
     });
 }
 
@@ -63,7 +66,10 @@ fn reads_what_was_written_then_the_end() {
         right.write_all(b"answer").await.unwrap();
         let mut answer = [0; 6];
         left.read_exact(&mut answer).await.unwrap();
-        assert_eq!(left.write(b"more").await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+        assert_eq!(
+            left.write(b"more").await.unwrap_err().kind(),
+            ErrorKind::BrokenPipe
+        );
     });
 }
 
@@ -79,7 +85,10 @@ fn halves_on_tasks_of_their_own_both_ways_at_once() {
                 let mut at = 0;
                 for size in [1, 3, 4095, 4096, 4097, 65_537].into_iter().cycle() {
                     let size = size.min(TOTAL - at);
-                    writer.write_all(&bytes(seed + at, size as usize)).await.unwrap();
+                    writer
+                        .write_all(&bytes(seed + at, size as usize))
+                        .await
+                        .unwrap();
                     at += size;
                     if at == TOTAL {
                         break;
@@ -160,7 +169,13 @@ fn a_silent_client_delays_nobody() {
         half_way.write_all(b"slipring\x01\0\0\0").unwrap();
         let client = tokio::spawn({
             let name = name.clone();
-            async move { Stream::connect(&name).await.unwrap().write_all(b"here").await }
+            async move {
+                Stream::connect(&name)
+                    .await
+                    .unwrap()
+                    .write_all(b"here")
+                    .await
+            }
         });
         let mut stream = listener.accept().await.unwrap();
         let mut text = String::new();
@@ -192,7 +207,10 @@ fn a_closer_ends_a_pending_read_and_a_pending_write() {
         tokio::task::yield_now().await;
         closer.close();
         assert_eq!(reading.await.unwrap().unwrap(), 0);
-        assert_eq!(writing.await.unwrap().unwrap_err().kind(), ErrorKind::BrokenPipe);
+        assert_eq!(
+            writing.await.unwrap().unwrap_err().kind(),
+            ErrorKind::BrokenPipe
+        );
     });
 }
 
@@ -241,7 +259,8 @@ fn a_dropped_wait_loses_nothing_and_leaves_nobody_armed() {
         let (mut left, mut right) = Stream::pair_with(&Options::new().capacity(4096)).unwrap();
         left.write_all(&bytes(0, 3000)).await.unwrap();
         assert!(poll_and_drop(right.reader().fill_at_least(3500)).is_none());
-        // Were the reader still taken to wait for 3500 bytes, this would be a deadlock to be reported.
+        // Were the reader still taken to wait for 3500 bytes, this would be a deadlock to be
+        // reported.
         assert!(poll_and_drop(left.writer().reserve(2000)).is_none());
         let mut got = vec![0; 3000];
         right.read_exact(&mut got).await.unwrap();
@@ -256,7 +275,8 @@ fn a_dropped_wait_loses_nothing_and_leaves_nobody_armed() {
 fn a_busy_stream_lets_other_tasks_run() {
     current_thread().block_on(async {
         let (mut left, mut right) = Stream::pair().unwrap();
-        // Reads and writes that never have to wait: without the budget of the runtime this task would not yield.
+        // Reads and writes that never have to wait: without the budget of the runtime this task
+        // would not yield.
         let busy = tokio::spawn(async move {
             let mut buf = [0; 64];
             loop {
@@ -319,7 +339,8 @@ fn spinning_before_pending_changes_nothing_but_time() {
     });
 }
 
-/// Nothing consumed is nothing changed: whoever has been told that there is nothing yet is told when there is.
+/// Nothing consumed is nothing changed: whoever has been told that there is nothing yet is told
+/// when there is.
 #[test]
 fn consuming_nothing_leaves_a_wait_as_it_is() {
     on_both(|| async {

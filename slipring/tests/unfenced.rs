@@ -102,7 +102,10 @@ fn wake_words_say_that_nobody_sleeps_and_what_is_waited_for() {
         let (mut stream, _link, side, theirs) = stream_of(&options(), Side::new(CAPACITY));
         let words = common::raw::Words::map(theirs.as_fd(), 4096 + CAPACITY, false).unwrap();
         let says = |at| words.load(at);
-        assert_eq!((says(at::WAKE_AT_TAIL), says(at::WAKE_AT_HEAD)), (UNFENCED, UNFENCED));
+        assert_eq!(
+            (says(at::WAKE_AT_TAIL), says(at::WAKE_AT_HEAD)),
+            (UNFENCED, UNFENCED)
+        );
         let reading = thread::spawn(move || {
             stream.read_exact(&mut [0; 2]).unwrap();
             stream

@@ -67,7 +67,8 @@ fn connects(arguments: &[&str]) {
     process::say(&said.unwrap_or_else(|error| error.to_string()));
 }
 
-/// Binds a name for users with numbers, that of all who have none among them, and says who was refused.
+/// Binds a name for users with numbers, that of all who have none among them, and says who was
+/// refused.
 fn admits_some(arguments: &[&str]) {
     let listener = Options::new()
         .allow(Peers::Users(vec![5, NOBODY]))
@@ -84,7 +85,10 @@ fn admits_some(arguments: &[&str]) {
 
 /// Binds a name for anyone, and says who came.
 fn admits_anyone(arguments: &[&str]) {
-    let listener = Options::new().allow(Peers::Anyone).bind(arguments[0]).unwrap();
+    let listener = Options::new()
+        .allow(Peers::Anyone)
+        .bind(arguments[0])
+        .unwrap();
     process::say("bound");
     let mut stream = listener.accept().unwrap();
     stream.write_all(b"hello").unwrap();
@@ -102,7 +106,8 @@ fn connects_to_anyone(arguments: &[&str]) {
 }
 
 fn tries_to_bind(arguments: &[&str]) {
-    let said = Listener::bind(arguments[0]).map_or_else(|error| error.to_string(), |_| "bound".into());
+    let said =
+        Listener::bind(arguments[0]).map_or_else(|error| error.to_string(), |_| "bound".into());
     process::say(&said);
 }
 
@@ -151,7 +156,11 @@ fn without_numbers() -> io::Result<()> {
 fn give_numbers(process: Pid) -> io::Result<()> {
     for map in ["uid_map", "gid_map"] {
         let path = CString::new(format!("/proc/{}/{map}", process.as_raw_nonzero()))?;
-        let file = rustix::fs::open(path.as_c_str(), rustix::fs::OFlags::WRONLY, rustix::fs::Mode::empty())?;
+        let file = rustix::fs::open(
+            path.as_c_str(),
+            rustix::fs::OFlags::WRONLY,
+            rustix::fs::Mode::empty(),
+        )?;
         rustix::io::write(&file, format!("0 {FIRST} 65536").as_bytes())?;
     }
     Ok(())
@@ -218,10 +227,15 @@ fn two_without_a_name_of_their_own_find_each_other() {
         assert!(Path::new(&runtime).join("slipring/clock.sock").exists());
         stage.inside(&runtime, "connects", "clock").expect("hello");
         let said = stage.inside(&runtime, "tries to bind", "clock").hear();
-        assert!(said.contains(&format!("in use by process {}", listener.id())), "{said}");
+        assert!(
+            said.contains(&format!("in use by process {}", listener.id())),
+            "{said}"
+        );
         listener.tell("leave");
         listener.succeed();
-        stage.inside(&runtime, "tries to bind", "clock").expect("bound");
+        stage
+            .inside(&runtime, "tries to bind", "clock")
+            .expect("bound");
     });
 }
 
@@ -242,7 +256,8 @@ fn a_socket_of_another_without_a_number_is_not_ones_own() {
     });
 }
 
-/// A listener that is the user of all who have no number lets none of them in, whatever number it allows.
+/// A listener that is the user of all who have no number lets none of them in, whatever number it
+/// allows.
 #[test]
 fn a_client_without_a_number_is_not_the_listeners_user() {
     root_alone(|stage| {
@@ -251,7 +266,10 @@ fn a_client_without_a_number_is_not_the_listeners_user() {
         let mut listener = stage.inside(&shared, "admits some", &name);
         listener.expect("bound");
         let said = stage.outside(&shared, "connects to anyone", &name).hear();
-        assert!(said.contains(&format!("does not allow user {OUTSIDER}")), "{said}");
+        assert!(
+            said.contains(&format!("does not allow user {OUTSIDER}")),
+            "{said}"
+        );
         let refusal = listener.hear();
         assert!(refusal.contains("none in this user namespace"), "{refusal}");
         listener.tell("leave");
@@ -266,7 +284,9 @@ fn anyone_may_be_without_a_number() {
         let name = format!("{shared}/x");
         let mut listener = stage.inside(&shared, "admits anyone", &name);
         listener.expect("bound");
-        stage.outside(&shared, "connects to anyone", &name).expect("hello");
+        stage
+            .outside(&shared, "connects to anyone", &name)
+            .expect("hello");
         listener.expect(&format!("user {NOBODY}"));
         listener.tell("leave");
         listener.succeed();
@@ -285,7 +305,10 @@ fn a_process_without_a_number_is_told_so() {
         // SAFETY: as in `inside`.
         unsafe { command.pre_exec(without_numbers) };
         let said = process::start_as(command, "connects").hear();
-        assert!(said.contains("number for this process's user or group"), "{said}");
+        assert!(
+            said.contains("number for this process's user or group"),
+            "{said}"
+        );
         listener.tell("leave");
         listener.succeed();
     });
@@ -296,7 +319,8 @@ fn a_directory_of_another_without_a_number_is_not_ones_own() {
     root_alone(|stage| {
         let theirs = stage.directory("theirs", OUTSIDER, 0o755);
         let said = stage.inside(&theirs, "connects", "clock").hear();
-        let expected = format!("passed over {theirs}/slipring ({theirs} belongs to a user who has no number");
+        let expected =
+            format!("passed over {theirs}/slipring ({theirs} belongs to a user who has no number");
         assert!(said.contains(&expected), "{said}");
 
         // The same of the directory itself, in one's own.
@@ -318,7 +342,9 @@ fn a_lock_file_of_another_without_a_number_is_not_ones_own() {
         fs::write(&lock, "").unwrap();
         fs::set_permissions(&lock, Permissions::from_mode(0o666)).unwrap();
         chown(&lock, Some(OUTSIDER), Some(OUTSIDER)).unwrap();
-        let said = stage.inside(&shared, "tries to bind", &format!("{shared}/x")).hear();
+        let said = stage
+            .inside(&shared, "tries to bind", &format!("{shared}/x"))
+            .hear();
         assert!(said.contains("no number in this user namespace"), "{said}");
         assert!(Path::new(&lock).exists());
         // With one's own it goes well.
@@ -339,6 +365,9 @@ fn an_error_of_the_host_is_none_of_the_namespace() {
     let listener = Listener::bind(place.name("x")).unwrap();
     chown(listener.path(), Some(NOBODY), None).unwrap();
     let error = Stream::connect(place.name("x")).unwrap_err();
-    assert!(matches!(error, Error::UntrustedPeer { uid: NOBODY, .. }), "{error}");
+    assert!(
+        matches!(error, Error::UntrustedPeer { uid: NOBODY, .. }),
+        "{error}"
+    );
     assert!(!error.to_string().contains("no number"), "{error}");
 }

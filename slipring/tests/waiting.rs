@@ -1,4 +1,5 @@
-//! Two sides that wait for each other: whatever they wait for, they go on, or are told that they cannot.
+//! Two sides that wait for each other: whatever they wait for, they go on, or are told that they
+//! cannot.
 
 mod common;
 
@@ -24,12 +25,23 @@ const SPINS: [Spin; 4] = [
 /// Two endpoints that wait in ways of their own.
 fn pair(left: Spin, right: Spin) -> (Stream, Stream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
-    let other = thread::spawn(move || Options::new().capacity(CAPACITY).spin(right).upgrade(theirs).unwrap());
-    let left = Options::new().capacity(CAPACITY).spin(left).upgrade(ours).unwrap();
+    let other = thread::spawn(move || {
+        Options::new()
+            .capacity(CAPACITY)
+            .spin(right)
+            .upgrade(theirs)
+            .unwrap()
+    });
+    let left = Options::new()
+        .capacity(CAPACITY)
+        .spin(left)
+        .upgrade(ours)
+        .unwrap();
     (left, other.join().unwrap())
 }
 
-/// The writer of one end and the reader of the other. (The halves that are not used stay as they are.)
+/// The writer of one end and the reader of the other. (The halves that are not used stay as they
+/// are.)
 fn one_way(writing: Spin, reading: Spin) -> (Writer, Reader, (Reader, Writer)) {
     let (left, right) = pair(writing, reading);
     let (unused_reader, writer) = left.into_split();
@@ -47,7 +59,10 @@ fn a_closer_ends_a_blocked_read() {
                 let reading = thread::spawn(move || {
                     assert_eq!(right.read(&mut [0; 16]).unwrap(), 0);
                     assert_eq!(right.fill_buf().unwrap(), b"");
-                    assert_eq!(kind(right.reader().fill_at_least(1)), ErrorKind::UnexpectedEof);
+                    assert_eq!(
+                        kind(right.reader().fill_at_least(1)),
+                        ErrorKind::UnexpectedEof
+                    );
                 });
                 closer.close();
                 reading.join().unwrap();
@@ -60,7 +75,10 @@ fn a_closer_ends_a_blocked_read() {
 #[test]
 fn a_closer_ends_a_sleeping_read_and_a_sleeping_write() {
     guard(|| {
-        type Call = (fn(&mut Stream) -> std::io::Result<usize>, Result<usize, ErrorKind>);
+        type Call = (
+            fn(&mut Stream) -> std::io::Result<usize>,
+            Result<usize, ErrorKind>,
+        );
         let calls: [Call; 5] = [
             (|s| s.read(&mut [0; 16]), Ok(0)),
             (
@@ -72,7 +90,10 @@ fn a_closer_ends_a_sleeping_read_and_a_sleeping_write() {
                 |s| s.writer().reserve(1).map(|grant| grant.len()),
                 Err(ErrorKind::BrokenPipe),
             ),
-            (|s| s.writer().wait_consumed().map(|()| 0), Err(ErrorKind::BrokenPipe)),
+            (
+                |s| s.writer().wait_consumed().map(|()| 0),
+                Err(ErrorKind::BrokenPipe),
+            ),
         ];
         for (call, outcome) in calls {
             for mine in [true, false] {
@@ -148,14 +169,17 @@ fn a_sleeping_writer_is_told_of_a_reader_that_wants_more() {
     });
 }
 
-/// `write` never takes a reader that waits for more than it has room for as a deadlock: it gives what fits.
+/// `write` never takes a reader that waits for more than it has room for as a deadlock: it gives
+/// what fits.
 #[test]
 fn a_plain_write_feeds_a_starving_reader() {
     guard(|| {
         for writing in SPINS {
             for reading in SPINS {
                 let (mut writer, mut reader, _unused) = one_way(writing, reading);
-                let writes = thread::spawn(move || bytes::Source::new(2).write_all(&mut writer, 40 * CAPACITY));
+                let writes = thread::spawn(move || {
+                    bytes::Source::new(2).write_all(&mut writer, 40 * CAPACITY)
+                });
                 let mut sink = bytes::Sink::new(2);
                 let mut random = Random::new(2);
                 while sink.position < 40 * CAPACITY as u64 - CAPACITY as u64 {

@@ -96,7 +96,11 @@ fn has_no_descriptors(arguments: &[&str]) {
         let listener = with_room_for(room, || Listener::bind("mine"));
         if let Ok(listener) = &listener {
             let directory = std::env::var_os("XDG_RUNTIME_DIR").unwrap();
-            assert!(listener.path().starts_with(directory), "{}", listener.path().display());
+            assert!(
+                listener.path().starts_with(directory),
+                "{}",
+                listener.path().display()
+            );
         }
         well[4] += usize::from(went_well(room, listener));
     }
@@ -144,7 +148,10 @@ fn locks_its_memory(_: &[&str]) {
         }
         assert!(streams.len() < 16);
     };
-    assert!(error.to_string().contains("locked memory (RLIMIT_MEMLOCK"), "{error}");
+    assert!(
+        error.to_string().contains("locked memory (RLIMIT_MEMLOCK"),
+        "{error}"
+    );
     let number = error.raw_os_error();
     assert_eq!(std::io::Error::from(error).kind(), ErrorKind::OutOfMemory);
     assert_eq!(number, Some(Errno::AGAIN.raw_os_error()));

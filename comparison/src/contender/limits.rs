@@ -42,7 +42,9 @@ pub fn all() -> [Contender; 9] {
             "not a transport: the message in the flag's own cache line",
             Bare::Inside,
         )
-        .part(|case| case.kind == Kind::RoundTrip && case.cores != Cores::One && case.size <= bare::INSIDE),
+        .part(|case| {
+            case.kind == Kind::RoundTrip && case.cores != Cores::One && case.size <= bare::INSIDE
+        }),
         contender(
             EVENTFD,
             "bare eventfd",
@@ -60,14 +62,16 @@ pub fn all() -> [Contender; 9] {
         contender(
             REGION,
             "shared region",
-            "not a transport: one core writes, the other reads; published by slots of 64 KiB, not by messages",
+            "not a transport: one core writes, the other reads; published by slots of 64 KiB, not \
+                by messages",
             Region::Writable,
         )
         .part(|case| case.kind == Kind::Throughput || filled(case) || batched(case)),
         contender(
             "region-read-only",
             "shared region, read-only",
-            "not a transport: as the shared region, but mapped read-only by the reader, as slipring's rings are",
+            "not a transport: as the shared region, but mapped read-only by the reader, as \
+                slipring's rings are",
             Region::ReadOnly,
         )
         .part(|case| case.kind == Kind::Throughput && case.size >= 16 << 10),

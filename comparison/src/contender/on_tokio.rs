@@ -14,21 +14,24 @@ pub fn all() -> [Contender; 3] {
         contender(
             "tokio-slipring",
             "slipring on tokio",
-            "a current-thread runtime each, many streams a task each; does not spin, the default there",
+            "a current-thread runtime each, many streams a task each; does not spin, the default \
+                there",
             OnTokio::Slipring { spins: false },
         )
         .part(|case| measured(case) || crowded(case)),
         contender(
             "tokio-slipring-spin",
             "slipring on tokio, spinning",
-            "a poll looks for up to 20 µs before it is pending, which holds up the runtime's other tasks",
+            "a poll looks for up to 20 µs before it is pending, which holds up the runtime's \
+                other tasks",
             OnTokio::Slipring { spins: true },
         )
         .part(|case| measured(case) && case.cores != Cores::One),
         contender(
             "tokio-unix",
             "Unix socket on tokio",
-            "a current-thread runtime each, many streams a task each; tries the system call, and asks epoll if it has to wait",
+            "a current-thread runtime each, many streams a task each; tries the system call, and \
+                asks epoll if it has to wait",
             OnTokio::Unix,
         )
         .part(|case| measured(case) || crowded(case)),

@@ -9,7 +9,10 @@ pub fn usual(case: &Case) -> bool {
 
 /// On one core, too: it gives the core away while it waits.
 pub fn sharing(case: &Case) -> bool {
-    matches!(case.kind, Kind::RoundTrip | Kind::Throughput | Kind::FixedRate { .. })
+    matches!(
+        case.kind,
+        Kind::RoundTrip | Kind::Throughput | Kind::FixedRate { .. }
+    )
 }
 
 /// What shows the price of being woken.

@@ -19,7 +19,8 @@ pub fn all() -> Vec<Contender> {
             contender(
                 "rtrb",
                 "rtrb (threads)",
-                "two threads of one process: no border; spins; bytes pushed by slices, batches by chunks",
+                "two threads of one process: no border; spins; bytes pushed by slices, batches by \
+                    chunks",
                 Rtrb::default(),
             )
             .part(|case| usual(case) || filled(case) || batched(case)),
@@ -28,7 +29,8 @@ pub fn all() -> Vec<Contender> {
             contender(
                 "rtrb-in-place",
                 "rtrb (threads), in place",
-                "two threads of one process: no border; spins; chunks filled and read where they lie",
+                "two threads of one process: no border; spins; chunks filled and read where they \
+                    lie",
                 InPlace(Rtrb::default()),
             )
             .part(filled),
@@ -51,7 +53,8 @@ pub fn all() -> Vec<Contender> {
             contender(
                 "ringfire-spin",
                 "ringfire, spinning",
-                "slots of one type, values on the stack, so of at most 1 MiB here; set to lossless: by default the writer overwrites",
+                "slots of one type, values on the stack, so of at most 1 MiB here; set to \
+                    lossless: by default the writer overwrites",
                 Ringfire::Spin,
             )
             .part(|case| (usual(case) || batched(case)) && case.size <= 1 << 20),
@@ -112,7 +115,8 @@ pub fn all() -> Vec<Contender> {
         contender(
             "shmipc",
             "shmipc, eventfd",
-            "on tokio; woken by an eventfd; out of buffers it would go over to its socket for good, so the sender polls for them",
+            "on tokio; woken by an eventfd; out of buffers it would go over to its socket for \
+                good, so the sender polls for them",
             crate::transport::shmipc::Shmipc,
         )
         .part(sharing),
@@ -123,14 +127,16 @@ pub fn all() -> Vec<Contender> {
         all.push(contender(
             "tachyon-spin",
             "tachyon, spinning",
-            "room comes back after 32 messages, so its rings are larger for large messages; a full ring is polled",
+            "room comes back after 32 messages, so its rings are larger for large messages; a \
+                full ring is polled",
             Tachyon::Spin,
         ));
         all.push(
             contender(
                 "tachyon-sleep",
                 "tachyon, sleeping",
-                "a futex; loses a wake-up now and then, and looks by itself after 200 ms; a full ring is polled",
+                "a futex; loses a wake-up now and then, and looks by itself after 200 ms; a full \
+                    ring is polled",
                 Tachyon::Sleep,
             )
             .part(|case| sharing(case) && case.kind != Kind::Throughput),

@@ -1,17 +1,19 @@
 //! Memory of a half's own, from which messages are sent and to which they are received.
 //!
-//! How long a copy takes depends on where its source and its target lie in their pages (a load that follows a store to
-//! the same place of another page waits for it, and `rep movsb` has good and bad places of its own). An allocator
-//! gives each program some place and keeps to it, so that who is ahead of whom would be an accident of the layout
-//! (Mytkowicz et al., "Producing Wrong Data Without Doing Anything Obviously Wrong!", 2009). So the messages lie at
-//! another place in each round, the same one for all contenders. (Not those of many streams, where the memory of each
+//! How long a copy takes depends on where its source and its target lie in their pages (a load that
+//! follows a store to the same place of another page waits for it, and `rep movsb` has good and bad
+//! places of its own). An allocator gives each program some place and keeps to it, so that who is
+//! ahead of whom would be an accident of the layout (Mytkowicz et al., "Producing Wrong Data
+//! Without Doing Anything Obviously Wrong!", 2009). So the messages lie at another place in each
+//! round, the same one for all contenders. (Not those of many streams, where the memory of each
 //! counts, of tokio, of small reads, and of memcpy.)
 
 use std::ops::{Deref, DerefMut};
 
 const PAGE: usize = 4096;
-/// From one round to the next: about a golden section of a page, so that a few rounds lie far from each other, and an odd
-/// multiple of the 16 bytes by which allocators align, so that they come to every such place.
+/// From one round to the next: about a golden section of a page, so that a few rounds lie far from
+/// each other, and an odd multiple of the 16 bytes by which allocators align, so that they come to
+/// every such place.
 const STEP: usize = 2544;
 /// Where malloc puts what is larger than some 100 KiB.
 const FIRST: usize = 16;

@@ -1,5 +1,6 @@
-//! Messages in one direction, as fast as they go, of which the sender writes every byte and the receiver reads every
-//! byte: where they lie if the link can lend them, else in memory of their own.
+//! Messages in one direction, as fast as they go, of which the sender writes every byte and the
+//! receiver reads every byte: where they lie if the link can lend them, else in memory of their
+//! own.
 
 use std::io;
 
@@ -39,13 +40,16 @@ impl<L: Link> Half<L> {
                 Fill::Numbers => sum_of_count(size, position),
             };
             let mut outcome = Ok(());
-            self.link.receive_with(&mut self.received[..size], |message| {
-                if order.verify {
-                    outcome = check(message, position);
-                } else if message.len() != size || sum(message) != expected {
-                    outcome = Err(io::Error::other("the sum of a message is not that of what was sent"));
-                }
-            })?;
+            self.link
+                .receive_with(&mut self.received[..size], |message| {
+                    if order.verify {
+                        outcome = check(message, position);
+                    } else if message.len() != size || sum(message) != expected {
+                        outcome = Err(io::Error::other(
+                            "the sum of a message is not that of what was sent",
+                        ));
+                    }
+                })?;
             outcome?;
         }
         Ok(Report::default())
@@ -61,7 +65,8 @@ fn sum_of_same(size: usize, byte: u8) -> u64 {
     u64::from_le_bytes([byte; 8]).wrapping_mul(size as u64 / 8)
 }
 
-/// Numbers in a row: what the compiler makes vector instructions of, as from most loops that fill an array.
+/// Numbers in a row: what the compiler makes vector instructions of, as from most loops that fill
+/// an array.
 fn count_up(bytes: &mut [u8], first: u64) {
     for (number, place) in (first..).zip(bytes.as_chunks_mut().0) {
         *place = number.to_le_bytes();
@@ -69,7 +74,11 @@ fn count_up(bytes: &mut [u8], first: u64) {
 }
 
 fn sum(bytes: &[u8]) -> u64 {
-    let numbers = bytes.as_chunks().0.iter().map(|chunk| u64::from_le_bytes(*chunk));
+    let numbers = bytes
+        .as_chunks()
+        .0
+        .iter()
+        .map(|chunk| u64::from_le_bytes(*chunk));
     numbers.fold(0, u64::wrapping_add)
 }
 

@@ -45,7 +45,9 @@ impl<L: Link> Half<L> {
         for number in 0..order.messages {
             self.link.receive(message)?;
             let now = clock::now();
-            let (due, rest) = message.split_first_chunk().ok_or(io::ErrorKind::InvalidData)?;
+            let (due, rest) = message
+                .split_first_chunk()
+                .ok_or(io::ErrorKind::InvalidData)?;
             if order.verify {
                 fill(&mut expected, number * 1009);
                 if *rest != expected[8..] {

@@ -66,12 +66,16 @@ impl Stroke {
 }
 
 pub fn lines(labels: &[String], series: &[Series], unit: &Unit) -> String {
-    let all = series.iter().flat_map(|one| one.points.iter().flatten().copied());
+    let all = series
+        .iter()
+        .flat_map(|one| one.points.iter().flatten().copied());
     let Some(scale) = Scale::of(all, unit) else {
         return String::new();
     };
     let y = |value: f64| HEIGHT - BOTTOM - scale.place(value) * (HEIGHT - TOP - BOTTOM);
-    let x = |index: usize| LEFT + index as f64 * (WIDTH - LEFT - RIGHT) / (labels.len().max(2) - 1) as f64;
+    let x = |index: usize| {
+        LEFT + index as f64 * (WIDTH - LEFT - RIGHT) / (labels.len().max(2) - 1) as f64
+    };
     let mut svg = open(HEIGHT);
     // Writing to a String cannot fail.
     for tick in scale.ticks() {
@@ -95,7 +99,10 @@ pub fn lines(labels: &[String], series: &[Series], unit: &Unit) -> String {
     }
     let mut ends: Vec<End> = Vec::new();
     for (number, one) in series.iter().enumerate() {
-        let of_its_side = series[..number].iter().filter(|other| other.side == one.side).count();
+        let of_its_side = series[..number]
+            .iter()
+            .filter(|other| other.side == one.side)
+            .count();
         let stroke = Stroke::of(one.side, of_its_side);
         let points: Vec<(usize, f64)> = one
             .points
@@ -148,7 +155,8 @@ struct End {
     stroke: Stroke,
 }
 
-/// The names next to the lines' ends, pushed apart where they would overlap, each with a piece of its line.
+/// The names next to the lines' ends, pushed apart where they would overlap, each with a piece of
+/// its line.
 fn names(mut ends: Vec<End>) -> String {
     ends.sort_by(|a, b| a.y.total_cmp(&b.y));
     let mut svg = String::new();

@@ -17,7 +17,13 @@ pub fn all(figures: &[Measured]) -> String {
     let page = Charts { figures };
     let by_size = |case: &Case| size(case.size);
     let kind = |kind: Kind| move |case: &Case| case.kind == kind && case.cores == Cores::AsAsked;
-    let mut html = page.curves("Round trip by size", kind(Kind::RoundTrip), by_size, median, &TIME);
+    let mut html = page.curves(
+        "Round trip by size",
+        kind(Kind::RoundTrip),
+        by_size,
+        median,
+        &TIME,
+    );
     html += &page.curves(
         "One-way latency by size, 10,000 a second",
         kind(Kind::FixedRate { per_second: 10_000 }),
@@ -25,9 +31,17 @@ pub fn all(figures: &[Measured]) -> String {
         median,
         &TIME,
     );
-    let timed = |case: &Case| case.size == 64 && matches!(case.kind, Kind::RoundTrip | Kind::FixedRate { .. });
+    let timed = |case: &Case| {
+        case.size == 64 && matches!(case.kind, Kind::RoundTrip | Kind::FixedRate { .. })
+    };
     html += &page.percentiles(timed);
-    html += &page.curves("Throughput by size", kind(Kind::Throughput), by_size, median, &RATE);
+    html += &page.curves(
+        "Throughput by size",
+        kind(Kind::Throughput),
+        by_size,
+        median,
+        &RATE,
+    );
     html += &page.curves(
         "Every byte written and read, by size",
         kind(Kind::Filled(Fill::Same)),
@@ -70,7 +84,10 @@ struct Charts<'r> {
 
 impl<'r> Charts<'r> {
     fn of(&self, wanted: impl Fn(&Case) -> bool) -> Vec<&'r Measured<'r>> {
-        self.figures.iter().filter(|one| wanted(one.0.case)).collect()
+        self.figures
+            .iter()
+            .filter(|one| wanted(one.0.case))
+            .collect()
     }
 
     /// A line for each contender, over the cases.

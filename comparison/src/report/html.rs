@@ -50,7 +50,10 @@ pub fn page(setup: &Setup, results: &[CaseResult]) -> String {
         escape(&text::header(setup))
     );
     page += HOW_TO_READ;
-    let figures: Vec<(&CaseResult, Vec<Figures>)> = results.iter().map(|result| (result, result.figures())).collect();
+    let figures: Vec<(&CaseResult, Vec<Figures>)> = results
+        .iter()
+        .map(|result| (result, result.figures()))
+        .collect();
 
     page += &charts::all(&figures);
 

@@ -84,7 +84,9 @@ fn size(bytes: usize) -> String {
 
 /// For HTML and SVG.
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 fn capitalised(text: &str) -> String {

@@ -46,7 +46,10 @@ impl Scale {
         }
         let round: Vec<f64> = round_numbers(unit.thousand).collect();
         let first = round.iter().rposition(|round| *round <= least).unwrap_or(0);
-        let last = round.iter().position(|round| *round >= most).unwrap_or(round.len() - 1);
+        let last = round
+            .iter()
+            .position(|round| *round >= most)
+            .unwrap_or(round.len() - 1);
         Some(Scale {
             round: round[first..=last.max(first + 1).min(round.len() - 1)].to_vec(),
             thousand: unit.thousand,
@@ -93,7 +96,10 @@ mod tests {
         );
         assert!((narrow.place(200.0) - 2f64.ln() / 20f64.ln()).abs() < 1e-9);
         let wide = scale(&[190.0, 4_800_000.0], &TIME).expect("there are values");
-        assert_eq!(wide.ticks().collect::<Vec<_>>(), [100.0, 1e3, 1e4, 1e5, 1e6]);
+        assert_eq!(
+            wide.ticks().collect::<Vec<_>>(),
+            [100.0, 1e3, 1e4, 1e5, 1e6]
+        );
         let bytes = scale(&[1024.0, 2048.0], &RATE).expect("there are values");
         assert_eq!(bytes.ticks().collect::<Vec<_>>(), [1024.0, 2048.0]);
     }

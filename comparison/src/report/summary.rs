@@ -13,7 +13,10 @@ use crate::{
 type Measured<'r> = (&'r CaseResult<'r>, Vec<Figures>);
 
 pub fn medians(results: &[CaseResult]) -> String {
-    let measured: Vec<Measured> = results.iter().map(|result| (result, result.figures())).collect();
+    let measured: Vec<Measured> = results
+        .iter()
+        .map(|result| (result, result.figures()))
+        .collect();
     // Writing to a String cannot fail.
     let mut text = String::from("## All medians\n");
     for cases in measured.chunk_by(|one, other| axis(one.0.case) == axis(other.0.case)) {
@@ -29,15 +32,21 @@ fn axis(case: &Case) -> &'static str {
         (Kind::Throughput, _) => "Throughput",
         (Kind::Filled(_), _) => "Every byte written and read",
         (Kind::Batched { .. }, _) => "Messages that are published together",
-        (Kind::FixedRate { .. }, _) => "At a fixed rate: p50 / p99 one-way, and the CPU time of the receiving process",
+        (Kind::FixedRate { .. }, _) => {
+            "At a fixed rate: p50 / p99 one-way, and the CPU time of the receiving process"
+        }
         (Kind::SmallReads(_), _) => "Small reads",
-        (Kind::Streams { .. }, _) => "Streams, all at the same time: round trips, and the memory of a stream",
+        (Kind::Streams { .. }, _) => {
+            "Streams, all at the same time: round trips, and the memory of a stream"
+        }
     }
 }
 
 fn label(case: &Case) -> String {
     match (case.kind, case.cores) {
-        (Kind::RoundTrip, Cores::AsAsked) | (Kind::Throughput | Kind::Filled(Fill::Same), _) => size(case.size),
+        (Kind::RoundTrip, Cores::AsAsked) | (Kind::Throughput | Kind::Filled(Fill::Same), _) => {
+            size(case.size)
+        }
         (Kind::Filled(Fill::Numbers), _) => format!("{}, numbers", size(case.size)),
         (Kind::Streams { streams }, _) => streams.to_string(),
         _ => case.title.into(),
@@ -73,7 +82,9 @@ fn cell(case: &Case, row: &Figures) -> Option<String> {
     let value = row.value?.median;
     Some(match case.kind {
         Kind::RoundTrip => time(value),
-        Kind::Throughput | Kind::Filled(_) | Kind::Batched { .. } | Kind::SmallReads(_) => rate(value),
+        Kind::Throughput | Kind::Filled(_) | Kind::Batched { .. } | Kind::SmallReads(_) => {
+            rate(value)
+        }
         Kind::FixedRate { .. } => {
             let [_, p99, ..] = row.latency?;
             let share = 100.0 * row.cpu_seconds[1] / row.seconds;

@@ -20,7 +20,8 @@ pub fn header(setup: &Setup) -> String {
         None => "not pinned".into(),
     };
     format!(
-        "{}, {} cores, {}; {place}; {} rounds of {} ms each in turn; `cargo run --release{} -- {}`\n",
+        "{}, {} cores, {}; {place}; {} rounds of {} ms each in turn; `cargo run --release{} -- \
+            {}`\n",
         machine.cpu,
         machine.cores,
         machine.kernel,
@@ -81,9 +82,10 @@ pub fn columns(case: &Case) -> Vec<String> {
     let latency = ["p50", "min..max", "p99", "p99.9", "max"].as_slice();
     let (value, cost) = match case.kind {
         Kind::RoundTrip => (latency, ["CPU s"].as_slice()),
-        Kind::Throughput | Kind::Filled(_) | Kind::Batched { .. } => {
-            (["a second", "min..max", "messages/s"].as_slice(), ["CPU s"].as_slice())
-        }
+        Kind::Throughput | Kind::Filled(_) | Kind::Batched { .. } => (
+            ["a second", "min..max", "messages/s"].as_slice(),
+            ["CPU s"].as_slice(),
+        ),
         Kind::SmallReads(_) => (["a second", "min..max"].as_slice(), ["CPU s"].as_slice()),
         Kind::FixedRate { .. } => (latency, ["receiver's CPU", "sending"].as_slice()),
         Kind::Streams { .. } => (
@@ -108,7 +110,10 @@ pub fn cells(result: &CaseResult, row: &Figures) -> Vec<String> {
     let percent = |seconds: f64| format!("{} %", significant(100.0 * seconds / row.seconds));
     let latency = || {
         let [_, rest @ ..] = row.latency.unwrap_or_default();
-        let spread = [time(value.median), format!("{}..{}", time(value.min), time(value.max))];
+        let spread = [
+            time(value.median),
+            format!("{}..{}", time(value.min), time(value.max)),
+        ];
         spread
             .into_iter()
             .chain(rest.map(|nanoseconds| time(nanoseconds as f64)))
@@ -125,7 +130,10 @@ pub fn cells(result: &CaseResult, row: &Figures) -> Vec<String> {
             let spread = format!("{}..{}", rate(value.min), rate(value.max));
             (vec![rate(value.median), spread], vec![cpu])
         }
-        Kind::FixedRate { .. } => (latency(), vec![percent(there), percent(row.sending_seconds)]),
+        Kind::FixedRate { .. } => (
+            latency(),
+            vec![percent(there), percent(row.sending_seconds)],
+        ),
         Kind::Streams { .. } => {
             let spread = format!("{}..{}", count(value.min), count(value.max));
             let [p50, p99, ..] = row
@@ -133,7 +141,10 @@ pub fn cells(result: &CaseResult, row: &Figures) -> Vec<String> {
                 .unwrap_or_default()
                 .map(|nanoseconds| time(nanoseconds as f64));
             let memory = row.memory.map(memory).unwrap_or_default();
-            (vec![count(value.median), spread, p50, p99], vec![memory, cpu])
+            (
+                vec![count(value.median), spread, p50, p99],
+                vec![memory, cpu],
+            )
         }
     };
     cells.extend(of_value);

@@ -1,5 +1,6 @@
-//! The bare exchange: a counter in shared memory, and the message beside it. Nothing that moves messages between two
-//! processes, and copies them in and out, can do with less, whether it spins or is woken.
+//! The bare exchange: a counter in shared memory, and the message beside it. Nothing that moves
+//! messages between two processes, and copies them in and out, can do with less, whether it spins
+//! or is woken.
 //!
 //! One message at a time: the next may be sent when the answer has come.
 
@@ -69,7 +70,11 @@ impl Bare {
 impl Transport for Bare {
     type Link = Exchange<Spinning>;
 
-    fn host(&self, place: &Place, announce: impl FnOnce(&str) -> io::Result<()>) -> io::Result<Self::Link> {
+    fn host(
+        &self,
+        place: &Place,
+        announce: impl FnOnce(&str) -> io::Result<()>,
+    ) -> io::Result<Self::Link> {
         let file = Exchange::<Spinning>::create(place)?;
         announce("")?;
         Ok(Exchange {

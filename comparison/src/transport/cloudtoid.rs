@@ -27,7 +27,9 @@ impl Cloudtoid {
         let capacity = CAPACITY.max(LARGE * place.size);
         // Its semaphores are not in the directory.
         let unique = scratch::name(&place.directory);
-        let options = |name: &str| Options::new(format!("{unique}-{name}"), capacity).with_path(&place.directory);
+        let options = |name: &str| {
+            Options::new(format!("{unique}-{name}"), capacity).with_path(&place.directory)
+        };
         Ok(Queues {
             publisher: Publisher::open(&options(there)).map_err(failed)?,
             subscriber: Subscriber::open(&options(back)).map_err(failed)?,
@@ -39,7 +41,11 @@ impl Cloudtoid {
 impl Transport for Cloudtoid {
     type Link = Queues;
 
-    fn host(&self, place: &Place, announce: impl FnOnce(&str) -> io::Result<()>) -> io::Result<Queues> {
+    fn host(
+        &self,
+        place: &Place,
+        announce: impl FnOnce(&str) -> io::Result<()>,
+    ) -> io::Result<Queues> {
         let queues = self.open(place, "there", "back")?;
         announce("")?;
         Ok(queues)
@@ -83,7 +89,9 @@ impl Link for Queues {
             }
         }
         let message = self.subscriber.recv().map_err(failed)?;
-        let place = buffer.get_mut(..message.len()).ok_or(io::ErrorKind::InvalidData)?;
+        let place = buffer
+            .get_mut(..message.len())
+            .ok_or(io::ErrorKind::InvalidData)?;
         place.copy_from_slice(&message);
         Ok(message.len())
     }

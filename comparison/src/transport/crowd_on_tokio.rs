@@ -1,5 +1,5 @@
-//! Many streams between the two processes on tokio: one thread on each side, and a task for each stream. They do round
-//! trips, all at the same time.
+//! Many streams between the two processes on tokio: one thread on each side, and a task for each
+//! stream. They do round trips, all at the same time.
 
 use std::{io, mem};
 
@@ -27,8 +27,12 @@ pub fn work(transport: OnTokio, args: &Args, case: &Case, streams: usize) -> io:
     let before = machine::memory()?;
     let sockets = connected(args, streams)?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let sockets =
-        runtime.block_on(async { sockets.into_iter().map(UnixStream::from_std).collect::<io::Result<_>>() })?;
+    let sockets = runtime.block_on(async {
+        sockets
+            .into_iter()
+            .map(UnixStream::from_std)
+            .collect::<io::Result<_>>()
+    })?;
     match transport {
         OnTokio::Unix => converse(sockets, &runtime, args, case, before),
         OnTokio::Slipring { .. } => {
@@ -47,7 +51,13 @@ async fn upgraded(sockets: Vec<UnixStream>) -> io::Result<Vec<Stream>> {
     Ok(streams)
 }
 
-fn converse<S>(mut streams: Vec<S>, runtime: &Runtime, args: &Args, case: &Case, before: u64) -> io::Result<()>
+fn converse<S>(
+    mut streams: Vec<S>,
+    runtime: &Runtime,
+    args: &Args,
+    case: &Case,
+    before: u64,
+) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -64,14 +74,17 @@ where
     orders(|order| {
         let mut taken = Vec::new();
         let report = timed(Cpu::Process, || {
-            (streams, taken) = runtime.block_on(all(mem::take(&mut streams), order, host, case.size))?;
+            (streams, taken) =
+                runtime.block_on(all(mem::take(&mut streams), order, host, case.size))?;
             Ok(Report {
                 memory,
                 ..Report::default()
             })
         })?;
         let mut latency = stats::histogram();
-        taken.into_iter().for_each(|taken| latency.saturating_record(taken));
+        taken
+            .into_iter()
+            .for_each(|taken| latency.saturating_record(taken));
         Ok(vec![Report {
             latency: stats::counts(&latency),
             ..report
@@ -80,7 +93,12 @@ where
 }
 
 /// Lets all streams do an order; gives them back, with how long each round trip took.
-async fn all<S>(streams: Vec<S>, order: Order, host: bool, size: usize) -> io::Result<(Vec<S>, Vec<u64>)>
+async fn all<S>(
+    streams: Vec<S>,
+    order: Order,
+    host: bool,
+    size: usize,
+) -> io::Result<(Vec<S>, Vec<u64>)>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

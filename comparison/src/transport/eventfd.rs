@@ -1,4 +1,5 @@
-//! The bare exchange with an eventfd for each direction: written at each message, and read by who waits.
+//! The bare exchange with an eventfd for each direction: written at each message, and read by who
+//! waits.
 
 use std::{
     io::{self, IoSlice, IoSliceMut},
@@ -12,8 +13,8 @@ use std::{
 use rustix::{
     event::{EventfdFlags, eventfd},
     net::{
-        RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
-        recvmsg, sendmsg,
+        RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+        SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
     },
 };
 
@@ -50,7 +51,11 @@ impl Wake for Bells {
 impl Transport for Eventfd {
     type Link = Exchange<Bells>;
 
-    fn host(&self, place: &Place, announce: impl FnOnce(&str) -> io::Result<()>) -> io::Result<Self::Link> {
+    fn host(
+        &self,
+        place: &Place,
+        announce: impl FnOnce(&str) -> io::Result<()>,
+    ) -> io::Result<Self::Link> {
         let file = Self::Link::create(place)?;
         let listener = UnixListener::bind(place.directory.join("socket"))?;
         announce("")?;
@@ -72,7 +77,12 @@ fn pass(socket: &UnixStream, own: &OwnedFd, other: &OwnedFd) -> io::Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     control.push(SendAncillaryMessage::ScmRights(&descriptors));
-    sendmsg(socket, &[IoSlice::new(&[0])], &mut control, SendFlags::empty())?;
+    sendmsg(
+        socket,
+        &[IoSlice::new(&[0])],
+        &mut control,
+        SendFlags::empty(),
+    )?;
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! The bare exchange with a futex: the kernel puts to sleep on the counter who waits, and wakes him at each message.
+//! The bare exchange with a futex: the kernel puts to sleep on the counter who waits, and wakes him
+//! at each message.
 
 use std::io;
 
@@ -39,7 +40,11 @@ impl Wake for OnCounter {
 impl Transport for Futex {
     type Link = Exchange<OnCounter>;
 
-    fn host(&self, place: &Place, announce: impl FnOnce(&str) -> io::Result<()>) -> io::Result<Self::Link> {
+    fn host(
+        &self,
+        place: &Place,
+        announce: impl FnOnce(&str) -> io::Result<()>,
+    ) -> io::Result<Self::Link> {
         let file = Self::Link::create(place)?;
         announce("")?;
         Ok(Exchange::host(file, OnCounter))

@@ -31,7 +31,8 @@ fn failed(error: impl Display) -> io::Error {
 fn open(place: &Place, host: bool) -> io::Result<Ports> {
     set_log_level(LogLevel::Error);
     let unique = scratch::name(&place.directory);
-    // The defaults, whatever a configuration file says, but for where its files lie and what they are called.
+    // The defaults, whatever a configuration file says, but for where its files lie and what they
+    // are called.
     let mut config = Config::default();
     let root = place.directory.to_string_lossy();
     config
@@ -53,7 +54,11 @@ fn open(place: &Place, host: bool) -> io::Result<Ports> {
             .open_or_create()
             .map_err(failed)
     };
-    let (outbox, inbox) = if host { ("there", "back") } else { ("back", "there") };
+    let (outbox, inbox) = if host {
+        ("there", "back")
+    } else {
+        ("back", "there")
+    };
     let publisher = service(outbox)?
         .publisher_builder()
         .initial_max_slice_len(place.size)
@@ -85,7 +90,11 @@ impl Ports {
 impl Transport for Iceoryx2 {
     type Link = Ports;
 
-    fn host(&self, place: &Place, announce: impl FnOnce(&str) -> io::Result<()>) -> io::Result<Ports> {
+    fn host(
+        &self,
+        place: &Place,
+        announce: impl FnOnce(&str) -> io::Result<()>,
+    ) -> io::Result<Ports> {
         let ports = open(place, true)?;
         announce("")?;
         Ok(ports)
@@ -98,7 +107,10 @@ impl Transport for Iceoryx2 {
 
 impl Link for Ports {
     fn send(&mut self, message: &[u8]) -> io::Result<()> {
-        let sample = self.publisher.loan_slice_uninit(message.len()).map_err(failed)?;
+        let sample = self
+            .publisher
+            .loan_slice_uninit(message.len())
+            .map_err(failed)?;
         sample.write_from_slice(message).send().map_err(failed)?;
         Ok(())
     }
@@ -113,7 +125,9 @@ impl Link for Ports {
     fn receive_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let sample = self.next()?;
         let message = sample.payload();
-        let place = buffer.get_mut(..message.len()).ok_or(io::ErrorKind::InvalidData)?;
+        let place = buffer
+            .get_mut(..message.len())
+            .ok_or(io::ErrorKind::InvalidData)?;
         place.copy_from_slice(message);
         Ok(message.len())
     }
@@ -124,8 +138,8 @@ impl Lend for Ports {
         let mut sample = self.publisher.loan_slice_uninit(size).map_err(failed)?;
         let place = sample.payload_mut();
         let (start, length) = (place.as_mut_ptr().cast(), place.len());
-        // SAFETY: the memory of `place`, which is not used otherwise meanwhile: shared memory, which the kernel has
-        // filled with zeros.
+        // SAFETY: the memory of `place`, which is not used otherwise meanwhile: shared memory,
+        // which the kernel has filled with zeros.
         write(unsafe { slice::from_raw_parts_mut(start, length) });
         // SAFETY: initialised, as above.
         let sample = unsafe { sample.assume_init() };

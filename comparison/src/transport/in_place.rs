@@ -1,4 +1,5 @@
-//! A transport whose messages are written where they are sent from and read where they have arrived.
+//! A transport whose messages are written where they are sent from and read where they have
+//! arrived.
 
 use std::io;
 
@@ -23,7 +24,11 @@ impl<T: Transport<Link: Lend>> Transport for InPlace<T> {
 
     const THREADS: bool = T::THREADS;
 
-    fn host(&self, place: &Place, announce: impl FnOnce(&str) -> io::Result<()>) -> io::Result<Self::Link> {
+    fn host(
+        &self,
+        place: &Place,
+        announce: impl FnOnce(&str) -> io::Result<()>,
+    ) -> io::Result<Self::Link> {
         self.0.host(place, announce).map(Lent)
     }
 

@@ -1,12 +1,16 @@
-//! ipc-channel's channels of bytes: Servo's messages over Unix sockets and, if large, shared memory.
+//! ipc-channel's channels of bytes: Servo's messages over Unix sockets and, if large, shared
+//! memory.
 
 use std::io;
 
-use ::ipc_channel::ipc::{IpcBytesReceiver, IpcBytesSender, IpcOneShotServer, IpcSender, bytes_channel, channel};
+use ::ipc_channel::ipc::{
+    IpcBytesReceiver, IpcBytesSender, IpcOneShotServer, IpcSender, bytes_channel, channel,
+};
 
 use super::{Link, Place, Transport};
 
-/// From the process that connects: where to send bytes, and where to send the same for the other direction.
+/// From the process that connects: where to send bytes, and where to send the same for the other
+/// direction.
 type Hello = (IpcBytesSender, IpcSender<IpcBytesSender>);
 
 pub struct IpcChannel;
@@ -19,7 +23,11 @@ pub struct Channels {
 impl Transport for IpcChannel {
     type Link = Channels;
 
-    fn host(&self, _place: &Place, announce: impl FnOnce(&str) -> io::Result<()>) -> io::Result<Channels> {
+    fn host(
+        &self,
+        _place: &Place,
+        announce: impl FnOnce(&str) -> io::Result<()>,
+    ) -> io::Result<Channels> {
         let (server, name) = IpcOneShotServer::<Hello>::new()?;
         announce(&name)?;
         let (_, (sender, answer)) = server.accept().map_err(failed)?;
@@ -58,7 +66,9 @@ impl Link for Channels {
 
     fn receive_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let message = self.receiver.recv().map_err(failed)?;
-        let place = buffer.get_mut(..message.len()).ok_or(io::ErrorKind::InvalidData)?;
+        let place = buffer
+            .get_mut(..message.len())
+            .ok_or(io::ErrorKind::InvalidData)?;
         place.copy_from_slice(&message);
         Ok(message.len())
     }

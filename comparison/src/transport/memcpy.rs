@@ -47,7 +47,8 @@ impl Work for Memcpy {
         orders(|order: Order| {
             let report = timed(Cpu::Process, || {
                 for _ in 0..order.messages {
-                    // Neither is left out: for all that the compiler knows, somebody looks at both each time.
+                    // Neither is left out: for all that the compiler knows, somebody looks at both
+                    // each time.
                     let message = black_box(&source[start..start + case.size]);
                     copy(message, black_box(&mut target));
                     if order.verify {

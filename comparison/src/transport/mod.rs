@@ -53,7 +53,8 @@ pub trait Link {
     /// Receives what there is, up to the buffer's size, or one message.
     fn receive_some(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// Sends messages of `size` bytes that lie one after the other: one by one, but published together.
+    /// Sends messages of `size` bytes that lie one after the other: one by one, but published
+    /// together.
     fn send_batch(&mut self, messages: &[u8], size: usize) -> io::Result<()> {
         let _ = (messages, size);
         Err(io::ErrorKind::Unsupported.into())
@@ -65,7 +66,8 @@ pub trait Link {
         self.send(memory)
     }
 
-    /// Lets a message be read that has been received. In memory of its own, if it is not overridden.
+    /// Lets a message be read that has been received. In memory of its own, if it is not
+    /// overridden.
     fn receive_with(&mut self, memory: &mut [u8], read: impl FnOnce(&[u8])) -> io::Result<()> {
         self.receive(memory)?;
         read(memory);
@@ -88,7 +90,11 @@ pub trait Transport: Send + Sync {
     const THREADS: bool = false;
 
     /// Makes one end. Announces, once it can be found, where; the other process is started then.
-    fn host(&self, place: &Place, announce: impl FnOnce(&str) -> io::Result<()>) -> io::Result<Self::Link>;
+    fn host(
+        &self,
+        place: &Place,
+        announce: impl FnOnce(&str) -> io::Result<()>,
+    ) -> io::Result<Self::Link>;
 
     /// Makes the other end, in the other process.
     fn connect(&self, place: &Place, address: &str) -> io::Result<Self::Link>;

@@ -1,6 +1,8 @@
-//! Round trips on tokio: a slipring stream beside tokio's own Unix socket, a current-thread runtime on each side.
+//! Round trips on tokio: a slipring stream beside tokio's own Unix socket, a current-thread runtime
+//! on each side.
 //!
-//! Work of its own and no `Link`: a runtime that is entered for each message would be measured with it.
+//! Work of its own and no `Link`: a runtime that is entered for each message would be measured with
+//! it.
 
 use std::{io, os::unix::net, time::Duration};
 
@@ -36,7 +38,9 @@ impl Work for OnTokio {
         if let Kind::Streams { streams } = case.kind {
             return crowd_on_tokio::work(*self, args, case, streams);
         }
-        let socket = connected(args, 1)?.pop().ok_or(io::ErrorKind::NotConnected)?;
+        let socket = connected(args, 1)?
+            .pop()
+            .ok_or(io::ErrorKind::NotConnected)?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let socket = runtime.block_on(async { UnixStream::from_std(socket) })?;
         let spin = match *self {
@@ -53,7 +57,9 @@ impl Work for OnTokio {
 pub fn connected(args: &Args, count: usize) -> io::Result<Vec<net::UnixStream>> {
     let path = args.directory.join("socket");
     let sockets: io::Result<Vec<_>> = match &args.address {
-        Some(_) => (0..count).map(|_| net::UnixStream::connect(&path)).collect(),
+        Some(_) => (0..count)
+            .map(|_| net::UnixStream::connect(&path))
+            .collect(),
         None => {
             let listener = net::UnixListener::bind(path)?;
             say(&Answer::Listening(String::new()))?;
@@ -95,7 +101,10 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut latency = stats::histogram();
-    ask(stream, message, order, |taken| latency.saturating_record(taken)).await?;
+    ask(stream, message, order, |taken| {
+        latency.saturating_record(taken)
+    })
+    .await?;
     let latency = stats::counts(&latency);
     Ok(Report {
         latency,
@@ -104,7 +113,12 @@ where
 }
 
 /// Tells how long each took, but for the first ones.
-pub async fn ask<S>(stream: &mut S, message: &mut [u8], order: Order, mut record: impl FnMut(u64)) -> io::Result<()>
+pub async fn ask<S>(
+    stream: &mut S,
+    message: &mut [u8],
+    order: Order,
+    mut record: impl FnMut(u64),
+) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {

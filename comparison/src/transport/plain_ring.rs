@@ -23,7 +23,11 @@ pub struct Rings {
 impl Transport for PlainRing {
     type Link = Rings;
 
-    fn host(&self, place: &Place, announce: impl FnOnce(&str) -> io::Result<()>) -> io::Result<Rings> {
+    fn host(
+        &self,
+        place: &Place,
+        announce: impl FnOnce(&str) -> io::Result<()>,
+    ) -> io::Result<Rings> {
         let outbox = SharedFile::create(&place.directory.join("there"), DATA + CAPACITY)?;
         let inbox = SharedFile::create(&place.directory.join("back"), DATA + CAPACITY)?;
         announce("")?;

@@ -1,8 +1,9 @@
-//! The shared region: one core writes, the other reads, with as little synchronisation as there can be. A circle of
-//! slots, each published when it is full, whatever the size of the messages, by a number beside it; the reader says
-//! how many it has read, in a file of its own, so that it need not be able to write to the slots. Small messages are
-//! gathered in the writer's cache first: many short copies into lines that the other core has would take longer than
-//! one long copy. Nobody sleeps, ends, or is checked.
+//! The shared region: one core writes, the other reads, with as little synchronisation as there can
+//! be. A circle of slots, each published when it is full, whatever the size of the messages, by a
+//! number beside it; the reader says how many it has read, in a file of its own, so that it need
+//! not be able to write to the slots. Small messages are gathered in the writer's cache first: many
+//! short copies into lines that the other core has would take longer than one long copy. Nobody
+//! sleeps, ends, or is checked.
 //!
 //! A limit for streams, not a transport: only the host sends.
 
@@ -16,7 +17,8 @@ const LINE: usize = 128;
 const NUMBER: usize = 0;
 const LENGTH: usize = 8;
 
-/// Bytes of a slot. Of 8 to 64 KiB the most was as fast as any, with small messages and with large ones.
+/// Bytes of a slot. Of 8 to 64 KiB the most was as fast as any, with small messages and with large
+/// ones.
 const ROOM: usize = 64 << 10;
 /// Together as much as a slipring stream has by default.
 const SLOTS: usize = 4;
@@ -49,7 +51,11 @@ pub struct Circle {
 impl Transport for Region {
     type Link = Circle;
 
-    fn host(&self, place: &Place, announce: impl FnOnce(&str) -> io::Result<()>) -> io::Result<Circle> {
+    fn host(
+        &self,
+        place: &Place,
+        announce: impl FnOnce(&str) -> io::Result<()>,
+    ) -> io::Result<Circle> {
         let slots = SharedFile::create(&place.directory.join("slots"), SLOTS * (LINE + ROOM))?;
         let progress = SharedFile::create(&place.directory.join("progress"), LINE)?;
         announce("")?;
@@ -205,7 +211,9 @@ impl Link for Circle {
     }
 
     fn send_batch(&mut self, messages: &[u8], size: usize) -> io::Result<()> {
-        messages.chunks_exact(size).try_for_each(|message| self.send(message))
+        messages
+            .chunks_exact(size)
+            .try_for_each(|message| self.send(message))
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::{io, thread, time::Duration};
 
-use ::ringfire::{BusySpin, FlowControl, FutexWait, RingConsumer, RingProducer, RingProducerBuilder, WaitStrategy};
+use ::ringfire::{
+    BusySpin, FlowControl, FutexWait, RingConsumer, RingProducer, RingProducerBuilder, WaitStrategy,
+};
 
 use super::{Link, Place, Transport};
 use crate::{
@@ -64,14 +66,19 @@ impl<const N: usize, W: WaitStrategy> Slots<N, W> {
 
     fn consume(place: &Place, name: &str) -> io::Result<RingConsumer<[u8; N]>> {
         let ring = RingConsumer::builder().start_from_oldest();
-        ring.attach(place.directory.join(name)).map_err(io::Error::other)
+        ring.attach(place.directory.join(name))
+            .map_err(io::Error::other)
     }
 }
 
 impl<const N: usize, W: WaitStrategy> Transport for Slots<N, W> {
     type Link = Rings<N, W>;
 
-    fn host(&self, place: &Place, announce: impl FnOnce(&str) -> io::Result<()>) -> io::Result<Self::Link> {
+    fn host(
+        &self,
+        place: &Place,
+        announce: impl FnOnce(&str) -> io::Result<()>,
+    ) -> io::Result<Self::Link> {
         let producer = Self::produce(place, "there")?;
         announce("")?;
         // The other process makes its ring, and then says so by a file. It is killed, as this one
@@ -112,7 +119,9 @@ impl<const N: usize, W: WaitStrategy> Link for Rings<N, W> {
     /// One, and those that have come with it.
     fn receive_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let (places, _) = buffer.as_chunks_mut();
-        let (first, rest) = places.split_first_mut().ok_or(io::ErrorKind::InvalidInput)?;
+        let (first, rest) = places
+            .split_first_mut()
+            .ok_or(io::ErrorKind::InvalidInput)?;
         *first = self.consumer.recv_blocking(&mut self.wait);
         Ok(N + N * self.consumer.recv_batch(rest))
     }

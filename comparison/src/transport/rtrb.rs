@@ -29,7 +29,11 @@ impl Transport for Rtrb {
 
     const THREADS: bool = true;
 
-    fn host(&self, _place: &Place, _announce: impl FnOnce(&str) -> io::Result<()>) -> io::Result<Rings> {
+    fn host(
+        &self,
+        _place: &Place,
+        _announce: impl FnOnce(&str) -> io::Result<()>,
+    ) -> io::Result<Rings> {
         let (producer, there) = ring();
         let (back, consumer) = ring();
         *self.other.lock().unwrap_or_else(PoisonError::into_inner) = Some(Rings {
@@ -40,7 +44,11 @@ impl Transport for Rtrb {
     }
 
     fn connect(&self, _place: &Place, _address: &str) -> io::Result<Rings> {
-        let other = self.other.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let other = self
+            .other
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         other.ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
@@ -97,7 +105,9 @@ impl Link for Rings {
         let mut room = self.room(messages.len());
         let (first, rest) = room.as_mut_slices();
         // The capacity is a multiple of the size, and so is what was sent before.
-        let places = first.chunks_exact_mut(size).chain(rest.chunks_exact_mut(size));
+        let places = first
+            .chunks_exact_mut(size)
+            .chain(rest.chunks_exact_mut(size));
         for (message, place) in messages.chunks_exact(size).zip(places) {
             message.copy_to_uninit(place);
         }
@@ -114,7 +124,8 @@ impl Lend for Rings {
         // The capacity is a multiple of the size, and so is what was sent before.
         assert!(rest.is_empty());
         let (start, length) = (place.as_mut_ptr().cast(), place.len());
-        // SAFETY: the memory of `place`, which is not used otherwise meanwhile; `ring` has initialised it.
+        // SAFETY: the memory of `place`, which is not used otherwise meanwhile; `ring` has
+        // initialised it.
         write(unsafe { slice::from_raw_parts_mut(start, length) });
         // SAFETY: initialised, as above.
         unsafe { room.commit_all() };

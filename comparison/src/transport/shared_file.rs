@@ -16,12 +16,17 @@ pub struct SharedFile {
     writable: usize,
 }
 
-// SAFETY of all accesses below: the mapping is as long as the file, which nobody shrinks, and
-// stays until `self` is dropped; every access is checked to lie inside it, and every write inside what may be written.
+// SAFETY of all accesses below: the mapping is as long as the file, which nobody shrinks, and stays
+// until `self` is dropped; every access is checked to lie inside it, and every write inside what
+// may be written.
 impl SharedFile {
     /// A new file, full of zeros.
     pub fn create(path: &Path, length: usize) -> io::Result<SharedFile> {
-        let file = File::options().read(true).write(true).create_new(true).open(path)?;
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(path)?;
         file.set_len(length as u64)?;
         Self::map(&file)
     }
@@ -32,7 +37,9 @@ impl SharedFile {
 
     /// What stores into it, or copies or writes into it, panics.
     pub fn open_read_only(path: &Path) -> io::Result<SharedFile> {
-        let map = MmapOptions::new().populate().map_raw_read_only(&File::open(path)?)?;
+        let map = MmapOptions::new()
+            .populate()
+            .map_raw_read_only(&File::open(path)?)?;
         Ok(SharedFile { map, writable: 0 })
     }
 
@@ -48,11 +55,12 @@ impl SharedFile {
 
     /// An index. Release: whoever loads it sees what was copied before.
     pub fn store(&self, offset: usize, value: u64) {
-        self.word(offset, self.writable).store(value, Ordering::Release);
+        self.word(offset, self.writable)
+            .store(value, Ordering::Release);
     }
 
-    /// Acquire: pairs with `store`. By a fence, since std allows relaxed loads alone in memory that is mapped
-    /// read-only.
+    /// Acquire: pairs with `store`. By a fence, since std allows relaxed loads alone in memory that
+    /// is mapped read-only.
     pub fn load(&self, offset: usize) -> u64 {
         let value = self.word(offset, self.len()).load(Ordering::Relaxed);
         fence(Ordering::Acquire);
@@ -70,8 +78,8 @@ impl SharedFile {
     /// The low half of an index, for the kernel to compare and wait on.
     pub fn low_half(&self, offset: usize) -> &AtomicU32 {
         let word = self.word(offset, self.writable).as_ptr().cast();
-        // SAFETY: inside the index and aligned. This side only hands its address to the kernel, and never accesses an
-        // index but as a whole.
+        // SAFETY: inside the index and aligned. This side only hands its address to the kernel, and
+        // never accesses an index but as a whole.
         unsafe { AtomicU32::from_ptr(word) }
     }
 
@@ -79,8 +87,8 @@ impl SharedFile {
     pub fn copy_in(&self, offset: usize, bytes: &[u8]) {
         assert!(offset <= self.writable && bytes.len() <= self.writable - offset);
         let place = self.map.as_mut_ptr().wrapping_add(offset);
-        // SAFETY: inside the mapping, and not lent. The callers are the transports of this crate that are written
-        // here, whose indexes give a span to one side at a time.
+        // SAFETY: inside the mapping, and not lent. The callers are the transports of this crate
+        // that are written here, whose indexes give a span to one side at a time.
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len()) };
     }
 
@@ -95,14 +103,16 @@ impl SharedFile {
     /// The other process must not touch these bytes while they are lent: the indexes see to that.
     pub fn lend(&self, offset: usize, length: usize) -> &[u8] {
         assert!(offset <= self.len() && length <= self.len() - offset);
-        // SAFETY: inside the mapping; of the callers' indexes, see `copy_in`. Nobody writes these bytes meanwhile.
+        // SAFETY: inside the mapping; of the callers' indexes, see `copy_in`. Nobody writes these
+        // bytes meanwhile.
         unsafe { slice::from_raw_parts(self.map.as_ptr().wrapping_add(offset), length) }
     }
 
     /// The other process must not touch these bytes while they are lent: the indexes see to that.
     pub fn lend_mut(&mut self, offset: usize, length: usize) -> &mut [u8] {
         assert!(offset <= self.writable && length <= self.writable - offset);
-        // SAFETY: as in `lend`; and `self` is borrowed for as long, so that nothing else here uses them.
+        // SAFETY: as in `lend`; and `self` is borrowed for as long, so that nothing else here uses
+        // them.
         unsafe { slice::from_raw_parts_mut(self.map.as_mut_ptr().wrapping_add(offset), length) }
     }
 }

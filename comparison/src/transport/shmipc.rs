@@ -1,7 +1,9 @@
-//! shmipc, CloudWeGo's Rust port: buffers in shared memory, their places in a queue, and an eventfd to wake.
+//! shmipc, CloudWeGo's Rust port: buffers in shared memory, their places in a queue, and an eventfd
+//! to wake.
 //!
-//! It knows no back-pressure: without a free buffer a stream goes over to its socket, and stays there. So a sender
-//! looks here whether its message lies in shared memory before it lets it go, and otherwise tries again.
+//! It knows no back-pressure: without a free buffer a stream goes over to its socket, and stays
+//! there. So a sender looks here whether its message lies in shared memory before it lets it go,
+//! and otherwise tries again.
 
 use std::{any::Any, fmt::Display, io, os::unix::net::SocketAddr};
 
@@ -61,7 +63,11 @@ fn config(place: &Place) -> Config {
             percent: 100,
         }],
         queue_cap: (capacity / buffer) as u32,
-        share_memory_path_prefix: place.directory.join("shmipc").to_string_lossy().into_owned(),
+        share_memory_path_prefix: place
+            .directory
+            .join("shmipc")
+            .to_string_lossy()
+            .into_owned(),
         ..Config::default().with_v4_eventfd()
     };
     config.protocol.mode = ProtocolMode::V4 { fallback: false };
@@ -71,10 +77,15 @@ fn config(place: &Place) -> Config {
 impl Transport for Shmipc {
     type Link = Session;
 
-    fn host(&self, place: &Place, announce: impl FnOnce(&str) -> io::Result<()>) -> io::Result<Session> {
+    fn host(
+        &self,
+        place: &Place,
+        announce: impl FnOnce(&str) -> io::Result<()>,
+    ) -> io::Result<Session> {
         let runtime = runtime()?;
         let (listener, stream) = runtime.block_on(async {
-            let mut listener = Listener::new(DefaultUnixListen, address(place)?, config(place)).await?;
+            let mut listener =
+                Listener::new(DefaultUnixListen, address(place)?, config(place)).await?;
             announce("")?;
             let mut stream = listener.accept().await?;
             stream.discard(1).await.map_err(failed)?;
@@ -126,7 +137,10 @@ impl Link for Session {
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<()> {
         let stream = &mut self.stream;
         self.runtime.block_on(async {
-            let message = stream.read_exact_bytes(buffer.len()).await.map_err(failed)?;
+            let message = stream
+                .read_exact_bytes(buffer.len())
+                .await
+                .map_err(failed)?;
             buffer.copy_from_slice(&message);
             drop(message);
             stream.recv_buf().release_previous_read();
@@ -138,7 +152,9 @@ impl Link for Session {
         let stream = &mut self.stream;
         self.runtime.block_on(async {
             let part = stream.read_chunk().await.map_err(failed)?;
-            let place = buffer.get_mut(..part.len()).ok_or(io::ErrorKind::InvalidData)?;
+            let place = buffer
+                .get_mut(..part.len())
+                .ok_or(io::ErrorKind::InvalidData)?;
             place.copy_from_slice(&part);
             let length = part.len();
             drop(part);

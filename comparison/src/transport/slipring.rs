@@ -35,7 +35,11 @@ impl Slipring {
 impl Transport for Slipring {
     type Link = Halves;
 
-    fn host(&self, place: &Place, announce: impl FnOnce(&str) -> io::Result<()>) -> io::Result<Self::Link> {
+    fn host(
+        &self,
+        place: &Place,
+        announce: impl FnOnce(&str) -> io::Result<()>,
+    ) -> io::Result<Self::Link> {
         let listener = UnixListener::bind(place.directory.join("socket"))?;
         announce("")?;
         self.upgrade(listener.accept()?.0)

@@ -1,5 +1,5 @@
-//! A reader that takes a byte or a short line at a time, as parsers do, of a writer that writes much at once: what the
-//! way to a byte that is already there costs.
+//! A reader that takes a byte or a short line at a time, as parsers do, of a writer that writes
+//! much at once: what the way to a byte that is already there costs.
 
 use std::{
     hint::black_box,
@@ -44,7 +44,12 @@ impl<T: Transport<Link: Halves>> Work for SmallReads<T> {
             let report = timed(Cpu::Process, || {
                 match args.address {
                     None => write(writer, &mut message, order),
-                    Some(_) => read_all(reader, order.messages * case.size as u64, read, order.verify),
+                    Some(_) => read_all(
+                        reader,
+                        order.messages * case.size as u64,
+                        read,
+                        order.verify,
+                    ),
                 }?;
                 Ok(Report::default())
             })?;
@@ -64,10 +69,17 @@ fn write(writer: &mut impl Write, message: &mut [u8], order: Order) -> io::Resul
     Ok(())
 }
 
-fn read_all(reader: &mut impl BufRead, total: u64, read: SmallRead, verify: bool) -> io::Result<()> {
+fn read_all(
+    reader: &mut impl BufRead,
+    total: u64,
+    read: SmallRead,
+    verify: bool,
+) -> io::Result<()> {
     if !verify {
         // The bytes are used, or the compiler leaves out what fetches them.
-        black_box(fold(reader, total, read, 0_u64, |sum, byte| sum + u64::from(byte))?);
+        black_box(fold(reader, total, read, 0_u64, |sum, byte| {
+            sum + u64::from(byte)
+        })?);
         return Ok(());
     }
     let seen = (0, None);
@@ -81,9 +93,15 @@ fn read_all(reader: &mut impl BufRead, total: u64, read: SmallRead, verify: bool
     }
 }
 
-/// Shows every byte to `see`, in the way that the case asks for. What `see` makes of them is handed on as a value, which the
-/// compiler can keep in a register whatever it is read from.
-fn fold<S>(reader: &mut impl BufRead, total: u64, read: SmallRead, seen: S, see: impl Fn(S, u8) -> S) -> io::Result<S> {
+/// Shows every byte to `see`, in the way that the case asks for. What `see` makes of them is handed
+/// on as a value, which the compiler can keep in a register whatever it is read from.
+fn fold<S>(
+    reader: &mut impl BufRead,
+    total: u64,
+    read: SmallRead,
+    seen: S,
+    see: impl Fn(S, u8) -> S,
+) -> io::Result<S> {
     match read {
         SmallRead::BufRead => borrow_bytes(reader, total, seen, see),
         // The compiler must not know what is behind it.
@@ -93,9 +111,17 @@ fn fold<S>(reader: &mut impl BufRead, total: u64, read: SmallRead, seen: S, see:
 }
 
 #[inline(never)]
-fn borrow_bytes<R: BufRead, S>(reader: &mut R, total: u64, mut seen: S, see: impl Fn(S, u8) -> S) -> io::Result<S> {
+fn borrow_bytes<R: BufRead, S>(
+    reader: &mut R,
+    total: u64,
+    mut seen: S,
+    see: impl Fn(S, u8) -> S,
+) -> io::Result<S> {
     for _ in 0..total {
-        let &byte = reader.fill_buf()?.first().ok_or(io::ErrorKind::UnexpectedEof)?;
+        let &byte = reader
+            .fill_buf()?
+            .first()
+            .ok_or(io::ErrorKind::UnexpectedEof)?;
         reader.consume(1);
         seen = see(seen, byte);
     }
@@ -103,7 +129,12 @@ fn borrow_bytes<R: BufRead, S>(reader: &mut R, total: u64, mut seen: S, see: imp
 }
 
 #[inline(never)]
-fn read_bytes<S>(reader: &mut dyn Read, total: u64, mut seen: S, see: impl Fn(S, u8) -> S) -> io::Result<S> {
+fn read_bytes<S>(
+    reader: &mut dyn Read,
+    total: u64,
+    mut seen: S,
+    see: impl Fn(S, u8) -> S,
+) -> io::Result<S> {
     let mut byte = [0];
     for _ in 0..total {
         if reader.read(&mut byte)? == 0 {
@@ -115,7 +146,12 @@ fn read_bytes<S>(reader: &mut dyn Read, total: u64, mut seen: S, see: impl Fn(S,
 }
 
 #[inline(never)]
-fn read_lines<R: BufRead, S>(reader: &mut R, total: u64, mut seen: S, see: impl Fn(S, u8) -> S) -> io::Result<S> {
+fn read_lines<R: BufRead, S>(
+    reader: &mut R,
+    total: u64,
+    mut seen: S,
+    see: impl Fn(S, u8) -> S,
+) -> io::Result<S> {
     let mut line = Vec::new();
     let mut position = 0;
     while position < total {
@@ -129,7 +165,8 @@ fn read_lines<R: BufRead, S>(reader: &mut R, total: u64, mut seen: S, see: impl 
     Ok(seen)
 }
 
-/// The byte that has to be at a position: letters, so that neighbouring lines differ, and the end of a line.
+/// The byte that has to be at a position: letters, so that neighbouring lines differ, and the end
+/// of a line.
 fn text(position: u64) -> u8 {
     match position % LINE {
         31 => b'\n',
@@ -166,7 +203,11 @@ pub struct Buffered<T>(pub T);
 impl<T: Transport<Link: IntoHalves>> Transport for Buffered<T> {
     type Link = BufferedLink<T::Link>;
 
-    fn host(&self, place: &Place, announce: impl FnOnce(&str) -> io::Result<()>) -> io::Result<Self::Link> {
+    fn host(
+        &self,
+        place: &Place,
+        announce: impl FnOnce(&str) -> io::Result<()>,
+    ) -> io::Result<Self::Link> {
         Ok(buffered(self.0.host(place, announce)?))
     }
 

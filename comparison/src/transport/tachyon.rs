@@ -1,4 +1,5 @@
-//! tachyon-ipc: a ring of messages in a memfd for each direction, handed over through a Unix socket.
+//! tachyon-ipc: a ring of messages in a memfd for each direction, handed over through a Unix
+//! socket.
 
 use std::{
     hint::spin_loop,
@@ -12,8 +13,8 @@ use super::{Link, Place, Transport};
 
 /// As much as a slipring stream has by default.
 const CAPACITY: usize = 256 << 10;
-/// The reader gives room back after so many messages, not before; one more has to fit, and what is skipped at the
-/// ring's end.
+/// The reader gives room back after so many messages, not before; one more has to fit, and what is
+/// skipped at the ring's end.
 const MESSAGES: usize = 32 + 2;
 /// before each message
 const HEADER: usize = 64;
@@ -53,7 +54,9 @@ fn failed(error: TachyonError) -> io::Error {
 
 /// Makes the outbox; returns when the other process has it.
 fn outbox(place: &Place, name: &str) -> io::Result<Bus> {
-    let capacity = CAPACITY.max(MESSAGES * (place.size + HEADER)).next_power_of_two();
+    let capacity = CAPACITY
+        .max(MESSAGES * (place.size + HEADER))
+        .next_power_of_two();
     Bus::listen(&place.directory.join(name).to_string_lossy(), capacity).map_err(failed)
 }
 
@@ -64,7 +67,9 @@ fn inbox(place: &Place, name: &str) -> io::Result<Bus> {
     loop {
         match Bus::connect(&path.to_string_lossy()) {
             // Nobody can be told before it blocks that it listens.
-            Err(TachyonError::NetworkError | TachyonError::SystemError) if Instant::now() < deadline => {
+            Err(TachyonError::NetworkError | TachyonError::SystemError)
+                if Instant::now() < deadline =>
+            {
                 thread::sleep(Duration::from_millis(1));
             }
             connected => return connected.map_err(failed),
@@ -75,7 +80,11 @@ fn inbox(place: &Place, name: &str) -> io::Result<Bus> {
 impl Transport for Tachyon {
     type Link = Buses;
 
-    fn host(&self, place: &Place, announce: impl FnOnce(&str) -> io::Result<()>) -> io::Result<Buses> {
+    fn host(
+        &self,
+        place: &Place,
+        announce: impl FnOnce(&str) -> io::Result<()>,
+    ) -> io::Result<Buses> {
         announce("")?;
         let outbox = outbox(place, "there")?;
         Ok(self.link(outbox, inbox(place, "back")?))
@@ -113,7 +122,9 @@ impl Link for Buses {
         };
         let message = self.inbox.acquire_rx(looks).map_err(failed)?;
         let bytes = message.data();
-        let place = buffer.get_mut(..bytes.len()).ok_or(io::ErrorKind::InvalidData)?;
+        let place = buffer
+            .get_mut(..bytes.len())
+            .ok_or(io::ErrorKind::InvalidData)?;
         place.copy_from_slice(bytes);
         let length = bytes.len();
         message.commit().map_err(failed)?;

@@ -12,7 +12,11 @@ pub struct Tcp;
 impl Transport for Tcp {
     type Link = Duplex<TcpStream, TcpStream>;
 
-    fn host(&self, _place: &Place, announce: impl FnOnce(&str) -> io::Result<()>) -> io::Result<Self::Link> {
+    fn host(
+        &self,
+        _place: &Place,
+        announce: impl FnOnce(&str) -> io::Result<()>,
+    ) -> io::Result<Self::Link> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         announce(&listener.local_addr()?.to_string())?;
         both_ways(listener.accept()?.0)

@@ -12,7 +12,11 @@ pub struct Unix;
 impl Transport for Unix {
     type Link = Duplex<UnixStream, UnixStream>;
 
-    fn host(&self, place: &Place, announce: impl FnOnce(&str) -> io::Result<()>) -> io::Result<Self::Link> {
+    fn host(
+        &self,
+        place: &Place,
+        announce: impl FnOnce(&str) -> io::Result<()>,
+    ) -> io::Result<Self::Link> {
         let listener = UnixListener::bind(place.directory.join("socket"))?;
         announce("")?;
         both_ways(listener.accept()?.0)

@@ -27,12 +27,42 @@ pub static CASES: [Case; 12] = [
     case("rtt-4k", "round trip, 4 KiB", Kind::RoundTrip, 4 << 10),
     case("rtt-16k", "round trip, 16 KiB", Kind::RoundTrip, 16 << 10),
     case("rtt-64k", "round trip, 64 KiB", Kind::RoundTrip, 64 << 10),
-    case("stream-64", "throughput, writes of 64 B", Kind::Throughput, 64),
-    case("stream-1k", "throughput, writes of 1 KiB", Kind::Throughput, 1 << 10),
-    case("stream-4k", "throughput, writes of 4 KiB", Kind::Throughput, 4 << 10),
-    case("stream-16k", "throughput, writes of 16 KiB", Kind::Throughput, 16 << 10),
-    case("stream-64k", "throughput, writes of 64 KiB", Kind::Throughput, 64 << 10),
-    case("stream-1m", "throughput, writes of 1 MiB", Kind::Throughput, 1 << 20),
+    case(
+        "stream-64",
+        "throughput, writes of 64 B",
+        Kind::Throughput,
+        64,
+    ),
+    case(
+        "stream-1k",
+        "throughput, writes of 1 KiB",
+        Kind::Throughput,
+        1 << 10,
+    ),
+    case(
+        "stream-4k",
+        "throughput, writes of 4 KiB",
+        Kind::Throughput,
+        4 << 10,
+    ),
+    case(
+        "stream-16k",
+        "throughput, writes of 16 KiB",
+        Kind::Throughput,
+        16 << 10,
+    ),
+    case(
+        "stream-64k",
+        "throughput, writes of 64 KiB",
+        Kind::Throughput,
+        64 << 10,
+    ),
+    case(
+        "stream-1m",
+        "throughput, writes of 1 MiB",
+        Kind::Throughput,
+        1 << 20,
+    ),
 ];
 
 const fn case(name: &'static str, title: &'static str, kind: Kind, size: usize) -> Case {

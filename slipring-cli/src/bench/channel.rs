@@ -10,8 +10,8 @@ use std::{
 };
 
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -29,7 +29,12 @@ impl AsFd for Channel {
 
 impl Channel {
     pub fn pair() -> io::Result<(Channel, OwnedFd)> {
-        let (here, there) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        let (here, there) = socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )?;
         Ok((Channel(here), there))
     }
 
@@ -43,14 +48,24 @@ impl Channel {
     }
 
     /// Sends descriptors along.
-    pub fn send_with<T: Serialize>(&self, message: &T, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    pub fn send_with<T: Serialize>(
+        &self,
+        message: &T,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> io::Result<()> {
         let bytes = serde_json::to_vec(message)?;
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
-        if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
+        if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors))
+        {
             return Err(io::Error::other("too many descriptors for one message"));
         }
-        sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::NOSIGNAL)?;
+        sendmsg(
+            &self.0,
+            &[IoSlice::new(&bytes)],
+            &mut ancillary,
+            SendFlags::NOSIGNAL,
+        )?;
         Ok(())
     }
 
@@ -88,7 +103,10 @@ impl Channel {
                 descriptors.extend(received);
             }
         }
-        Ok(Some((serde_json::from_slice(&bytes[..length])?, descriptors)))
+        Ok(Some((
+            serde_json::from_slice(&bytes[..length])?,
+            descriptors,
+        )))
     }
 }
 
@@ -111,7 +129,9 @@ mod tests {
         here.send(&42)?;
         drop(here);
 
-        let (message, mut descriptors) = there.receive_with::<String>()?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let (message, mut descriptors) = there
+            .receive_with::<String>()?
+            .ok_or(io::ErrorKind::UnexpectedEof)?;
         assert_eq!((message.as_str(), descriptors.len()), ("a pipe", 1));
         let received = descriptors.pop().ok_or(io::ErrorKind::NotFound)?;
         File::from(received).write_all(b"through it")?;

@@ -49,8 +49,8 @@ pub struct Contender {
     transport: Box<dyn AnyTransport>,
 }
 
-/// Everything that is compared, slipring with each of these spinnings and capacities; and the ring of
-/// C# programs with the spinnings.
+/// Everything that is compared, slipring with each of these spinnings and capacities; and the ring
+/// of C# programs with the spinnings.
 pub fn all(spins: &[Spin], capacities: &[usize]) -> Vec<Contender> {
     let capacities: Vec<Option<usize>> = match capacities {
         [] => vec![None],
@@ -62,9 +62,16 @@ pub fn all(spins: &[Spin], capacities: &[usize]) -> Vec<Contender> {
     }
     all.extend(spins.iter().copied().map(mmf));
     all.extend(
-        [UNIX, "pipe", "tcp", BARE_EXCHANGE, EVENTFD_READ, EVENTFD_EPOLL]
-            .into_iter()
-            .filter_map(by_name),
+        [
+            UNIX,
+            "pipe",
+            "tcp",
+            BARE_EXCHANGE,
+            EVENTFD_READ,
+            EVENTFD_EPOLL,
+        ]
+        .into_iter()
+        .filter_map(by_name),
     );
     all
 }
@@ -79,8 +86,16 @@ pub fn by_name(name: &str) -> Option<Contender> {
             may_spin: true,
             ..bare(name, "bare exchange (spin)", BareExchange)
         },
-        EVENTFD_READ => bare(name, "bare eventfd (read)", BareEventfd { wait: Wait::Read }),
-        EVENTFD_EPOLL => bare(name, "bare eventfd (epoll)", BareEventfd { wait: Wait::Epoll }),
+        EVENTFD_READ => bare(
+            name,
+            "bare eventfd (read)",
+            BareEventfd { wait: Wait::Read },
+        ),
+        EVENTFD_EPOLL => bare(
+            name,
+            "bare eventfd (epoll)",
+            BareEventfd { wait: Wait::Epoll },
+        ),
         _ => match name.split_once('-')? {
             ("slipring", how) => {
                 let (spin, capacity) = match how.split_once('@') {
@@ -115,7 +130,10 @@ fn slipring(spin: Spin, capacity: Option<usize>) -> Contender {
 
 fn mmf(spin: Spin) -> Contender {
     let title = format!("C# ring ({})", way(spin));
-    spinning(spin, stream(&format!("mmf-{}", spin::text(spin)), &title, Mmf { spin }))
+    spinning(
+        spin,
+        stream(&format!("mmf-{}", spin::text(spin)), &title, Mmf { spin }),
+    )
 }
 
 fn way(spin: Spin) -> String {
@@ -176,7 +194,8 @@ impl Contender {
 
     /// In the parent: starts the peer process and connects to it.
     pub fn open(&self, case: &Case, cpu: Option<usize>) -> Result<Box<dyn Measurement>, Failure> {
-        self.transport.open(Peer::start(&self.name, case, cpu)?, case)
+        self.transport
+            .open(Peer::start(&self.name, case, cpu)?, case)
     }
 
     /// In the peer process: joins and does its half until the parent hangs up.

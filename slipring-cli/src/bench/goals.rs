@@ -115,7 +115,10 @@ pub fn goals(results: &Results, cores: Cores) -> Vec<Goal> {
 }
 
 /// What the medians of slipring and of another say, and slipring's divided by the other's.
-pub fn judge(compared: Option<(Spread, Spread)>, met: impl Fn(f64) -> bool) -> (Verdict, Option<f64>) {
+pub fn judge(
+    compared: Option<(Spread, Spread)>,
+    met: impl Fn(f64) -> bool,
+) -> (Verdict, Option<f64>) {
     let Some((ours, theirs)) = compared else {
         return (Verdict::NotMeasured, None);
     };

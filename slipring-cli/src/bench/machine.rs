@@ -58,7 +58,9 @@ fn cpu_model() -> Option<String> {
 /// The cores that this process may run on.
 fn allowed() -> Vec<usize> {
     let set = sched_getaffinity(None).unwrap_or_else(|_| CpuSet::new());
-    (0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect()
+    (0..CpuSet::MAX_CPU)
+        .filter(|&cpu| set.is_set(cpu))
+        .collect()
 }
 
 /// Numbers that ascend, with runs of them as `0-3`.
@@ -90,7 +92,10 @@ pub fn pin_to(cpu: usize) -> Result<(), Failure> {
         Failure::new(crate::exit::Status::Usage, message)
     };
     if cpu >= CpuSet::MAX_CPU {
-        return Err(unavailable(format!("cores are numbered 0 to {}", CpuSet::MAX_CPU - 1)));
+        return Err(unavailable(format!(
+            "cores are numbered 0 to {}",
+            CpuSet::MAX_CPU - 1
+        )));
     }
     let mut set = CpuSet::new();
     set.set(cpu);

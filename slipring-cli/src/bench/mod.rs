@@ -67,8 +67,8 @@ after printing what was measured, and writing the report of it.";
 /// Compare slipring with sockets, pipes and the bare hardware
 ///
 /// Measures round trips and throughput between two processes, all transports in turn within each
-/// case, for several rounds; about a minute in all (and about 10 seconds for each number of streams). Run it on a
-/// machine that does nothing else.
+/// case, for several rounds; about a minute in all (and about 10 seconds for each number of
+/// streams). Run it on a machine that does nothing else.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -89,7 +89,8 @@ pub struct Args {
     #[arg(long, value_name = "A,B", value_parser = parse_cpus)]
     cpus: Option<(usize, usize)>,
 
-    /// Measure slipring, and the ring of C# programs, with these spinnings: never, always, adaptive, or a time such as 20us
+    /// Measure slipring, and the ring of C# programs, with these spinnings: never, always,
+    /// adaptive, or a time such as 20us
     #[arg(
         long,
         value_delimiter = ',',
@@ -169,7 +170,10 @@ pub fn run_peer(args: PeerArgs) -> Result<ExitCode, Failure> {
     let contender = contender::by_name(&args.contender);
     let case = case::by_name(&args.case);
     let Some((contender, case)) = contender.zip(case) else {
-        return Err(Failure::new(crate::exit::Status::Usage, "no such transport or case"));
+        return Err(Failure::new(
+            crate::exit::Status::Usage,
+            "no such transport or case",
+        ));
     };
     contender.serve(case)?;
     Ok(ExitCode::SUCCESS)
@@ -220,7 +224,10 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         cores,
         rounds: args.rounds.unwrap_or(if args.quick { 3 } else { 5 }),
         slice: if args.quick { 25 } else { 100 } * MILLISECOND,
-        left_out: left_out.iter().map(|contender| contender.title.clone()).collect(),
+        left_out: left_out
+            .iter()
+            .map(|contender| contender.title.clone())
+            .collect(),
     };
 
     let file = args.report.as_deref().map(ReportFile::open).transpose()?;
@@ -302,7 +309,10 @@ fn plan<'c>(
 /// Cases and transports apart: each with each, they would fill a screen.
 fn nothing_named(contenders: &[&Contender], only: &[String]) -> String {
     let cases: Vec<&str> = CASES.iter().map(|case| case.name).collect();
-    let transports: Vec<&str> = contenders.iter().map(|contender| contender.name.as_str()).collect();
+    let transports: Vec<&str> = contenders
+        .iter()
+        .map(|contender| contender.name.as_str())
+        .collect();
     format!(
         "nothing measured here has {} in its name CASE/TRANSPORT.\n{}\n{}",
         only.join(" or "),

@@ -1,4 +1,5 @@
-//! Where the results go: tables as they come or one document at the end, and on a terminal what is being measured.
+//! Where the results go: tables as they come or one document at the end, and on a terminal what is
+//! being measured.
 
 use std::io::{self, IsTerminal};
 

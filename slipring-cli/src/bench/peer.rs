@@ -37,7 +37,11 @@ impl Peer {
         let process = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
         let gone = Arc::new(Gone::default());
         watch(child, Arc::clone(&gone))?;
-        Ok(Peer { channel, gone, process })
+        Ok(Peer {
+            channel,
+            gone,
+            process,
+        })
     }
 }
 

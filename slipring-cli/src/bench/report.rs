@@ -64,11 +64,15 @@ pub fn header(setup: &Setup) -> String {
         time(setup.slice)
     ));
     match setup.cpus {
-        Some((here, there)) => line(format!("pinned: parent to core {here}, peer to core {there}")),
+        Some((here, there)) => line(format!(
+            "pinned: parent to core {here}, peer to core {there}"
+        )),
         None => line("not pinned: the kernel places the processes (see --cpus)".into()),
     }
     if let Some(load) = machine.load.filter(|&load| load >= 0.5) {
-        line(format!("other work on this machine: load {load:.1} when started"));
+        line(format!(
+            "other work on this machine: load {load:.1} when started"
+        ));
     }
     if !setup.left_out.is_empty() {
         line(format!(
@@ -82,7 +86,9 @@ pub fn header(setup: &Setup) -> String {
 /// One case's table.
 pub fn case(setup: &Setup, result: &CaseResult) -> String {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(columns(result.case.kind));
+    table
+        .load_style(presets::NOTHING)
+        .set_header(columns(result.case.kind));
     for row in &result.rows {
         table.add_row(cells(setup, result, row));
     }
@@ -104,7 +110,9 @@ pub fn caption(kind: Kind) -> &'static str {
             "median round: p50 of the middle one; p99 and beyond: of all rounds; x: lower is better; ?: rounds differ by \
              more than 2 x"
         }
-        Kind::Throughput => "median of the rounds; x: higher is better; ?: rounds differ by more than 2 x",
+        Kind::Throughput => {
+            "median of the rounds; x: higher is better; ?: rounds differ by more than 2 x"
+        }
     }
 }
 
@@ -145,7 +153,13 @@ pub fn cells(setup: &Setup, result: &CaseResult, row: &Row) -> Vec<String> {
 }
 
 pub fn failures(result: &CaseResult) -> Vec<String> {
-    let failed = |row: &Row| Some(format!("{} failed: {}", row.contender.title, row.failure.as_ref()?));
+    let failed = |row: &Row| {
+        Some(format!(
+            "{} failed: {}",
+            row.contender.title,
+            row.failure.as_ref()?
+        ))
+    };
     result.rows.iter().filter_map(failed).collect()
 }
 
@@ -154,7 +168,10 @@ fn round_trip_cells(setup: &Setup, result: &CaseResult, row: &Row) -> Vec<String
         return Vec::new();
     };
     let all = stats::latency(&row.rounds);
-    let mut cells = vec![time(p50.median as u64), range(p50, |value| time(value as u64))];
+    let mut cells = vec![
+        time(p50.median as u64),
+        range(p50, |value| time(value as u64)),
+    ];
     cells.extend([0.99, 0.999].map(|quantile| time(all.value_at_quantile(quantile))));
     cells.push(time(all.max()));
     cells.push(ratio(p50, result.spread(UNIX)));
@@ -179,7 +196,9 @@ fn throughput_cells(result: &CaseResult, row: &Row) -> Vec<String> {
 
 /// The p50 of the bare transport that waits in the same way.
 fn bound(setup: &Setup, result: &CaseResult, contender: &Contender) -> Option<Spread> {
-    result.lowest(contender.bounds(setup.cores)).map(|(spread, _)| spread)
+    result
+        .lowest(contender.bounds(setup.cores))
+        .map(|(spread, _)| spread)
 }
 
 /// CPU seconds in the parent and in the peer.
@@ -194,7 +213,10 @@ fn range(spread: Spread, text: impl Fn(f64) -> String) -> String {
 
 /// `-` without the other, and [`UNSTEADY`] where the rounds of either say different things.
 pub fn ratio(ours: Spread, theirs: Option<Spread>) -> String {
-    let ratio = |theirs| ours.over(theirs).map_or_else(|| UNSTEADY.into(), significant);
+    let ratio = |theirs| {
+        ours.over(theirs)
+            .map_or_else(|| UNSTEADY.into(), significant)
+    };
     theirs.map_or_else(|| "-".into(), ratio)
 }
 

@@ -28,7 +28,8 @@ impl Row<'_> {
 }
 
 impl CaseResult<'_> {
-    /// What was measured of the named one; of several, of that with the lowest median, and which it is.
+    /// What was measured of the named one; of several, of that with the lowest median, and which it
+    /// is.
     pub fn lowest<'n>(&self, names: &[&'n str]) -> Option<(Spread, &'n str)> {
         let spreads = names.iter().filter_map(|&name| {
             let row = self.rows.iter().find(|row| row.contender.name == name)?;

@@ -54,10 +54,12 @@ impl Rounds<'_> {
     }
 
     fn enter<'c>(&self, case: &Case, contender: &'c Contender) -> Entry<'c> {
-        let opened = contender.open(case, self.peer_cpu).and_then(|mut measurement| {
-            measurement.prepare(self.slice)?;
-            Ok(measurement)
-        });
+        let opened = contender
+            .open(case, self.peer_cpu)
+            .and_then(|mut measurement| {
+                measurement.prepare(self.slice)?;
+                Ok(measurement)
+            });
         let (measurement, failure) = match opened {
             Ok(measurement) => (Some(measurement), None),
             Err(failure) => (None, Some(failure.to_string())),

@@ -59,7 +59,9 @@ pub fn median(latency: &Histogram<u64>) -> Option<f64> {
         let middle = below + count / 2.0;
         if middle >= half {
             return Some(match before {
-                Some((lower, value_there)) => value_there + (value - value_there) * (half - lower) / (middle - lower),
+                Some((lower, value_there)) => {
+                    value_there + (value - value_there) * (half - lower) / (middle - lower)
+                }
                 None => value,
             });
         }
@@ -73,14 +75,19 @@ pub fn median(latency: &Histogram<u64>) -> Option<f64> {
 pub fn latency(rounds: &[Slice]) -> Histogram<u64> {
     let mut all = round_trip::histogram();
     for latency in rounds.iter().filter_map(|slice| slice.latency.as_ref()) {
-        all.add(latency).expect("all histograms have the same bounds");
+        all.add(latency)
+            .expect("all histograms have the same bounds");
     }
     all
 }
 
 /// Bytes per second, per round.
 pub fn throughput(rounds: &[Slice]) -> Option<Spread> {
-    Spread::of(rounds.iter().map(|slice| per_second(slice.bytes, slice.wall)))
+    Spread::of(
+        rounds
+            .iter()
+            .map(|slice| per_second(slice.bytes, slice.wall)),
+    )
 }
 
 fn per_second(amount: u64, nanoseconds: u64) -> f64 {
@@ -135,6 +142,9 @@ mod tests {
                 max: 3.0
             })
         );
-        assert_eq!(Spread::of([4.0, 1.0, 2.0, 3.0]).map(|s| s.median), Some(2.5));
+        assert_eq!(
+            Spread::of([4.0, 1.0, 2.0, 3.0]).map(|s| s.median),
+            Some(2.5)
+        );
     }
 }

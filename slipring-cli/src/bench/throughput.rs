@@ -1,8 +1,9 @@
 //! Throughput: both halves.
 //!
-//! The parent writes messages of the case's size until the time is up, and the peer notes the time when it has read the
-//! last byte: what counts is what has arrived. The first byte of a message tells whether it is the last one, so the
-//! peer needs no other message to know when to stop. In the verification pass it also computes a checksum.
+//! The parent writes messages of the case's size until the time is up, and the peer notes the time
+//! when it has read the last byte: what counts is what has arrived. The first byte of a message
+//! tells whether it is the last one, so the peer needs no other message to know when to stop. In
+//! the verification pass it also computes a checksum.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -55,7 +56,9 @@ impl<L: Link> Throughput<L> {
         Throughput {
             link,
             peer,
-            message: (0..size).map(|index| (index * 7 + index / 256) as u8).collect(),
+            message: (0..size)
+                .map(|index| (index * 7 + index / 256) as u8)
+                .collect(),
         }
     }
 
@@ -168,7 +171,8 @@ pub fn serve<L: Link>(mut link: L, channel: &Channel, size: usize) -> Result<(),
     Ok(())
 }
 
-/// Follows where messages begin in the bytes that arrive, with a glance at the last one's first byte only.
+/// Follows where messages begin in the bytes that arrive, with a glance at the last one's first
+/// byte only.
 struct Messages {
     size: usize,
     bytes: usize,

@@ -90,7 +90,9 @@ impl Feed {
         self.symbol = (random & 7) as usize;
         // One tick up or down, and never so low that the deepest bid would be below zero.
         let price = &mut self.prices[self.symbol];
-        *price = (*price + TICK * (random >> 8 & 2)).saturating_sub(TICK).max(100_000);
+        *price = (*price + TICK * (random >> 8 & 2))
+            .saturating_sub(TICK)
+            .max(100_000);
         let most = match random >> 16 & 63 {
             0 => MOST_LEVELS,
             1..16 => 64,

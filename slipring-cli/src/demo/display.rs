@@ -29,8 +29,8 @@ const MOST_LINES: usize = 16;
 /// More panels than this are not announced with their process ids.
 const MOST_PIDS: usize = 32;
 
-/// Panels whose latencies are added up at each update: those of hundreds at once would keep a CPU from the messages for
-/// milliseconds.
+/// Panels whose latencies are added up at each update: those of hundreds at once would keep a CPU
+/// from the messages for milliseconds.
 const STEP: usize = 32;
 
 pub struct Display {
@@ -56,7 +56,11 @@ impl Display {
         let shape = if io::stderr().is_terminal() {
             Shape::Live(Live::new(schedule))
         } else {
-            let pids: Vec<String> = board.panels.iter().map(|panel| panel.pid.to_string()).collect();
+            let pids: Vec<String> = board
+                .panels
+                .iter()
+                .map(|panel| panel.pid.to_string())
+                .collect();
             let (shown, others) = pids.split_at(pids.len().min(MOST_PIDS));
             let more = match others.len() {
                 0 => String::new(),
@@ -127,7 +131,11 @@ impl Live {
             .take_while(|_| schedule.panels <= MOST_LINES)
             .map(|_| all.add(ProgressBar::new(milliseconds).with_style(style("{msg}"))))
             .collect();
-        Live { all, totals, panels }
+        Live {
+            all,
+            totals,
+            panels,
+        }
     }
 
     fn update(&self, board: &Board, elapsed: Duration, text: String) {

@@ -55,7 +55,13 @@ impl Events {
 }
 
 impl Told {
-    fn look(&mut self, number: usize, panel: &PanelBoard, silent: u64, limit: u64) -> Option<String> {
+    fn look(
+        &mut self,
+        number: usize,
+        panel: &PanelBoard,
+        silent: u64,
+        limit: u64,
+    ) -> Option<String> {
         if self.gone {
             return None;
         }
@@ -65,7 +71,11 @@ impl Told {
             self.gone = true;
             return Some(format!("{named} is gone: {reason}"));
         }
-        let there = received.report.as_ref().map(|report| report.tally).unwrap_or_default();
+        let there = received
+            .report
+            .as_ref()
+            .map(|report| report.tally)
+            .unwrap_or_default();
         let damaged = there.damaged() + received.tally.damaged();
         if damaged > self.damaged {
             self.damaged = damaged;
@@ -83,7 +93,10 @@ impl Told {
         self.silent = is_silent;
         // One that has come to its end in the meantime has answered as well.
         Some(match is_silent {
-            true => format!("{named} has said nothing for {} s: is it stopped?", silent / SECOND),
+            true => format!(
+                "{named} has said nothing for {} s: is it stopped?",
+                silent / SECOND
+            ),
             false => format!("{named} answers again"),
         })
     }
@@ -99,7 +112,8 @@ pub fn waiting(board: &Board) -> Option<String> {
         .collect();
     (!late.is_empty()).then(|| {
         format!(
-            "waiting for {}, not at the end of the stream {} s after the last message; ended after {} s",
+            "waiting for {}, not at the end of the stream {} s after the last message; ended \
+                after {} s",
             text::some(&late, MOST),
             since.as_secs(),
             READ_OUT.as_secs()
@@ -127,7 +141,10 @@ mod tests {
         let mut told = Told::default();
         assert_eq!(look(&mut told, &board, 0), None);
         let silent = look(&mut told, &board, 4 * SECOND).expect("it is told");
-        assert_eq!(silent, "panel 1 (process 200) has said nothing for 4 s: is it stopped?");
+        assert_eq!(
+            silent,
+            "panel 1 (process 200) has said nothing for 4 s: is it stopped?"
+        );
         assert_eq!(look(&mut told, &board, 5 * SECOND), None);
         assert!(look(&mut told, &board, 0).is_some_and(|text| text.ends_with("answers again")));
 
@@ -151,7 +168,10 @@ mod tests {
         assert_eq!(waiting(&board), None, "it still publishes");
         board.set_all_published();
         board.panels[0].received().finish = Some(Finish::Complete);
-        assert!(waiting(&board).is_some_and(|text| text.starts_with("waiting for panel 1 (process 200), ")));
+        assert!(
+            waiting(&board)
+                .is_some_and(|text| text.starts_with("waiting for panel 1 (process 200), "))
+        );
         board.panels[1].received().finish = Some(Finish::Complete);
         assert_eq!(waiting(&board), None);
     }

@@ -63,7 +63,10 @@ impl Inbound {
 
     /// Waits for messages and hands each intact one to `each`, in place. `each` tells whether the
     /// contents make sense.
-    pub fn step(&mut self, mut each: impl FnMut(&Header, &[u8]) -> io::Result<bool>) -> io::Result<Step> {
+    pub fn step(
+        &mut self,
+        mut each: impl FnMut(&Header, &[u8]) -> io::Result<bool>,
+    ) -> io::Result<Step> {
         let lent = match self.reader.fill_at_least(HEADER) {
             Ok(lent) => lent,
             Err(error) => return self.without_message(error),
@@ -106,7 +109,11 @@ impl Inbound {
             }
         }
         self.reader.consume(used);
-        Ok(if framed { Step::Messages } else { self.bad_frame() })
+        Ok(if framed {
+            Step::Messages
+        } else {
+            self.bad_frame()
+        })
     }
 
     fn without_message(&mut self, error: io::Error) -> io::Result<Step> {

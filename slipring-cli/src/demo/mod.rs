@@ -66,8 +66,8 @@ Exit code: 0 all well; 1 something was lost, reordered or corrupt, or the demo c
 /// Starts panel processes that connect to this one, each with a slipring stream of its own,
 /// publishes sequenced, time-stamped and checksummed order-book updates (60 bytes to 4 KiB) to
 /// them, and reads their acknowledgements and orders. Shows a table of latencies and CPU times at
-/// the end (of the slowest panels, if there are many), how evenly the panels were served, and whether anything was
-/// lost, reordered or corrupted.
+/// the end (of the slowest panels, if there are many), how evenly the panels were served, and
+/// whether anything was lost, reordered or corrupted.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -178,7 +178,11 @@ fn warn_of_too_much_spinning(args: &Args) {
 }
 
 /// One run from the panels' start to their end; `None` if it was interrupted before it began.
-fn run_trial(args: &Args, listener: &Listener, interrupt: &Interrupt) -> Result<Option<Outcome>, Failure> {
+fn run_trial(
+    args: &Args,
+    listener: &Listener,
+    interrupt: &Interrupt,
+) -> Result<Option<Outcome>, Failure> {
     let schedule = Schedule {
         rate: args.rate,
         seconds: args.seconds,
@@ -193,7 +197,9 @@ fn run_trial(args: &Args, listener: &Listener, interrupt: &Interrupt) -> Result<
         console::say(hint);
     }
     let starting = Instant::now();
-    let Some((mut panels, streams)) = Panels::start(schedule.panels, listener, args.spin, interrupt)? else {
+    let Some((mut panels, streams)) =
+        Panels::start(schedule.panels, listener, args.spin, interrupt)?
+    else {
         return Ok(None);
     };
     let start_up = starting.elapsed();
@@ -213,7 +219,9 @@ fn run_trial(args: &Args, listener: &Listener, interrupt: &Interrupt) -> Result<
             }
             give_up_late_panels(&board, &mut panels);
         }
-        running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        running
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })?;
     display.end();
 
@@ -233,7 +241,10 @@ fn run_trial(args: &Args, listener: &Listener, interrupt: &Interrupt) -> Result<
 /// Kills the panels that have not read to the end although nothing more is published: theirs are
 /// the streams that the engine still waits for.
 fn give_up_late_panels(board: &Board, panels: &mut Panels) {
-    if board.all_published().is_none_or(|since| since.elapsed() < READ_OUT) {
+    if board
+        .all_published()
+        .is_none_or(|since| since.elapsed() < READ_OUT)
+    {
         return;
     }
     for (number, panel) in board.panels.iter().enumerate() {

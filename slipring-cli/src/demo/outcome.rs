@@ -80,7 +80,11 @@ impl Outcome {
         engine_cpu: u64,
         interrupted: Option<u8>,
     ) -> Self {
-        let due = if interrupted.is_some() { 0 } else { schedule.total() };
+        let due = if interrupted.is_some() {
+            0
+        } else {
+            schedule.total()
+        };
         let dealt = schedule.deal(due);
         let panels = board
             .panels
@@ -114,14 +118,18 @@ impl Outcome {
     }
 
     pub fn gone(&self) -> usize {
-        self.panels.iter().filter(|panel| panel.gone.is_some()).count()
+        self.panels
+            .iter()
+            .filter(|panel| panel.gone.is_some())
+            .count()
     }
 
     /// All panels' latencies in one.
     pub fn latency(&self) -> Histogram<u64> {
         let mut all = report::latencies();
         for panel in &self.panels {
-            all.add(&panel.latency).expect("all histograms have the same bounds");
+            all.add(&panel.latency)
+                .expect("all histograms have the same bounds");
         }
         all
     }
@@ -171,7 +179,11 @@ impl PanelOutcome {
         };
         let published = panel.published();
         let back = received.tally;
-        let there = received.report.as_ref().map(|report| report.tally).unwrap_or_default();
+        let there = received
+            .report
+            .as_ref()
+            .map(|report| report.tally)
+            .unwrap_or_default();
         let mut lost = there.lost + back.lost;
         if let (None, Some(report)) = (&gone, &received.report) {
             lost = lost_in_all(published, report, back.messages, back.lost);
@@ -207,7 +219,8 @@ pub fn busy(load: f64) -> Option<String> {
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     (load >= BUSY * cores as f64).then(|| {
         format!(
-            "note: this machine has other work (load {load:.1} on {cores} core{}), which makes latencies longer",
+            "note: this machine has other work (load {load:.1} on {cores} core{}), which makes \
+                latencies longer",
             if cores == 1 { "" } else { "s" }
         )
     })
@@ -216,7 +229,9 @@ pub fn busy(load: f64) -> Option<String> {
 /// For a panel that got to the end, both sides' counts have to agree: a message lost at the very
 /// end leaves no gap in the sequence behind it.
 fn lost_in_all(published: u64, report: &Report, messages_back: u64, gaps_back: u64) -> u64 {
-    let there = published.saturating_sub(report.tally.messages).max(report.tally.lost);
+    let there = published
+        .saturating_sub(report.tally.messages)
+        .max(report.tally.lost);
     let back = report.sent.saturating_sub(messages_back).max(gaps_back);
     there + back
 }
@@ -235,7 +250,11 @@ mod tests {
     /// Two panels that have been sent 5 updates each; the first one's report says `received`.
     fn outcome(received: u64, second: Finish, interrupted: Option<u8>) -> Outcome {
         let board = Board::new([100, 200]);
-        for (panel, (messages, finish)) in board.panels.iter().zip([(received, Finish::Complete), (5, second)]) {
+        for (panel, (messages, finish)) in board
+            .panels
+            .iter()
+            .zip([(received, Finish::Complete), (5, second)])
+        {
             for _ in 0..5 {
                 panel.add_published(100);
             }
@@ -253,7 +272,15 @@ mod tests {
                 latency: report::latencies(),
             });
         }
-        Outcome::new("test", SCHEDULE, Duration::ZERO, None, &board, 0, interrupted)
+        Outcome::new(
+            "test",
+            SCHEDULE,
+            Duration::ZERO,
+            None,
+            &board,
+            0,
+            interrupted,
+        )
     }
 
     fn gone() -> Finish {
@@ -291,7 +318,11 @@ mod tests {
     fn the_worst_panel_is_compared_with_the_median() {
         let mut outcome = outcome(5, Finish::Complete, None);
         assert_eq!(outcome.fairness(), None, "nothing was measured");
-        let mut measured = |panel: usize, latency| outcome.panels[panel].latency.saturating_record_n(latency, 100);
+        let mut measured = |panel: usize, latency| {
+            outcome.panels[panel]
+                .latency
+                .saturating_record_n(latency, 100)
+        };
         measured(0, 30);
         measured(1, 90);
         let fairness = outcome.fairness().expect("two panels can be compared");

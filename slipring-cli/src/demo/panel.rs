@@ -47,7 +47,9 @@ pub fn run(args: &PanelArgs) -> Result<(), Failure> {
 
     let mut next_report = clock::now() + first_report;
     loop {
-        match inbound.step(|header, message| panel.update(header.sequence, header.stamp, message))? {
+        match inbound
+            .step(|header, message| panel.update(header.sequence, header.stamp, message))?
+        {
             Step::Messages | Step::Quiet => {}
             Step::Ended => break,
             Step::BadFrame => {

@@ -33,9 +33,9 @@ struct Streams {
 }
 
 impl Panels {
-    /// Starts the processes and waits for every one to connect to the listener; gives their streams in the panels'
-    /// order, or `None` when the user interrupts. To be called by the main thread: the panels die with the thread that
-    /// started them.
+    /// Starts the processes and waits for every one to connect to the listener; gives their streams
+    /// in the panels' order, or `None` when the user interrupts. To be called by the main thread:
+    /// the panels die with the thread that started them.
     pub fn start(
         count: usize,
         listener: &Listener,
@@ -54,7 +54,8 @@ impl Panels {
                 .map_err(|error| Failure::failed(not_started(number, &error)))?;
             streams.pids.push(child.id());
             panels.children.push(child);
-            // Those that are there are let in meanwhile, so that none waits for the last one to start.
+            // Those that are there are let in meanwhile, so that none waits for the last one to
+            // start.
             while let Some(stream) = listener.try_accept()? {
                 streams.add(stream);
             }
@@ -79,7 +80,10 @@ impl Panels {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(Some((panels, streams.streams.into_iter().flatten().collect())))
+        Ok(Some((
+            panels,
+            streams.streams.into_iter().flatten().collect(),
+        )))
     }
 
     pub fn pids(&self) -> Vec<u32> {
@@ -162,7 +166,9 @@ fn spawn(number: usize, count: usize, listener: &Listener, spinning: Spin) -> io
 
 fn not_started(number: usize, error: &io::Error) -> String {
     let cure = match error.kind() {
-        io::ErrorKind::WouldBlock => "; ask for fewer panels, or raise the limit of processes (ulimit -u)",
+        io::ErrorKind::WouldBlock => {
+            "; ask for fewer panels, or raise the limit of processes (ulimit -u)"
+        }
         io::ErrorKind::OutOfMemory => "; ask for fewer panels, or for smaller rings (--capacity)",
         _ => "",
     };

@@ -31,15 +31,16 @@ pub struct Report {
     pub latency: Histogram<u64>,
 }
 
-/// An empty histogram as reports carry it: exact to 1 %, so that a report stays below `LARGEST` whatever is recorded,
-/// and those of hundreds of panels can be added up while the engine publishes.
+/// An empty histogram as reports carry it: exact to 1 %, so that a report stays below `LARGEST`
+/// whatever is recorded, and those of hundreds of panels can be added up while the engine
+/// publishes.
 pub fn latencies() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LONGEST, 2).expect("the bounds are valid")
 }
 
-/// How long a panel waits between two reports, and how long before its first one, in nanoseconds: a second, or longer
-/// where that would be more than `REPORTS` a second; and each panel at a time of its own. All at once they would keep
-/// the CPUs from the messages.
+/// How long a panel waits between two reports, and how long before its first one, in nanoseconds: a
+/// second, or longer where that would be more than `REPORTS` a second; and each panel at a time of
+/// its own. All at once they would keep the CPUs from the messages.
 pub fn rhythm(panel: u64, panels: u64) -> (u64, u64) {
     let each = SECOND.max(panels * SECOND / REPORTS);
     (each, each * (panel + 1) / panels)
@@ -62,7 +63,9 @@ impl Report {
         ] {
             message.extend_from_slice(&counter.to_le_bytes());
         }
-        V2Serializer::new().serialize(&self.latency, &mut message).ok()?;
+        V2Serializer::new()
+            .serialize(&self.latency, &mut message)
+            .ok()?;
         (message.len() <= LARGEST).then_some(message)
     }
 

@@ -1,7 +1,7 @@
 //! When which message is due: messages are numbered over all panels, evenly spaced in time, and
-//! dealt out to the panels in rounds. Each round begins with another panel; else the rounds would keep
-//! step with the ticks of the kernel, and whatever runs at a tick would meet the same panels' messages
-//! each time.
+//! dealt out to the panels in rounds. Each round begins with another panel; else the rounds would
+//! keep step with the ticks of the kernel, and whatever runs at a tick would meet the same panels'
+//! messages each time.
 
 use crate::trial::clock::SECOND;
 
@@ -97,9 +97,18 @@ mod tests {
             let shares: Vec<_> = (0..5).map(|panel| UNEVEN.deal(due).share(panel)).collect();
             assert_eq!(shares.iter().sum::<u64>(), due);
             let (least, most) = (shares.iter().min(), shares.iter().max());
-            assert!(least.zip(most).is_some_and(|(least, most)| most - least <= 1));
+            assert!(
+                least
+                    .zip(most)
+                    .is_some_and(|(least, most)| most - least <= 1)
+            );
             // No message is taken away again.
-            assert!(shares.iter().zip(&before).all(|(now, before)| now >= before));
+            assert!(
+                shares
+                    .iter()
+                    .zip(&before)
+                    .all(|(now, before)| now >= before)
+            );
             before = shares;
         }
     }
@@ -114,7 +123,10 @@ mod tests {
             });
             let mut firsts: Vec<_> = firsts.collect();
             firsts.sort_unstable();
-            assert!(firsts.into_iter().eq((0..panels).map(Some)), "{panels} panels");
+            assert!(
+                firsts.into_iter().eq((0..panels).map(Some)),
+                "{panels} panels"
+            );
         }
     }
 }

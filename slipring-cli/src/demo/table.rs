@@ -50,7 +50,8 @@ pub fn text(outcome: &Outcome) -> String {
     let mut text = format!("{}\n\n", table.trim_fmt());
     if shown.len() < outcome.panels.len() {
         text.push_str(&format!(
-            "shown: the {} panels with the highest p99, and of those that went away at most {SOME}; --json has all {}\n",
+            "shown: the {} panels with the highest p99, and of those that went away at most \
+                {SOME}; --json has all {}\n",
             SOME,
             outcome.panels.len()
         ));
@@ -87,7 +88,14 @@ fn row(number: usize, panel: &PanelOutcome) -> Vec<String> {
         &panel.latency,
         panel.cpu,
     ));
-    row.push(if panel.gone.is_some() { "gone" } else { "complete" }.into());
+    row.push(
+        if panel.gone.is_some() {
+            "gone"
+        } else {
+            "complete"
+        }
+        .into(),
+    );
     row
 }
 
@@ -146,7 +154,8 @@ fn seconds(nanoseconds: u64) -> String {
 fn notes(outcome: &Outcome) -> String {
     let published = outcome.sum(|panel| panel.published);
     let mut text = format!(
-        "started in {:.2} s; published {} a second for {:.1} s (asked for: {} for {} s); CPU of the engine {}\n",
+        "started in {:.2} s; published {} a second for {:.1} s (asked for: {} for {} s); CPU of \
+            the engine {}\n",
         outcome.start_up.as_secs_f64(),
         messages((published as f64 / outcome.elapsed).round() as u64),
         outcome.elapsed,
@@ -168,7 +177,8 @@ fn notes(outcome: &Outcome) -> String {
     let held_back = outcome.sum(|panel| panel.held_back);
     if held_back > 0 {
         text.push_str(&format!(
-            "held back: {} messages had to wait because their panel's ring was full; no other panel waited for it\n",
+            "held back: {} messages had to wait because their panel's ring was full; no other \
+                panel waited for it\n",
             count(held_back)
         ));
     }
@@ -197,13 +207,20 @@ fn notes(outcome: &Outcome) -> String {
         }
     }
     if outcome.gone() > MOST_LINES {
-        text.push_str(&format!("and {} more went away\n", outcome.gone() - MOST_LINES));
+        text.push_str(&format!(
+            "and {} more went away\n",
+            outcome.gone() - MOST_LINES
+        ));
     }
     text
 }
 
 fn messages(number: u64) -> String {
-    format!("{} message{}", count(number), if number == 1 { "" } else { "s" })
+    format!(
+        "{} message{}",
+        count(number),
+        if number == 1 { "" } else { "s" }
+    )
 }
 
 fn fairness_of(fairness: &Fairness) -> String {
@@ -240,11 +257,16 @@ fn verdict(outcome: &Outcome) -> String {
             count(outcome.sum(|panel| panel.published)),
         );
     }
-    let of_whole = |of: fn(&PanelOutcome) -> u64| outcome.sum(|panel| if panel.gone.is_none() { of(panel) } else { 0 });
+    let of_whole = |of: fn(&PanelOutcome) -> u64| {
+        outcome.sum(|panel| if panel.gone.is_none() { of(panel) } else { 0 })
+    };
     let others = if gone == 0 {
         String::new()
     } else {
-        format!("{gone} of {} panels went away; with the others, ", outcome.panels.len())
+        format!(
+            "{gone} of {} panels went away; with the others, ",
+            outcome.panels.len()
+        )
     };
     format!(
         "{interrupted}{others}nothing was lost, reordered or corrupted: {} ({}) to {} \

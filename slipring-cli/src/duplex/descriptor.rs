@@ -153,7 +153,10 @@ impl Descriptor {
         match link.wait(self.as_fd(), events) {
             Ok(Woken::Stopped) => Err(Fault::Stopped),
             Ok(woken) => Ok(woken),
-            Err(error) => Err(Fault::failed(format_args!("wait for {}", self.what), &error)),
+            Err(error) => Err(Fault::failed(
+                format_args!("wait for {}", self.what),
+                &error,
+            )),
         }
     }
 
@@ -167,11 +170,12 @@ impl Descriptor {
         }
     }
 
-    /// Told at the end of what a TCP socket had to read: was that a reset rather than an end? If our
-    /// writing goes on, only a reset leaves the connection closed both ways. That order matters: a
-    /// hang-up that comes of our finishing in between is seen together with `finished`.
+    /// Told at the end of what a TCP socket had to read: was that a reset rather than an end? If
+    /// our writing goes on, only a reset leaves the connection closed both ways. That order
+    /// matters: a hang-up that comes of our finishing in between is seen together with `finished`.
     fn is_reset(&self) -> bool {
-        self.lost.get().is_some() || (self.kind == Kind::Tcp && self.is_hung_up() && !self.finished.load(SeqCst))
+        self.lost.get().is_some()
+            || (self.kind == Kind::Tcp && self.is_hung_up() && !self.finished.load(SeqCst))
     }
 
     /// Asks for nothing, so that poll reports only errors and a hang-up.

@@ -7,20 +7,26 @@ use std::{
 
 use slipring::mmf::{Reader, Writer};
 
-use super::{Duplex, Fault, Filled, ReadHalf, StepError, WriteHalf, nothing::Nothing, write_through};
+use super::{
+    Duplex, Fault, Filled, ReadHalf, StepError, WriteHalf, nothing::Nothing, write_through,
+};
 use crate::link::Link;
 
-/// How often a wait sees whether it is to stop, and whether its sink is still there: nobody could wake it.
+/// How often a wait sees whether it is to stop, and whether its sink is still there: nobody could
+/// wake it.
 const LOOK_UP: Duration = Duration::from_millis(100);
 
 impl Duplex {
     /// One ring each way; without one, that direction carries nothing.
     pub fn mmf(reader: Option<Reader>, writer: Option<Writer>) -> io::Result<Self> {
-        let paths: Vec<String> = [reader.as_ref().map(Reader::path), writer.as_ref().map(Writer::path)]
-            .into_iter()
-            .flatten()
-            .map(|path| path.display().to_string())
-            .collect();
+        let paths: Vec<String> = [
+            reader.as_ref().map(Reader::path),
+            writer.as_ref().map(Writer::path),
+        ]
+        .into_iter()
+        .flatten()
+        .map(|path| path.display().to_string())
+        .collect();
         let reader: Box<dyn ReadHalf> = match reader {
             Some(mut reader) => {
                 reader.set_timeout(Some(LOOK_UP))?;
@@ -66,7 +72,12 @@ impl ReadHalf for MmfReader {
                     }
                     sink.check().map_err(StepError::Sink)?;
                 }
-                Err(error) => return Err(StepError::Source(Fault::failed("read from the ring", &error))),
+                Err(error) => {
+                    return Err(StepError::Source(Fault::failed(
+                        "read from the ring",
+                        &error,
+                    )));
+                }
             }
         }
     }

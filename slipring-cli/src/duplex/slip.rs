@@ -13,8 +13,8 @@ use crate::link::Link;
 /// The most that is lent to a source at once. More gains nothing, and keeps the peer waiting.
 const CHUNK: usize = 64 << 10;
 
-/// How often a writer that waits for room sees whether it is to stop. Waking it by closing the stream
-/// would not do: the peer would take that for a clean end.
+/// How often a writer that waits for room sees whether it is to stop. Waking it by closing the
+/// stream would not do: the peer would take that for a clean end.
 const LOOK_UP: Duration = Duration::from_millis(100);
 
 impl Duplex {
@@ -73,7 +73,10 @@ impl ReadHalf for SlipReader {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    return self.ending(Some(&error)).map(|()| 0).map_err(StepError::Source);
+                    return self
+                        .ending(Some(&error))
+                        .map(|()| 0)
+                        .map_err(StepError::Source);
                 }
             }
         }
@@ -184,6 +187,9 @@ fn fault(End { reason, position }: End, bytes_did: &str) -> Fault {
         EndReason::PeerDied => lost("it died, or left without closing the stream,", None),
         EndReason::Corrupt => lost("it damaged the shared memory", None),
         EndReason::Rejected => lost("it found the shared memory damaged and gave up", None),
-        other => lost(&format!("it ended in a way unknown to this version ({other:?})"), None),
+        other => lost(
+            &format!("it ended in a way unknown to this version ({other:?})"),
+            None,
+        ),
     }
 }

@@ -47,7 +47,12 @@ enum Source {
 
 impl Endpoint {
     /// Binds a listening address; does nothing yet for a connecting one.
-    pub fn open(address: &Address, side: Side, options: &Options, timeout: Duration) -> Result<Self, Failure> {
+    pub fn open(
+        address: &Address,
+        side: Side,
+        options: &Options,
+        timeout: Duration,
+    ) -> Result<Self, Failure> {
         if !address.listen {
             let source = Source::Connect {
                 place: address.place.clone(),
@@ -67,15 +72,25 @@ impl Endpoint {
                 (Source::SlipListener(Box::new(listener)), actual)
             }
             Place::Tcp { host, port } => {
-                let cannot = |error: io::Error| Failure::unreachable(format!("cannot listen at {address}: {error}"));
+                let cannot = |error: io::Error| {
+                    Failure::unreachable(format!("cannot listen at {address}: {error}"))
+                };
                 let listener = TcpListener::bind((host.as_str(), *port)).map_err(cannot)?;
                 // Port 0 has become a real one by now.
                 let actual = listener.local_addr().map_err(cannot)?;
-                (Source::TcpListener(listener), format!("tcp-listen:{actual}"))
+                (
+                    Source::TcpListener(listener),
+                    format!("tcp-listen:{actual}"),
+                )
             }
-            Place::Unix(path) => (Source::UnixListener(PathListener::bind(path)?), address.to_string()),
+            Place::Unix(path) => (
+                Source::UnixListener(PathListener::bind(path)?),
+                address.to_string(),
+            ),
             Place::Mmf(_) | Place::Standard => {
-                return Err(Failure::unreachable(format!("nobody can listen at {address}")));
+                return Err(Failure::unreachable(format!(
+                    "nobody can listen at {address}"
+                )));
             }
         };
         Ok(Self {
@@ -95,7 +110,8 @@ impl Endpoint {
         !matches!(self.source, Source::Connect { .. })
     }
 
-    /// Standard input and output: there is only one of each, and whoever reads the output may stop doing so.
+    /// Standard input and output: there is only one of each, and whoever reads the output may stop
+    /// doing so.
     pub fn is_standard(&self) -> bool {
         matches!(
             self.source,
@@ -124,8 +140,9 @@ impl Endpoint {
                 side,
                 options,
                 timeout,
-            } => connect(place, *side, options, *timeout)
-                .map_err(|failure| failure.context(format_args!("cannot connect to {}", self.address))),
+            } => connect(place, *side, options, *timeout).map_err(|failure| {
+                failure.context(format_args!("cannot connect to {}", self.address))
+            }),
             Source::SlipListener(listener) => Ok(Duplex::slip(listener.accept()?)),
             Source::TcpListener(listener) => {
                 let (stream, peer) = listener.accept().map_err(cannot)?;
@@ -139,13 +156,22 @@ impl Endpoint {
     }
 
     fn failure(&self, error: &io::Error) -> Failure {
-        Failure::unreachable(format!("cannot accept a connection at {}: {error}", self.address))
+        Failure::unreachable(format!(
+            "cannot accept a connection at {}: {error}",
+            self.address
+        ))
     }
 }
 
-fn connect(place: &Place, side: Side, options: &Options, timeout: Duration) -> Result<Duplex, Failure> {
+fn connect(
+    place: &Place,
+    side: Side,
+    options: &Options,
+    timeout: Duration,
+) -> Result<Duplex, Failure> {
     let peer = place.to_string();
-    let unreachable = |error: io::Error| Failure::unreachable(format!("{error}; does a server run there?"));
+    let unreachable =
+        |error: io::Error| Failure::unreachable(format!("{error}; does a server run there?"));
     match place {
         Place::Slip(name) => Ok(Duplex::slip(options.connect(name)?)),
         Place::Tcp { host, port } => {
@@ -157,7 +183,9 @@ fn connect(place: &Place, side: Side, options: &Options, timeout: Duration) -> R
             Duplex::unix(stream, peer).map_err(unreachable)
         }
         Place::Mmf(rings) => Ok(rings::open(rings, side)?),
-        Place::Standard => Duplex::standard().map_err(Failure::doing("use standard input and output")),
+        Place::Standard => {
+            Duplex::standard().map_err(Failure::doing("use standard input and output"))
+        }
     }
 }
 

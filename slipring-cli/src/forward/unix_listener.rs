@@ -19,8 +19,9 @@ pub struct PathListener {
 
 impl PathListener {
     pub fn bind(path: &Path) -> Result<Self, Failure> {
-        let cannot =
-            |error: io::Error| Failure::unreachable(format!("cannot listen at unix:{}: {error}", path.display()));
+        let cannot = |error: io::Error| {
+            Failure::unreachable(format!("cannot listen at unix:{}: {error}", path.display()))
+        };
         let listener = match UnixListener::bind(path) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 remove_stale(path)?;
@@ -50,17 +51,26 @@ impl Drop for PathListener {
 /// Removes a socket that nobody listens at any more; only a refused connection proves that.
 fn remove_stale(path: &Path) -> Result<(), Failure> {
     let shown = path.display();
-    let cannot = |error: io::Error| Failure::unreachable(format!("cannot listen at unix:{shown}: {error}"));
-    if !fs::symlink_metadata(path).map_err(cannot)?.file_type().is_socket() {
+    let cannot =
+        |error: io::Error| Failure::unreachable(format!("cannot listen at unix:{shown}: {error}"));
+    if !fs::symlink_metadata(path)
+        .map_err(cannot)?
+        .file_type()
+        .is_socket()
+    {
         return Err(Failure::unreachable(format!(
-            "cannot listen at unix:{shown}: something else than a socket is there; remove it or use another path"
+            "cannot listen at unix:{shown}: something else than a socket is there; remove it or \
+                use another path"
         )));
     }
     match UnixStream::connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path).map_err(cannot),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            fs::remove_file(path).map_err(cannot)
+        }
         Err(error) => Err(cannot(error)),
         Ok(_) => Err(Failure::unreachable(format!(
-            "cannot listen at unix:{shown}: another process listens there; stop it or use another path"
+            "cannot listen at unix:{shown}: another process listens there; stop it or use another \
+                path"
         ))),
     }
 }

@@ -88,7 +88,10 @@ mod tests {
     #[test]
     fn what_cannot_hang_up_is_watched_until_the_end() {
         let link = Link::new(Vec::new()).unwrap();
-        for output in [File::create("/dev/null").unwrap(), tempfile::tempfile().unwrap()] {
+        for output in [
+            File::create("/dev/null").unwrap(),
+            tempfile::tempfile().unwrap(),
+        ] {
             let watch = watch(output);
             thread::scope(|scope| {
                 scope.spawn(|| watch.run(&link));

@@ -41,7 +41,9 @@ impl ReadHalf for Source {
         if self.patient && link.is_stopped() {
             return Err(StepError::Source(Fault::Stopped));
         }
-        self.fault.take().map_or(Ok(0), |fault| Err(StepError::Source(fault)))
+        self.fault
+            .take()
+            .map_or(Ok(0), |fault| Err(StepError::Source(fault)))
     }
 
     fn stop(&mut self, _link: &Link) {
@@ -91,23 +93,24 @@ fn lost(code: Option<u32>) -> Fault {
 /// has nothing to say and lasts as long as it may. Gives what was told, sorted.
 fn told(source: Option<Fault>, sink: Option<Fault>) -> Vec<String> {
     let told = Told::default();
-    let duplex = |reader: [&'static str; 2], pieces: &[&'static [u8]], fault, sink, patient| Duplex {
-        reader: Box::new(Source {
-            name: reader[0],
-            pieces: pieces.to_vec(),
-            fault,
-            patient,
-            told: Arc::clone(&told),
-        }),
-        writer: Box::new(Sink {
-            name: reader[1],
-            fault: sink,
-            told: Arc::clone(&told),
-            _alive: None,
-        }),
-        closer: None,
-        peer: String::new(),
-    };
+    let duplex =
+        |reader: [&'static str; 2], pieces: &[&'static [u8]], fault, sink, patient| Duplex {
+            reader: Box::new(Source {
+                name: reader[0],
+                pieces: pieces.to_vec(),
+                fault,
+                patient,
+                told: Arc::clone(&told),
+            }),
+            writer: Box::new(Sink {
+                name: reader[1],
+                fault: sink,
+                told: Arc::clone(&told),
+                _alive: None,
+            }),
+            closer: None,
+            peer: String::new(),
+        };
     let a = duplex(["a-source", "a-sink"], &[b"piece"], source, None, false);
     let b = duplex(["b-source", "b-sink"], &[], None, sink, true);
     run(a, b, &Arc::default(), |_, _| {}, |_, _| {}).unwrap();
@@ -123,14 +126,23 @@ fn an_end_is_passed_on() {
 
 #[test]
 fn the_loss_of_a_source_aborts_its_sink_with_its_code() {
-    assert_eq!(told(Some(lost(Some(9))), None), ["a-sink abort 9", "b-sink abort 9"]);
-    assert_eq!(told(Some(lost(None)), None), ["a-sink abort 1", "b-sink abort 1"]);
+    assert_eq!(
+        told(Some(lost(Some(9))), None),
+        ["a-sink abort 9", "b-sink abort 9"]
+    );
+    assert_eq!(
+        told(Some(lost(None)), None),
+        ["a-sink abort 1", "b-sink abort 1"]
+    );
 }
 
 #[test]
 fn a_failure_of_a_source_aborts_both_sides() {
     let fault = Fault::Failed("no".to_owned());
-    assert_eq!(told(Some(fault), None), ["a-sink abort 3", "b-sink abort 3"]);
+    assert_eq!(
+        told(Some(fault), None),
+        ["a-sink abort 3", "b-sink abort 3"]
+    );
 }
 
 #[test]
@@ -152,7 +164,10 @@ fn a_lost_sink_stops_the_source_and_leaves_the_other_direction_to_find_out() {
 
 #[test]
 fn a_sink_that_wants_no_more_stops_the_source_only() {
-    assert_eq!(told(None, Some(Fault::NotReading)), ["a-sink finish", "a-source stop"]);
+    assert_eq!(
+        told(None, Some(Fault::NotReading)),
+        ["a-sink finish", "a-source stop"]
+    );
 }
 
 #[test]
@@ -189,7 +204,10 @@ fn the_bytes_moved_are_counted_and_halves_are_dropped_before_the_hook() {
         |_, _| {},
     )
     .unwrap();
-    assert_eq!((traffic.forth.load(Relaxed), traffic.back.load(Relaxed)), (5, 1));
+    assert_eq!(
+        (traffic.forth.load(Relaxed), traffic.back.load(Relaxed)),
+        (5, 1)
+    );
 }
 
 #[test]

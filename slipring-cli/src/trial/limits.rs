@@ -7,8 +7,8 @@ use crate::failure::Failure;
 /// Standard streams, the listener and the display.
 const OTHERS: u64 = 32;
 
-/// Raises the soft limit to the hard one, and fails if that cannot do for so many things that take `each` descriptors
-/// in one process. Children inherit it.
+/// Raises the soft limit to the hard one, and fails if that cannot do for so many things that take
+/// `each` descriptors in one process. Children inherit it.
 pub fn make_room_for(count: usize, what: &str, each: u64) -> Result<(), Failure> {
     let limit = getrlimit(Resource::Nofile);
     let needed = each * count as u64 + OTHERS;

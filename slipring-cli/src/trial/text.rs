@@ -95,7 +95,10 @@ mod tests {
     #[test]
     fn paragraphs_keep_to_their_width() {
         assert_eq!(paragraph("of: ", &["a", "b"], 80), "of: a b");
-        assert_eq!(paragraph("of: ", &["aaa", "bbb", "cc"], 7), "of: aaa\n  bbb\n  cc");
+        assert_eq!(
+            paragraph("of: ", &["aaa", "bbb", "cc"], 7),
+            "of: aaa\n  bbb\n  cc"
+        );
     }
 
     #[test]

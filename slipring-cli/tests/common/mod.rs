@@ -57,7 +57,9 @@ impl Sandbox {
     }
 
     fn settle(&self, command: &mut Command) {
-        command.env("XDG_RUNTIME_DIR", self.path()).current_dir(self.path());
+        command
+            .env("XDG_RUNTIME_DIR", self.path())
+            .current_dir(self.path());
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -98,7 +100,11 @@ impl Sandbox {
         let here = self.path().to_string_lossy().into_owned();
         names
             .into_iter()
-            .filter(|entry| entry["path"].as_str().is_some_and(|path| path.starts_with(&here)))
+            .filter(|entry| {
+                entry["path"]
+                    .as_str()
+                    .is_some_and(|path| path.starts_with(&here))
+            })
             .collect()
     }
 }
@@ -177,7 +183,9 @@ impl Collected {
     }
 
     fn all(&self) -> Vec<u8> {
-        self.wait_for("the end of the output", |bytes, ended| ended.then(|| bytes.to_vec()))
+        self.wait_for("the end of the output", |bytes, ended| {
+            ended.then(|| bytes.to_vec())
+        })
     }
 }
 
@@ -224,13 +232,16 @@ impl Process {
 
     /// Waits for a line on standard error that has `text` in it.
     pub fn stderr_line(&self, text: &str) -> String {
-        self.stderr.as_ref().expect("collected").wait_for(text, |bytes, _| {
-            let whole = String::from_utf8_lossy(bytes).into_owned();
-            whole
-                .split_inclusive('\n')
-                .find(|line| line.ends_with('\n') && line.contains(text))
-                .map(|line| line.trim_end().to_owned())
-        })
+        self.stderr
+            .as_ref()
+            .expect("collected")
+            .wait_for(text, |bytes, _| {
+                let whole = String::from_utf8_lossy(bytes).into_owned();
+                whole
+                    .split_inclusive('\n')
+                    .find(|line| line.ends_with('\n') && line.contains(text))
+                    .map(|line| line.trim_end().to_owned())
+            })
     }
 
     /// The address of its `listening on` line.
@@ -245,7 +256,9 @@ impl Process {
         self.stdout
             .as_ref()
             .expect("collected")
-            .wait_for("output", |bytes, _| bytes.starts_with(expected).then_some(()));
+            .wait_for("output", |bytes, _| {
+                bytes.starts_with(expected).then_some(())
+            });
     }
 
     /// Waits for the first line on its standard output.
@@ -304,7 +317,9 @@ impl Process {
                 .stderr
                 .as_ref()
                 .map(Collected::all)
-                .map_or_else(String::new, |bytes| String::from_utf8_lossy(&bytes).into_owned()),
+                .map_or_else(String::new, |bytes| {
+                    String::from_utf8_lossy(&bytes).into_owned()
+                }),
         }
     }
 }
@@ -341,7 +356,11 @@ impl Finished {
 
     #[track_caller]
     pub fn says(self, text: &str) -> Self {
-        assert!(self.stderr.contains(text), "no {text:?} in {:?}", self.stderr);
+        assert!(
+            self.stderr.contains(text),
+            "no {text:?} in {:?}",
+            self.stderr
+        );
         self
     }
 

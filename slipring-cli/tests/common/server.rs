@@ -55,7 +55,8 @@ pub fn report_end() -> (SocketAddr, mpsc::Receiver<io::Result<usize>>) {
 
 pub fn connect(address: impl Into<String>) -> TcpStream {
     let address = address.into();
-    let stream = TcpStream::connect(address.trim_start_matches("tcp-listen:")).expect("a connection");
+    let stream =
+        TcpStream::connect(address.trim_start_matches("tcp-listen:")).expect("a connection");
     limit(&stream);
     stream
 }

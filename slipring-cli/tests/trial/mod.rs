@@ -1,5 +1,5 @@
-//! Runs the command for a test: in a runtime directory and a process group of its own, with its output lines as they
-//! come, and with a deadline for everything.
+//! Runs the command for a test: in a runtime directory and a process group of its own, with its
+//! output lines as they come, and with a deadline for everything.
 
 #![allow(dead_code, reason = "no test file uses all of it")]
 
@@ -50,7 +50,9 @@ impl Trial {
         let stderr = child.stderr.take().expect("it is piped");
         let stdout = thread::spawn(move || {
             let mut text = String::new();
-            stdout.read_to_string(&mut text).expect("its output is text");
+            stdout
+                .read_to_string(&mut text)
+                .expect("its output is text");
             text
         });
         let (sender, lines) = mpsc::channel();

@@ -11,16 +11,17 @@ use std::path::PathBuf;
 
 /// How far a count may be from what is written down, in percent, and never less than [`ALWAYS`].
 ///
-/// The same build gives the same count, to a tenth of an instruction. What remains is the compiler, which may do one
-/// step more or less when code elsewhere changes. A load with a compare and a branch is three instructions: of a write
-/// of 64 bytes that is more than this.
+/// The same build gives the same count, to a tenth of an instruction. What remains is the compiler,
+/// which may do one step more or less when code elsewhere changes. A load with a compare and a
+/// branch is three instructions: of a write of 64 bytes that is more than this.
 const MARGIN: u64 = 2;
 
 /// Instructions that any count may be off.
 const ALWAYS: u64 = 2;
 
-/// The margin in percent with another compiler or C library than that of the file: they may well do it in other steps,
-/// and that is no fault of the change. A compiler two releases later differed by 3 % at most.
+/// The margin in percent with another compiler or C library than that of the file: they may well do
+/// it in other steps, and that is no fault of the change. A compiler two releases later differed by
+/// 3 % at most.
 const MARGIN_ELSEWHERE: u64 = 10;
 
 const TOOLS: &str = "Counted with ";
@@ -41,8 +42,12 @@ impl Baseline {
 
     pub fn read() -> Result<Baseline, Box<dyn Error>> {
         let path = Baseline::path();
-        let text = fs::read_to_string(&path)
-            .map_err(|e| format!("{}: {e}; --accept writes down what it counts", path.display()))?;
+        let text = fs::read_to_string(&path).map_err(|e| {
+            format!(
+                "{}: {e}; --accept writes down what it counts",
+                path.display()
+            )
+        })?;
         let tools = text.lines().find_map(|line| line.strip_prefix(TOOLS));
         let mut counts = Vec::new();
         for row in text.lines().filter(|line| line.starts_with("| ")).skip(1) {
@@ -50,7 +55,9 @@ impl Baseline {
             let [name, _, count] = cells[..] else {
                 return Err(format!("{}: not three cells: {row}", path.display()).into());
             };
-            let count = count.parse().map_err(|e| format!("{}: {row}: {e}", path.display()))?;
+            let count = count
+                .parse()
+                .map_err(|e| format!("{}: {row}: {e}", path.display()))?;
             counts.push((name.trim_matches('`').to_owned(), count));
         }
         Ok(Baseline {
@@ -85,20 +92,24 @@ impl Baseline {
             .map(|(_, count)| *count)
     }
 
-    /// How these counts differ clearly from those that were accepted: a line for each path that does.
+    /// How these counts differ clearly from those that were accepted: a line for each path that
+    /// does.
     pub fn against(&self, accepted: &Baseline) -> Vec<String> {
         let mut margin = MARGIN;
         if self.tools != accepted.tools {
             margin = MARGIN_ELSEWHERE;
             println!(
-                "counted with {}, written down with {}: {margin} % are allowed instead of {MARGIN} %",
+                "counted with {}, written down with {}: {margin} % are allowed instead of \
+                    {MARGIN} %",
                 self.tools, accepted.tools
             );
         }
         let mut differences = Vec::new();
         for (name, count) in &self.counts {
             match accepted.count(name) {
-                None => differences.push(format!("{name}: {count} instructions, and nothing is written down")),
+                None => differences.push(format!(
+                    "{name}: {count} instructions, and nothing is written down"
+                )),
                 Some(old) if count.abs_diff(old) > (old * margin / 100).max(ALWAYS) => {
                     let percent = 100.0 * (*count as f64 / old as f64 - 1.0);
                     differences.push(format!(

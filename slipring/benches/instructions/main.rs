@@ -1,12 +1,13 @@
-//! Counts the instructions of each way of moving bytes, and compares them with those that are written down: a step too
-//! many shows at once, whatever else the machine does.
+//! Counts the instructions of each way of moving bytes, and compares them with those that are
+//! written down: a step too many shows at once, whatever else the machine does.
 //!
 //! ```text
 //! cargo bench -p slipring --features tokio --bench instructions               # compares; needs valgrind
 //! cargo bench -p slipring --features tokio --bench instructions -- --accept   # writes down what it counts
 //! ```
 //!
-//! The program counts itself: it runs each path of `paths` under valgrind, `INSTRUCTIONS --run PATH OPERATIONS`.
+//! The program counts itself: it runs each path of `paths` under valgrind, `INSTRUCTIONS --run PATH
+//! OPERATIONS`.
 
 mod baseline;
 mod counting;
@@ -26,7 +27,10 @@ fn main() -> ExitCode {
         [] => compare(),
         ["--accept"] => accept(),
         ["--run", name, operations] => run(name, operations),
-        _ => Err(format!("unknown arguments {args:?}; known are --accept, and --run PATH OPERATIONS").into()),
+        _ => Err(format!(
+            "unknown arguments {args:?}; known are --accept, and --run PATH OPERATIONS"
+        )
+        .into()),
     };
     done.unwrap_or_else(|e| {
         eprintln!("instructions: {e}");
@@ -42,7 +46,10 @@ fn compare() -> Result<ExitCode, Box<dyn Error>> {
     if differences.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
-    eprintln!("\ninstructions: not as {} says:", Baseline::path().display());
+    eprintln!(
+        "\ninstructions: not as {} says:",
+        Baseline::path().display()
+    );
     for difference in differences {
         eprintln!("  {difference}");
     }
@@ -62,7 +69,10 @@ fn accept() -> Result<ExitCode, Box<dyn Error>> {
 /// Counts all paths.
 fn count() -> Result<Baseline, Box<dyn Error>> {
     if cfg!(feature = "fail-points") {
-        return Err("built with the feature fail-points, which adds to each path: leave --all-features out".into());
+        return Err(
+            "built with the feature fail-points, which adds to each path: leave --all-features out"
+                .into(),
+        );
     }
     let mut counts = Vec::new();
     for path in PATHS {
@@ -78,7 +88,10 @@ fn count() -> Result<Baseline, Box<dyn Error>> {
 
 /// What valgrind watches.
 fn run(name: &str, operations: &str) -> Result<ExitCode, Box<dyn Error>> {
-    let path = PATHS.iter().find(|path| path.name == name).ok_or("no such path")?;
+    let path = PATHS
+        .iter()
+        .find(|path| path.name == name)
+        .ok_or("no such path")?;
     (path.run)(operations.parse()?)?;
     Ok(ExitCode::SUCCESS)
 }

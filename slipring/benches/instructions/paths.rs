@@ -10,7 +10,8 @@ pub struct Path {
     pub name: &'static str,
     /// What one operation of it is.
     pub operation: &'static str,
-    /// Operations of a long run. What one end of it puts into the ring before the other takes anything out fits there.
+    /// Operations of a long run. What one end of it puts into the ring before the other takes
+    /// anything out fits there.
     pub long: usize,
     /// Makes its streams, and whatever else a long run needs; then does so many operations.
     pub run: fn(usize) -> io::Result<()>,
@@ -111,7 +112,8 @@ fn pair() -> io::Result<(Stream, Stream)> {
     Ok(Options::new().pair()?)
 }
 
-/// The reading end of a stream whose ring is full of lines of 64 bytes, and the other end, which has to stay.
+/// The reading end of a stream whose ring is full of lines of 64 bytes, and the other end, which
+/// has to stay.
 fn full() -> io::Result<(Stream, Stream)> {
     let (mut left, right) = pair()?;
     let mut line = [b'-'; 64];
@@ -125,7 +127,11 @@ fn full() -> io::Result<(Stream, Stream)> {
 /// One call has to move all of it, or something else is counted than it says.
 #[inline(always)]
 fn whole(moved: usize, size: usize) -> io::Result<()> {
-    if moved == size { Ok(()) } else { Err(part(moved, size)) }
+    if moved == size {
+        Ok(())
+    } else {
+        Err(part(moved, size))
+    }
 }
 
 #[cold]
@@ -223,7 +229,9 @@ fn message(count: usize) -> io::Result<()> {
 }
 
 fn tokio(count: usize) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let (mut left, mut right) = slipring::tokio::Stream::pair()?;
         let mut to = [0; 64];

@@ -141,7 +141,10 @@ fn a_bell_that_never_rests_does_not_outlast_a_timeout() {
         }
         done.store(true, Ordering::Relaxed);
     });
-    assert!(!rested.load(Ordering::Relaxed), "a wait lasted as long as the ringing");
+    assert!(
+        !rested.load(Ordering::Relaxed),
+        "a wait lasted as long as the ringing"
+    );
 }
 
 /// The first deadline stays that of a call that waits again.

@@ -42,8 +42,8 @@ impl Buffer {
         &mut self.memory[self.start..][..self.len]
     }
 
-    /// Makes it longer by `n` bytes, and lends those to be written. It doubles its memory as it grows, but for no more
-    /// than `max` bytes.
+    /// Makes it longer by `n` bytes, and lends those to be written. It doubles its memory as it
+    /// grows, but for no more than `max` bytes.
     pub(super) fn extend(&mut self, n: usize, max: usize) -> io::Result<&mut [u8]> {
         let (old, new) = (self.len, self.len + n);
         if new > self.capacity() {
@@ -66,7 +66,8 @@ impl Buffer {
         let start = self.memory.as_ptr().align_offset(HEADER);
         // The new memory may be aligned otherwise than the old one was.
         if start != self.start {
-            self.memory.copy_within(self.start..self.start + self.len, start);
+            self.memory
+                .copy_within(self.start..self.start + self.len, start);
             self.start = start;
         }
         Ok(())
@@ -84,7 +85,10 @@ mod tests {
         let mut expected = Vec::new();
         for round in 0..200 {
             let piece = [round as u8; 123];
-            buffer.extend(piece.len(), usize::MAX).unwrap().copy_from_slice(&piece);
+            buffer
+                .extend(piece.len(), usize::MAX)
+                .unwrap()
+                .copy_from_slice(&piece);
             expected.extend_from_slice(&piece);
             assert!(buffer.bytes() == expected);
             assert!(buffer.bytes().as_ptr().cast::<u64>().is_aligned());
@@ -107,7 +111,10 @@ mod tests {
     #[test]
     fn what_no_memory_could_hold_is_an_error() {
         for len in [usize::MAX, isize::MAX as usize] {
-            assert_eq!(Buffer::zeroed(len).unwrap_err().kind(), io::ErrorKind::OutOfMemory);
+            assert_eq!(
+                Buffer::zeroed(len).unwrap_err().kind(),
+                io::ErrorKind::OutOfMemory
+            );
         }
     }
 }

@@ -1,7 +1,9 @@
-//! Taking messages out of a ring, without any waiting: what is there, what has to be waited for, what is wrong.
+//! Taking messages out of a ring, without any waiting: what is there, what has to be waited for,
+//! what is wrong.
 //!
-//! A header is copied out once, checked, and used from the copy. What it says of the length is believed as far as the
-//! ring and the maximum go, and memory is taken for what has arrived, not for what is announced.
+//! A header is copied out once, checked, and used from the copy. What it says of the length is
+//! believed as far as the ring and the maximum go, and memory is taken for what has arrived, not
+//! for what is announced.
 
 use super::buffer::Buffer;
 use super::error::Error;
@@ -65,7 +67,9 @@ impl Decoder {
                 arrived,
                 position: left,
             }) if left == position => (Parts::PassedOver, arrived),
-            Some(Begun { position: left, .. }) => return Err(Error::InsideMessage { left, position }),
+            Some(Begun { position: left, .. }) => {
+                return Err(Error::InsideMessage { left, position });
+            }
         };
         Ok(Decoder {
             max,
@@ -90,7 +94,8 @@ impl Decoder {
         self.max
     }
 
-    /// Takes what is there until it is a message. May be called again when it was one; nothing of it is lost.
+    /// Takes what is there until it is a message. May be called again when it was one; nothing of
+    /// it is lost.
     #[inline]
     pub(super) fn step(&mut self, half: &mut ReadHalf) -> io::Result<Step> {
         if let Some(fault) = half.messages.fault {
@@ -137,7 +142,11 @@ impl Decoder {
                 self.parts = self.pool.take_largest();
             }
             half.copy_out(HEADER, self.parts.extend(header.len(), self.max)?);
-            self.state = if ends { Parts::Complete } else { Parts::UnderWay };
+            self.state = if ends {
+                Parts::Complete
+            } else {
+                Parts::UnderWay
+            };
         }
         self.frame = None;
         half.consume(header.frame_len());
@@ -160,7 +169,8 @@ impl Decoder {
         self.parts.len() + self.passed
     }
 
-    /// Copies and checks the header `at` bytes from here, of a message of which `arrived` bytes have come. It is there.
+    /// Copies and checks the header `at` bytes from here, of a message of which `arrived` bytes
+    /// have come. It is there.
     #[inline]
     fn header_at(&self, half: &ReadHalf, at: usize, arrived: usize) -> Result<Header, Error> {
         let mut bytes = [0; HEADER];
@@ -170,13 +180,17 @@ impl Decoder {
             arrived,
             ring: half.capacity(),
             // Nothing is kept of what is passed over, so it may be as long as it likes.
-            max: if self.passed > 0 { usize::MAX } else { self.max },
+            max: if self.passed > 0 {
+                usize::MAX
+            } else {
+                self.max
+            },
         };
         Header::check(bytes, bounds)
     }
 
-    /// Takes what is there without waiting: `true`, a message is ready; `false`, the stream has ended between two
-    /// messages.
+    /// Takes what is there without waiting: `true`, a message is ready; `false`, the stream has
+    /// ended between two messages.
     pub(super) fn try_step(&mut self, half: &mut ReadHalf) -> io::Result<bool> {
         let limit = Limit::at_once(half);
         loop {
@@ -209,11 +223,17 @@ impl Decoder {
     }
 
     /// What waiting has found: `true`, go on; `false`, the stream has ended between two messages.
-    pub(super) fn found(&mut self, half: &mut ReadHalf, found: io::Result<Readable>) -> io::Result<bool> {
+    pub(super) fn found(
+        &mut self,
+        half: &mut ReadHalf,
+        found: io::Result<Readable>,
+    ) -> io::Result<bool> {
         match (found, half.end()) {
             (Ok(Readable::Enough), _) => Ok(true),
             (_, Some(end)) if self.is_torn(half, end) => {
-                let in_ring = self.frame.map_or(0, |_| half.available().saturating_sub(HEADER));
+                let in_ring = self
+                    .frame
+                    .map_or(0, |_| half.available().saturating_sub(HEADER));
                 let arrived = (self.arrived() + in_ring) as u64;
                 let reason = end.reason;
                 Err(self.fail(half, Error::Torn { arrived, reason }))
@@ -223,7 +243,8 @@ impl Decoder {
         }
     }
 
-    /// Whether the end came inside a message. A direction that this side has closed itself is not torn.
+    /// Whether the end came inside a message. A direction that this side has closed itself is not
+    /// torn.
     fn is_torn(&self, half: &ReadHalf, end: End) -> bool {
         end.reason != EndReason::Closed
             && (self.frame.is_some()
@@ -231,7 +252,8 @@ impl Decoder {
                 || half.available() > 0)
     }
 
-    /// Remembers an error for good, frees what had come, and tells the sender that nobody reads any more.
+    /// Remembers an error for good, frees what had come, and tells the sender that nobody reads any
+    /// more.
     #[cold]
     fn fail(&mut self, half: &mut ReadHalf, error: Error) -> io::Error {
         half.messages.fault = Some(error);
@@ -248,7 +270,12 @@ impl Decoder {
             return Ok(());
         };
         // With `base` a peer can move what it has published to any place.
-        if half.view(header.frame_len()).as_ptr().cast::<u64>().is_aligned() {
+        if half
+            .view(header.frame_len())
+            .as_ptr()
+            .cast::<u64>()
+            .is_aligned()
+        {
             return Ok(());
         }
         let position = half.position();
@@ -311,12 +338,13 @@ impl Decoder {
         Ok(self.pool.lend(buffer))
     }
 
-    /// Lets go of all messages but the newest that is there in full, and says of how many. One is there; afterwards
-    /// [`step`](Self::step) finds the newest without waiting.
+    /// Lets go of all messages but the newest that is there in full, and says of how many. One is
+    /// there; afterwards [`step`](Self::step) finds the newest without waiting.
     pub(super) fn skip(&mut self, half: &mut ReadHalf) -> u64 {
         let available = half.count_available();
         let mut at = self.frame.map_or(0, Header::frame_len);
-        // The message that begins at `start` goes up to `at`; `arrived` bytes of it have been passed.
+        // The message that begins at `start` goes up to `at`; `arrived` bytes of it have been
+        // passed.
         let (mut start, mut arrived) = (at, 0);
         let (mut newest, mut skipped) = (0, 0);
         while at + HEADER <= available {

@@ -15,7 +15,8 @@ pub(super) enum Publish {
 /// What a sender knows besides its half.
 #[derive(Debug)]
 pub(super) struct Encoder {
-    /// The largest frame that is sent at once. Two fit into the ring, so that one is written while the other is read.
+    /// The largest frame that is sent at once. Two fit into the ring, so that one is written while
+    /// the other is read.
     whole: usize,
     /// Payload of each part of a larger message, but the last.
     part: usize,
@@ -25,8 +26,9 @@ pub(super) struct Encoder {
 
 impl Encoder {
     pub(super) fn new(half: &WriteHalf) -> Result<Encoder, Error> {
+        // The place is a multiple if the position is one.
         let (position, place) = (half.position(), half.offset());
-        if !position.is_multiple_of(HEADER as u64) || !place.is_multiple_of(HEADER) {
+        if !position.is_multiple_of(HEADER as u64) {
             return Err(Error::Misaligned { position, place });
         }
         // A ring is a page at least.
@@ -73,7 +75,8 @@ impl Encoder {
         filled
     }
 
-    /// Cuts a larger message into the parts that it goes in. What was begun before is given up with the first.
+    /// Cuts a larger message into the parts that it goes in. What was begun before is given up with
+    /// the first.
     pub(super) fn parts<'m>(&self, message: &'m [u8]) -> impl Iterator<Item = Part<'m>> + use<'m> {
         let (part, len) = (self.part, message.len());
         (0..len).step_by(part).map(move |at| Part {
@@ -87,7 +90,11 @@ impl Encoder {
     /// that never has to be waited for.
     pub(super) fn room_for_part(&self, part: &Part<'_>) -> usize {
         let len = part.bytes.len();
-        let room = if part.first { self.room(len) } else { frame_len(len) };
+        let room = if part.first {
+            self.room(len)
+        } else {
+            frame_len(len)
+        };
         room + if part.last { 0 } else { HEADER }
     }
 
@@ -134,7 +141,8 @@ pub(super) struct Part<'m> {
     last: bool,
 }
 
-/// Writes one frame, for which there is room, and publishes nothing. If `fill` panics nothing has been written.
+/// Writes one frame, for which there is room, and publishes nothing. If `fill` panics nothing has
+/// been written.
 #[inline]
 fn put_frame<R>(half: &mut WriteHalf, header: Header, fill: impl FnOnce(&mut [u8]) -> R) -> R {
     let len = header.frame_len();

@@ -6,8 +6,8 @@ use std::io;
 
 /// Why a direction does not carry messages, or a message cannot be had.
 ///
-/// The methods of this module return [`io::Error`]s; such an error, if it is about messages and not about the stream
-/// below them, has one of these inside, which [`Error::of`] takes out.
+/// The methods of this module return [`io::Error`]s; such an error, if it is about messages and not
+/// about the stream below them, has one of these inside, which [`Error::of`] takes out.
 ///
 /// # Examples
 ///
@@ -91,7 +91,8 @@ pub enum Error {
         position: u64,
     },
 
-    /// The peer has moved its ring so that messages do not lie at multiples of 8 any more. `InvalidData`.
+    /// The peer has moved its ring so that messages do not lie at multiples of 8 any more.
+    /// `InvalidData`.
     #[error(
         "the message at position {position} lies at an address that is no multiple of {HEADER}. The peer broke the \
          protocol"
@@ -102,7 +103,10 @@ pub enum Error {
     },
 
     /// A message is larger than this receiver takes. `InvalidData`.
-    #[error("a message has {len} bytes or more, and this receiver takes at most {max}. Allow more with `with_max`")]
+    #[error(
+        "a message has {len} bytes or more, and this receiver takes at most {max}. Allow more \
+            with `with_max`"
+    )]
     TooLarge {
         /// Its length, as far as its headers have told.
         len: u64,
@@ -110,7 +114,8 @@ pub enum Error {
         max: u64,
     },
 
-    /// The stream ended inside a message, of which nothing is delivered. `UnexpectedEof`, or the kind of the end.
+    /// The stream ended inside a message, of which nothing is delivered. `UnexpectedEof`, or the
+    /// kind of the end.
     #[error("{reason}, {arrived} bytes into a message, of which nothing is delivered")]
     Torn {
         /// How many of its bytes had come.
@@ -119,10 +124,11 @@ pub enum Error {
         reason: EndReason,
     },
 
-    /// A message is not of the size of the type that it was to be received as. `InvalidData`. The message is still
-    /// there.
+    /// A message is not of the size of the type that it was to be received as. `InvalidData`. The
+    /// message is still there.
     #[error(
-        "a message has {len} bytes, and what was to be received has {expected}. Receive it as bytes, or as another type"
+        "a message has {len} bytes, and what was to be received has {expected}. Receive it as \
+            bytes, or as another type"
     )]
     WrongSize {
         /// Its length.
@@ -133,7 +139,8 @@ pub enum Error {
 
     /// A message that has to go in parts, which cannot be done without waiting. `InvalidInput`.
     #[error(
-        "a message of {len} bytes goes in parts, which needs waiting; without it {most} bytes are the most. Use `send`"
+        "a message of {len} bytes goes in parts, which needs waiting; without it {most} bytes are \
+            the most. Use `send`"
     )]
     NeedsParts {
         /// Its length.
@@ -180,15 +187,30 @@ mod tests {
     fn kinds_and_the_way_back() {
         let torn = |reason| Error::Torn { arrived: 7, reason };
         let cases = [
-            (Error::Misaligned { position: 3, place: 3 }, io::ErrorKind::InvalidInput),
             (
-                Error::InsideMessage { left: 8, position: 16 },
+                Error::Misaligned {
+                    position: 3,
+                    place: 3,
+                },
                 io::ErrorKind::InvalidInput,
             ),
-            (Error::TooLarge { len: 9, max: 8 }, io::ErrorKind::InvalidData),
+            (
+                Error::InsideMessage {
+                    left: 8,
+                    position: 16,
+                },
+                io::ErrorKind::InvalidInput,
+            ),
+            (
+                Error::TooLarge { len: 9, max: 8 },
+                io::ErrorKind::InvalidData,
+            ),
             (torn(EndReason::Finished), io::ErrorKind::UnexpectedEof),
             (torn(EndReason::PeerDied), io::ErrorKind::ConnectionReset),
-            (torn(EndReason::Aborted { code: 1 }), io::ErrorKind::ConnectionAborted),
+            (
+                torn(EndReason::Aborted { code: 1 }),
+                io::ErrorKind::ConnectionAborted,
+            ),
         ];
         for (error, kind) in cases {
             let outer = io::Error::from(error);

@@ -1,5 +1,5 @@
-//! The eight bytes before each part of a message. `docs/layout.md` has the format; the bytes in the tests below are
-//! those in there.
+//! The eight bytes before each part of a message. `docs/layout.md` has the format; the bytes in the
+//! tests below are those in there.
 
 use super::error::Error;
 
@@ -24,7 +24,8 @@ pub(super) struct Header {
 pub(super) struct Bounds {
     /// Where it stands.
     pub(super) position: u64,
-    /// Bytes of its message that have come in parts before. Parts are not empty: 0 means that none has.
+    /// Bytes of its message that have come in parts before. Parts are not empty: 0 means that none
+    /// has.
     pub(super) arrived: usize,
     /// The size of the ring.
     pub(super) ring: usize,
@@ -70,11 +71,17 @@ impl Header {
             0 => true,
             MORE => len != 0 && len.is_multiple_of(HEADER as u32),
             GIVEN_UP => len == 0 && bounds.arrived > 0,
-            _ if flags & !(MORE | GIVEN_UP) != 0 => return Err(Error::UnknownFlags { flags, position }),
+            _ if flags & !(MORE | GIVEN_UP) != 0 => {
+                return Err(Error::UnknownFlags { flags, position });
+            }
             _ => false,
         };
         if !fitting {
-            return Err(Error::BadPart { len, flags, position });
+            return Err(Error::BadPart {
+                len,
+                flags,
+                position,
+            });
         }
         if header.frame_len() > bounds.ring {
             return Err(Error::NeverFits {
@@ -118,8 +125,8 @@ impl Header {
     }
 }
 
-/// Bytes that `len` bytes of payload take, with header and padding. At most that of a ring is asked for, or what 32
-/// bits hold.
+/// Bytes that `len` bytes of payload take, with header and padding. At most that of a ring is asked
+/// for, or what 32 bits hold.
 #[inline]
 pub(super) fn frame_len(len: usize) -> usize {
     HEADER + len.next_multiple_of(HEADER)
@@ -137,7 +144,10 @@ mod tests {
         max: 1 << 20,
     };
 
-    const WITHIN: Bounds = Bounds { arrived: 8, ..BOUNDS };
+    const WITHIN: Bounds = Bounds {
+        arrived: 8,
+        ..BOUNDS
+    };
 
     fn header(len: u32, flags: u32, bounds: Bounds) -> Result<Header, Error> {
         Header::check(Header { len, flags }.to_bytes(), bounds)
@@ -146,7 +156,10 @@ mod tests {
     #[test]
     fn golden_bytes() {
         assert_eq!(Header::last(5).to_bytes(), [5, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(Header::more(0x1_0218).to_bytes(), [0x18, 2, 1, 0, 1, 0, 0, 0]);
+        assert_eq!(
+            Header::more(0x1_0218).to_bytes(),
+            [0x18, 2, 1, 0, 1, 0, 0, 0]
+        );
         assert_eq!(Header::GIVE_UP.to_bytes(), [0, 0, 0, 0, 2, 0, 0, 0]);
     }
 
@@ -164,17 +177,29 @@ mod tests {
             assert!(header(4088, 0, bounds).is_ok());
             assert!(header(8, MORE, bounds).is_ok());
             for (len, flags) in [(0, MORE), (9, MORE), (8, GIVEN_UP), (0, MORE | GIVEN_UP)] {
-                assert!(matches!(header(len, flags, bounds), Err(Error::BadPart { .. })));
+                assert!(matches!(
+                    header(len, flags, bounds),
+                    Err(Error::BadPart { .. })
+                ));
             }
-            assert!(matches!(header(4089, 0, bounds), Err(Error::NeverFits { .. })));
-            assert!(matches!(header(u32::MAX, 0, bounds), Err(Error::NeverFits { .. })));
+            assert!(matches!(
+                header(4089, 0, bounds),
+                Err(Error::NeverFits { .. })
+            ));
+            assert!(matches!(
+                header(u32::MAX, 0, bounds),
+                Err(Error::NeverFits { .. })
+            ));
             assert!(matches!(
                 header(0, 4, bounds),
                 Err(Error::UnknownFlags { flags: 4, .. })
             ));
         }
         assert!(header(0, GIVEN_UP, WITHIN).is_ok());
-        assert!(matches!(header(0, GIVEN_UP, BOUNDS), Err(Error::BadPart { .. })));
+        assert!(matches!(
+            header(0, GIVEN_UP, BOUNDS),
+            Err(Error::BadPart { .. })
+        ));
     }
 
     #[test]
@@ -185,7 +210,10 @@ mod tests {
             header(25, 0, bounds),
             Err(Error::TooLarge { len: 25, max: 24 })
         ));
-        let bounds = Bounds { arrived: 16, ..bounds };
+        let bounds = Bounds {
+            arrived: 16,
+            ..bounds
+        };
         assert!(header(8, MORE, bounds).is_ok());
         assert!(matches!(
             header(16, MORE, bounds),

@@ -46,6 +46,9 @@ impl Limit {
 
     #[inline(never)]
     pub(super) fn is_over(&self, half: &ReadHalf) -> bool {
-        half.position() >= self.until || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        half.position() >= self.until
+            || self
+                .deadline
+                .is_some_and(|deadline| Instant::now() >= deadline)
     }
 }

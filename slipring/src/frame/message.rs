@@ -6,12 +6,13 @@ use std::fmt;
 use std::io;
 use std::ops::Deref;
 
-/// A message, lent by a receiver as one contiguous slice: out of the ring itself, or, if it came in parts, out of the
-/// memory in which they were put together.
+/// A message, lent by a receiver as one contiguous slice: out of the ring itself, or, if it came in
+/// parts, out of the memory in which they were put together.
 ///
-/// It begins at an address that is a multiple of 8. Dropping it gives its room in the ring back to the sender. (A
-/// message that is leaked, with [`std::mem::forget`], is received again.) Out of the ring of a peer of the same user it
-/// is that peer's memory; see "Trust" in the [crate documentation](crate).
+/// It begins at an address that is a multiple of 8. Dropping it gives its room in the ring back to
+/// the sender. (A message that is leaked, with [`std::mem::forget`], is received again.) Out of the
+/// ring of a peer of the same user it is that peer's memory; see "Trust" in the [crate
+/// documentation](crate).
 ///
 /// # Examples
 ///
@@ -36,7 +37,10 @@ pub struct Message<'a> {
 impl<'a> Message<'a> {
     /// The message that is ready.
     #[inline]
-    pub(super) fn lend(half: &'a mut ReadHalf, decoder: &'a mut Decoder) -> io::Result<Message<'a>> {
+    pub(super) fn lend(
+        half: &'a mut ReadHalf,
+        decoder: &'a mut Decoder,
+    ) -> io::Result<Message<'a>> {
         decoder.prepare(half)?;
         Ok(Message { half, decoder })
     }
@@ -72,7 +76,8 @@ impl Drop for Message<'_> {
     }
 }
 
-/// The newest of the messages that were there, and how many older ones were let go for it; lent by `latest`.
+/// The newest of the messages that were there, and how many older ones were let go for it; lent by
+/// `latest`.
 #[derive(Debug)]
 pub struct Latest<'a> {
     /// The newest message.

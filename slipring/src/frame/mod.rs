@@ -1,10 +1,10 @@
 //! Messages over a stream: each arrives in one piece or not at all.
 //!
-//! A [`Sender`] has one direction for itself, and a [`Receiver`] the other end of it. A message of any length, none
-//! included, is sent with [`send`](Sender::send) or written straight into the ring with
-//! [`send_with`](Sender::send_with); it is lent by [`recv`](Receiver::recv) as one contiguous slice out of the ring,
-//! and its room is free again when it is dropped. Nothing is copied that need not be, and a message of up to half the
-//! ring costs one publication.
+//! A [`Sender`] has one direction for itself, and a [`Receiver`] the other end of it. A message of
+//! any length, none included, is sent with [`send`](Sender::send) or written straight into the ring
+//! with [`send_with`](Sender::send_with); it is lent by [`recv`](Receiver::recv) as one contiguous
+//! slice out of the ring, and its room is free again when it is dropped. Nothing is copied that
+//! need not be, and a message of up to half the ring costs one publication.
 //!
 //! ```
 //! use slipring::{Stream, frame};
@@ -44,10 +44,11 @@
 //!
 //! # The format
 //!
-//! Before each part stands a header of 8 bytes: the length of its payload, then flags, both `u32` and little-endian.
-//! Flag 1: more parts follow. Flag 2: the message that is under way will not be completed (its sender was interrupted
-//! by a timeout or cancelled); what has come of it is forgotten. Zeros pad the payload to a multiple of 8.
-//! `docs/layout.md` has the rules. Other formats work on the plain stream, `tokio_util::codec` among them.
+//! Before each part stands a header of 8 bytes: the length of its payload, then flags, both `u32`
+//! and little-endian. Flag 1: more parts follow. Flag 2: the message that is under way will not be
+//! completed (its sender was interrupted by a timeout or cancelled); what has come of it is
+//! forgotten. Zeros pad the payload to a multiple of 8. `docs/layout.md` has the rules. Other
+//! formats work on the plain stream, `tokio_util::codec` among them.
 //!
 //! # Between messages and bytes
 //!
@@ -59,9 +60,10 @@
 //!
 //! # Trust
 //!
-//! What a peer writes is input. A header is loaded once and checked before anything is waited for; nothing is allocated
-//! for what it claims; nonsense ends the direction with an [`Error`]. What is lent out of the ring is as trustworthy as
-//! with [`fill_buf`](std::io::BufRead::fill_buf): see "Trust" in the [crate documentation](crate).
+//! What a peer writes is input. A header is loaded once and checked before anything is waited for;
+//! nothing is allocated for what it claims; nonsense ends the direction with an [`Error`]. What is
+//! lent out of the ring is as trustworthy as with [`fill_buf`](std::io::BufRead::fill_buf): see
+//! "Trust" in the [crate documentation](crate).
 
 mod buffer;
 mod decode;

@@ -1,8 +1,9 @@
-//! The same messages over anything that reads and writes bytes: the ring of a C# program, a pipe, a TCP connection.
+//! The same messages over anything that reads and writes bytes: the ring of a C# program, a pipe, a
+//! TCP connection.
 //!
-//! The format is the one of the [module above](super), so that a [`Sender`](super::Sender) at one end of a stream and a
-//! [`Receiver`] here understand each other, whatever lies between. Nothing is lent in place: a message is copied into
-//! memory of the receiver.
+//! The format is the one of the [module above](super), so that a [`Sender`](super::Sender) at one
+//! end of a stream and a [`Receiver`] here understand each other, whatever lies between. Nothing is
+//! lent in place: a message is copied into memory of the receiver.
 //!
 //! A sender or receiver gives up what it works on between two messages only. One that works on a
 //! borrowed writer or reader (`&mut W`), and is dropped inside a message, leaves that one there.
@@ -27,7 +28,8 @@ use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
-/// The most payload of a part: with its header it fits into the smallest ring that a stream can have.
+/// The most payload of a part: with its header it fits into the smallest ring that a stream can
+/// have.
 const PART: usize = 4096 - HEADER;
 
 /// So much goes to the writer at once.
@@ -88,8 +90,9 @@ impl<W: Write> Sender<W> {
     ///
     /// # Errors
     ///
-    /// Those of the writer. One that comes in the middle of a message (after a timeout of the writer, say) leaves it
-    /// torn: each further message is `BrokenPipe`. If nothing of the message was written, it can be sent again.
+    /// Those of the writer. One that comes in the middle of a message (after a timeout of the
+    /// writer, say) leaves it torn: each further message is `BrokenPipe`. If nothing of the message
+    /// was written, it can be sent again.
     pub fn send(&mut self, message: &[u8]) -> io::Result<()> {
         if self.torn {
             return Err(io::Error::new(
@@ -146,8 +149,9 @@ impl<W: Write> Sender<W> {
 
 /// Receives messages over a reader, which carries nothing else from then on.
 ///
-/// An error of the reader that passes, such as `WouldBlock` after its timeout, loses nothing: the next call goes on
-/// where this one has stopped. What cannot be a message is an [`Error`], for good.
+/// An error of the reader that passes, such as `WouldBlock` after its timeout, loses nothing: the
+/// next call goes on where this one has stopped. What cannot be a message is an [`Error`], for
+/// good.
 #[derive(Debug)]
 pub struct Receiver<R> {
     reader: R,
@@ -257,7 +261,9 @@ impl<R: Read> Receiver<R> {
             self.message.clear();
         }
         // A time that no clock reaches is none.
-        let deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let deadline = self
+            .timeout
+            .and_then(|timeout| Instant::now().checked_add(timeout));
         let mut has_read = false;
         loop {
             if let Some(fault) = self.fault {
@@ -313,8 +319,8 @@ impl<R: Read> Receiver<R> {
         Ok(true)
     }
 
-    /// Reads some of a payload and of its padding; `true` when all of it is there. Memory is taken for what comes, not
-    /// for what is announced.
+    /// Reads some of a payload and of its padding; `true` when all of it is there. Memory is taken
+    /// for what comes, not for what is announced.
     fn read_payload(&mut self, frame: Header) -> io::Result<bool> {
         let payload_left = (HEADER + frame.len()).saturating_sub(self.arrived);
         let read = if payload_left > 0 {
@@ -325,7 +331,8 @@ impl<R: Read> Receiver<R> {
             read
         } else if self.arrived < frame.frame_len() {
             let mut padding = ZEROS;
-            self.reader.read(&mut padding[..frame.frame_len() - self.arrived])
+            self.reader
+                .read(&mut padding[..frame.frame_len() - self.arrived])
         } else {
             return Ok(true);
         };
@@ -390,7 +397,8 @@ mod tests {
     #[test]
     fn through_rings_of_any_size() {
         for size in [17, 30, 4096, 65537] {
-            // In a ring of a byte each byte is handed over by itself, to a thread that nobody wakes.
+            // In a ring of a byte each byte is handed over by itself, to a thread that nobody
+            // wakes.
             let messages = move || {
                 messages()
                     .into_iter()
@@ -400,7 +408,9 @@ mod tests {
             let path = directory.path().join("ring");
             let mut sender = Sender::new(mmf::Writer::create(&path, size).unwrap());
             let mut receiver = Receiver::new(mmf::Reader::open(&path).unwrap());
-            let sending = thread::spawn(move || messages().for_each(|message| sender.send(&message).unwrap()));
+            let sending = thread::spawn(move || {
+                messages().for_each(|message| sender.send(&message).unwrap())
+            });
             for message in messages() {
                 assert!(receiver.recv().unwrap() == Some(&message[..]));
             }
@@ -419,9 +429,15 @@ mod tests {
         thread::scope(|scope| {
             scope.spawn(move || {
                 let mut plain = Sender::new(plain_writer);
-                messages().iter().for_each(|message| plain.send(message).unwrap());
+                messages()
+                    .iter()
+                    .for_each(|message| plain.send(message).unwrap());
             });
-            scope.spawn(move || messages().iter().for_each(|message| sender.send(message).unwrap()));
+            scope.spawn(move || {
+                messages()
+                    .iter()
+                    .for_each(|message| sender.send(message).unwrap())
+            });
             for message in messages() {
                 assert!(*receiver.recv().unwrap().unwrap() == message[..]);
                 assert!(plain_receiver.recv().unwrap() == Some(&message[..]));
@@ -442,7 +458,12 @@ mod tests {
 
     #[test]
     fn a_message_that_was_given_up_is_not_delivered() {
-        let bytes = [Header::more(8).to_bytes(), *b"12345678", Header::GIVE_UP.to_bytes()].concat();
+        let bytes = [
+            Header::more(8).to_bytes(),
+            *b"12345678",
+            Header::GIVE_UP.to_bytes(),
+        ]
+        .concat();
         let bytes = [&bytes[..], &Header::last(1).to_bytes(), b"x\0\0\0\0\0\0\0"].concat();
         let mut receiver = Receiver::new(&bytes[..]);
         assert_eq!(receiver.recv().unwrap(), Some(&b"x"[..]));
@@ -462,7 +483,10 @@ mod tests {
         let mut receiver = Receiver::new(&[0xff; 16][..]);
         for _ in 0..2 {
             let error = receiver.recv().unwrap_err();
-            assert!(matches!(Error::of(&error), Some(Error::UnknownFlags { .. })));
+            assert!(matches!(
+                Error::of(&error),
+                Some(Error::UnknownFlags { .. })
+            ));
         }
         let mut receiver = Receiver::new(&whole[..]).with_max(2);
         let error = receiver.recv().unwrap_err();
@@ -481,12 +505,18 @@ mod tests {
         let (mut sender, mut receiver) = (Sender::new(writer), Receiver::new(reader));
         assert_eq!(receiver.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
         sender.send(b"first").unwrap();
-        assert_eq!(sender.send(b"second").unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(
+            sender.send(b"second").unwrap_err().kind(),
+            ErrorKind::WouldBlock
+        );
         assert_eq!(receiver.recv().unwrap(), Some(&b"first"[..]));
         sender.send(b"second").unwrap();
         assert_eq!(receiver.recv().unwrap(), Some(&b"second"[..]));
         assert_eq!(receiver.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
-        assert_eq!(sender.send(&[7; 50]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(
+            sender.send(&[7; 50]).unwrap_err().kind(),
+            ErrorKind::WouldBlock
+        );
         assert_eq!(sender.send(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
         assert!(sender.into_inner().is_err());
     }
@@ -528,8 +558,18 @@ mod tests {
 
     #[test]
     fn what_lies_below_is_given_back_between_messages_alone() {
-        let parts = [&Header::more(8).to_bytes(), &[7; 8], &Header::GIVE_UP.to_bytes()[..]].concat();
-        let whole = [&parts[..], &Header::last(3).to_bytes(), &b"abc\0\0\0\0\0"[..]].concat();
+        let parts = [
+            &Header::more(8).to_bytes(),
+            &[7; 8],
+            &Header::GIVE_UP.to_bytes()[..],
+        ]
+        .concat();
+        let whole = [
+            &parts[..],
+            &Header::last(3).to_bytes(),
+            &b"abc\0\0\0\0\0"[..],
+        ]
+        .concat();
         for left in 0..=whole.len() {
             let bytes = whole.clone();
             let mut receiver = Receiver::new(Sparing { bytes, at: 0, left });
@@ -565,7 +605,12 @@ mod tests {
         const MOST: usize = 1 << 30;
         impl Read for Flood {
             fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-                let lap = [&Header::more(8).to_bytes(), &[7; 8], &Header::GIVE_UP.to_bytes()[..]].concat();
+                let lap = [
+                    &Header::more(8).to_bytes(),
+                    &[7; 8],
+                    &Header::GIVE_UP.to_bytes()[..],
+                ]
+                .concat();
                 if self.given == MOST || buf.is_empty() {
                     return Ok(0);
                 }
@@ -576,10 +621,15 @@ mod tests {
         }
         let mut receiver = Receiver::new(Flood { given: 0 });
         assert_eq!(
-            receiver.set_timeout(Some(Duration::ZERO)).unwrap_err().kind(),
+            receiver
+                .set_timeout(Some(Duration::ZERO))
+                .unwrap_err()
+                .kind(),
             ErrorKind::InvalidInput
         );
-        receiver.set_timeout(Some(Duration::from_millis(5))).unwrap();
+        receiver
+            .set_timeout(Some(Duration::from_millis(5)))
+            .unwrap();
         for _ in 0..3 {
             assert_eq!(receiver.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
         }

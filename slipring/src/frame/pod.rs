@@ -11,8 +11,8 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-/// A value that is looked at where it lies, lent by `recv_pod`. Dropping it gives its room in the ring back to the
-/// sender.
+/// A value that is looked at where it lies, lent by `recv_pod`. Dropping it gives its room in the
+/// ring back to the sender.
 ///
 /// # Examples
 ///

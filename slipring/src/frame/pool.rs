@@ -1,4 +1,5 @@
-//! Buffers of messages that are held longer than a view: they come back when the last clone is dropped.
+//! Buffers of messages that are held longer than a view: they come back when the last clone is
+//! dropped.
 
 use super::buffer::Buffer;
 use bytes::Bytes;
@@ -65,10 +66,15 @@ impl Pool {
         Ok(buffer)
     }
 
-    /// The largest idle buffer, empty, for what may become large; one without memory, if there is none.
+    /// The largest idle buffer, empty, for what may become large; one without memory, if there is
+    /// none.
     pub(super) fn take_largest(&self) -> Buffer {
         let mut idle = self.idle();
-        let largest = idle.buffers.iter().enumerate().max_by_key(|(_, b)| b.capacity());
+        let largest = idle
+            .buffers
+            .iter()
+            .enumerate()
+            .max_by_key(|(_, b)| b.capacity());
         match largest.map(|(at, _)| at) {
             Some(at) => idle.take(at),
             None => Buffer::default(),

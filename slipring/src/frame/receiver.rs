@@ -12,18 +12,20 @@ use std::time::Duration;
 
 /// Receives messages over a [`Reader`], which carries nothing else from then on.
 ///
-/// [`recv`](Self::recv) lends a message where it lies; [`recv_into`](Self::recv_into) and `recv_owned` (feature
-/// `bytes`) copy it out; [`latest`](Self::latest) is for whoever has fallen behind. A message that is larger than half
-/// the peer's ring comes in parts, which are put together in memory that grows with what has arrived, up to [a
-/// maximum](Self::with_max).
+/// [`recv`](Self::recv) lends a message where it lies; [`recv_into`](Self::recv_into) and
+/// `recv_owned` (feature `bytes`) copy it out; [`latest`](Self::latest) is for whoever has fallen
+/// behind. A message that is larger than half the peer's ring comes in parts, which are put
+/// together in memory that grows with what has arrived, up to [a maximum](Self::with_max).
 ///
 /// # Ends
 ///
-/// Between two messages: `Ok(None)` after an orderly end, otherwise the errors of [`Reader`]. Inside a message:
-/// [`Error::Torn`], and nothing of that message is delivered. All messages that are there in full come first.
+/// Between two messages: `Ok(None)` after an orderly end, otherwise the errors of [`Reader`].
+/// Inside a message: [`Error::Torn`], and nothing of that message is delivered. All messages that
+/// are there in full come first.
 ///
-/// What cannot be a message is an [`Error`] of kind `InvalidData`; so is one that is larger than the maximum. Both are
-/// final: the receiver says the same from then on, and the sender gets `BrokenPipe`.
+/// What cannot be a message is an [`Error`] of kind `InvalidData`; so is one that is larger than
+/// the maximum. Both are final: the receiver says the same from then on, and the sender gets
+/// `BrokenPipe`.
 ///
 /// # Examples
 ///
@@ -63,8 +65,8 @@ impl Receiver {
         })
     }
 
-    /// Receives messages of up to `bytes` bytes. So much memory is taken for one message at most, and kept in idle
-    /// buffers at most; a larger message is [`Error::TooLarge`].
+    /// Receives messages of up to `bytes` bytes. So much memory is taken for one message at most,
+    /// and kept in idle buffers at most; a larger message is [`Error::TooLarge`].
     pub fn with_max(mut self, bytes: usize) -> Receiver {
         self.decoder.set_max(bytes);
         self
@@ -132,8 +134,8 @@ impl Receiver {
         Message::lend(&mut self.reader.half, &mut self.decoder).map(Some)
     }
 
-    /// Receives a message into `to`, in place of what that holds, and returns its length; `None` at the end, with `to`
-    /// as it was.
+    /// Receives a message into `to`, in place of what that holds, and returns its length; `None` at
+    /// the end, with `to` as it was.
     ///
     /// # Errors
     ///
@@ -161,8 +163,9 @@ impl Receiver {
         self.decoder.take_into(&mut self.reader.half, to).map(Some)
     }
 
-    /// Receives a message that can be kept and passed on. Its memory comes from a pool of this receiver's, to which it
-    /// returns when the last clone is dropped, and begins at a multiple of 8.
+    /// Receives a message that can be kept and passed on. Its memory comes from a pool of this
+    /// receiver's, to which it returns when the last clone is dropped, and begins at a multiple of
+    /// 8.
     ///
     /// # Errors
     ///
@@ -194,8 +197,8 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// [`Error::WrongSize`] if the message is not of the size of `T`: it is still there to be received otherwise.
-    /// Otherwise as [`recv`](Self::recv).
+    /// [`Error::WrongSize`] if the message is not of the size of `T`: it is still there to be
+    /// received otherwise. Otherwise as [`recv`](Self::recv).
     #[cfg(feature = "zerocopy")]
     pub fn recv_pod<T>(&mut self) -> io::Result<Option<super::Pod<'_, T>>>
     where
@@ -207,8 +210,8 @@ impl Receiver {
         super::Pod::lend(&mut self.reader.half, &mut self.decoder).map(Some)
     }
 
-    /// Lends the newest message that is there in full, and lets go of all older ones. Blocks only while there is none;
-    /// `None` at the end.
+    /// Lends the newest message that is there in full, and lets go of all older ones. Blocks only
+    /// while there is none; `None` at the end.
     ///
     /// # Errors
     ///

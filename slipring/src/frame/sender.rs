@@ -10,13 +10,13 @@ use std::time::Duration;
 
 /// Sends messages over a [`Writer`], which carries nothing else from then on.
 ///
-/// A message of up to [`max_in_place`](Self::max_in_place) bytes is written into the ring once and published once. A
-/// larger one goes in parts while it is received; there is no limit but the receiver's. Dropping the sender finishes
-/// the direction.
+/// A message of up to [`max_in_place`](Self::max_in_place) bytes is written into the ring once and
+/// published once. A larger one goes in parts while it is received; there is no limit but the
+/// receiver's. Dropping the sender finishes the direction.
 ///
-/// Sending blocks while there is no room. The timeout and the non-blocking mode of the writer apply to each message
-/// that goes at once and to each part; if a message fails half-way, what was sent of it is taken back by the next one,
-/// and never delivered.
+/// Sending blocks while there is no room. The timeout and the non-blocking mode of the writer apply
+/// to each message that goes at once and to each part; if a message fails half-way, what was sent
+/// of it is taken back by the next one, and never delivered.
 ///
 /// # Examples
 ///
@@ -74,8 +74,8 @@ impl Sender {
 
     /// Sends a message of `len` bytes that `fill` writes in place, and returns what `fill` returns.
     ///
-    /// The slice holds old bytes of this ring, or, if the message is too large to go at once, zeros outside it; it
-    /// begins at a multiple of 8. If `fill` panics nothing is sent.
+    /// The slice holds old bytes of this ring, or, if the message is too large to go at once, zeros
+    /// outside it; it begins at a multiple of 8. If `fill` panics nothing is sent.
     ///
     /// # Errors
     ///
@@ -89,8 +89,8 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if there is no room; [`Error::NeedsParts`] for more than [`max_in_place`](Self::max_in_place)
-    /// bytes; otherwise as [`send`](Self::send).
+    /// `WouldBlock` if there is no room; [`Error::NeedsParts`] for more than
+    /// [`max_in_place`](Self::max_in_place) bytes; otherwise as [`send`](Self::send).
     pub fn try_send(&mut self, message: &[u8]) -> io::Result<()> {
         let len = message.len();
         if !self.encoder.is_whole(len) {
@@ -98,9 +98,10 @@ impl Sender {
             return Err(Error::NeedsParts { len, most }.into());
         }
         self.writer.reserve_room(self.encoder.room(len), false)?;
-        self.encoder.put(&mut self.writer.half, len, Publish::Now, |to| {
-            to.copy_from_slice(message)
-        });
+        self.encoder
+            .put(&mut self.writer.half, len, Publish::Now, |to| {
+                to.copy_from_slice(message)
+            });
         Ok(())
     }
 
@@ -111,7 +112,10 @@ impl Sender {
     ///
     /// As [`send`](Self::send).
     #[cfg(feature = "zerocopy")]
-    pub fn send_pod<T: zerocopy::IntoBytes + zerocopy::Immutable + ?Sized>(&mut self, value: &T) -> io::Result<()> {
+    pub fn send_pod<T: zerocopy::IntoBytes + zerocopy::Immutable + ?Sized>(
+        &mut self,
+        value: &T,
+    ) -> io::Result<()> {
         self.send(value.as_bytes())
     }
 
@@ -130,7 +134,12 @@ impl Sender {
     }
 
     #[inline]
-    fn put_with<R>(&mut self, len: usize, publish: Publish, fill: impl FnOnce(&mut [u8]) -> R) -> io::Result<R> {
+    fn put_with<R>(
+        &mut self,
+        len: usize,
+        publish: Publish,
+        fill: impl FnOnce(&mut [u8]) -> R,
+    ) -> io::Result<R> {
         if self.encoder.is_whole(len) {
             self.writer.reserve_room(self.encoder.room(len), true)?;
             return Ok(self.encoder.put(&mut self.writer.half, len, publish, fill));
@@ -144,7 +153,8 @@ impl Sender {
     #[cold]
     fn put_parts(&mut self, message: &[u8]) -> io::Result<()> {
         for part in self.encoder.parts(message) {
-            self.writer.reserve_room(self.encoder.room_for_part(&part), true)?;
+            self.writer
+                .reserve_room(self.encoder.room_for_part(&part), true)?;
             self.encoder.put_part(&mut self.writer.half, &part);
         }
         Ok(())
@@ -201,8 +211,8 @@ impl Sender {
 
 /// Several messages that are published at once, when it is dropped or [`publish`](Self::publish)ed.
 ///
-/// Like a [`Batch`](crate::Batch) of bytes it is published after each 64 KiB, and whenever it has to wait, as well; so
-/// it is by each part of a message that goes in parts.
+/// Like a [`Batch`](crate::Batch) of bytes it is published after each 64 KiB, and whenever it has
+/// to wait, as well; so it is by each part of a message that goes in parts.
 ///
 /// # Examples
 ///
@@ -254,7 +264,10 @@ impl Batch<'_> {
     ///
     /// As `Sender::send_pod`.
     #[cfg(feature = "zerocopy")]
-    pub fn send_pod<T: zerocopy::IntoBytes + zerocopy::Immutable + ?Sized>(&mut self, value: &T) -> io::Result<()> {
+    pub fn send_pod<T: zerocopy::IntoBytes + zerocopy::Immutable + ?Sized>(
+        &mut self,
+        value: &T,
+    ) -> io::Result<()> {
         self.send(value.as_bytes())
     }
 

@@ -1,13 +1,12 @@
 //! What only a peer does that rewrites its own header or what it has published.
 
 use super::decode::{Decoder, Step};
-use super::encode::Encoder;
 use super::error::Error;
 use super::header::Header;
 use crate::options::Options;
 use crate::reader::Reader;
 use crate::writer::Writer;
-use std::io::{self, BufRead};
+use std::io;
 use std::sync::atomic::Ordering;
 
 /// A peer's writer, and a decoder for what comes from there.
@@ -20,7 +19,11 @@ struct Peer {
 
 impl Peer {
     fn new(copied: bool) -> Peer {
-        let (left, right) = Options::new().capacity(4096).copy_reads(copied).pair().unwrap();
+        let (left, right) = Options::new()
+            .capacity(4096)
+            .copy_reads(copied)
+            .pair()
+            .unwrap();
         let (other_reader, writer) = left.into_split();
         let (reader, other_writer) = right.into_split();
         Peer {
@@ -97,8 +100,13 @@ fn a_ring_that_is_moved_gives_an_error_and_no_unaligned_view() {
 
 #[test]
 fn the_newest_is_looked_for_with_a_ring_that_lies() {
-    // Behind the first message there is nothing that could be one, then one that is not there in full.
-    for header in [[0xff; 8], Header::last(4088).to_bytes(), Header::GIVE_UP.to_bytes()] {
+    // Behind the first message there is nothing that could be one, then one that is not there in
+    // full.
+    for header in [
+        [0xff; 8],
+        Header::last(4088).to_bytes(),
+        Header::GIVE_UP.to_bytes(),
+    ] {
         let mut peer = Peer::new(false);
         peer.write(&[0; 8]);
         peer.write(&header);
@@ -106,22 +114,4 @@ fn the_newest_is_looked_for_with_a_ring_that_lies() {
         assert_eq!(peer.decoder.skip(&mut peer.reader.half), 0);
         assert_eq!(peer.step().unwrap(), Step::Ready);
     }
-}
-
-#[test]
-fn the_sender_needs_an_aligned_place_too() {
-    let (mut left, mut right) = Options::new().capacity(1 << 20).pair().unwrap();
-    // Beyond the window of a rewind, and drained at an odd position: the ring begins anew there.
-    for len in [300_001, 7] {
-        assert_eq!(left.writer().try_write(&vec![0; len]).unwrap(), len);
-        right.reader().fill_at_least(len).unwrap();
-        right.reader().consume(len);
-    }
-    let (_reader, writer) = left.into_split();
-    assert_eq!(writer.position() % 8, 0);
-    assert_ne!(writer.half.offset() % 8, 0);
-    assert!(matches!(
-        Encoder::new(&writer.half),
-        Err(Error::Misaligned { place: 7, .. })
-    ));
 }

@@ -1,4 +1,5 @@
-//! Private memory that borrowed views are copied through, where the peer is not trusted to leave published bytes alone.
+//! Private memory that borrowed views are copied through, where the peer is not trusted to leave
+//! published bytes alone.
 
 use crate::sys::memory::Inbox;
 
@@ -18,9 +19,15 @@ pub(crate) struct Bounce {
 }
 
 impl Bounce {
-    /// The next `want` bytes or more, of `available` ones that begin at `offset` in the ring. They begin at a multiple
-    /// of 8 if `offset` is one.
-    pub(crate) fn view(&mut self, inbox: &Inbox, offset: usize, available: usize, want: usize) -> &[u8] {
+    /// The next `want` bytes or more, of `available` ones that begin at `offset` in the ring. They
+    /// begin at a multiple of 8 if `offset` is one.
+    pub(crate) fn view(
+        &mut self,
+        inbox: &Inbox,
+        offset: usize,
+        available: usize,
+        want: usize,
+    ) -> &[u8] {
         // `want` may be 0: what is copied already does then, unless it is nothing.
         if self.end - self.start < want.max(1) {
             let len = available.min(want.max(AHEAD));

@@ -37,22 +37,24 @@ pub(crate) trait Waiting {
     /// Looks whether the peer is still there, as nobody else does for a half that does not sleep.
     fn look_at_link(&mut self);
 
-    /// The same, but no more than once in a tick of the coarse clock: for a half that is asked again and again
-    /// without ever sleeping.
+    /// The same, but no more than once in a tick of the coarse clock: for a half that is asked
+    /// again and again without ever sleeping.
     fn look_around(&mut self);
 
-    /// To be called when the wait is given up. A half that will ask again, without ever sleeping, has to be seen to
-    /// wait by a peer that waits for it.
+    /// To be called when the wait is given up. A half that will ask again, without ever sleeping,
+    /// has to be seen to wait by a peer that waits for it.
     fn give_up(&mut self) {}
 
-    /// Leaves the half armed, for somebody who sleeps elsewhere. The next operation that moves an index disarms it.
+    /// Leaves the half armed, for somebody who sleeps elsewhere. The next operation that moves an
+    /// index disarms it.
     fn stay_armed(&mut self);
 
-    /// What this side has done so far that its peer may have waited for: what it has published, and woken the peer's writer
-    /// for. A number that changes with each.
+    /// What this side has done so far that its peer may have waited for: what it has published, and
+    /// woken the peer's writer for. A number that changes with each.
     fn done(&self) -> u64;
 
-    /// How far the peer is known to have come: the end of what is there to be read, or free to be written.
+    /// How far the peer is known to have come: the end of what is there to be read, or free to be
+    /// written.
     fn reach(&self) -> u64;
 
     /// How many bytes are missing to what is waited for.
@@ -71,10 +73,13 @@ pub(crate) fn look_at_first<W: Waiting>(half: &mut W) -> Option<io::Result<W::Ne
     look_again_and_again(half, pause::SHORT_LOOKS, pause::short)
 }
 
-/// A microsecond of looks or so, further apart: between two readings of the clock. At a peer that is on its way one look, after
-/// a while.
+/// A microsecond of looks or so, further apart: between two readings of the clock. At a peer that
+/// is on its way one look, after a while.
 #[inline(always)]
-pub(crate) fn look_for_a_while<W: Waiting>(half: &mut W, approach: &Approach) -> Option<io::Result<W::News>> {
+pub(crate) fn look_for_a_while<W: Waiting>(
+    half: &mut W,
+    approach: &Approach,
+) -> Option<io::Result<W::News>> {
     match approach.away() {
         None => look_again_and_again(half, pause::LONG_LOOKS, pause::long),
         Some(away) => {
@@ -84,10 +89,14 @@ pub(crate) fn look_for_a_while<W: Waiting>(half: &mut W, approach: &Approach) ->
     }
 }
 
-/// With the look itself one piece of code: the way from the byte that arrives to the caller is the round trip's
-/// (docs/performance.md).
+/// With the look itself one piece of code: the way from the byte that arrives to the caller is the
+/// round trip's (docs/performance.md).
 #[inline(always)]
-fn look_again_and_again<W: Waiting>(half: &mut W, looks: u32, pause: impl Fn()) -> Option<io::Result<W::News>> {
+fn look_again_and_again<W: Waiting>(
+    half: &mut W,
+    looks: u32,
+    pause: impl Fn(),
+) -> Option<io::Result<W::News>> {
     for _ in 0..looks {
         if let Some(outcome) = half.look() {
             return Some(outcome);
@@ -101,6 +110,7 @@ fn look_again_and_again<W: Waiting>(half: &mut W, looks: u32, pause: impl Fn()) 
 #[cold]
 pub(crate) fn forked() -> io::Error {
     io::Error::other(
-        "this stream belongs to the process that forked this one; a child needs a stream of its own (`Options::upgrade` over an inherited socket)",
+        "this stream belongs to the process that forked this one; a child needs a stream of its \
+            own (`Options::upgrade` over an inherited socket)",
     )
 }

@@ -11,11 +11,9 @@ use super::{PART, forked};
 use crate::end::{End, EndReason, read_result};
 use crate::endpoint::{Endpoint, local};
 use crate::fail_points::{Point, point};
-use crate::lease::Leased;
 use crate::ring::{Consumer, Look, Std, count, ended, load_peer};
 use crate::sys::clock::Tick;
 use crate::sys::copy::is_in_the_way;
-use crate::sys::memory::Place;
 use crate::wait::Excuse;
 use std::io::{self, IoSliceMut};
 use std::sync::Arc;
@@ -37,14 +35,11 @@ pub(crate) struct ReadHalf {
     endpoint: Arc<Endpoint>,
     ring: Consumer<Std>,
     bounce: Option<Bounce>,
-    leased: Leased,
-    /// Where the bytes lie that are leased, and those after them.
-    place: Place,
     end: Option<End>,
     /// When this half last looked at the link.
     looked: Tick,
-    /// Nobody sleeps here, but the wake word says what for: a wait for more than was there was given up, or somebody
-    /// polls.
+    /// Nobody sleeps here, but the wake word says what for: a wait for more than was there was
+    /// given up, or somebody polls.
     waits_on: bool,
     excuse: Excuse,
     pub(crate) messages: Messages,
@@ -55,8 +50,6 @@ impl ReadHalf {
         let mut ring = Consumer::new(endpoint.inbox.capacity() as u64);
         ring.set_excusable(endpoint.excusable);
         ReadHalf {
-            leased: endpoint.lease.leased(),
-            place: endpoint.inbox.place(0, 0),
             excuse: Excuse::default(),
             messages: Messages::default(),
             ring,
@@ -72,7 +65,8 @@ impl ReadHalf {
     pub(crate) fn never_sleeps(&mut self) {
         // What the header of a forked child's copy says is the parent's.
         if self.endpoint.birth.is_here() {
-            self.excuse.give(&self.endpoint.headers().own.wake_at_tail.0);
+            self.excuse
+                .give(&self.endpoint.headers().own.wake_at_tail.0);
         }
     }
 
@@ -98,10 +92,13 @@ impl ReadHalf {
         self.ring.available() as usize
     }
 
-    /// Whether `want` bytes are known to be there, and nothing on this side speaks against reading them.
+    /// Whether `want` bytes are known to be there, and nothing on this side speaks against reading
+    /// them.
     #[inline(always)]
     pub(crate) fn has(&self, want: usize) -> bool {
-        self.available() >= want && self.endpoint.local() == local::OPEN && self.endpoint.birth.is_here()
+        self.available() >= want
+            && self.endpoint.local() == local::OPEN
+            && self.endpoint.birth.is_here()
     }
 
     /// Looks for `want` bytes, at least one.
@@ -113,8 +110,8 @@ impl ReadHalf {
         if !self.endpoint.birth.is_here() {
             return Some(Err(forked()));
         }
-        self.lease_no_more();
-        // An end stays, even if a closer on the other side ended the stream beside a write that was still under way.
+        // An end stays, even if a closer on the other side ended the stream beside a write that was
+        // still under way.
         if self.end.is_some() || self.endpoint.local() != local::OPEN {
             return Some(self.ended(Look::Pending));
         }
@@ -166,7 +163,6 @@ impl ReadHalf {
         if self.end.is_some() {
             return;
         }
-        self.lease_no_more();
         // A header that makes no sense is reported by the next look that has to go there.
         let _ = self.ring.refresh(self.endpoint.headers());
     }
@@ -239,20 +235,14 @@ impl ReadHalf {
         buf.len()
     }
 
-    /// Fills `buf`, which is not empty: as many bytes are there, and this is the process that may read.
+    /// Fills `buf`, which is not empty: as many bytes are there, and this is the process that may
+    /// read.
     #[inline(always)]
     fn take_known(&mut self, buf: &mut [u8]) {
-        // Nothing here depends on how much is there, only that it is enough: see `Consumer::refresh`.
+        // Nothing here depends on how much is there, only that it is enough: see
+        // `Consumer::refresh`.
         self.copy_out(0, buf);
-        self.wait_no_more();
-        if let Some(bounce) = &mut self.bounce {
-            bounce.consume(buf.len());
-        }
-        let ring = self.ring.consume(self.endpoint.headers(), buf.len() as u64);
-        point(Point::Consumed);
-        if ring {
-            self.ring_peer();
-        }
+        self.consume_known(buf.len());
     }
 
     /// Moves all that is there into `buf`, which is longer.
@@ -260,15 +250,17 @@ impl ReadHalf {
     fn take_available(&mut self, buf: &mut [u8]) -> usize {
         let n = self.available();
         debug_assert!(n > 0);
-        // About a part of a large write: the writer is at the next one, and gets on faster if it is not read at full speed
-        // behind it (docs/performance.md, "Behind a writer of much").
+        // About a part of a large write: the writer is at the next one, and gets on faster if it is
+        // not read at full speed behind it (docs/performance.md, "Behind a writer of much").
         let step = if (PART / 2..=PART).contains(&n) && is_in_the_way() {
             STEP
         } else {
             n
         };
         for (number, part) in buf[..n].chunks_mut(step).enumerate() {
-            self.endpoint.inbox.read(self.ring.offset() + number * step, part);
+            self.endpoint
+                .inbox
+                .read(self.ring.offset() + number * step, part);
         }
         point(Point::Read);
         self.consume(n);
@@ -296,17 +288,19 @@ impl ReadHalf {
         point(Point::Read);
     }
 
-    /// Lends all that is available, or with a bounce at least `want` bytes of it, which must be available.
+    /// Lends all that is available, or with a bounce at least `want` bytes of it, which must be
+    /// available.
     #[inline]
     pub(crate) fn view(&mut self, want: usize) -> &[u8] {
         let available = self.available();
         let offset = self.ring.offset();
         match &mut self.bounce {
             Some(bounce) => bounce.view(&self.endpoint.inbox, offset, available, want),
-            // SAFETY: `available` bytes from `head` on have been published, and are consumed through `&mut self`
-            // only, so not while the view is borrowed from it; `self` keeps the endpoint, and so the inbox, alive.
-            // Without a bounce the peer is trusted not to rewrite published bytes: it is of this user, or root, and
-            // the options did not ask for copies.
+            // SAFETY: `available` bytes from `head` on have been published, and are consumed
+            // through `&mut self` only, so not while the view is borrowed from it; `self` keeps the
+            // endpoint, and so the inbox, alive. Without a bounce the peer is trusted not to
+            // rewrite published bytes: it is of this user, or root, and the options did not ask for
+            // copies.
             None => unsafe { self.endpoint.inbox.slice(offset, available) },
         }
     }
@@ -329,8 +323,8 @@ impl ReadHalf {
         self.view(1)
     }
 
-    /// What [`view`](Self::view) lent last, `want` bytes or more, as long as nothing has been looked for or consumed
-    /// since.
+    /// What [`view`](Self::view) lent last, `want` bytes or more, as long as nothing has been
+    /// looked for or consumed since.
     #[inline]
     pub(crate) fn lent(&self, want: usize) -> &[u8] {
         debug_assert!(want <= self.available());
@@ -352,12 +346,35 @@ impl ReadHalf {
         self.consume_known(n);
     }
 
+    /// Gives `n` bytes back, of which there are as many; this is the process that may.
+    #[inline(always)]
+    fn consume_known(&mut self, n: usize) {
+        if self.waits_on || self.bounce.is_some() {
+            self.pass(n);
+        }
+        let ring = self.ring.consume(self.endpoint.headers(), n as u64);
+        point(Point::Consumed);
+        if ring {
+            self.ring_peer();
+        }
+    }
+
+    /// What is rare in [`consume_known`](Self::consume_known).
+    #[inline(never)]
+    fn pass(&mut self, n: usize) {
+        self.wait_no_more();
+        if let Some(bounce) = &mut self.bounce {
+            bounce.consume(n);
+        }
+    }
+
     /// Takes back what a wait that was given up, or goes on elsewhere, has left.
     #[inline]
     pub(crate) fn wait_no_more(&mut self) {
         if self.waits_on {
             self.waits_on = false;
-            self.excuse.disarm(&self.endpoint.headers().own.wake_at_tail.0);
+            self.excuse
+                .disarm(&self.endpoint.headers().own.wake_at_tail.0);
         }
     }
 
@@ -376,7 +393,6 @@ impl ReadHalf {
             reason: EndReason::Closed,
             position: self.ring.position(),
         });
-        self.leased.revoke();
         self.ring.forget();
         self.bounce = self.bounce.take().map(|_| Bounce::default());
     }

@@ -18,7 +18,8 @@ use crate::wait::Excuse;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 
-/// A large write is published in parts of this many bytes, so that the reader's copy overlaps the writer's.
+/// A large write is published in parts of this many bytes, so that the reader's copy overlaps the
+/// writer's.
 pub(crate) const PART: usize = 64 * 1024;
 
 /// What a look of a writer found.
@@ -90,7 +91,8 @@ impl WriteHalf {
     pub(crate) fn never_sleeps(&mut self) {
         // What the header of a forked child's copy says is the parent's.
         if self.endpoint.birth.is_here() {
-            self.excuse.give(&self.endpoint.headers().own.wake_at_head.0);
+            self.excuse
+                .give(&self.endpoint.headers().own.wake_at_head.0);
         }
     }
 
@@ -135,15 +137,13 @@ impl WriteHalf {
         if self.end.is_some() || self.endpoint.local() != local::OPEN {
             return self.ended(Look::Pending);
         }
-        if let Err(corrupt) = self.ring.rewind(self.endpoint.headers()) {
-            return self.poisoned(corrupt);
-        }
         point(Point::WriteBegun);
         Ok(())
     }
 
-    /// A writer that never fills its ring never looks at the peer; so it does each time the coarse clock has ticked.
-    /// After it has published, where the time for it costs no latency; what it finds is the next write's to report.
+    /// A writer that never fills its ring never looks at the peer; so it does each time the coarse
+    /// clock has ticked. After it has published, where the time for it costs no latency; what it
+    /// finds is the next write's to report.
     #[inline]
     fn look_around(&mut self) {
         let now = Tick::now();
@@ -166,8 +166,9 @@ impl WriteHalf {
         let gone = self.endpoint.is_gone();
         match self.ring.look(self.endpoint.headers(), want as u64, gone) {
             Ok(Look::Ready) => Some(Ok(Room::Enough)),
-            // A dead reader's wake word still says what it waited for. Whoever left in order has stored an end before it
-            // hung up, perhaps after the look that found none: so the next look, which knows of the hang-up, decides.
+            // A dead reader's wake word still says what it waited for. Whoever left in order has
+            // stored an end before it hung up, perhaps after the look that found none: so the next
+            // look, which knows of the hang-up, decides.
             Ok(Look::Starving) if self.endpoint.look_at_link() => self.look(want),
             Ok(Look::Starving) => Some(Ok(Room::Starving)),
             Ok(Look::Pending) => None,
@@ -233,8 +234,9 @@ impl WriteHalf {
         }
     }
 
-    /// How much room a writer waits for that has `len` bytes to write. Not for every byte: it is woken once half the
-    /// ring is free, or all that it has left fits. A reader that starves wakes it before.
+    /// How much room a writer waits for that has `len` bytes to write. Not for every byte: it is
+    /// woken once half the ring is free, or all that it has left fits. A reader that starves wakes
+    /// it before.
     pub(crate) fn worth_waking(&self, len: usize) -> usize {
         len.min(self.capacity() / 2)
     }
@@ -310,7 +312,8 @@ impl WriteHalf {
         }
     }
 
-    /// Copies of `bufs` what there is room for, and publishes it at the end, or now and then on the way.
+    /// Copies of `bufs` what there is room for, and publishes it at the end, or now and then on the
+    /// way.
     pub(crate) fn put_vectored(&mut self, bufs: &[IoSlice<'_>], publish: bool) -> usize {
         let mut done = 0;
         for buf in bufs {
@@ -357,18 +360,20 @@ impl WriteHalf {
     #[inline]
     pub(crate) fn copy_in(&mut self, bytes: &[u8]) {
         assert!(bytes.len() <= self.free(), "more written than was free");
-        // SAFETY: this half is the one writer of the outbox, and slices of it (`grant`) borrow this half.
+        // SAFETY: this half is the one writer of the outbox, and slices of it (`grant`) borrow this
+        // half.
         unsafe { self.endpoint.outbox.write(self.ring.offset(), bytes) };
         self.ring.advance(bytes.len() as u64);
         point(Point::Copied);
     }
 
-    /// The next `len` free bytes, to be written in place and then taken by [`advance`](Self::advance).
+    /// The next `len` free bytes, to be written in place and then taken by
+    /// [`advance`](Self::advance).
     #[inline]
     pub(crate) fn grant(&mut self, len: usize) -> &mut [u8] {
         assert!(len <= self.free(), "more granted than was free");
-        // SAFETY: this half is the one writer of the outbox; the span is free; the slice borrows this half
-        // exclusively, and `self` keeps the outbox alive.
+        // SAFETY: this half is the one writer of the outbox; the span is free; the slice borrows
+        // this half exclusively, and `self` keeps the outbox alive.
         unsafe { self.endpoint.outbox.slice_mut(self.ring.offset(), len) }
     }
 
@@ -382,8 +387,8 @@ impl WriteHalf {
         unsafe { self.endpoint.outbox.slice(self.ring.offset(), len) }
     }
 
-    /// Room was found before, perhaps in the process that forked this one; what is written there would
-    /// be in its ring, behind its back.
+    /// Room was found before, perhaps in the process that forked this one; what is written there
+    /// would be in its ring, behind its back.
     #[inline]
     pub(crate) fn assert_here(&self) {
         assert!(
@@ -419,7 +424,8 @@ impl WriteHalf {
     pub(crate) fn wait_no_more(&mut self) {
         if self.waits_on {
             self.waits_on = false;
-            self.excuse.disarm(&self.endpoint.headers().own.wake_at_head.0);
+            self.excuse
+                .disarm(&self.endpoint.headers().own.wake_at_head.0);
         }
     }
 
@@ -479,7 +485,9 @@ impl WriteHalf {
         let look = self.look(self.capacity());
         // The last bytes may have been consumed by a reader that is gone by now.
         let outcome = match look {
-            Some(Err(e)) if self.ring.refresh(self.endpoint.headers()).is_ok() && self.drained() => {
+            Some(Err(e))
+                if self.ring.refresh(self.endpoint.headers()).is_ok() && self.drained() =>
+            {
                 drop(e);
                 Some(Ok(Room::Enough))
             }

@@ -32,7 +32,9 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
-use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
+};
 use spare::Spare;
 use std::mem::MaybeUninit;
 use std::path::{Path, PathBuf};
@@ -106,8 +108,13 @@ impl Acceptor {
         let set = epoll::create(CreateFlags::CLOEXEC).map_err(Error::os("making an epoll set"))?;
         let stop = Stop::new(birth)?;
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
-        let timer = timerfd_create(TimerfdClockId::Monotonic, flags).map_err(Error::os("making a timer"))?;
-        for (fd, token) in [(socket.as_fd(), SOCKET), (stop.as_fd(), STOP), (timer.as_fd(), TIMER)] {
+        let timer = timerfd_create(TimerfdClockId::Monotonic, flags)
+            .map_err(Error::os("making a timer"))?;
+        for (fd, token) in [
+            (socket.as_fd(), SOCKET),
+            (stop.as_fd(), STOP),
+            (timer.as_fd(), TIMER),
+        ] {
             epoll::add(&set, fd, EventData::new_u64(token), EventFlags::IN)
                 .map_err(Error::os("watching a listener (epoll)"))?;
         }
@@ -171,7 +178,10 @@ impl Acceptor {
     }
 
     pub(crate) fn last_refusal(&self) -> Option<String> {
-        self.last_refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.last_refusal
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn binding(&self) -> MutexGuard<'_, Binding> {
@@ -185,7 +195,9 @@ impl Acceptor {
 
     /// Gives up listening; keeps the name.
     pub(crate) fn into_binding(self) -> Binding {
-        self.binding.into_inner().unwrap_or_else(PoisonError::into_inner)
+        self.binding
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What has become of the files of the name.
@@ -201,8 +213,13 @@ impl Acceptor {
             return Ok(!was_sound);
         };
         let socket = Arc::new(Listening::new(socket, self.birth));
-        epoll::add(&self.set, &*socket, EventData::new_u64(SOCKET), EventFlags::IN)
-            .map_err(Error::os("watching a listener (epoll)"))?;
+        epoll::add(
+            &self.set,
+            &*socket,
+            EventData::new_u64(SOCKET),
+            EventFlags::IN,
+        )
+        .map_err(Error::os("watching a listener (epoll)"))?;
         let old = std::mem::replace(&mut *self.socket(), socket);
         let _ = epoll::delete(&self.set, &*old);
         // Nobody comes to the old one any more; those that wait there are taken over, or told that
@@ -402,9 +419,14 @@ impl Acceptor {
                     client.writes = write;
                     let mut interest = EventFlags::IN;
                     interest.set(EventFlags::OUT, write);
-                    return epoll::modify(&self.set, client.handshake.link(), EventData::new_u64(number), interest)
-                        .map(|()| None)
-                        .map_err(Error::os("watching a connection (epoll)"));
+                    return epoll::modify(
+                        &self.set,
+                        client.handshake.link(),
+                        EventData::new_u64(number),
+                        interest,
+                    )
+                    .map(|()| None)
+                    .map_err(Error::os("watching a connection (epoll)"));
                 }
                 Err(error) if error.is_exhaustion() => match clients.first_to_go(Some(number)) {
                     Some(victim) => self.let_go(&mut clients, victim),
@@ -481,7 +503,10 @@ impl Acceptor {
     fn count(&self, error: &Error) {
         // Relaxed: a statistic.
         self.refused.fetch_add(1, Ordering::Relaxed);
-        *self.last_refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+        *self
+            .last_refusal
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
     }
 
     /// Lets go of clients whose time is up.

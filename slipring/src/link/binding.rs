@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{FileType, Mode, Stat, chmod, lstat, unlink};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with};
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with,
+};
 
 use super::dial::SETTLING;
 use super::directory::{Places, is_absence, kind_of};
@@ -68,9 +70,15 @@ impl Binding {
     }
 
     /// As [`new`](Binding::new), with an environment of one's own.
-    pub(crate) fn new_in(places: &Places, name: &Name, mode: u32, backlog: i32) -> Result<(Binding, OwnedFd)> {
+    pub(crate) fn new_in(
+        places: &Places,
+        name: &Name,
+        mode: u32,
+        backlog: i32,
+    ) -> Result<(Binding, OwnedFd)> {
         let spot = places.spot_for_binding(name)?;
-        let lock = Lock::acquire(&spot.lock, name, places.uid).map_err(|error| say_if_hidden(error, &spot))?;
+        let lock = Lock::acquire(&spot.lock, name, places.uid)
+            .map_err(|error| say_if_hidden(error, &spot))?;
         point(Point::Locked);
         // From here on, an early return drops this, and that tidies up.
         let mut binding = Binding {
@@ -110,7 +118,8 @@ impl Binding {
         self.socket = Some(stat);
         // Before listening: nobody can have connected under the mode that the umask left.
         let path = self.path.as_path();
-        chmod(path, Mode::from_raw_mode(self.mode)).map_err(Error::os_at("setting the mode of the socket", path))?;
+        chmod(path, Mode::from_raw_mode(self.mode))
+            .map_err(Error::os_at("setting the mode of the socket", path))?;
         listen(&socket, self.backlog).map_err(Error::os_at("listening", path))?;
         point(Point::Listening);
         Ok(socket)
@@ -160,9 +169,9 @@ impl Binding {
                     "names are now kept in another directory, where it would be {}",
                     spot.socket.display()
                 );
-                return Err(Error::os_at("binding the name anew", &self.path)(io::Error::other(
-                    text,
-                )));
+                return Err(Error::os_at("binding the name anew", &self.path)(
+                    io::Error::other(text),
+                ));
             }
             // The old lock is let go of: its file is at no path any more.
             self.lock = Lock::acquire(self.lock.path(), &self.name, self.places.uid)?;
@@ -216,7 +225,8 @@ impl Drop for Binding {
 
 fn new_socket() -> Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(Error::os("making a socket"))
+    socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+        .map_err(Error::os("making a socket"))
 }
 
 /// Says of a name in use that its holder cannot be reached, if that is so.
@@ -242,7 +252,11 @@ fn say_if_hidden(error: Error, spot: &Spot) -> Error {
         }
         std::thread::sleep(Duration::from_millis(1));
     };
-    Error::NameInUse { name, pid, socket_gone }
+    Error::NameInUse {
+        name,
+        pid,
+        socket_gone,
+    }
 }
 
 /// Makes sure that nothing is at the path; removes a stale socket. False if a live listener is
@@ -273,7 +287,9 @@ pub(super) fn clear_the_way(path: &Path, address: &SocketAddrUnix) -> Result<boo
         Err(Errno::NOENT) => Ok(true),
         // Accepted; or its backlog is full; or it is of another type. Somebody has it open.
         Ok(()) | Err(Errno::AGAIN | Errno::PROTOTYPE) => Ok(false),
-        Err(errno) => Err(Error::os_at("looking whether the socket is stale", path)(errno)),
+        Err(errno) => Err(Error::os_at("looking whether the socket is stale", path)(
+            errno,
+        )),
     }
 }
 

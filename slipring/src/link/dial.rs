@@ -178,7 +178,9 @@ impl Dial {
                     let event = watch.wait(until)?;
                     self.noticed(event);
                 }
-                (None, Some(until)) => std::thread::sleep(until.saturating_duration_since(Instant::now())),
+                (None, Some(until)) => {
+                    std::thread::sleep(until.saturating_duration_since(Instant::now()))
+                }
                 (None, None) => std::thread::sleep(LONGEST_PAUSE),
             }
         }
@@ -206,7 +208,11 @@ impl Dial {
     /// [`Error::Timeout`] in the queue; [`Error::PathTooLong`]; [`Error::NotSlipring`] for a socket
     /// that is no stream; [`Error::Os`], among others if this user may not connect, or for want of
     /// descriptors.
-    pub(crate) fn look(&mut self, trusted_owner: &dyn Fn(u32) -> bool, when_full: WhenFull) -> Result<Step> {
+    pub(crate) fn look(
+        &mut self,
+        trusted_owner: &dyn Fn(u32) -> bool,
+        when_full: WhenFull,
+    ) -> Result<Step> {
         loop {
             // Judged after the watch was armed, each time: a directory may have come.
             let all_watched = self.arm()?;
@@ -226,7 +232,11 @@ impl Dial {
                 _ => None,
             };
             let unsettled = nobody.denied.is_some() || hidden.is_some();
-            self.unsettled = if unsettled { self.unsettled.or(Some(now)) } else { None };
+            self.unsettled = if unsettled {
+                self.unsettled.or(Some(now))
+            } else {
+                None
+            };
             let settling = self.unsettled.is_some_and(|since| now < since + SETTLING);
             match self.patience {
                 // Perhaps it is just being bound: without its socket yet, or with the mode that the
@@ -259,7 +269,11 @@ impl Dial {
             return Ok(false);
         };
         let candidates = self.places.candidates(&self.name)?;
-        Ok(watch.arm(candidates.iter().map(|candidate| candidate.spot.socket.as_path())))
+        Ok(watch.arm(
+            candidates
+                .iter()
+                .map(|candidate| candidate.spot.socket.as_path()),
+        ))
     }
 
     /// Waits for a little, the longer the more often, but not beyond `limit`.
@@ -309,7 +323,9 @@ impl Dial {
                 Standing::Safe => {}
                 Standing::Missing => continue,
                 Standing::Unusable(why) | Standing::Unsafe(why) => {
-                    nobody.passed_over.push((candidate.directory.clone(), why.clone()));
+                    nobody
+                        .passed_over
+                        .push((candidate.directory.clone(), why.clone()));
                     continue;
                 }
             }
@@ -318,9 +334,10 @@ impl Dial {
             };
             let owner_is_me = may_belong_to_its_owner(&found, &stat, path, trusted_owner)?;
             if !FileType::from_raw_mode(stat.st_mode).is_socket() {
-                nobody
-                    .passed_over
-                    .push((path.clone(), format!("it is {}, not a socket", kind_of(&stat))));
+                nobody.passed_over.push((
+                    path.clone(),
+                    format!("it is {}, not a socket", kind_of(&stat)),
+                ));
                 continue;
             }
             match self.knock(&found, candidate, when_full)? {
@@ -348,12 +365,17 @@ impl Dial {
     }
 
     /// Connects to the socket that was found at the candidate's path.
-    fn knock(&mut self, found: &OwnedFd, candidate: &Candidate, when_full: WhenFull) -> Result<Knock> {
+    fn knock(
+        &mut self,
+        found: &OwnedFd,
+        candidate: &Candidate,
+        when_full: WhenFull,
+    ) -> Result<Knock> {
         const DOING: &str = "connecting";
         let path = candidate.spot.socket.as_path();
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket =
-            socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(Error::os("making a socket"))?;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+            .map_err(Error::os("making a socket"))?;
         // This thread's, not the process's: a thread can have descriptors of its own.
         let mut way = PathBuf::from(format!("/proc/thread-self/fd/{}", found.as_raw_fd()));
         let mut blocks = false;
@@ -364,7 +386,8 @@ impl Dial {
                         set_socket_timeout(&socket, Timeout::Send, None)
                             .map_err(Error::os("lifting the time limit"))?;
                     } else {
-                        fcntl_setfl(&socket, OFlags::empty()).map_err(Error::os("making a socket block"))?;
+                        fcntl_setfl(&socket, OFlags::empty())
+                            .map_err(Error::os("making a socket block"))?;
                     }
                     let until = match self.in_line {
                         Some((_, until)) => until,
@@ -380,7 +403,8 @@ impl Dial {
                         return Ok(Knock::Full);
                     }
                     if !blocks {
-                        fcntl_setfl(&socket, OFlags::empty()).map_err(Error::os("making a socket block"))?;
+                        fcntl_setfl(&socket, OFlags::empty())
+                            .map_err(Error::os("making a socket block"))?;
                         blocks = true;
                     }
                     // Zero would mean no limit, and so would less than a microsecond.
@@ -458,7 +482,9 @@ fn hidden(candidates: &[Candidate]) -> Result<Option<Hidden>> {
         .iter()
         .filter(|candidate| candidate.standing == Standing::Safe);
     for candidate in safe {
-        if let LockState::Held { pid, paired: false } = look_at_lock(&candidate.spot.lock, Instant::now())? {
+        if let LockState::Held { pid, paired: false } =
+            look_at_lock(&candidate.spot.lock, Instant::now())?
+        {
             let path = candidate.spot.socket.clone();
             return Ok(Some(Hidden { path, pid }));
         }
@@ -482,7 +508,12 @@ fn may_belong_to_its_owner(
     if trusted_owner(uid) || (is_me && !user::is_told(uid)) {
         return Ok(is_me);
     }
-    let why = format!("the {} {} belongs to {}", thing(stat), path.display(), whose(uid));
+    let why = format!(
+        "the {} {} belongs to {}",
+        thing(stat),
+        path.display(),
+        whose(uid)
+    );
     Err(Error::UntrustedPeer { uid, why })
 }
 

@@ -8,9 +8,10 @@
 //!
 //! `UID` is the effective one.
 //!
-//! Whoever binds takes the first directory that can be had; whoever connects looks into all, since the two may run in
-//! different environments. Both judge by the same rules. A directory that is there but not safe is never passed over
-//! silently: a listener that went elsewhere would not be found.
+//! Whoever binds takes the first directory that can be had; whoever connects looks into all, since
+//! the two may run in different environments. Both judge by the same rules. A directory that is
+//! there but not safe is never passed over silently: a listener that went elsewhere would not be
+//! found.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -152,10 +153,15 @@ impl Places {
             match standing {
                 Standing::Safe => return Ok(local.path),
                 Standing::Unsafe(why) => {
-                    return Err(Error::UnsafeDirectory { path: local.path, why });
+                    return Err(Error::UnsafeDirectory {
+                        path: local.path,
+                        why,
+                    });
                 }
                 Standing::Unusable(why) => tried.push((local.path, why)),
-                Standing::Missing => tried.push((local.path, "it was made, and removed again at once".into())),
+                Standing::Missing => {
+                    tried.push((local.path, "it was made, and removed again at once".into()))
+                }
             }
         }
         Err(Error::NoRuntimeDirectory { tried })
@@ -221,7 +227,9 @@ impl Places {
                     "it belongs to {owner}, not to user {me}; have it removed (`rm -r {path}`)"
                 ));
             }
-            (mode & 0o077 != 0).then(|| format!("its mode is {mode:04o}, which lets others in; run `chmod 700 {path}`"))
+            (mode & 0o077 != 0).then(|| {
+                format!("its mode is {mode:04o}, which lets others in; run `chmod 700 {path}`")
+            })
         })
     }
 
@@ -237,8 +245,12 @@ impl Places {
                     "it belongs to {owner}, not to root; run `chown root:root {path}` as root"
                 ));
             }
-            (mode & 0o022 != 0 && mode & 0o1000 == 0)
-                .then(|| format!("its mode is {mode:04o}, without the sticky bit; run `chmod 1777 {path}` as root"))
+            (mode & 0o022 != 0 && mode & 0o1000 == 0).then(|| {
+                format!(
+                    "its mode is {mode:04o}, without the sticky bit; run `chmod 1777 \
+                    {path}` as root"
+                )
+            })
         })
     }
 }
@@ -282,7 +294,12 @@ fn cannot_be_made(path: &Path, errno: Errno) -> Result<Standing> {
 pub(super) fn is_absence(errno: Errno) -> bool {
     matches!(
         errno,
-        Errno::NOENT | Errno::ACCESS | Errno::PERM | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG
+        Errno::NOENT
+            | Errno::ACCESS
+            | Errno::PERM
+            | Errno::NOTDIR
+            | Errno::LOOP
+            | Errno::NAMETOOLONG
     )
 }
 

@@ -6,7 +6,6 @@ use super::verify::{self, DESCRIPTORS, Fault, Introduced, Refused, Verified};
 use crate::endpoint::{Connected, Endpoint};
 use crate::error::{Error, Result};
 use crate::fail_points::{Point, point};
-use crate::lease::Lease;
 use crate::name::Name;
 use crate::options::{Admission, Options};
 use crate::ring::Std;
@@ -62,7 +61,6 @@ struct Mine {
     outbox: Outbox,
     bells: Bells,
     watches: Option<Watches>,
-    lease: Lease,
 }
 
 /// What is on its way out: bytes, and the descriptors that go with the first of them.
@@ -124,7 +122,8 @@ impl Handshake {
             },
             e => Error::os("asking for credentials (SO_PASSCRED)")(e),
         })?;
-        let made_by = socket::made_by(link.as_fd()).map_err(Error::os("asking who made the socket (SO_PEERCRED)"))?;
+        let made_by = socket::made_by(link.as_fd())
+            .map_err(Error::os("asking who made the socket (SO_PEERCRED)"))?;
         let mut handshake = Handshake {
             link,
             options,
@@ -151,7 +150,12 @@ impl Handshake {
     }
 
     /// A client's, over a socket that is connected to a listener.
-    pub(crate) fn of_client(dialed: Dialed, options: Arc<Options>, name: Name, waits: Waits) -> Result<Handshake> {
+    pub(crate) fn of_client(
+        dialed: Dialed,
+        options: Arc<Options>,
+        name: Name,
+        waits: Waits,
+    ) -> Result<Handshake> {
         let origin = Origin {
             mine_alone: dialed.owner_is_me,
             until: dialed.queue_until,
@@ -192,7 +196,12 @@ impl Handshake {
         match &self.introduced {
             Some((_, at)) => since(*at),
             // A listener of this very process: without a limit it would wait for itself.
-            None if self.is_within() => self.origin.until.into_iter().chain(since(self.started)).min(),
+            None if self.is_within() => self
+                .origin
+                .until
+                .into_iter()
+                .chain(since(self.started))
+                .min(),
             None => self.origin.until,
         }
     }
@@ -203,7 +212,8 @@ impl Handshake {
         let (what, after) = match &self.introduced {
             Some(_) => ("the handshake, which the other side had begun,", timeout),
             None if self.is_within() => (
-                "waiting for this process itself to accept, which it has to do in another thread while one connects,",
+                "waiting for this process itself to accept, which it has to do in another thread \
+                    while one connects,",
                 timeout,
             ),
             None if self.name.is_some() => (
@@ -240,7 +250,8 @@ impl Handshake {
     /// Makes what is mine, and passes it. If it fails nothing is left, and it can be tried again.
     /// `of_my_user`: the peer speaks as this process's own user.
     fn pass_mine(&mut self, of_my_user: bool) -> Result<()> {
-        // A socket that another user made may have an end that is that user's, whoever speaks there: see `bell::Kind`.
+        // A socket that another user made may have an end that is that user's, whoever speaks
+        // there: see `bell::Kind`.
         let is_mine = of_my_user && user::is_same(self.made_by.uid, self.origin.mine_alone);
         let kind = if is_mine {
             bell::Kind::Plain
@@ -258,12 +269,10 @@ impl Handshake {
             #[cfg(feature = "tokio")]
             Waits::Polled => None,
         };
-        let lease = Lease::new().map_err(Error::os("making a page that a forked child does not see (madvise)"))?;
         self.mine = Some(Mine {
             outbox,
             bells,
             watches,
-            lease,
         });
         point(Point::AllMade);
         let message = Message::Memory(Memory {
@@ -294,7 +303,9 @@ impl Handshake {
             // first what it says, the other one all of it.
             let of_my_user = match (&self.introduced, self.first) {
                 (Some((introduced, _)), First::Me) => Some(introduced.of_my_user),
-                (Some((introduced, _)), First::Peer) if self.theirs.is_some() => Some(introduced.of_my_user),
+                (Some((introduced, _)), First::Peer) if self.theirs.is_some() => {
+                    Some(introduced.of_my_user)
+                }
                 _ => None,
             };
             if let Some(of_my_user) = of_my_user
@@ -330,8 +341,11 @@ impl Handshake {
             point(Point::Sending);
             let sent = match (&next.memory, &self.mine) {
                 (Some(memory), Some(mine)) => {
-                    let fds: [BorrowedFd<'_>; DESCRIPTORS] =
-                        [memory.as_fd(), mine.bells.reader.as_fd(), mine.bells.writer.as_fd()];
+                    let fds: [BorrowedFd<'_>; DESCRIPTORS] = [
+                        memory.as_fd(),
+                        mine.bells.reader.as_fd(),
+                        mine.bells.writer.as_fd(),
+                    ];
                     socket::send(self.link.as_fd(), &next.bytes, &fds)
                 }
                 _ => socket::send(self.link.as_fd(), &next.bytes, &[]),
@@ -380,7 +394,9 @@ impl Handshake {
                 Ok(ahead) if ahead.descriptors > DESCRIPTORS => {
                     return Err(self.refuse(Refused::bad("more descriptors than expected")));
                 }
-                Ok(ahead) if !ahead.truncated => socket::receive(self.link.as_fd(), &mut self.incoming[self.arrived..]),
+                Ok(ahead) if !ahead.truncated => {
+                    socket::receive(self.link.as_fd(), &mut self.incoming[self.arrived..])
+                }
                 // There is room for all that the kernel can pass; so it is this process that has
                 // none left.
                 Ok(_) => return Err(Error::os("receiving the peer's descriptors")(Errno::MFILE)),
@@ -391,7 +407,9 @@ impl Handshake {
                     self.fds.extend(received.fds.into_iter().map(Passed::new));
                     // The kernel delivers what others have written apart. A message is one
                     // sender's, from its first byte to its last.
-                    let is_same = self.arrived == 0 || received.len == 0 || received.credentials == self.sender;
+                    let is_same = self.arrived == 0
+                        || received.len == 0
+                        || received.credentials == self.sender;
                     self.sender = self.sender.or(received.credentials);
                     if !is_same {
                         return Err(self.refuse(Refused::bad("a message of several senders")));
@@ -401,7 +419,9 @@ impl Handshake {
                         // the peer is told.
                         let error = self.refuse(Refused::resources());
                         return Err(match self.first {
-                            First::Me => Error::os("receiving the peer's descriptors")(Errno::MFILE),
+                            First::Me => {
+                                Error::os("receiving the peer's descriptors")(Errno::MFILE)
+                            }
                             First::Peer => error,
                         });
                     }
@@ -432,10 +452,13 @@ impl Handshake {
         match (message, &self.introduced) {
             (Message::Refused(why, detail), _) => Err(self.refused(why, &detail)),
             (Message::Hello(hello), None) => {
-                let mut introduced = verify::hello(&hello, sender, self.origin.mine_alone, &self.options)
-                    .map_err(|refused| self.refuse(refused))?;
+                let mut introduced =
+                    verify::hello(&hello, sender, self.origin.mine_alone, &self.options)
+                        .map_err(|refused| self.refuse(refused))?;
                 // A stranger may have lent its socket to one that is trusted.
-                let made_by = self.options.admits(self.made_by.uid, self.origin.mine_alone);
+                let made_by = self
+                    .options
+                    .admits(self.made_by.uid, self.origin.mine_alone);
                 introduced.trusted &= made_by == Admission::Trusted;
                 if !fds.is_empty() {
                     return Err(self.refuse(Refused::bad("more descriptors than expected")));
@@ -449,7 +472,9 @@ impl Handshake {
             }
             (Message::Memory(memory), Some((introduced, _))) if self.theirs.is_none() => {
                 if sender != Some(introduced.sender) {
-                    return Err(self.refuse(Refused::bad("its memory comes from another process than its hello")));
+                    return Err(self.refuse(Refused::bad(
+                        "its memory comes from another process than its hello",
+                    )));
                 }
                 self.unchecked = Some((memory, fds));
                 Ok(())
@@ -550,7 +575,6 @@ impl Handshake {
             self.link,
             mine.bells,
             theirs.bells,
-            mine.lease,
             theirs.peer,
             self.name,
             theirs.copy_reads,

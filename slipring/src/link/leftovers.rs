@@ -107,7 +107,9 @@ fn clear(places: &Places, found: &Found) -> Result<Option<Kept>> {
     drop(lock);
     match cleared {
         Ok(true) => Ok(None),
-        Ok(false) => Ok(Some(Kept::Because("somebody listens there, without the lock".into()))),
+        Ok(false) => Ok(Some(Kept::Because(
+            "somebody listens there, without the lock".into(),
+        ))),
         Err(error) if error.is_exhaustion() => Err(error),
         Err(error) => Ok(Some(Kept::Because(error.to_string()))),
     }
@@ -118,7 +120,10 @@ fn tell(found: &Found, kept: Option<Kept>, all: &mut Vec<Leftover>) {
     if matches!(kept, Some(Kept::InUse)) {
         return;
     }
-    for (path, was_there) in [(&found.spot.socket, found.socket), (&found.spot.lock, found.lock)] {
+    for (path, was_there) in [
+        (&found.spot.socket, found.socket),
+        (&found.spot.lock, found.lock),
+    ] {
         if !was_there {
             continue;
         }
@@ -224,9 +229,11 @@ mod tests {
         let places = places(temporary.path());
         let path = places.for_binding(Scope::Local).unwrap().join("clock.sock");
         std::thread::scope(|scope| {
-            let cleaning = scope.spawn(|| (0..300).for_each(|_| drop(remove_leftovers_in(&places).unwrap())));
+            let cleaning =
+                scope.spawn(|| (0..300).for_each(|_| drop(remove_leftovers_in(&places).unwrap())));
             while !cleaning.is_finished() {
-                let (binding, _listener) = Binding::new_in(&places, &name("clock"), 0o600, 16).unwrap();
+                let (binding, _listener) =
+                    Binding::new_in(&places, &name("clock"), 0o600, 16).unwrap();
                 assert!(binding.path().exists());
                 drop(binding);
                 stale_socket(&path);
@@ -248,7 +255,10 @@ mod tests {
         places.uid = 54321;
         let left = remove_leftovers_in(&places).unwrap();
         let why = left[0].kept.as_deref().unwrap();
-        assert!(why.contains("belongs to user 12345") && why.contains("root"), "{why}");
+        assert!(
+            why.contains("belongs to user 12345") && why.contains("root"),
+            "{why}"
+        );
         assert_eq!(fs::metadata(&lock).unwrap().uid(), 12345);
         places.uid = 0;
         assert_eq!(removed(&places), [("theirs.lock".into(), false)]);

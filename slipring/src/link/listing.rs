@@ -98,7 +98,10 @@ pub(crate) fn names_in(places: &Places) -> Result<Vec<BoundName>> {
     }
     // Somebody may have been between two steps of coming or going. All of them have had the time
     // for it then.
-    if looks.iter().any(|(look, _)| matches!(look, Look::Unsettled(_))) {
+    if looks
+        .iter()
+        .any(|(look, _)| matches!(look, Look::Unsettled(_)))
+    {
         thread::sleep(SETTLING);
         for (look, found) in &mut looks {
             if matches!(look, Look::Unsettled(_)) {
@@ -170,7 +173,12 @@ pub(super) fn survey(places: &Places) -> Result<Vec<Found>> {
 }
 
 /// Adds the names in one directory. `distrust` says why nothing that is there can be believed.
-fn list(directory: &Path, scope: Scope, distrust: Option<&str>, all: &mut Vec<Found>) -> Result<()> {
+fn list(
+    directory: &Path,
+    scope: Scope,
+    distrust: Option<&str>,
+    all: &mut Vec<Found>,
+) -> Result<()> {
     let failed = || Error::os_at("listing the names in", directory);
     let mut files: BTreeMap<String, (bool, bool)> = BTreeMap::new();
     for entry in std::fs::read_dir(directory).map_err(failed())? {
@@ -221,17 +229,21 @@ fn look(found: &Found) -> Result<Look> {
         if !found.socket {
             return Ok(Look::Nothing);
         }
-        let why = "there is no lock file beside its socket: it was removed, or the socket is another program's";
+        let why = "there is no lock file beside its socket: it was removed, or the socket is \
+            another program's";
         return Ok(Look::Unsettled(NameState::Unknown { why: why.into() }));
     }
     Ok(match look_at_lock(&found.spot.lock, Instant::now())? {
         // A rendezvous that has taken place has no socket any more.
-        LockState::Held { pid, paired: false } if !found.socket => Look::Unsettled(NameState::Unknown {
-            why: format!(
-                "{} holds it, and its socket has been removed, as cleaners of temporary files do: nobody can connect",
-                pid.map_or_else(|| "a process".into(), |pid| format!("process {pid}"))
-            ),
-        }),
+        LockState::Held { pid, paired: false } if !found.socket => {
+            Look::Unsettled(NameState::Unknown {
+                why: format!(
+                    "{} holds it, and its socket has been removed, as cleaners of temporary files \
+                        do: nobody can connect",
+                    pid.map_or_else(|| "a process".into(), |pid| format!("process {pid}"))
+                ),
+            })
+        }
         LockState::Held { pid: Some(pid), .. } => Look::Settled(NameState::Live {
             pid: Some(pid),
             program: program(pid)?,
@@ -262,10 +274,14 @@ fn program(pid: u32) -> Result<Option<String>> {
             _ => return Err(Error::os_at("looking at a process", &comm)(error)),
         },
     };
-    let called = Some(called).filter(|called| !called.is_empty()).or_else(|| {
-        let exe = std::fs::read_link(process.join("exe")).ok()?;
-        exe.file_name().map(OsStr::to_string_lossy).map(String::from)
-    });
+    let called = Some(called)
+        .filter(|called| !called.is_empty())
+        .or_else(|| {
+            let exe = std::fs::read_link(process.join("exe")).ok()?;
+            exe.file_name()
+                .map(OsStr::to_string_lossy)
+                .map(String::from)
+        });
     Ok(called.map(|called| called.replace(char::is_control, "?")))
 }
 

@@ -25,7 +25,8 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{
-    FileType, FlockOperation, Mode, OFlags, Stat, fchmod, flock, fstat, ftruncate, lstat, open, stat, unlink,
+    FileType, FlockOperation, Mode, OFlags, Stat, fchmod, flock, fstat, ftruncate, lstat, open,
+    stat, unlink,
 };
 use rustix::io::{Errno, pread, pwrite};
 use rustix::process::{Pid, test_kill_process};
@@ -130,14 +131,17 @@ impl Lock {
                         signed: false,
                         maker,
                     };
-                    let stat = fstat(&lock.file).map_err(Error::os_at("looking at the lock file", path))?;
+                    let stat = fstat(&lock.file)
+                        .map_err(Error::os_at("looking at the lock file", path))?;
                     check(path, &lock.file, &stat, uid)?;
                     // Somebody may have removed the file in between; then this lock is worth
                     // nothing.
                     match lstat(path) {
                         Ok(at_path) if same_file(&at_path, &stat) => return Ok(lock),
                         Ok(_) | Err(Errno::NOENT) => {}
-                        Err(errno) => return Err(Error::os_at("looking at the lock file", path)(errno)),
+                        Err(errno) => {
+                            return Err(Error::os_at("looking at the lock file", path)(errno));
+                        }
                     }
                 }
                 Attempt::Held => {
@@ -254,12 +258,21 @@ pub(crate) fn look_at_lock(path: &Path, give_up: Instant) -> Result<LockState> {
         Ok(file) => file,
         Err(Errno::NOENT | Errno::NOTDIR) => return Ok(LockState::Free),
         // A socket.
-        Err(errno @ Errno::NXIO) => return Ok(LockState::Unreadable(format!("the lock file is no file: {errno}"))),
+        Err(errno @ Errno::NXIO) => {
+            return Ok(LockState::Unreadable(format!(
+                "the lock file is no file: {errno}"
+            )));
+        }
         Err(errno) => return unreadable("opened", errno),
     };
     match fstat(&file) {
         Ok(stat) if FileType::from_raw_mode(stat.st_mode).is_file() => {}
-        Ok(stat) => return Ok(LockState::Unreadable(format!("the lock file is {}", kind_of(&stat)))),
+        Ok(stat) => {
+            return Ok(LockState::Unreadable(format!(
+                "the lock file is {}",
+                kind_of(&stat)
+            )));
+        }
         Err(errno) => return unreadable("looked at", errno),
     }
     match try_shared(&file) {
@@ -269,9 +282,9 @@ pub(crate) fn look_at_lock(path: &Path, give_up: Instant) -> Result<LockState> {
             Ok(LockState::Held { pid, paired })
         }
         // No locks on this file system.
-        Err(errno @ (Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS)) => Ok(LockState::Unreadable(format!(
-            "the lock file cannot be locked: {errno}"
-        ))),
+        Err(errno @ (Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS)) => Ok(LockState::Unreadable(
+            format!("the lock file cannot be locked: {errno}"),
+        )),
         Err(errno) => unreadable("locked", errno),
     }
 }
@@ -322,7 +335,8 @@ fn open_or_create(path: &Path, name: &Name) -> Result<OwnedFd> {
         // Exclusively: then it is this process that must set the mode, whatever the umask.
         match open(path, flags | OFlags::CREATE | OFlags::EXCL, mode) {
             Ok(file) => {
-                fchmod(&file, mode).map_err(Error::os_at("setting the mode of the lock file", path))?;
+                fchmod(&file, mode)
+                    .map_err(Error::os_at("setting the mode of the lock file", path))?;
                 return Ok(file);
             }
             Err(Errno::EXIST) => {}
@@ -402,7 +416,11 @@ fn read_held(file: &OwnedFd, give_up: Instant) -> (Option<u32>, bool) {
     loop {
         let written = read(file).ok().as_deref().and_then(parse);
         match written {
-            Some(Holder { pid, namespace, paired }) if here.is_some() && namespace == here && is_alive(pid) => {
+            Some(Holder {
+                pid,
+                namespace,
+                paired,
+            }) if here.is_some() && namespace == here && is_alive(pid) => {
                 return (Some(pid), paired);
             }
             Some(Holder { paired, .. }) if Instant::now() >= give_up => return (None, paired),
@@ -467,7 +485,11 @@ fn parse(text: &[u8]) -> Option<Holder> {
         None => None,
     };
     let paired = lines.next_if_eq(&PAIRED).is_some();
-    lines.next().is_none().then_some(Holder { pid, namespace, paired })
+    lines.next().is_none().then_some(Holder {
+        pid,
+        namespace,
+        paired,
+    })
 }
 
 /// A number of digits alone: `parse` would take a plus sign.

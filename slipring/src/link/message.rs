@@ -175,19 +175,22 @@ mod tests {
     #[test]
     fn golden_bytes() {
         let mut expected = [0; LEN];
-        expected[..32]
-            .copy_from_slice(b"slipring\x01\0\0\0\x01\0\x03\0\x08\x07\x06\x05\x04\x03\x02\x01\0\x10\0\0\0\x07\0\0");
+        expected[..32].copy_from_slice(
+            b"slipring\x01\0\0\0\x01\0\x03\0\x08\x07\x06\x05\x04\x03\x02\x01\0\x10\0\0\0\x07\0\0",
+        );
         expected[32..39].copy_from_slice(b"ticks/1");
         assert_eq!(hello(b"ticks/1").encode(), expected);
 
         let mut expected = [0; LEN];
-        expected[..32].copy_from_slice(b"slipring\x02\0\0\0\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x03\0\0");
+        expected[..32]
+            .copy_from_slice(b"slipring\x02\0\0\0\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x03\0\0");
         expected[32..35].copy_from_slice(b"a/2");
         let refused = Message::Refused(Refusal::Protocol, b"a/2".to_vec());
         assert_eq!(refused.encode(), expected);
 
         let mut expected = [0; LEN];
-        expected[..32].copy_from_slice(b"slipring\x03\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\x01\0");
+        expected[..32]
+            .copy_from_slice(b"slipring\x03\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\x01\0");
         assert_eq!(MEMORY_OF_ALL.encode(), expected);
     }
 

@@ -144,7 +144,10 @@ mod tests {
         fs::create_dir(&unsafe_one).unwrap();
         set_mode(&unsafe_one, 0o755);
         let all = places.candidates(&name("clock")).unwrap();
-        let sockets: Vec<_> = all.iter().map(|candidate| candidate.spot.socket.clone()).collect();
+        let sockets: Vec<_> = all
+            .iter()
+            .map(|candidate| candidate.spot.socket.clone())
+            .collect();
         let user = places.run.join("user").join(places.uid.to_string());
         let tmp = places.tmp.join(format!("slipring-{}", places.uid));
         assert_eq!(
@@ -174,8 +177,13 @@ mod tests {
     fn the_files_of_a_path_are_beside_each_other() {
         let temporary = tempfile::tempdir().unwrap();
         let path = temporary.path().join("socket");
-        let spot = places(temporary.path()).spot_for_binding(&name(&path)).unwrap();
-        assert_eq!((spot.socket, spot.lock), (path, temporary.path().join("socket.lock")));
+        let spot = places(temporary.path())
+            .spot_for_binding(&name(&path))
+            .unwrap();
+        assert_eq!(
+            (spot.socket, spot.lock),
+            (path, temporary.path().join("socket.lock"))
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Tests with two users: what one can do about the other's names. They need root, which can be both.
+//! Tests with two users: what one can do about the other's names. They need root, which can be
+//! both.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -20,7 +21,12 @@ const STRANGER: u32 = 12345;
 const VISITED: &str = "SLIPRING_TEST_VISITED_DIRECTORY";
 const LONG: Duration = Duration::from_secs(20);
 
-fn dial(places: &Places, name: &Name, patience: Patience, trusted: &dyn Fn(u32) -> bool) -> Result<Dialed> {
+fn dial(
+    places: &Places,
+    name: &Name,
+    patience: Patience,
+    trusted: &dyn Fn(u32) -> bool,
+) -> Result<Dialed> {
     let queue = Queue {
         of_another: Some(LONG),
         of_this: LONG,
@@ -40,8 +46,13 @@ fn visit() {
     let bind = |text| Binding::new_in(&places, &name(text), 0o666, 16);
 
     dial(&places, &name("Global/open"), Patience::None, &root_or_me).unwrap();
-    let result = dial(&places, &name("Global/open"), Patience::None, &|uid| uid != 0);
-    assert!(matches!(result, Err(Error::UntrustedPeer { uid: 0, .. })), "{result:?}");
+    let result = dial(&places, &name("Global/open"), Patience::None, &|uid| {
+        uid != 0
+    });
+    assert!(
+        matches!(result, Err(Error::UntrustedPeer { uid: 0, .. })),
+        "{result:?}"
+    );
 
     let closed = name("Global/closed");
     let denied = [
@@ -51,7 +62,10 @@ fn visit() {
     for result in denied {
         let error = result.unwrap_err();
         assert!(error.to_string().contains("closed.sock"), "{error}");
-        assert_eq!(io::Error::from(error).kind(), io::ErrorKind::PermissionDenied);
+        assert_eq!(
+            io::Error::from(error).kind(),
+            io::ErrorKind::PermissionDenied
+        );
     }
 
     let result = bind("Global/open");
@@ -61,10 +75,17 @@ fn visit() {
     );
     let error = bind("Global/left").unwrap_err();
     let text = error.to_string();
-    for part in ["left.lock belongs to user 0", "Nobody holds it", "slipring ls --clean"] {
+    for part in [
+        "left.lock belongs to user 0",
+        "Nobody holds it",
+        "slipring ls --clean",
+    ] {
         assert!(text.contains(part), "{text}");
     }
-    assert_eq!(io::Error::from(error).kind(), io::ErrorKind::PermissionDenied);
+    assert_eq!(
+        io::Error::from(error).kind(),
+        io::ErrorKind::PermissionDenied
+    );
 
     // XDG_RUNTIME_DIR is root's.
     let (local, _listener) = bind("mine").unwrap();
@@ -140,6 +161,9 @@ fn users_keep_to_themselves_but_for_what_is_shared() {
         "{result:?}"
     );
     let error = Binding::new_in(&places, &mine, 0o666, 16).unwrap_err();
-    assert!(error.to_string().contains("belongs to user 12345"), "{error}");
+    assert!(
+        error.to_string().contains("belongs to user 12345"),
+        "{error}"
+    );
     assert!(places.run.join("slipring/mine.sock").exists());
 }

@@ -42,12 +42,23 @@ impl Refused {
 
     /// What the peer sent is not what it should be.
     pub(super) fn bad(what: &'static str) -> Refused {
-        Refused::new(Refusal::Descriptors, what, Error::BadPeer { what: what.into() })
+        Refused::new(
+            Refusal::Descriptors,
+            what,
+            Error::BadPeer { what: what.into() },
+        )
     }
 
     /// A user that may not be at the other end.
     pub(super) fn user(uid: u32, why: &str) -> Refused {
-        Refused::new(Refusal::User, "", Error::UntrustedPeer { uid, why: why.into() })
+        Refused::new(
+            Refusal::User,
+            "",
+            Error::UntrustedPeer {
+                uid,
+                why: why.into(),
+            },
+        )
     }
 
     /// One of too many that do not receive what they were sent.
@@ -135,11 +146,17 @@ pub(super) fn hello(
     };
     let header_len = hello.header_len as usize;
     let page = rustix::param::page_size();
-    if header_len < size_of::<Header<Std>>() || !header_len.is_multiple_of(page) || header_len > 1 << 16 {
+    if header_len < size_of::<Header<Std>>()
+        || !header_len.is_multiple_of(page)
+        || header_len > 1 << 16
+    {
         return Err(Refused::bad("the header has an impossible length"));
     }
     let capacity = usize::try_from(hello.capacity).unwrap_or(usize::MAX);
-    if !capacity.is_power_of_two() || capacity < memory::min_capacity() || capacity > memory::MAX_CAPACITY {
+    if !capacity.is_power_of_two()
+        || capacity < memory::min_capacity()
+        || capacity > memory::MAX_CAPACITY
+    {
         return Err(Refused::bad("the capacity is impossible"));
     }
     if capacity > options.max_peer_capacity {
@@ -150,7 +167,8 @@ pub(super) fn hello(
             Error::Capacity {
                 asked: capacity,
                 why: format!(
-                    "the peer's is larger than the {} bytes that this side accepts (Options::max_peer_capacity)",
+                    "the peer's is larger than the {} bytes that this side accepts \
+                        (Options::max_peer_capacity)",
                     options.max_peer_capacity
                 ),
             },
@@ -207,11 +225,14 @@ pub(super) fn memory(
 fn inbox(passed: Passed, introduced: &Introduced) -> std::result::Result<Inbox, Fault> {
     let want = |doing| move |e: Errno| Fault::Mine(Error::os(doing)(e));
     let Introduced {
-        header_len, capacity, ..
+        header_len,
+        capacity,
+        ..
     } = *introduced;
-    // First, because it calls into no file system that somebody else wrote; a pipe, a socket, an ordinary file end
-    // here.
-    let seals = fcntl_get_seals(&passed).map_err(|_| Refused::bad("the memory cannot be sealed"))?;
+    // First, because it calls into no file system that somebody else wrote; a pipe, a socket, an
+    // ordinary file end here.
+    let seals =
+        fcntl_get_seals(&passed).map_err(|_| Refused::bad("the memory cannot be sealed"))?;
     if !seals.contains(SEALS) {
         return Err(Refused::bad("the memory is not sealed").into());
     }
@@ -243,7 +264,9 @@ fn inbox(passed: Passed, introduced: &Introduced) -> std::result::Result<Inbox, 
         && preamble.header_len.load(Ordering::Relaxed) as usize == header_len
         && preamble.capacity.load(Ordering::Relaxed) == capacity as u64;
     if !honest {
-        return Err(Refused::bad("the memory does not begin with the preamble that was announced").into());
+        return Err(
+            Refused::bad("the memory does not begin with the preamble that was announced").into(),
+        );
     }
     Ok(inbox)
 }
@@ -253,9 +276,9 @@ fn eventfd(passed: Passed) -> std::result::Result<OwnedFd, Fault> {
     match passed.is_eventfd() {
         Ok(true) => Ok(passed.harmless()),
         Ok(false) => Err(Refused::bad("a bell is not an eventfd").into()),
-        Err(e) => Err(Fault::Mine(Error::os("checking the peer's bell (is /proc mounted?)")(
-            e,
-        ))),
+        Err(e) => Err(Fault::Mine(Error::os(
+            "checking the peer's bell (is /proc mounted?)",
+        )(e))),
     }
 }
 

@@ -19,7 +19,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::inotify::{CreateFlags, Event, ReadFlags, Reader, WatchFlags, add_watch, init, remove_watch};
+use rustix::fs::inotify::{
+    CreateFlags, Event, ReadFlags, Reader, WatchFlags, add_watch, init, remove_watch,
+};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
@@ -86,7 +88,10 @@ impl Watch {
             all &= self.watch_for(file, changes);
         }
         if let Some(inotify) = &self.inotify {
-            for watch in before.keys().filter(|watch| !self.wanted.contains_key(watch)) {
+            for watch in before
+                .keys()
+                .filter(|watch| !self.wanted.contains_key(watch))
+            {
                 // Gone already if its directory is.
                 let _ = remove_watch(inotify, *watch);
             }
@@ -105,7 +110,11 @@ impl Watch {
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             // A time that is too long for the kernel is none.
             let timeout = left.and_then(|left| Timespec::try_from(left).ok());
-            let mut fds: Vec<_> = self.inotify.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
+            let mut fds: Vec<_> = self
+                .inotify
+                .iter()
+                .map(|fd| PollFd::new(fd, PollFlags::IN))
+                .collect();
             match poll(&mut fds, timeout.as_ref()) {
                 Ok(0) => return Ok(false),
                 Ok(_) if self.take_events()?.matter => return Ok(true),
@@ -197,9 +206,11 @@ impl Watch {
             return false;
         };
         // No file name: it is about the directory itself.
-        event
-            .file_name()
-            .is_none_or(|name| wanted.iter().any(|entry| entry == OsStr::from_bytes(name.to_bytes())))
+        event.file_name().is_none_or(|name| {
+            wanted
+                .iter()
+                .any(|entry| entry == OsStr::from_bytes(name.to_bytes()))
+        })
     }
 }
 

@@ -6,7 +6,8 @@ use super::writer::Writer;
 use std::io::{self, BufRead, IoSlice, IoSliceMut, Read, Write};
 use std::path::Path;
 
-/// Both directions: a file to read from and a file to write into. The other side has them the other way round.
+/// Both directions: a file to read from and a file to write into. The other side has them the other
+/// way round.
 ///
 /// # Examples
 ///
@@ -41,7 +42,11 @@ impl Duplex {
     /// # Errors
     ///
     /// As [`Reader::create`] and [`Writer::create`].
-    pub fn create(incoming: impl AsRef<Path>, outgoing: impl AsRef<Path>, size: u64) -> Result<Duplex> {
+    pub fn create(
+        incoming: impl AsRef<Path>,
+        outgoing: impl AsRef<Path>,
+        size: u64,
+    ) -> Result<Duplex> {
         Ok(Duplex::new(
             Reader::create(incoming, size)?,
             Writer::create(outgoing, size)?,
@@ -54,7 +59,10 @@ impl Duplex {
     ///
     /// As [`Reader::open`] and [`Writer::open`].
     pub fn open(incoming: impl AsRef<Path>, outgoing: impl AsRef<Path>) -> Result<Duplex> {
-        Ok(Duplex::new(Reader::open(incoming)?, Writer::open(outgoing)?))
+        Ok(Duplex::new(
+            Reader::open(incoming)?,
+            Writer::open(outgoing)?,
+        ))
     }
 
     /// Opens both files, and makes those that are not there, of `size` bytes each.
@@ -62,7 +70,11 @@ impl Duplex {
     /// # Errors
     ///
     /// As [`Reader::create_or_open`] and [`Writer::create_or_open`].
-    pub fn create_or_open(incoming: impl AsRef<Path>, outgoing: impl AsRef<Path>, size: u64) -> Result<Duplex> {
+    pub fn create_or_open(
+        incoming: impl AsRef<Path>,
+        outgoing: impl AsRef<Path>,
+        size: u64,
+    ) -> Result<Duplex> {
         let reader = Reader::create_or_open(incoming, size)?;
         Ok(Duplex::new(reader, Writer::create_or_open(outgoing, size)?))
     }
@@ -79,7 +91,8 @@ impl Duplex {
 
     /// Both ends, borrowed: each can be used by a scoped thread of its own.
     ///
-    /// Where `std::io::BufRead` is in scope its method `split` comes first; write `Duplex::split(&mut duplex)` there.
+    /// Where `std::io::BufRead` is in scope its method `split` comes first; write
+    /// `Duplex::split(&mut duplex)` there.
     pub fn split(&mut self) -> (&mut Reader, &mut Writer) {
         (&mut self.reader, &mut self.writer)
     }

@@ -8,10 +8,11 @@ use std::time::Duration;
 /// What opening a ring returns.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why a ring in a file cannot be had, or cannot be used any longer. The text says what happened and what to do next.
+/// Why a ring in a file cannot be had, or cannot be used any longer. The text says what happened
+/// and what to do next.
 ///
-/// Reading and writing return [`io::Error`]s; such an error, if it is about the ring or its file, has one of these
-/// inside, which [`Error::of`] takes out.
+/// Reading and writing return [`io::Error`]s; such an error, if it is about the ring or its file,
+/// has one of these inside, which [`Error::of`] takes out.
 ///
 /// # Examples
 ///
@@ -31,7 +32,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no such file. `NotFound`.
-    #[error("there is no file {}{}. Start the program that makes it, or create it with a size", path.display(), after(*waited))]
+    #[error("there is no file {}{}. Start the program that makes it, or create it with a \
+        size", path.display(), after(*waited))]
     NotThere {
         /// The file.
         path: PathBuf,
@@ -48,7 +50,8 @@ pub enum Error {
 
     /// The path is a symbolic link to a file that is not there. `NotFound`.
     #[error(
-        "{} is a symbolic link to a file that is not there. Remove it, or create the file that it leads to",
+        "{} is a symbolic link to a file that is not there. Remove it, or create the file that it \
+            leads to",
         path.display()
     )]
     DanglingLink {
@@ -57,7 +60,9 @@ pub enum Error {
     },
 
     /// No ring can have the size that was asked for. `InvalidInput`.
-    #[error("a file of {size} bytes has no room for a ring: 16 are for the indexes. Ask for 17 or more")]
+    #[error(
+        "a file of {size} bytes has no room for a ring: 16 are for the indexes. Ask for 17 or more"
+    )]
     BadSize {
         /// The size asked for, in bytes.
         size: u64,
@@ -92,7 +97,8 @@ pub enum Error {
     },
 
     /// It is a directory, a pipe, a device. `InvalidInput`.
-    #[error("{} is not a regular file, and nothing else can be mapped. Check the path", path.display())]
+    #[error("{} is not a regular file, and nothing else can be mapped. Check the \
+        path", path.display())]
     NotAFile {
         /// What is not a file.
         path: PathBuf,
@@ -100,7 +106,8 @@ pub enum Error {
 
     /// Another slipring has this role in the ring. `ResourceBusy`.
     #[error(
-        "{} has a slipring {role} already, and a ring has one. End the other one, or use another file",
+        "{} has a slipring {role} already, and a ring has one. End the other one, or use another \
+            file",
         path.display()
     )]
     InUse {
@@ -110,7 +117,8 @@ pub enum Error {
         role: Role,
     },
 
-    /// The indexes cannot be those of a ring of this size. `InvalidData`. The handle is of no use any more.
+    /// The indexes cannot be those of a ring of this size. `InvalidData`. The handle is of no use
+    /// any more.
     #[error(
         "{}: head {head} and tail {tail} make no sense in a ring of {capacity} bytes: {why}. See whether both programs \
          use the same size, and whether two of them write to it, or read from it",
@@ -129,9 +137,11 @@ pub enum Error {
         why: &'static str,
     },
 
-    /// The size of the file has changed while it was used. `InvalidData`. The handle is of no use any more.
+    /// The size of the file has changed while it was used. `InvalidData`. The handle is of no use
+    /// any more.
     #[error(
-        "{} has {found} bytes now, and had {expected}. Leave its size alone while programs use it, and open it again",
+        "{} has {found} bytes now, and had {expected}. Leave its size alone while programs use \
+            it, and open it again",
         path.display()
     )]
     Resized {
@@ -139,12 +149,14 @@ pub enum Error {
         path: PathBuf,
         /// The size that it had, in bytes.
         expected: u64,
-        /// The size that it has, in bytes. If it is the same, the file has been cut and grown again.
+        /// The size that it has, in bytes. If it is the same, the file has been cut and grown
+        /// again.
         found: u64,
     },
 
     /// The handle was made by the process that forked this one. `Other`.
-    #[error("this end of {} belongs to the process that forked this one. Open the file again", path.display())]
+    #[error("this end of {} belongs to the process that forked this one. Open the file \
+        again", path.display())]
     Forked {
         /// The file.
         path: PathBuf,
@@ -174,9 +186,10 @@ impl Error {
             Error::Exists { .. } => ErrorKind::AlreadyExists,
             Error::BadSize { .. } | Error::NotAFile { .. } => ErrorKind::InvalidInput,
             Error::InUse { .. } => ErrorKind::ResourceBusy,
-            Error::TooShort { .. } | Error::WrongSize { .. } | Error::Indexes { .. } | Error::Resized { .. } => {
-                ErrorKind::InvalidData
-            }
+            Error::TooShort { .. }
+            | Error::WrongSize { .. }
+            | Error::Indexes { .. }
+            | Error::Resized { .. } => ErrorKind::InvalidData,
             Error::Forked { .. } => ErrorKind::Other,
             Error::Os { source, .. } => source.kind(),
         }

@@ -1,15 +1,16 @@
 //! Finding and making the file of a ring.
 //!
-//! Whoever comes first makes it. A program in C# opens the file and then gives it its size, so that for a moment there
-//! is a file of no size: whoever knows the size gives it as well (both do the same), whoever does not waits a little.
-//! slipring itself makes a file without a name, gives it its size and all its blocks, and then its name: nobody ever
-//! sees it in between.
+//! Whoever comes first makes it. A program in C# opens the file and then gives it its size, so that
+//! for a moment there is a file of no size: whoever knows the size gives it as well (both do the
+//! same), whoever does not waits a little. slipring itself makes a file without a name, gives it
+//! its size and all its blocks, and then its name: nobody ever sees it in between.
 
 use super::error::{Error, Result};
 use super::indexes::HEADER;
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{
-    AtFlags, CWD, FallocateFlags, FileType, Mode, OFlags, fallocate, fstat, ftruncate, linkat, lstat, open, stat,
+    AtFlags, CWD, FallocateFlags, FileType, Mode, OFlags, fallocate, fstat, ftruncate, linkat,
+    lstat, open, stat,
 };
 use rustix::io::{Errno, retry_on_intr};
 use std::path::{Path, PathBuf};
@@ -26,7 +27,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// happens by chance.
 const ATTEMPTS: u32 = 100;
 
-/// Readable and writable by this user: the other program is of the same user, or has made the file itself.
+/// Readable and writable by this user: the other program is of the same user, or has made the file
+/// itself.
 const MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 /// The way to a file, and what its size has to be.
@@ -38,7 +40,10 @@ pub(super) enum Way {
 }
 
 /// An error of the system about a file.
-pub(super) fn os<E: Into<std::io::Error>>(doing: &'static str, path: &Path) -> impl FnOnce(E) -> Error {
+pub(super) fn os<E: Into<std::io::Error>>(
+    doing: &'static str,
+    path: &Path,
+) -> impl FnOnce(E) -> Error {
     move |source| Error::Os {
         doing,
         path: path.to_owned(),
@@ -51,7 +56,9 @@ pub(super) fn find(path: &Path, way: Way) -> Result<(OwnedFd, u64)> {
     match way {
         Way::Create(size) => {
             check_size(size)?;
-            create(path, size)?.ok_or_else(|| Error::Exists { path: path.to_owned() })
+            create(path, size)?.ok_or_else(|| Error::Exists {
+                path: path.to_owned(),
+            })
         }
         Way::Open => {
             let file = open_existing(path)?.ok_or_else(|| not_there(path, Duration::ZERO))?;
@@ -71,7 +78,9 @@ pub(super) fn find(path: &Path, way: Way) -> Result<(OwnedFd, u64)> {
                 // It came into being between the two, and may be gone again; or it leads nowhere,
                 // and stays so.
                 if is_dangling(path)? {
-                    return Err(Error::DanglingLink { path: path.to_owned() });
+                    return Err(Error::DanglingLink {
+                        path: path.to_owned(),
+                    });
                 }
             }
             Err(os("opening, which comes and goes,", path)(Errno::AGAIN))
@@ -91,7 +100,8 @@ fn is_dangling(path: &Path) -> Result<bool> {
 
 /// Blocks until there is a file that is long enough for a ring; returns its size in bytes.
 ///
-/// For programs that come first and do not know the size. `None` waits for ever. The file is looked for every 2 ms.
+/// For programs that come first and do not know the size. `None` waits for ever. The file is looked
+/// for every 2 ms.
 ///
 /// # Errors
 ///
@@ -160,12 +170,15 @@ fn check_size(size: u64) -> Result<()> {
 
 /// `None`: there is none.
 fn open_existing(path: &Path) -> Result<Option<OwnedFd>> {
-    // NONBLOCK: opening a pipe by mistake does not wait for its other end. A reader writes too: its index.
+    // NONBLOCK: opening a pipe by mistake does not wait for its other end. A reader writes too: its
+    // index.
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
     match open(path, flags, Mode::empty()) {
         Ok(file) => Ok(Some(file)),
         Err(Errno::NOENT) => Ok(None),
-        Err(Errno::ISDIR | Errno::NXIO) => Err(Error::NotAFile { path: path.to_owned() }),
+        Err(Errno::ISDIR | Errno::NXIO) => Err(Error::NotAFile {
+            path: path.to_owned(),
+        }),
         Err(errno) => Err(os("opening (to read and to write)", path)(errno)),
     }
 }
@@ -181,7 +194,9 @@ fn regular_size(stat: &rustix::fs::Stat, path: &Path) -> Result<u64> {
         // The size of a regular file is not negative.
         Ok(stat.st_size as u64)
     } else {
-        Err(Error::NotAFile { path: path.to_owned() })
+        Err(Error::NotAFile {
+            path: path.to_owned(),
+        })
     }
 }
 
@@ -215,8 +230,8 @@ fn sized(file: OwnedFd, path: &Path, expected: u64) -> Result<(OwnedFd, u64)> {
     Ok((file, expected))
 }
 
-/// Gives a file all its blocks, as far as the file system can: a lack of space is an error now, not a SIGBUS later. Its
-/// size and its bytes stay as they are.
+/// Gives a file all its blocks, as far as the file system can: a lack of space is an error now, not
+/// a SIGBUS later. Its size and its bytes stay as they are.
 fn complete(file: &OwnedFd, path: &Path, size: u64) -> Result<()> {
     // Some kernels give it up for a signal.
     match retry_on_intr(|| fallocate(file, FallocateFlags::KEEP_SIZE, 0, size)) {
@@ -228,9 +243,15 @@ fn complete(file: &OwnedFd, path: &Path, size: u64) -> Result<()> {
 /// Makes the file, with its size, all zeros; `None`: there is one already.
 fn create(path: &Path, size: u64) -> Result<Option<(OwnedFd, u64)>> {
     let making = || os("creating", path);
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
     let flags = OFlags::RDWR | OFlags::CLOEXEC;
-    let (file, named) = match open(parent.unwrap_or(Path::new(".")), flags | OFlags::TMPFILE, MODE) {
+    let (file, named) = match open(
+        parent.unwrap_or(Path::new(".")),
+        flags | OFlags::TMPFILE,
+        MODE,
+    ) {
         Ok(file) => (file, false),
         // The file system cannot have files without a name.
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {

@@ -1,9 +1,11 @@
-//! Head and tail: what may be believed of them, and where bytes lie. No files and no memory in here.
+//! Head and tail: what may be believed of them, and where bytes lie. No files and no memory in
+//! here.
 
 /// Bytes of the two indexes, before the data.
 pub(super) const HEADER: u64 = 16;
 
-/// What `head` and `tail` say of a ring of `capacity` bytes: how many bytes are in it, or why they cannot be true.
+/// What `head` and `tail` say of a ring of `capacity` bytes: how many bytes are in it, or why they
+/// cannot be true.
 #[inline]
 pub(super) fn filled(head: u64, tail: u64, capacity: u64) -> Result<u64, &'static str> {
     match tail.checked_sub(head) {
@@ -22,8 +24,8 @@ pub(super) struct Piece {
     pub(super) len: usize,
 }
 
-/// Where in the file the `len` bytes from `position` on lie: up to the end of the data, and from its start. `len` is
-/// at most `capacity`.
+/// Where in the file the `len` bytes from `position` on lie: up to the end of the data, and from
+/// its start. `len` is at most `capacity`.
 #[inline]
 pub(super) fn pieces(position: u64, len: usize, capacity: u64) -> [Piece; 2] {
     let at = position % capacity;
@@ -59,7 +61,8 @@ mod tests {
     }
 
     proptest! {
-        /// Byte by byte, as section and page of the layout say it: index modulo capacity, after the header.
+        /// Byte by byte, as section and page of the layout say it: index modulo capacity, after the
+        /// header.
         #[test]
         fn every_byte_lies_where_the_layout_says(
             position in prop_oneof![0..50_u64, any::<u64>().prop_map(|p| p >> 1)],

@@ -11,9 +11,10 @@ use std::time::Duration;
 
 /// The reading end of a ring in a file: `Read` and `BufRead`.
 ///
-/// It goes on where the last reader of this file has stopped, whichever program that was. There is one reader at a
-/// time: a second slipring is refused ([`Error::InUse`](super::Error::InUse)); a program in C# takes no lock, and that
-/// there is none is for you to see to. Dropping it lets go of the file and tells the writer nothing.
+/// It goes on where the last reader of this file has stopped, whichever program that was. There is
+/// one reader at a time: a second slipring is refused ([`Error::InUse`](super::Error::InUse)); a
+/// program in C# takes no lock, and that there is none is for you to see to. Dropping it lets go of
+/// the file and tells the writer nothing.
 ///
 /// There is no end of file: the ring does not say whether anybody will ever write again.
 ///
@@ -47,28 +48,32 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Makes a new file of `size` bytes, 16 of them for the indexes, and reads from it. The file has the mode 0600.
+    /// Makes a new file of `size` bytes, 16 of them for the indexes, and reads from it. The file
+    /// has the mode 0600.
     ///
     /// # Errors
     ///
-    /// [`Exists`](super::Error::Exists), [`BadSize`](super::Error::BadSize), [`Os`](super::Error::Os).
+    /// [`Exists`](super::Error::Exists), [`BadSize`](super::Error::BadSize),
+    /// [`Os`](super::Error::Os).
     pub fn create(path: impl AsRef<Path>, size: u64) -> Result<Reader> {
         Reader::new(path.as_ref(), Way::Create(size))
     }
 
-    /// Reads from the ring in a file that is there. One of no size is waited for for a second: somebody is just making
-    /// it.
+    /// Reads from the ring in a file that is there. One of no size is waited for for a second:
+    /// somebody is just making it.
     ///
     /// # Errors
     ///
     /// [`NotThere`](super::Error::NotThere), [`TooShort`](super::Error::TooShort),
-    /// [`NotAFile`](super::Error::NotAFile), [`InUse`](super::Error::InUse), [`Indexes`](super::Error::Indexes),
-    /// [`Os`](super::Error::Os): a file that cannot be written among them, since a reader writes its index.
+    /// [`NotAFile`](super::Error::NotAFile), [`InUse`](super::Error::InUse),
+    /// [`Indexes`](super::Error::Indexes), [`Os`](super::Error::Os): a file that cannot be written
+    /// among them, since a reader writes its index.
     pub fn open(path: impl AsRef<Path>) -> Result<Reader> {
         Reader::new(path.as_ref(), Way::Open)
     }
 
-    /// Reads from the ring in this file, and makes it if it is not there: for programs that may come first or last.
+    /// Reads from the ring in this file, and makes it if it is not there: for programs that may
+    /// come first or last.
     ///
     /// # Errors
     ///
@@ -118,8 +123,9 @@ impl Reader {
         self.take(buf)
     }
 
-    /// Blocks until there is something, and lends all of it where it lies: one piece, or two if it goes over the end of
-    /// the data. The second piece is empty otherwise. [`consume`](BufRead::consume) gives back from the front.
+    /// Blocks until there is something, and lends all of it where it lies: one piece, or two if it
+    /// goes over the end of the data. The second piece is empty otherwise.
+    /// [`consume`](BufRead::consume) gives back from the front.
     ///
     /// # Errors
     ///
@@ -181,13 +187,14 @@ impl Reader {
         self.waiting.set_spin(spin);
     }
 
-    /// The longest time that a blocked call sleeps before it looks again: 10 ms by default, at least 10 µs. Shorter
-    /// answers sooner and costs more CPU while nothing happens.
+    /// The longest time that a blocked call sleeps before it looks again: 10 ms by default, at
+    /// least 10 µs. Shorter answers sooner and costs more CPU while nothing happens.
     pub fn set_longest_sleep(&mut self, longest: Duration) {
         self.waiting.set_longest_sleep(longest);
     }
 
-    /// Lets blocking reads fail with `WouldBlock` after `timeout`. `None`, the default, waits for ever.
+    /// Lets blocking reads fail with `WouldBlock` after `timeout`. `None`, the default, waits for
+    /// ever.
     ///
     /// # Errors
     ///
@@ -208,12 +215,14 @@ impl Reader {
 }
 
 impl Read for Reader {
-    /// Blocks until there is something, takes as much of it as fits, and gives it back to the writer at once.
+    /// Blocks until there is something, takes as much of it as fits, and gives it back to the
+    /// writer at once.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` after the timeout or in non-blocking mode; `InvalidData` with [`Error::Indexes`](super::Error) or
-    /// [`Error::Resized`](super::Error) inside if the ring has been damaged, from then on.
+    /// `WouldBlock` after the timeout or in non-blocking mode; `InvalidData` with
+    /// [`Error::Indexes`](super::Error) or [`Error::Resized`](super::Error) inside if the ring has
+    /// been damaged, from then on.
     #[inline]
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if buf.is_empty() {
@@ -232,7 +241,11 @@ impl Read for Reader {
         if bufs.iter().all(|buf| buf.is_empty()) {
             return Ok(0);
         }
-        let there = self.fill_pieces()?.iter().map(|piece| piece.len()).sum::<usize>();
+        let there = self
+            .fill_pieces()?
+            .iter()
+            .map(|piece| piece.len())
+            .sum::<usize>();
         let mut taken = 0;
         for buf in bufs {
             let n = buf.len().min(there - taken);
@@ -245,8 +258,9 @@ impl Read for Reader {
 }
 
 impl BufRead for Reader {
-    /// Lends what is there up to the end of the data, where it lies; blocks while there is nothing. What lies at the
-    /// start of the data comes with the next call; [`fill_pieces`](Reader::fill_pieces) lends both.
+    /// Lends what is there up to the end of the data, where it lies; blocks while there is nothing.
+    /// What lies at the start of the data comes with the next call;
+    /// [`fill_pieces`](Reader::fill_pieces) lends both.
     #[inline]
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         self.wait()?;
@@ -254,14 +268,18 @@ impl BufRead for Reader {
         Ok(first)
     }
 
-    /// Gives `n` bytes back to the writer. If that shows that the ring has been damaged, the next read says so.
+    /// Gives `n` bytes back to the writer. If that shows that the ring has been damaged, the next
+    /// read says so.
     ///
     /// # Panics
     ///
     /// If fewer than `n` bytes have been lent.
     #[inline]
     fn consume(&mut self, n: usize) {
-        assert!(n as u64 <= self.ring.filled(), "more is consumed than was lent");
+        assert!(
+            n as u64 <= self.ring.filled(),
+            "more is consumed than was lent"
+        );
         // Bytes that were lent before a fork are the parent's to give back.
         if self.ring.is_here() {
             // It stays damaged.

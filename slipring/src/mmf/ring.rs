@@ -24,7 +24,8 @@ pub enum Role {
 }
 
 impl Role {
-    /// Where the index lies that this end alone moves; and what it locks, so that there is one of it.
+    /// Where the index lies that this end alone moves; and what it locks, so that there is one of
+    /// it.
     fn own_index(self) -> usize {
         match self {
             Role::Reader => 0,
@@ -45,8 +46,14 @@ impl fmt::Display for Role {
 /// What makes a ring useless for good, found once and told ever after.
 #[derive(Debug, Clone, Copy)]
 enum Damage {
-    Indexes { head: u64, tail: u64, why: &'static str },
-    Resized { found: u64 },
+    Indexes {
+        head: u64,
+        tail: u64,
+        why: &'static str,
+    },
+    Resized {
+        found: u64,
+    },
 }
 
 #[derive(Debug)]
@@ -90,7 +97,8 @@ impl Ring {
             file,
         };
         ring.look_at_file()?;
-        // Acquire, as in `refresh`. Of the two only the other end's can move in between, and only towards what is valid.
+        // Acquire, as in `refresh`. Of the two only the other end's can move in between, and only
+        // towards what is valid.
         let head = ring.word(Role::Reader).load(Acquire);
         let tail = ring.word(Role::Writer).load(Acquire);
         (ring.own, ring.other) = match role {
@@ -146,9 +154,10 @@ impl Ring {
             Role::Reader => Role::Writer,
             Role::Writer => Role::Reader,
         };
-        // Acquire: for the reader, pairs with the release by which the writer publishes, so that the bytes up to tail
-        // are there; for the writer, with that by which the reader consumes, so that it has done with what is
-        // overwritten next. In C# these are `Volatile.Write`, or any store on x86-64.
+        // Acquire: for the reader, pairs with the release by which the writer publishes, so that
+        // the bytes up to tail are there; for the writer, with that by which the reader consumes,
+        // so that it has done with what is overwritten next. In C# these are `Volatile.Write`, or
+        // any store on x86-64.
         let seen = self.word(other).load(Acquire);
         self.check(seen)?;
         self.other = seen;
@@ -202,9 +211,10 @@ impl Ring {
         debug_assert_eq!(self.role, Role::Reader);
         // No more than the capacity, which is mapped.
         pieces(self.own, self.filled() as usize, self.capacity).map(|piece| {
-            // SAFETY: published, being before the tail that was seen and checked; not consumed while `self` is
-            // borrowed, since `moved` needs it exclusively. That the other side leaves it alone until then, and the
-            // file's size as well, is asked of it ("Trust" in the module's documentation).
+            // SAFETY: published, being before the tail that was seen and checked; not consumed
+            // while `self` is borrowed, since `moved` needs it exclusively. That the other side
+            // leaves it alone until then, and the file's size as well, is asked of it ("Trust" in
+            // the module's documentation).
             unsafe { self.memory.slice(piece.offset, piece.len) }
         })
     }
@@ -222,15 +232,16 @@ impl Ring {
             };
             return self.nonsense(head, tail, why);
         }
-        // Release: whoever sees the new index sees the bytes written before it, or, of a head, that they have been
-        // read. In C# `Volatile.Read` sees it, or any load on x86-64.
+        // Release: whoever sees the new index sees the bytes written before it, or, of a head, that
+        // they have been read. In C# `Volatile.Read` sees it, or any load on x86-64.
         own.store(self.own + n, Release);
         self.own += n;
         self.look_at_memory()
     }
 
-    /// To be asked before anything is done, and while waiting: may this end still be used? Looks at the file's size
-    /// each time that the coarse clock has ticked, which costs a system call every few milliseconds.
+    /// To be asked before anything is done, and while waiting: may this end still be used? Looks at
+    /// the file's size each time that the coarse clock has ticked, which costs a system call every
+    /// few milliseconds.
     #[inline]
     pub(super) fn glance(&mut self) -> Result<()> {
         if !self.birth.is_here() {

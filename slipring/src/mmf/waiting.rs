@@ -1,8 +1,9 @@
-//! How an end waits for the other one, which cannot wake it: look, spin, yield, then sleep and look, again and again.
+//! How an end waits for the other one, which cannot wake it: look, spin, yield, then sleep and
+//! look, again and again.
 //!
-//! A sleep is a quarter of what has been waited so far, up to a bound. So waiting makes nothing later by more than a
-//! quarter of the time that it took anyway, or by the bound, whichever is less; and an idle end wakes once in
-//! that bound, for a few microseconds.
+//! A sleep is a quarter of what has been waited so far, up to a bound. So waiting makes nothing
+//! later by more than a quarter of the time that it took anyway, or by the bound, whichever is
+//! less; and an idle end wakes once in that bound, for a few microseconds.
 
 use super::ring::Ring;
 use crate::sys::process::{self, Birth, Cpus};
@@ -27,8 +28,8 @@ const SHORTEST: Duration = Duration::from_micros(10);
 /// What a sleep is of the time waited so far.
 const QUARTER: u32 = 4;
 
-/// The longest sleep, unless told otherwise. To wake up, to look and to sleep again costs a few microseconds, or 50 on a
-/// virtual machine: less than 1 % of a core either way.
+/// The longest sleep, unless told otherwise. To wake up, to look and to sleep again costs a few
+/// microseconds, or 50 on a virtual machine: less than 1 % of a core either way.
 const LONGEST: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
@@ -41,8 +42,9 @@ pub(super) struct Waiting {
     yields: bool,
     longest_sleep: Duration,
     timeout: Option<Duration>,
-    /// When the first of the waits began that have all timed out since: the next one goes on with them, or an end that
-    /// waits with a short timeout would begin anew, with spinning and short sleeps, each time.
+    /// When the first of the waits began that have all timed out since: the next one goes on with
+    /// them, or an end that waits with a short timeout would begin anew, with spinning and short
+    /// sleeps, each time.
     since: Option<Instant>,
     nonblocking: bool,
 }
@@ -50,8 +52,8 @@ pub(super) struct Waiting {
 impl Waiting {
     /// For an end that was opened by the process of this birth.
     pub(super) fn new(birth: Birth) -> Waiting {
-        // Who the other one is nobody says; a fair guess is that it may run wherever the first process of this
-        // machine, or container, may.
+        // Who the other one is nobody says; a fair guess is that it may run wherever the first
+        // process of this machine, or container, may.
         let Cpus { own, both } = process::cpus(Some(1));
         Waiting {
             spinner: Spinner::new(Spin::default(), both),
@@ -207,7 +209,8 @@ impl Waiting {
                 pause = pause.min(deadline - now);
             }
             thread::sleep(pause);
-            // Before the memory is touched: what shrank while this slept is found out here, and not by a signal.
+            // Before the memory is touched: what shrank while this slept is found out here, and not
+            // by a signal.
             ring.look_at_file()?;
             if look(ring, wish)? {
                 return Ok(());

@@ -11,16 +11,18 @@ use std::time::Duration;
 
 /// The writing end of a ring in a file: `Write`.
 ///
-/// It goes on where the last writer of this file has stopped, whichever program that was; nobody needs to be there to
-/// read. There is one writer at a time: a second slipring is refused ([`Error::InUse`](super::Error::InUse)); a program
-/// in C# takes no lock, and that there is none is for you to see to.
+/// It goes on where the last writer of this file has stopped, whichever program that was; nobody
+/// needs to be there to read. There is one writer at a time: a second slipring is refused
+/// ([`Error::InUse`](super::Error::InUse)); a program in C# takes no lock, and that there is none
+/// is for you to see to.
 ///
 /// # What a write is
 ///
-/// As in those programs: a write of up to [`capacity`](Self::capacity) bytes waits until all of it fits, and becomes
-/// visible at once. A larger one could never fit; it flows through in parts while the other side reads, so `write_all`
-/// takes messages of any size. Dropping the writer lets go of the file and tells the reader nothing: what was written is
-/// still there for it, and there is no end of file.
+/// As in those programs: a write of up to [`capacity`](Self::capacity) bytes waits until all of it
+/// fits, and becomes visible at once. A larger one could never fit; it flows through in parts while
+/// the other side reads, so `write_all` takes messages of any size. Dropping the writer lets go of
+/// the file and tells the reader nothing: what was written is still there for it, and there is no
+/// end of file.
 ///
 /// # Examples
 ///
@@ -44,28 +46,31 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Makes a new file of `size` bytes, 16 of them for the indexes, and writes into it. The file has the mode 0600.
+    /// Makes a new file of `size` bytes, 16 of them for the indexes, and writes into it. The file
+    /// has the mode 0600.
     ///
     /// # Errors
     ///
-    /// [`Exists`](super::Error::Exists), [`BadSize`](super::Error::BadSize), [`Os`](super::Error::Os).
+    /// [`Exists`](super::Error::Exists), [`BadSize`](super::Error::BadSize),
+    /// [`Os`](super::Error::Os).
     pub fn create(path: impl AsRef<Path>, size: u64) -> Result<Writer> {
         Writer::new(path.as_ref(), Way::Create(size))
     }
 
-    /// Writes into the ring in a file that is there. One of no size is waited for for a second: somebody is just making
-    /// it.
+    /// Writes into the ring in a file that is there. One of no size is waited for for a second:
+    /// somebody is just making it.
     ///
     /// # Errors
     ///
     /// [`NotThere`](super::Error::NotThere), [`TooShort`](super::Error::TooShort),
-    /// [`NotAFile`](super::Error::NotAFile), [`InUse`](super::Error::InUse), [`Indexes`](super::Error::Indexes),
-    /// [`Os`](super::Error::Os).
+    /// [`NotAFile`](super::Error::NotAFile), [`InUse`](super::Error::InUse),
+    /// [`Indexes`](super::Error::Indexes), [`Os`](super::Error::Os).
     pub fn open(path: impl AsRef<Path>) -> Result<Writer> {
         Writer::new(path.as_ref(), Way::Open)
     }
 
-    /// Writes into the ring in this file, and makes it if it is not there: for programs that may come first or last.
+    /// Writes into the ring in this file, and makes it if it is not there: for programs that may
+    /// come first or last.
     ///
     /// # Errors
     ///
@@ -107,11 +112,13 @@ impl Writer {
         Ok(n)
     }
 
-    /// Writes all of `buf`, or what fits of more than [`capacity`](Self::capacity) bytes, without blocking.
+    /// Writes all of `buf`, or what fits of more than [`capacity`](Self::capacity) bytes, without
+    /// blocking.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if there is no room for it, and nothing was written; otherwise as [`write`](Write::write).
+    /// `WouldBlock` if there is no room for it, and nothing was written; otherwise as
+    /// [`write`](Write::write).
     pub fn try_write(&mut self, buf: &[u8]) -> io::Result<usize> {
         if (self.space()? as u64) < self.needs(buf.len()) {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -159,13 +166,14 @@ impl Writer {
         self.waiting.set_spin(spin);
     }
 
-    /// The longest time that a blocked call sleeps before it looks again: 10 ms by default, at least 10 µs. Shorter
-    /// answers sooner and costs more CPU while nothing happens.
+    /// The longest time that a blocked call sleeps before it looks again: 10 ms by default, at
+    /// least 10 µs. Shorter answers sooner and costs more CPU while nothing happens.
     pub fn set_longest_sleep(&mut self, longest: Duration) {
         self.waiting.set_longest_sleep(longest);
     }
 
-    /// Lets blocking writes fail with `WouldBlock` after `timeout`. `None`, the default, waits for ever.
+    /// Lets blocking writes fail with `WouldBlock` after `timeout`. `None`, the default, waits for
+    /// ever.
     ///
     /// # Errors
     ///
@@ -192,13 +200,14 @@ fn free(ring: &Ring) -> u64 {
 }
 
 impl Write for Writer {
-    /// Writes all of `buf`, or a part of it if it is larger than the ring; see [`Writer`]. Blocks until there is room.
+    /// Writes all of `buf`, or a part of it if it is larger than the ring; see [`Writer`]. Blocks
+    /// until there is room.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` after the timeout or in non-blocking mode, and nothing was written; `InvalidData` with
-    /// [`Error::Indexes`](super::Error) or [`Error::Resized`](super::Error) inside if the ring has been damaged, from
-    /// then on.
+    /// `WouldBlock` after the timeout or in non-blocking mode, and nothing was written;
+    /// `InvalidData` with [`Error::Indexes`](super::Error) or [`Error::Resized`](super::Error)
+    /// inside if the ring has been damaged, from then on.
     #[inline]
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         if buf.is_empty() {
@@ -208,9 +217,13 @@ impl Write for Writer {
         self.put(buf)
     }
 
-    /// Writes all of `bufs`, which become visible at once, or what fits of them if they are larger than the ring.
+    /// Writes all of `bufs`, which become visible at once, or what fits of them if they are larger
+    /// than the ring.
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        let len = bufs.iter().map(|buf| buf.len()).fold(0, usize::saturating_add);
+        let len = bufs
+            .iter()
+            .map(|buf| buf.len())
+            .fold(0, usize::saturating_add);
         if len == 0 {
             return Ok(0);
         }

@@ -1,4 +1,5 @@
-//! The ring against `VecDeque<u8>` under random steps, and against a peer that stores whatever it likes.
+//! The ring against `VecDeque<u8>` under random steps, and against a peer that stores whatever it
+//! likes.
 
 use super::{Consumer, Corrupt, Header, Headers, Look, Producer, Std, ended, wake};
 use proptest::collection::vec;
@@ -14,7 +15,6 @@ enum Step {
     /// Writes up to so many bytes, beginning with this one.
     Write(u64, u8),
     Publish,
-    Rewind,
     WriterRefreshes,
     ReaderRefreshes,
     /// Reads up to so many bytes.
@@ -26,14 +26,14 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (size(), any::<u8>()).prop_map(|(n, first)| Step::Write(n, first)),
         3 => Just(Step::Publish),
-        1 => Just(Step::Rewind),
         2 => Just(Step::WriterRefreshes),
         3 => Just(Step::ReaderRefreshes),
         3 => size().prop_map(Step::Read),
     ]
 }
 
-/// A number that a peer may store: anything, but mostly something near an index or a limit, where mistakes are.
+/// A number that a peer may store: anything, but mostly something near an index or a limit, where
+/// mistakes are.
 fn word() -> impl Strategy<Value = u64> {
     prop_oneof![
         2 => 0..3 * CAPACITY,
@@ -59,7 +59,6 @@ enum Hostile {
     Wake(u64, u64),
     Write(u64),
     Publish,
-    Rewind,
     WriterLooks(u64),
     ReaderLooks(u64),
     Consume(u64),
@@ -78,7 +77,6 @@ fn hostile() -> impl Strategy<Value = Hostile> {
         1 => (word(), word()).prop_map(|(tail, head)| Hostile::Wake(tail, head)),
         2 => size().prop_map(Hostile::Write),
         2 => Just(Hostile::Publish),
-        1 => Just(Hostile::Rewind),
         2 => size().prop_map(Hostile::WriterLooks),
         2 => size().prop_map(Hostile::ReaderLooks),
         2 => size().prop_map(Hostile::Consume),
@@ -110,7 +108,6 @@ proptest! {
                     written += n;
                 }
                 Step::Publish => prop_assert!(!producer.publish(writer)),
-                Step::Rewind => prop_assert_eq!(producer.rewind_now(writer), Ok(())),
                 Step::WriterRefreshes => {
                     prop_assert_eq!(producer.refresh(writer), Ok(()));
                     prop_assert_eq!(producer.free(), CAPACITY - (written - read));
@@ -167,10 +164,6 @@ proptest! {
                 Hostile::Write(n) => producer.advance(n.min(producer.free())),
                 // Whether it rings is the peer's own affair.
                 Hostile::Publish => drop(producer.publish(headers)),
-                Hostile::Rewind => {
-                    let looks = producer.unpublished() == 0;
-                    prop_assert_eq!(producer.rewind_now(headers).is_err(), looks && !honest_head);
-                }
                 Hostile::WriterLooks(want) => {
                     let found = producer.look(headers, want, false);
                     let free = producer.free();
@@ -219,14 +212,17 @@ proptest! {
     }
 }
 
-/// A peer can move my indexes by no more than a capacity for each capacity that I consume or write, so none of
-/// them gets near its limit in practice. At the limit, which an absurd capacity reaches at once, a reader still
-/// does not overflow.
+/// A peer can move my indexes by no more than a capacity for each capacity that I consume or write,
+/// so none of them gets near its limit in practice. At the limit, which an absurd capacity reaches
+/// at once, a reader still does not overflow.
 #[test]
 fn a_reader_survives_the_end_of_the_numbers() {
     const HUGE: u64 = 1 << 63;
     let (own, peer) = (Header::<Std>::new(4096, HUGE), Header::new(4096, HUGE));
-    let headers = Headers { own: &own, peer: &peer };
+    let headers = Headers {
+        own: &own,
+        peer: &peer,
+    };
     let mut consumer = Consumer::new(HUGE);
     for tail in [HUGE - 1, HUGE, u64::MAX - 1, u64::MAX] {
         peer.published.0.tail.store(tail, Relaxed);

@@ -1,7 +1,7 @@
 //! The atomics that the ring is generic over.
 //!
-//! [`Std`] is what runs; the models in `ring::models` put loom's in its place, so that the code which is
-//! checked is the code which ships.
+//! [`Std`] is what runs; the models in `ring::models` put loom's in its place, so that the code
+//! which is checked is the code which ships.
 
 use std::sync::atomic::{self, Ordering};
 

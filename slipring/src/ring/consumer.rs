@@ -44,12 +44,6 @@ impl<A: Atomics> Consumer<A> {
         self.capacity
     }
 
-    /// The end of what is available.
-    #[inline]
-    pub(crate) fn end(&self) -> u64 {
-        self.tail
-    }
-
     /// Bytes consumed so far.
     #[inline]
     pub(crate) fn position(&self) -> u64 {
@@ -72,22 +66,26 @@ impl<A: Atomics> Consumer<A> {
     /// Loads and checks the peer's `tail`, and with news its `base`.
     #[inline(always)]
     pub(crate) fn refresh(&mut self, headers: Headers<'_, A>) -> Result<(), Corrupt> {
-        // Acquire (in `load_peer`): the bytes below this tail, and the `base` for them, are visible.
+        // Acquire (in `load_peer`): the bytes below this tail are visible, and a `base` that was
+        // stored before it.
         let tail = load_peer::<A, _>(&headers.peer.published.0.tail);
         if tail == self.tail {
             return Ok(());
         }
-        // An honest writer goes forward, and no further from what has been given back to it than the ring holds.
+        // An honest writer goes forward, and no further from what has been given back to it than
+        // the ring holds.
         if tail < self.tail || tail - self.head > self.capacity {
             return Err(Corrupt);
         }
         self.tail = tail;
-        // Relaxed: it was stored before the tail above, and the writer cannot store another one before it sees
-        // `head == tail`, a store of mine that comes after this load.
+        // Relaxed: ordered by that acquire. The layout allows a writer to store another one only
+        // after it has seen `head == tail`, a store of mine that comes after this load. This
+        // library's writers store 0 before they pass the header on, and never again.
         let base = headers.peer.published.0.base.load(Ordering::Relaxed);
-        // A branch, and not simply a store: the address of the next byte then does not depend on what arrives with
-        // the tail's cache line, so that the processor, which predicts the branch, fetches the byte's line beside it
-        // and not after it. That is a quarter of a round trip.
+        // A branch, and not simply a store: the address of the next byte then does not depend on
+        // what arrives with the tail's cache line, so that the processor, which predicts the
+        // branch, fetches the byte's line beside it and not after it. That is a quarter of a round
+        // trip.
         if base != self.base {
             self.rebase(base);
         }
@@ -103,10 +101,16 @@ impl<A: Atomics> Consumer<A> {
 
     /// Looks for `want` readable bytes. `gone`: the hang-up as it was known *before* this call.
     #[inline(always)]
-    pub(crate) fn look(&mut self, headers: Headers<'_, A>, want: u64, gone: bool) -> Result<Look, Corrupt> {
-        // The order matters: hang-up, fin, tail. `fin` was stored after the last tail, so a tail that is loaded
-        // after `fin` was seen is the last one (acquire in `load_peer`); and an orderly end stores `fin`
-        // before the link hangs up, so after a hang-up an open `fin` means a death.
+    pub(crate) fn look(
+        &mut self,
+        headers: Headers<'_, A>,
+        want: u64,
+        gone: bool,
+    ) -> Result<Look, Corrupt> {
+        // The order matters: hang-up, fin, tail. `fin` was stored after the last tail, so a tail
+        // that is loaded after `fin` was seen is the last one (acquire in `load_peer`); and an
+        // orderly end stores `fin` before the link hangs up, so after a hang-up an open `fin` means
+        // a death.
         let fin = load_peer::<A, _>(&headers.peer.published.0.fin);
         self.refresh(headers)?;
         Ok(if self.available() >= want {
@@ -120,29 +124,22 @@ impl<A: Atomics> Consumer<A> {
         })
     }
 
-    /// Gives `n` bytes back to the writer; at least one, and no more than are available. Says whether the peer's writer has to
-    /// be rung.
+    /// Gives `n` bytes back to the writer; at least one, and no more than are available. Says
+    /// whether the peer's writer has to be rung.
     #[inline(always)]
     #[must_use]
     pub(crate) fn consume(&mut self, headers: Headers<'_, A>, n: u64) -> bool {
-        self.give_back(headers, n, self.excusable)
-    }
-
-    /// [`consume`](Self::consume), with a fence behind it in any case.
-    #[inline(always)]
-    #[must_use]
-    pub(crate) fn consume_fenced(&mut self, headers: Headers<'_, A>, n: u64) -> bool {
-        self.give_back(headers, n, false)
-    }
-
-    #[inline(always)]
-    fn give_back(&mut self, headers: Headers<'_, A>, n: u64, excusable: bool) -> bool {
         debug_assert!(0 < n && n <= self.available());
         let old = self.head;
         self.head += n;
         // Release: my loads of the bytes come before the writer may write over them.
-        headers.own.consumed.0.head.store(self.head, Ordering::Release);
-        wake::is_due::<A>(&headers.peer.wake_at_head.0, old, self.head, excusable)
+        headers
+            .own
+            .consumed
+            .0
+            .head
+            .store(self.head, Ordering::Release);
+        wake::is_due::<A>(&headers.peer.wake_at_head.0, old, self.head, self.excusable)
     }
 
     /// Lets go of what is available, without giving it back.
@@ -150,15 +147,19 @@ impl<A: Atomics> Consumer<A> {
         self.tail = self.head;
     }
 
-    /// After arming: whether the peer's writer sleeps for room that I am not going to make. It has to be rung, so
-    /// that it publishes what fits.
+    /// After arming: whether the peer's writer sleeps for room that I am not going to make. It has
+    /// to be rung, so that it publishes what fits.
     #[inline]
     pub(crate) fn blocks_writer(&self, headers: Headers<'_, A>) -> bool {
         // Relaxed: ordered by the fence of arming; see `Producer::look`.
-        wake::is_beyond(headers.peer.wake_at_head.0.load(Ordering::Relaxed), self.head)
+        wake::is_beyond(
+            headers.peer.wake_at_head.0.load(Ordering::Relaxed),
+            self.head,
+        )
     }
 
-    /// The peer's tail that makes `want` bytes readable: what to arm for. Never 0, as `want` is not.
+    /// The peer's tail that makes `want` bytes readable: what to arm for. Never 0, as `want` is
+    /// not.
     #[inline]
     pub(crate) fn wake_at(&self, want: u64) -> u64 {
         // A stream does not live to 2^64 bytes, but a peer may claim so.

@@ -1,9 +1,9 @@
 //! Every state that a small ring can get into, and every step out of it, against a queue.
 //!
-//! One thread makes the steps of both sides in every order. The states are found breadth first and each is
-//! visited once; what the two sides know of each other belongs to the state, so the search covers every
-//! staleness of the remembered indexes: full, empty, across the end, rewound, finished, and all of it at once.
-//! What several threads add to that is the matter of `models`.
+//! One thread makes the steps of both sides in every order. The states are found breadth first and
+//! each is visited once; what the two sides know of each other belongs to the state, so the search
+//! covers every staleness of the remembered indexes: full, empty, across the end, finished, and all
+//! of it at once. What several threads add to that is the matter of `models`.
 
 use super::{Consumer, Header, Headers, Look, Producer, Std, ended};
 use std::collections::{HashSet, VecDeque};
@@ -13,7 +13,6 @@ use std::sync::atomic::Ordering::Relaxed;
 enum Step {
     Write(u64),
     Publish,
-    Rewind,
     WriterLooks,
     Finish,
     ReaderLooks,
@@ -86,7 +85,7 @@ impl Ring {
 
     /// What can be done next without writing more than `total` bytes in all.
     fn steps(&self, total: u64) -> Vec<Step> {
-        let mut steps = vec![Step::Publish, Step::Rewind, Step::WriterLooks, Step::ReaderLooks];
+        let mut steps = vec![Step::Publish, Step::WriterLooks, Step::ReaderLooks];
         if self.left.published.0.fin.load(Relaxed) == ended::OPEN {
             let room = self.producer.free().min(total - self.producer.position());
             steps.extend((1..=room).map(Step::Write));
@@ -122,13 +121,6 @@ impl Ring {
             Step::Publish => {
                 assert!(!self.producer.publish(writer), "nobody sleeps");
                 assert_eq!(self.producer.unpublished(), 0);
-            }
-            Step::Rewind => {
-                let drained = published == self.consumer.position();
-                let may = drained && self.producer.unpublished() == 0;
-                let offset = self.producer.offset();
-                self.producer.rewind_now(writer).unwrap();
-                assert_eq!(self.producer.offset(), if may { 0 } else { offset });
             }
             Step::WriterLooks => {
                 for want in 0..=capacity {
@@ -220,7 +212,10 @@ fn rings_when_the_wanted_index_is_crossed_and_only_then() {
         for new in old..=CAPACITY {
             for wanted in 0..=2 * CAPACITY {
                 let crossed = old < wanted && wanted <= new;
-                let mut ring = Ring::after(CAPACITY, &[Step::Write(old), Step::Publish, Step::Write(new - old)]);
+                let mut ring = Ring::after(
+                    CAPACITY,
+                    &[Step::Write(old), Step::Publish, Step::Write(new - old)],
+                );
                 ring.right.wake_at_tail.0.store(wanted, Relaxed);
                 let writer = Headers {
                     own: &ring.left,
@@ -259,7 +254,10 @@ fn rings_when_the_wanted_index_is_crossed_and_only_then() {
 fn arms_for_the_index_at_which_it_can_go_on() {
     const CAPACITY: u64 = 8;
     for written in 0..=CAPACITY {
-        let ring = Ring::after(CAPACITY, &[Step::Write(written), Step::Publish, Step::ReaderLooks]);
+        let ring = Ring::after(
+            CAPACITY,
+            &[Step::Write(written), Step::Publish, Step::ReaderLooks],
+        );
         for want in 1..=CAPACITY {
             if ring.consumer.available() < want {
                 assert_eq!(ring.consumer.wake_at(want), want);
@@ -273,8 +271,8 @@ fn arms_for_the_index_at_which_it_can_go_on() {
     }
 }
 
-/// A writer with some room gives way to a reader that waits for what is not published; one without room, or
-/// with enough, does not.
+/// A writer with some room gives way to a reader that waits for what is not published; one without
+/// room, or with enough, does not.
 #[test]
 fn a_writer_gives_way_to_a_starving_reader() {
     const CAPACITY: u64 = 4;

@@ -1,8 +1,9 @@
 //! The header of an outbox: who writes which word, and where it lies.
 //!
-//! Everything in a header is written by the process that owns the outbox; its peer has it mapped read-only. The
-//! layout is a contract between processes that may have been built at different times: `docs/layout.md`
-//! describes it, and the assertions at the end of this file hold it in place.
+//! Everything in a header is written by the process that owns the outbox; its peer has it mapped
+//! read-only. The layout is a contract between processes that may have been built at different
+//! times: `docs/layout.md` describes it, and the assertions at the end of this file hold it in
+//! place.
 
 use super::atomics::{Atomics, Std, Word};
 use super::wake;
@@ -15,9 +16,9 @@ pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"slipring");
 /// The version of this layout and of everything that is done with it.
 pub(crate) const LAYOUT_VERSION: u32 = 1;
 
-/// Distance between words that different processes touch: two cache lines of 64 bytes, since the prefetcher of
-/// x86 fetches them in pairs (Intel 64 and IA-32 Optimization Reference Manual, "Spatial Prefetcher"), and
-/// one line of the 128 that some aarch64 cores have.
+/// Distance between words that different processes touch: two cache lines of 64 bytes, since the
+/// prefetcher of x86 fetches them in pairs (Intel 64 and IA-32 Optimization Reference Manual,
+/// "Spatial Prefetcher"), and one line of the 128 that some aarch64 cores have.
 pub(crate) const LINE: usize = 128;
 
 /// How a writer's direction ended, in [`Published::fin`]; how a reader left, in [`Consumed::stop`].
@@ -29,9 +30,11 @@ pub(crate) mod ended {
     pub(crate) const ABORTED: u32 = 2;
     /// This side found the other's header out of range and has given up the stream.
     pub(crate) const POISONED: u32 = 3;
-    /// This side has refused the other's memory, or had no means to use it, when the other took the stream for made.
+    /// This side has refused the other's memory, or had no means to use it, when the other took the
+    /// stream for made.
     pub(crate) const REFUSED: u32 = 4;
-    /// A writer only: this side has dropped the stream, and has not read all that the other had written.
+    /// A writer only: this side has dropped the stream, and has not read all that the other had
+    /// written.
     pub(crate) const RESET: u32 = 5;
 }
 
@@ -57,6 +60,7 @@ pub(crate) struct Published<A: Atomics> {
     /// Count of bytes ever published.
     pub(crate) tail: A::U64,
     /// The position that lies at the start of the ring: byte `p` is at `(p - base) mod capacity`.
+    /// This library's writers leave it at 0; a reader goes by what it finds.
     pub(crate) base: A::U64,
     /// How the writing ended ([`ended`]).
     pub(crate) fin: A::U32,
@@ -74,7 +78,8 @@ pub(crate) struct Consumed<A: Atomics> {
     pub(crate) stop: A::U32,
 }
 
-/// Lines 5 and 6: what one half has done so far, for tools that look in from outside. Nothing depends on them.
+/// Lines 5 and 6: what one half has done so far, for tools that look in from outside. Nothing
+/// depends on them.
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Counters<A: Atomics> {
@@ -135,18 +140,25 @@ impl<A: Atomics> Header<A> {
         }
     }
 
-    /// Ends both directions before there is a stream on this side: what the peer has passed is refused.
+    /// Ends both directions before there is a stream on this side: what the peer has passed is
+    /// refused.
     pub(crate) fn refuse(&self) {
         // Release: as of any end; nothing comes before it.
-        self.published.0.fin.store(ended::REFUSED, Ordering::Release);
-        self.consumed.0.stop.store(ended::REFUSED, Ordering::Release);
+        self.published
+            .0
+            .fin
+            .store(ended::REFUSED, Ordering::Release);
+        self.consumed
+            .0
+            .stop
+            .store(ended::REFUSED, Ordering::Release);
     }
 }
 
 /// Loads a word of the peer's, so that everything it wrote before is visible too.
 ///
-/// The peer's header is mapped read-only, where std allows relaxed loads alone (std::sync::atomic, "Atomic
-/// accesses to read-only memory"); the fence after it makes the pair an acquire.
+/// The peer's header is mapped read-only, where std allows relaxed loads alone (std::sync::atomic,
+/// "Atomic accesses to read-only memory"); the fence after it makes the pair an acquire.
 #[inline(always)]
 pub(crate) fn load_peer<A: Atomics, T>(word: &impl Word<T>) -> T {
     let value = word.load(Ordering::Relaxed);
@@ -157,9 +169,12 @@ pub(crate) fn load_peer<A: Atomics, T>(word: &impl Word<T>) -> T {
 /// Adds one to a counter that only this thread writes.
 #[inline]
 pub(crate) fn count(counter: &impl Word<u64>) {
-    // Relaxed: nothing is ordered by it, and a stale value in a tool's view does no harm. Wrapping: a peer that may write here
-    // could have written anything.
-    counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    // Relaxed: nothing is ordered by it, and a stale value in a tool's view does no harm. Wrapping:
+    // a peer that may write here could have written anything.
+    counter.store(
+        counter.load(Ordering::Relaxed).wrapping_add(1),
+        Ordering::Relaxed,
+    );
 }
 
 const _: () = {

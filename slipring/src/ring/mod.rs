@@ -1,8 +1,9 @@
-//! The lock-free core: one ring each way, and what the two sides do to each other through their headers.
+//! The lock-free core: one ring each way, and what the two sides do to each other through their
+//! headers.
 //!
-//! Nothing in here knows an operating system. [`Producer`] and [`Consumer`] move indexes and answer two
-//! questions, "how much may I touch, and where" and "does somebody have to be rung"; the bytes are
-//! copied by `half`, the ringing and the sleeping are done there too.
+//! Nothing in here knows an operating system. [`Producer`] and [`Consumer`] move indexes and answer
+//! two questions, "how much may I touch, and where" and "does somebody have to be rung"; the bytes
+//! are copied by `half`, the ringing and the sleeping are done there too.
 //!
 //! ```text
 //!            base                 head              tail           base + k·capacity
@@ -13,8 +14,8 @@
 //!             └────────────────────┴─────────────────┴─────────────────────┘└───────────
 //! ```
 //!
-//! `tail` and `head` count bytes for ever; a position lies at `(position - base) mod capacity`, and the ring is
-//! mapped twice in a row, so that any span of up to `capacity` bytes is contiguous.
+//! `tail` and `head` count bytes for ever; a position lies at `(position - base) mod capacity`, and
+//! the ring is mapped twice in a row, so that any span of up to `capacity` bytes is contiguous.
 
 mod atomics;
 mod consumer;
@@ -64,8 +65,8 @@ pub(crate) enum Look {
     Ready,
     /// Not yet.
     Pending,
-    /// A writer only: there is some room, less than asked for, and the peer's reader waits for bytes that are
-    /// not published yet. Waiting on would leave both asleep.
+    /// A writer only: there is some room, less than asked for, and the peer's reader waits for
+    /// bytes that are not published yet. Waiting on would leave both asleep.
     Starving,
     /// It will never be there: the other half ended, with this word ([`ended`]).
     Ended(u32),

@@ -4,12 +4,6 @@ use super::{Atomics, Corrupt, Headers, Look, Word, ended, load_peer, wake};
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 
-/// How many bytes are published between two looks at `head` for the sake of a rewind.
-///
-/// Such a look costs a cache miss (0.2 µs of a 1 µs round trip); a rewind pays only in rings that are larger than
-/// the second-level cache. A ring that is no larger than the window never rewinds.
-pub(crate) const REWIND_WINDOW: u64 = 256 * 1024;
-
 /// Writes into the ring of my outbox: private indexes, and what they publish.
 #[derive(Debug)]
 pub(crate) struct Producer<A: Atomics> {
@@ -18,15 +12,9 @@ pub(crate) struct Producer<A: Atomics> {
     tail: u64,
     /// What `tail` in the header says. Never read back from there.
     published: u64,
-    base: u64,
     /// The peer's `head` as last seen.
     head: u64,
-    /// The position from which on a rewind may be considered again. Out of reach in a ring that never rewinds.
-    rewind_from: u64,
-    /// Up to here the ring is known to be free, with no rewind to be considered before: the lesser of both at the last
-    /// look at `head`, and since both only grow, less than that now.
-    clear_until: u64,
-    /// The reader may excuse this writer from the fence of a publication.
+    /// The reader never sleeps, and excuses this writer from the fence of a publication.
     excusable: bool,
     _atomics: PhantomData<fn() -> A>,
 }
@@ -39,14 +27,7 @@ impl<A: Atomics> Producer<A> {
             capacity,
             tail: 0,
             published: 0,
-            base: 0,
             head: 0,
-            rewind_from: if capacity <= REWIND_WINDOW {
-                u64::MAX
-            } else {
-                REWIND_WINDOW
-            },
-            clear_until: capacity.min(REWIND_WINDOW),
             excusable: false,
             _atomics: PhantomData,
         }
@@ -85,13 +66,8 @@ impl<A: Atomics> Producer<A> {
     /// Where in the ring the next byte goes.
     #[inline]
     pub(crate) fn offset(&self) -> usize {
-        (self.tail.wrapping_sub(self.base) & (self.capacity - 1)) as usize
-    }
-
-    /// Whether `n` bytes are known to be free, with no rewind to be considered before.
-    #[inline(always)]
-    pub(crate) fn is_clear(&self, n: u64) -> bool {
-        n <= self.clear_until.saturating_sub(self.tail)
+        // `base` in the header is 0, for ever.
+        (self.tail & (self.capacity - 1)) as usize
     }
 
     /// Takes `n` bytes that have been written at [`offset`](Self::offset). `n <= free()`.
@@ -104,25 +80,28 @@ impl<A: Atomics> Producer<A> {
     /// Loads and checks the peer's `head`.
     #[inline]
     pub(crate) fn refresh(&mut self, headers: Headers<'_, A>) -> Result<(), Corrupt> {
-        // Acquire (in `load_peer`): the reader's loads of the bytes happened before it published this head,
-        // so writing over them now cannot be seen by it.
+        // Acquire (in `load_peer`): the reader's loads of the bytes happened before it published
+        // this head, so writing over them now cannot be seen by it.
         let head = load_peer::<A, _>(&headers.peer.consumed.0.head);
         // An honest reader goes forward, and never beyond what has been published to it.
         if head < self.head || head > self.published {
             return Err(Corrupt);
         }
         self.head = head;
-        // An absurd capacity would overflow (the tests have one).
-        self.clear_until = head.saturating_add(self.capacity).min(self.rewind_from);
         Ok(())
     }
 
     /// Looks for `want` bytes of room. `gone`: the hang-up as it was known *before* this call.
     ///
-    /// Everything written must have been published: a reader that waits for bytes which this writer keeps back would
-    /// not be seen to starve.
+    /// Everything written must have been published: a reader that waits for bytes which this writer
+    /// keeps back would not be seen to starve.
     #[inline]
-    pub(crate) fn look(&mut self, headers: Headers<'_, A>, want: u64, gone: bool) -> Result<Look, Corrupt> {
+    pub(crate) fn look(
+        &mut self,
+        headers: Headers<'_, A>,
+        want: u64,
+        gone: bool,
+    ) -> Result<Look, Corrupt> {
         // Acquire: an abort's code was stored before its `stop`.
         let stop = load_peer::<A, _>(&headers.peer.consumed.0.stop);
         if stop != ended::OPEN {
@@ -135,16 +114,18 @@ impl<A: Atomics> Producer<A> {
         if self.free() >= want {
             return Ok(Look::Ready);
         }
-        // A reader that waits for more than has been published comes before this writer's wish for more room. Once
-        // this half is armed, the fence of arming stands between its own wake word and this load, as the reader's
-        // stands between its wake word and its load of mine; so one of the two sees the other. Before, it is a hint
-        // that the next look repeats. Acquire (in `load_peer`): the reader gave back what it had read before it
-        // armed, with a release, so the head below is at least that one.
+        // A reader that waits for more than has been published comes before this writer's wish for
+        // more room. Once this half is armed, the fence of arming stands between its own wake word
+        // and this load, as the reader's stands between its wake word and its load of mine; so one
+        // of the two sees the other. Before, it is a hint that the next look repeats. Acquire (in
+        // `load_peer`): the reader gave back what it had read before it armed, with a release, so
+        // the head below is at least that one.
         let wake = load_peer::<A, _>(&headers.peer.wake_at_tail.0);
         if self.free() == 0 || !wake::is_beyond(wake, self.published) {
             return Ok(Look::Pending);
         }
-        // The head above may be older than that wake word: a reader that drained the ring in between does not starve.
+        // The head above may be older than that wake word: a reader that drained the ring in
+        // between does not starve.
         self.refresh(headers)?;
         Ok(if self.free() >= want {
             Look::Ready
@@ -163,15 +144,17 @@ impl<A: Atomics> Producer<A> {
         self.publish_tail(headers)
     }
 
-    /// [`advance`](Self::advance) by a caller to whom [`is_clear`](Self::is_clear) has just said that `n` bytes are free: to
-    /// ask again costs as much as all the rest between the copy and the publication.
+    /// [`advance`](Self::advance) by a caller to whom [`free`](Self::free) has just said that `n`
+    /// bytes are free: to ask again costs as much as all the rest between the copy and the
+    /// publication.
     #[inline(always)]
     pub(crate) fn advance_known(&mut self, n: u64) {
         debug_assert!(n <= self.free());
         self.tail += n;
     }
 
-    /// [`advance_known`](Self::advance_known) and [`publish`](Self::publish) in one, of at least one byte.
+    /// [`advance_known`](Self::advance_known) and [`publish`](Self::publish) in one, of at least
+    /// one byte.
     #[inline(always)]
     #[must_use]
     pub(crate) fn advance_and_publish(&mut self, headers: Headers<'_, A>, n: u64) -> bool {
@@ -182,43 +165,19 @@ impl<A: Atomics> Producer<A> {
     #[inline(always)]
     fn publish_tail(&mut self, headers: Headers<'_, A>) -> bool {
         let old = self.published;
-        // Release: the bytes, and `base`, are visible to whoever sees this tail.
-        headers.own.published.0.tail.store(self.tail, Ordering::Release);
+        // Release: the bytes are visible to whoever sees this tail.
+        headers
+            .own
+            .published
+            .0
+            .tail
+            .store(self.tail, Ordering::Release);
         self.published = self.tail;
         wake::is_due::<A>(&headers.peer.wake_at_tail.0, old, self.tail, self.excusable)
     }
 
-    /// Moves the next byte to the start of the ring, if everything has been consumed and it is time to look.
-    ///
-    /// Only while nothing is unpublished; otherwise it does nothing.
-    #[inline]
-    pub(crate) fn rewind(&mut self, headers: Headers<'_, A>) -> Result<(), Corrupt> {
-        if self.tail < self.rewind_from {
-            return Ok(());
-        }
-        self.rewind_now(headers)
-    }
-
-    /// The rewind itself, whatever the size of the ring (the models have small ones).
-    pub(crate) fn rewind_now(&mut self, headers: Headers<'_, A>) -> Result<(), Corrupt> {
-        if self.unpublished() != 0 {
-            return Ok(());
-        }
-        if self.capacity > REWIND_WINDOW {
-            self.rewind_from = self.tail + REWIND_WINDOW;
-        }
-        self.refresh(headers)?;
-        if self.head == self.tail && self.offset() != 0 {
-            self.base = self.tail;
-            // Relaxed: published by the release of the next tail. The reader loads `base` after a tail that brings
-            // news, and there is none before that store: no reader uses the old base for a new byte.
-            headers.own.published.0.base.store(self.base, Ordering::Relaxed);
-        }
-        Ok(())
-    }
-
-    /// Whether the reader has nothing left, and looks for more instead of sleeping, as far as can be seen. Only a hint, on which
-    /// nothing depends but how soon it gets the first bytes of many.
+    /// Whether the reader has nothing left, and looks for more instead of sleeping, as far as can
+    /// be seen. Only a hint, on which nothing depends but how soon it gets the first bytes of many.
     #[inline]
     pub(crate) fn is_waited_for(&mut self, headers: Headers<'_, A>) -> bool {
         // A head that makes no sense is reported by the next look that has to go there.
@@ -226,11 +185,15 @@ impl<A: Atomics> Producer<A> {
         seen.is_ok() && self.drained() && !self.is_slept_on(headers)
     }
 
-    /// Whether the reader sleeps until more than this has been published, as far as can be seen. Only a hint.
+    /// Whether the reader sleeps until more than this has been published, as far as can be seen.
+    /// Only a hint.
     #[inline]
     pub(crate) fn is_slept_on(&self, headers: Headers<'_, A>) -> bool {
         // Relaxed: a hint.
-        wake::is_beyond(headers.peer.wake_at_tail.0.load(Ordering::Relaxed), self.published)
+        wake::is_beyond(
+            headers.peer.wake_at_tail.0.load(Ordering::Relaxed),
+            self.published,
+        )
     }
 
     /// Whether the peer has consumed everything published, as last seen.
@@ -239,7 +202,8 @@ impl<A: Atomics> Producer<A> {
         self.head == self.published
     }
 
-    /// The peer's head that makes `want` bytes free: what to arm for. Never 0 while they are not free.
+    /// The peer's head that makes `want` bytes free: what to arm for. Never 0 while they are not
+    /// free.
     #[inline]
     pub(crate) fn wake_at(&self, want: u64) -> u64 {
         (self.tail + want).saturating_sub(self.capacity)

@@ -1,7 +1,8 @@
 //! The ring between two threads at full speed, over memory that is mapped once.
 //!
-//! What the models cannot hold: many laps, real caches, real store buffers. Mapped once, since ThreadSanitizer
-//! (`ci/tsan.sh`) takes two addresses of one page for two places, and would see no race between them.
+//! What the models cannot hold: many laps, real caches, real store buffers. Mapped once, since
+//! ThreadSanitizer (`ci/tsan.sh`) takes two addresses of one page for two places, and would see no
+//! race between them.
 
 use super::{Atomics, Consumer, Header, Headers, Producer, Std, Word};
 use std::cell::UnsafeCell;
@@ -40,8 +41,6 @@ fn piece(position: u64, salt: u64) -> u64 {
 fn writes<A: Atomics>(headers: Headers<'_, A>, bytes: &Bytes) {
     let mut ring = Producer::<A>::new(CAPACITY);
     while ring.position() < LENGTH {
-        // Each time, so that rewinds are many.
-        ring.rewind_now(headers).expect("an honest reader");
         let n = piece(ring.position(), 1).min(LENGTH - ring.position());
         while ring.free() < n {
             thread::yield_now();
@@ -69,7 +68,12 @@ fn reads<A: Atomics>(headers: Headers<'_, A>, bytes: &Bytes) {
             let at = bytes.at(ring.offset() + i as usize);
             // SAFETY: the consumer says that this byte has been published, so nobody writes it.
             let byte = unsafe { at.read() };
-            assert_eq!(byte, byte_at(ring.position() + i), "at {}", ring.position() + i);
+            assert_eq!(
+                byte,
+                byte_at(ring.position() + i),
+                "at {}",
+                ring.position() + i
+            );
         }
         let _ = ring.consume(headers, n);
     }
@@ -79,7 +83,10 @@ fn run<A: Atomics>()
 where
     Header<A>: Sync,
 {
-    let (left, right) = (Header::<A>::new(4096, CAPACITY), Header::new(4096, CAPACITY));
+    let (left, right) = (
+        Header::<A>::new(4096, CAPACITY),
+        Header::new(4096, CAPACITY),
+    );
     let bytes = Bytes::new();
     thread::scope(|threads| {
         let (own, peer) = (&left, &right);
@@ -92,8 +99,8 @@ where
     });
 }
 
-/// ThreadSanitizer knows no fences, so it does not see that the Relaxed load of a peer's word and the fence behind it are
-/// an acquire. Here every load is one; the rest is the same.
+/// ThreadSanitizer knows no fences, so it does not see that the Relaxed load of a peer's word and
+/// the fence behind it are an acquire. Here every load is one; the rest is the same.
 #[derive(Debug)]
 enum Acquiring {}
 

@@ -1,5 +1,5 @@
-//! Bells: what one half rings and the other sleeps on. An eventfd (eventfd(2)), watched edge-triggered, never
-//! drained.
+//! Bells: what one half rings and the other sleeps on. An eventfd (eventfd(2)), watched
+//! edge-triggered, never drained.
 
 use crate::error::{Error, Result};
 use crate::fail_points::{Point, point};
@@ -11,12 +11,13 @@ use std::io::IoSliceMut;
 /// How a bell is rung.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// By adding one. Fast; but whoever made the bell can fill its counter, clear `O_NONBLOCK` (a flag of the
-    /// description that both share) and so block the ringer for ever. Between processes of one user that is no new
-    /// power.
+    /// By adding one. Fast; but whoever made the bell can fill its counter, clear `O_NONBLOCK` (a
+    /// flag of the description that both share) and so block the ringer for ever. Between processes
+    /// of one user that is no new power.
     Plain,
-    /// By taking one from a semaphore that starts out at 2^62, with a read that does not block whatever the flags say
-    /// (`RWF_NOWAIT` in preadv2(2)). The sleeper waits for "writable". About 0.5 µs dearer a ring; Linux 5.8.
+    /// By taking one from a semaphore that starts out at 2^62, with a read that does not block
+    /// whatever the flags say (`RWF_NOWAIT` in preadv2(2)). The sleeper waits for "writable". About
+    /// 0.5 µs dearer a ring; Linux 5.8.
     Inverted,
 }
 
@@ -54,12 +55,14 @@ impl Bell {
         .map_err(Error::os("making a bell (eventfd)"))?;
         let bell = Bell { fd, kind };
         if kind == Kind::Inverted {
-            write(&bell.fd, &(1u64 << 62).to_ne_bytes()).map_err(Error::os("filling a bell (eventfd)"))?;
+            write(&bell.fd, &(1u64 << 62).to_ne_bytes())
+                .map_err(Error::os("filling a bell (eventfd)"))?;
             match bell.take_one() {
                 Ok(()) => {}
                 Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
                     return Err(Error::Unsupported {
-                        what: "a bell that another user cannot block (preadv2 with RWF_NOWAIT on an eventfd)",
+                        what: "a bell that another user cannot block (preadv2 with RWF_NOWAIT on \
+                            an eventfd)",
                         needs: "Linux 5.8 or newer",
                     });
                 }
@@ -90,7 +93,8 @@ impl Bell {
     /// Wakes whoever sleeps on it, or ends their next sleep. One system call.
     pub(crate) fn ring(&self) {
         point(Point::Ringing);
-        // What can fail here is the peer's doing and its own loss: a saturated or emptied counter (EAGAIN).
+        // What can fail here is the peer's doing and its own loss: a saturated or emptied counter
+        // (EAGAIN).
         let _ = match self.kind {
             Kind::Plain => write(&self.fd, &1u64.to_ne_bytes()).map(|_| ()),
             Kind::Inverted => self.take_one(),
@@ -141,7 +145,8 @@ mod tests {
             apply_filter(&BpfProgram::try_from(filter).unwrap()).unwrap();
             let error = Bell::new(Kind::Inverted).unwrap_err();
             assert!(
-                matches!(error, Error::Unsupported { .. }) && error.to_string().contains("Linux 5.8"),
+                matches!(error, Error::Unsupported { .. })
+                    && error.to_string().contains("Linux 5.8"),
                 "{error}"
             );
             Bell::new(Kind::Plain).unwrap();

@@ -7,8 +7,9 @@ use rustix::time::{ClockId, Timespec, clock_gettime};
 pub(crate) struct Tick(Timespec);
 
 impl Tick {
-    /// The latest one: read from a page that the kernel keeps up to date at its ticks (1 to 10 ms apart), without a
-    /// system call and without reading the hardware's counter (clock_gettime(2), vdso(7)).
+    /// The latest one: read from a page that the kernel keeps up to date at its ticks (1 to 10 ms
+    /// apart), without a system call and without reading the hardware's counter (clock_gettime(2),
+    /// vdso(7)).
     #[inline]
     pub(crate) fn now() -> Tick {
         Tick(clock_gettime(ClockId::MonotonicCoarse))

@@ -72,7 +72,9 @@ fn close(fd: OwnedFd) {
         let _ = shutdown(&fd, Shutdown::Both);
         for _ in 0..MOST_MESSAGES {
             match socket::receive(fd.as_fd(), &mut [0; 4096]) {
-                Ok(received) if received.len > 0 || !received.fds.is_empty() => left.extend(received.fds),
+                Ok(received) if received.len > 0 || !received.fds.is_empty() => {
+                    left.extend(received.fds)
+                }
                 _ => break,
             }
         }
@@ -172,7 +174,10 @@ impl Link {
         // that it stays readable for ever, and drops it, with what came with it, in the middle of a
         // call. What is no Unix socket is found out later.
         let _ = set_socket_oobinline(&fd, true);
-        Link { fd: Some(fd), birth }
+        Link {
+            fd: Some(fd),
+            birth,
+        }
     }
 
     /// The process that it belongs to.
@@ -236,7 +241,10 @@ pub(crate) struct Listening {
 
 impl Listening {
     pub(crate) fn new(fd: OwnedFd, birth: Birth) -> Listening {
-        Listening { fd: Some(fd), birth }
+        Listening {
+            fd: Some(fd),
+            birth,
+        }
     }
 
     /// Takes the next client out of the backlog.

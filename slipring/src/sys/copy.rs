@@ -1,11 +1,11 @@
 //! Copying into memory that another core reads, and out of memory that it writes.
 //!
-//! *A little* without a call: many messages are short, and to call the C library's `memcpy`, which finds out how little
-//! there is to do, takes longer than to do it.
+//! *A little* without a call: many messages are short, and to call the C library's `memcpy`, which
+//! finds out how little there is to do, takes longer than to do it.
 //!
-//! *Much* by `rep movsb`, where that is known to be best: up to four times as fast as vector registers, as it seems because
-//! it takes over whole lines without fetching what they hold. Many C libraries do so by themselves; some do not any more on
-//! the processors that gain most.
+//! *Much* by `rep movsb`, where that is known to be best: up to four times as fast as vector
+//! registers, as it seems because it takes over whole lines without fetching what they hold. Many C
+//! libraries do so by themselves; some do not any more on the processors that gain most.
 //!
 //! The numbers are in docs/performance.md.
 
@@ -124,7 +124,10 @@ mod tests {
         unsafe { copy(from[AROUND..].as_ptr(), to[AROUND..].as_mut_ptr(), len) };
         assert_eq!(to[AROUND..AROUND + len], from[AROUND..], "{len}");
         assert!(
-            to[..AROUND].iter().chain(&to[AROUND + len..]).all(|byte| *byte == 0),
+            to[..AROUND]
+                .iter()
+                .chain(&to[AROUND + len..])
+                .all(|byte| *byte == 0),
             "{len}"
         );
     }

@@ -45,7 +45,9 @@ pub fn raise_descriptor_limit() -> Result<DescriptorLimit> {
             current: maximum,
             maximum,
         };
-        setrlimit(Resource::Nofile, raised).map_err(Error::os("raising the limit of descriptors (RLIMIT_NOFILE)"))?;
+        setrlimit(Resource::Nofile, raised).map_err(Error::os(
+            "raising the limit of descriptors (RLIMIT_NOFILE)",
+        ))?;
     }
     Ok(DescriptorLimit { soft: current })
 }
@@ -76,7 +78,10 @@ impl DescriptorLimit {
         let soft = self.soft;
         let lower = move || {
             let maximum = getrlimit(Resource::Nofile).maximum;
-            let limit = Rlimit { current: soft, maximum };
+            let limit = Rlimit {
+                current: soft,
+                maximum,
+            };
             setrlimit(Resource::Nofile, limit).map_err(Into::into)
         };
         // SAFETY: between fork and exec only what is async-signal-safe may run. `lower` makes two

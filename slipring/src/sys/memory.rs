@@ -5,8 +5,9 @@
 //! address  │ header │ ring ............ │ ring again ...... │
 //! ```
 //!
-//! The owner maps it writable and then seals it, so that nobody else ever can (memfd_create(2), `F_SEAL_FUTURE_WRITE`
-//! in fcntl(2)); the peer maps it read-only. This file holds all raw-pointer access to ring memory.
+//! The owner maps it writable and then seals it, so that nobody else ever can (memfd_create(2),
+//! `F_SEAL_FUTURE_WRITE` in fcntl(2)); the peer maps it read-only. This file holds all raw-pointer
+//! access to ring memory.
 
 use super::copy::{load, store};
 use crate::error::{Error, Result};
@@ -15,11 +16,10 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, memfd_create};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
-use std::hint;
 use std::ptr::{self, NonNull};
 
-/// The seals that every outbox has. Its size is fixed, nobody maps it writable from then on or takes
-/// pages out of it, and no seal is added.
+/// The seals that every outbox has. Its size is fixed, nobody maps it writable from then on or
+/// takes pages out of it, and no seal is added.
 pub(crate) const SEALS: SealFlags = SealFlags::SHRINK
     .union(SealFlags::GROW)
     .union(SealFlags::FUTURE_WRITE)
@@ -49,15 +49,20 @@ struct Mapping {
     capacity: usize,
 }
 
-// SAFETY: a mapping is plain memory that belongs to no thread; what may be done with it at the same time is the
-// matter of those who read and write through it.
+// SAFETY: a mapping is plain memory that belongs to no thread; what may be done with it at the same
+// time is the matter of those who read and write through it.
 unsafe impl Send for Mapping {}
 // SAFETY: as above; `&Mapping` gives out raw pointers and a header of atomics.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
     /// Header and ring.
-    fn new(fd: BorrowedFd<'_>, header_len: usize, capacity: usize, prot: ProtFlags) -> rustix::io::Result<Mapping> {
+    fn new(
+        fd: BorrowedFd<'_>,
+        header_len: usize,
+        capacity: usize,
+        prot: ProtFlags,
+    ) -> rustix::io::Result<Mapping> {
         let len = header_len + 2 * capacity;
         // SAFETY: a fresh mapping at an address of the kernel's choice touches nobody's memory.
         let base = unsafe {
@@ -78,8 +83,8 @@ impl Mapping {
             capacity,
         };
         let fixed = MapFlags::SHARED | MapFlags::FIXED;
-        // SAFETY: replaces the first `header_len + capacity` bytes of the reservation made above, which nobody else
-        // knows.
+        // SAFETY: replaces the first `header_len + capacity` bytes of the reservation made above,
+        // which nobody else knows.
         unsafe { mmap(base, header_len + capacity, prot, fixed, fd, 0) }?;
         // SAFETY: `header_len + capacity` lies within the reservation.
         let mirror = unsafe { base.byte_add(header_len + capacity) };
@@ -88,11 +93,13 @@ impl Mapping {
         Ok(mapping)
     }
 
-    /// Brings the page tables of the header and of the first `len` bytes of the ring up, in both places, so that the
-    /// first lap is as fast as the second. Only a matter of speed: an old kernel does without.
+    /// Brings the page tables of the header and of the first `len` bytes of the ring up, in both
+    /// places, so that the first lap is as fast as the second. Only a matter of speed: an old
+    /// kernel does without.
     fn populate(&self, advice: Advice, len: usize) {
         let len = len.min(self.capacity);
-        // SAFETY: the range lies within this mapping; populating reads or writes nothing that a program could see.
+        // SAFETY: the range lies within this mapping; populating reads or writes nothing that a
+        // program could see.
         let _ = unsafe { madvise(self.base.as_ptr().cast(), self.header_len + len, advice) };
         let mirror = self.span(0, self.capacity).wrapping_add(self.capacity);
         // SAFETY: as above: the ring lies there once more.
@@ -100,28 +107,35 @@ impl Mapping {
     }
 
     fn header(&self) -> &Header<Std> {
-        // SAFETY: the mapping begins with a page that is at least as large as `Header`, page-aligned, and mapped for
-        // as long as `self` lives. All fields are atomics, for which any bytes are valid, and which may change under
-        // a shared reference. An inbox is mapped read-only: `Consumer` and `Producer` only ever do relaxed loads of
-        // at most 8 bytes there, which std allows.
+        // SAFETY: the mapping begins with a page that is at least as large as `Header`,
+        // page-aligned, and mapped for as long as `self` lives. All fields are atomics, for which
+        // any bytes are valid, and which may change under a shared reference. An inbox is mapped
+        // read-only: `Consumer` and `Producer` only ever do relaxed loads of at most 8 bytes there,
+        // which std allows.
         unsafe { self.base.cast::<Header<Std>>().as_ref() }
     }
 
-    /// The address of `offset` in the ring, which may have gone round it any number of times. `len <= capacity`: then
-    /// the whole span is mapped.
+    /// The address of `offset` in the ring, which may have gone round it any number of times. `len
+    /// <= capacity`: then the whole span is mapped.
     #[inline]
     fn span(&self, offset: usize, len: usize) -> *mut u8 {
         assert!(len <= self.capacity, "a span longer than the ring");
-        // SAFETY: header_len + offset + len <= header_len + 2 * capacity, the length of the mapping, as the masked offset
-        // is less than the capacity.
+        // SAFETY: header_len + offset + len <= header_len + 2 * capacity, the length of the
+        // mapping, as the masked offset is less than the capacity.
         unsafe { self.ring.as_ptr().add(offset & (self.capacity - 1)) }
     }
 }
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the range is the one that `new` reserved, and no reference into it outlives `self`.
-        let _ = unsafe { munmap(self.base.as_ptr().cast(), self.header_len + 2 * self.capacity) };
+        // SAFETY: the range is the one that `new` reserved, and no reference into it outlives
+        // `self`.
+        let _ = unsafe {
+            munmap(
+                self.base.as_ptr().cast(),
+                self.header_len + 2 * self.capacity,
+            )
+        };
     }
 }
 
@@ -132,7 +146,8 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    /// Makes, allocates, populates and seals an outbox. The descriptor is to be passed to the peer and can then be closed.
+    /// Makes, allocates, populates and seals an outbox. The descriptor is to be passed to the peer
+    /// and can then be closed.
     pub(crate) fn create(capacity: usize) -> Result<(Outbox, OwnedFd)> {
         let header_len = header_len();
         let fd = create_memfd().map_err(Error::os("creating shared memory (memfd_create)"))?;
@@ -141,8 +156,13 @@ impl Outbox {
         let len = (header_len + capacity) as u64;
         retry_on_intr(|| fallocate(&fd, FallocateFlags::empty(), 0, len))
             .map_err(Error::os("allocating shared memory (fallocate)"))?;
-        let mapping = Mapping::new(fd.as_fd(), header_len, capacity, ProtFlags::READ | ProtFlags::WRITE)
-            .map_err(Error::os("mapping shared memory (mmap)"))?;
+        let mapping = Mapping::new(
+            fd.as_fd(),
+            header_len,
+            capacity,
+            ProtFlags::READ | ProtFlags::WRITE,
+        )
+        .map_err(Error::os("mapping shared memory (mmap)"))?;
         mapping.populate(Advice::LinuxPopulateWrite, capacity);
         // SAFETY: the header's page is mapped writable, aligned, and nobody else has it yet.
         unsafe {
@@ -177,8 +197,9 @@ impl Outbox {
     #[inline]
     pub(crate) unsafe fn write(&self, offset: usize, bytes: &[u8]) {
         let to = self.mapping.span(offset, bytes.len());
-        // SAFETY: `span` has checked that the destination is mapped, and it is mapped writable. `bytes` is no part of
-        // it: the caller holds no slice of the span. The peer only reads these pages, and not before `tail` says so.
+        // SAFETY: `span` has checked that the destination is mapped, and it is mapped writable.
+        // `bytes` is no part of it: the caller holds no slice of the span. The peer only reads
+        // these pages, and not before `tail` says so.
         unsafe { store(bytes.as_ptr(), to, bytes.len()) };
     }
 
@@ -186,14 +207,14 @@ impl Outbox {
     ///
     /// # Safety
     ///
-    /// The caller is the one writer of this ring, the span is free, and no other slice of it exists for `'a`, which
-    /// `self` outlives.
+    /// The caller is the one writer of this ring, the span is free, and no other slice of it exists
+    /// for `'a`, which `self` outlives.
     #[inline]
     pub(crate) unsafe fn slice_mut<'a>(&self, offset: usize, len: usize) -> &'a mut [u8] {
         let at = self.mapping.span(offset, len);
-        // SAFETY: mapped writable (`span`), initialised (the kernel zeroed it), written by this process alone (the
-        // seals), and by the caller's promise through this slice alone. The peer may look at it; a read there is no access
-        // here.
+        // SAFETY: mapped writable (`span`), initialised (the kernel zeroed it), written by this
+        // process alone (the seals), and by the caller's promise through this slice alone. The peer
+        // may look at it; a read there is no access here.
         unsafe { std::slice::from_raw_parts_mut(at, len) }
     }
 
@@ -220,15 +241,16 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    /// Maps an outbox whose descriptor has passed the checks of `link::verify`: right size, sealed, all allocated.
+    /// Maps an outbox whose descriptor has passed the checks of `link::verify`: right size, sealed,
+    /// all allocated.
     pub(crate) fn map(fd: BorrowedFd<'_>, header_len: usize, capacity: usize) -> Result<Inbox> {
         let mapping = Mapping::new(fd, header_len, capacity, ProtFlags::READ)
             .map_err(Error::os("mapping the peer's shared memory (mmap)"))?;
         Ok(Inbox { mapping })
     }
 
-    /// Brings up to `len` bytes of it into this process. The rest comes as it is used: how large it is was the peer's
-    /// choice, and costs no time here before that.
+    /// Brings up to `len` bytes of it into this process. The rest comes as it is used: how large it
+    /// is was the peer's choice, and costs no time here before that.
     pub(crate) fn populate(&self, len: usize) {
         self.mapping.populate(Advice::LinuxPopulateRead, len);
     }
@@ -247,10 +269,11 @@ impl Inbox {
     #[inline]
     pub(crate) fn read(&self, offset: usize, to: &mut [u8]) {
         let from = self.mapping.span(offset, to.len());
-        // SAFETY: `span` has checked that the source is mapped; sealed against shrinking and fully allocated, it stays
-        // readable. `to` is this process's own and no part of it. An honest peer does not write these bytes until `head` gives them back; a
-        // dishonest one may, and then this copies an undefined mixture of old and new bytes, through raw pointers and
-        // into memory of my own, so that nobody ever holds a reference to what changes.
+        // SAFETY: `span` has checked that the source is mapped; sealed against shrinking and fully
+        // allocated, it stays readable. `to` is this process's own and no part of it. An honest
+        // peer does not write these bytes until `head` gives them back; a dishonest one may, and
+        // then this copies an undefined mixture of old and new bytes, through raw pointers and into
+        // memory of my own, so that nobody ever holds a reference to what changes.
         unsafe { load(from, to.as_mut_ptr(), to.len()) };
     }
 
@@ -258,60 +281,14 @@ impl Inbox {
     ///
     /// # Safety
     ///
-    /// The span has been published and is not consumed during `'a`, which `self` outlives; and the peer is trusted
-    /// not to rewrite published bytes (the same user, who could as well attach a debugger).
+    /// The span has been published and is not consumed during `'a`, which `self` outlives; and the
+    /// peer is trusted not to rewrite published bytes (the same user, who could as well attach a
+    /// debugger).
     #[inline]
     pub(crate) unsafe fn slice<'a>(&self, offset: usize, len: usize) -> &'a [u8] {
         let at = self.mapping.span(offset, len);
-        // SAFETY: mapped and readable (`span`, the seals), initialised (the kernel zeroed it); unchanged during `'a`
-        // by the caller's promise.
-        unsafe { std::slice::from_raw_parts(at, len) }
-    }
-
-    /// Where the stream lies now that `position` lies at `offset` in the ring.
-    pub(crate) fn place(&self, offset: usize, position: u64) -> Place {
-        let at = self.mapping.span(offset, 0);
-        Place {
-            start: at.wrapping_sub(position as usize),
-            end: at.wrapping_add(self.mapping.capacity),
-        }
-    }
-}
-
-/// Where a stream lies in its inbox, without its going round: for a capacity from the position that it was made for.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Place {
-    /// Where its first byte would be.
-    start: *const u8,
-    /// A capacity from the position that this was made for.
-    end: *const u8,
-}
-
-// SAFETY: an address that belongs to no thread, as `Mapping`'s.
-unsafe impl Send for Place {}
-// SAFETY: as above.
-unsafe impl Sync for Place {}
-
-impl Place {
-    #[inline(always)]
-    fn at(self, position: u64, len: usize) -> *const u8 {
-        let at = self.start.wrapping_add(position as usize);
-        debug_assert!(at.addr() + len <= self.end.addr(), "beyond a capacity");
-        at
-    }
-
-    /// As [`Inbox::slice`].
-    ///
-    /// # Safety
-    ///
-    /// As there, and the inbox outlives `'a`, and the span lies within a capacity from the position that this was made for.
-    #[inline(always)]
-    pub(crate) unsafe fn slice<'a>(self, position: u64, len: usize) -> &'a [u8] {
-        let at = self.at(position, len);
-        // SAFETY: by the caller's promise an address in a mapping. The compiler has no other way to know, and would look for it.
-        unsafe { hint::assert_unchecked(!at.is_null()) };
-        // SAFETY: by the caller's promise mapped, as what lies behind the ring is the ring again; the rest as in
-        // `Inbox::slice`.
+        // SAFETY: mapped and readable (`span`, the seals), initialised (the kernel zeroed it);
+        // unchanged during `'a` by the caller's promise.
         unsafe { std::slice::from_raw_parts(at, len) }
     }
 }
@@ -326,8 +303,8 @@ fn no_seals() -> Error {
 
 fn create_memfd() -> rustix::io::Result<OwnedFd> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    // A system may be set to refuse memory that could be made executable (sysctl vm.memfd_noexec=2); a kernel before
-    // 6.3 does not know the flag that says it will not be.
+    // A system may be set to refuse memory that could be made executable (sysctl
+    // vm.memfd_noexec=2); a kernel before 6.3 does not know the flag that says it will not be.
     match memfd_create("slipring", flags | MemfdFlags::NOEXEC_SEAL) {
         Err(Errno::INVAL) => memfd_create("slipring", flags),
         made => made,
@@ -369,7 +346,10 @@ mod tests {
         };
         assert_eq!(mapped.unwrap_err(), Errno::PERM);
         assert_eq!(rustix::fs::ftruncate(&fd, 0).unwrap_err(), Errno::PERM);
-        assert_eq!(rustix::fs::ftruncate(&fd, 1 << 20).unwrap_err(), Errno::PERM);
+        assert_eq!(
+            rustix::fs::ftruncate(&fd, 1 << 20).unwrap_err(),
+            Errno::PERM
+        );
         assert_eq!(rustix::io::write(&fd, b"x").unwrap_err(), Errno::PERM);
     }
 

@@ -54,9 +54,9 @@ impl Birth {
         let mut number = page.number.load(Ordering::Relaxed);
         if number == 0 {
             number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
-            if let Err(earlier) = page
-                .number
-                .compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed)
+            if let Err(earlier) =
+                page.number
+                    .compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed)
             {
                 number = earlier;
             }

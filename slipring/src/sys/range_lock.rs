@@ -1,7 +1,9 @@
-//! Advisory locks on some bytes of a file, held by an open file: `F_OFD_SETLK` of fcntl(2), Linux 3.15.
+//! Advisory locks on some bytes of a file, held by an open file: `F_OFD_SETLK` of fcntl(2), Linux
+//! 3.15.
 //!
-//! Such a lock goes when the last descriptor of the open file is closed, however the process ends. It has nothing to do
-//! with flock(2), which is what .NET takes on the files that it opens, and it lets reads and writes pass.
+//! Such a lock goes when the last descriptor of the open file is closed, however the process ends.
+//! It has nothing to do with flock(2), which is what .NET takes on the files that it opens, and it
+//! lets reads and writes pass.
 
 use rustix::fd::{AsFd, AsRawFd};
 use rustix::io::Errno;
@@ -18,7 +20,8 @@ pub(crate) fn try_lock(file: impl AsFd, bytes: Range<u64>) -> rustix::io::Result
         l_pid: 0,
     };
     let fd = file.as_fd().as_raw_fd();
-    // SAFETY: the descriptor is open, being borrowed; F_OFD_SETLK reads a `flock`, which `lock` is, and keeps nothing.
+    // SAFETY: the descriptor is open, being borrowed; F_OFD_SETLK reads a `flock`, which `lock` is,
+    // and keeps nothing.
     if unsafe { libc::fcntl(fd, libc::F_OFD_SETLK, &raw const lock) } == 0 {
         return Ok(true);
     }
@@ -39,7 +42,13 @@ mod tests {
     #[test]
     fn bytes_are_locked_for_one_open_file_until_it_is_closed() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let open = || File::options().read(true).write(true).open(file.path()).unwrap();
+        let open = || {
+            File::options()
+                .read(true)
+                .write(true)
+                .open(file.path())
+                .unwrap()
+        };
         let (one, other) = (open(), open());
         assert!(try_lock(&one, 0..8).unwrap());
         assert!(!try_lock(&other, 0..8).unwrap());

@@ -1,8 +1,10 @@
-//! A file, mapped for reading and writing, that other processes map and write as well (mmap(2), `MAP_SHARED`).
+//! A file, mapped for reading and writing, that other processes map and write as well (mmap(2),
+//! `MAP_SHARED`).
 //!
-//! Nothing seals it, unlike an outbox: the other side may write any of it at any time, and may shrink the file. So what
-//! is read here is input, every access is through raw pointers or atomics, and [`SharedFile::is_lost`] tells whether a
-//! shrunken file had to be replaced ([`sigbus`]). All raw-pointer access to such memory is in here.
+//! Nothing seals it, unlike an outbox: the other side may write any of it at any time, and may
+//! shrink the file. So what is read here is input, every access is through raw pointers or atomics,
+//! and [`SharedFile::is_lost`] tells whether a shrunken file had to be replaced ([`sigbus`]). All
+//! raw-pointer access to such memory is in here.
 
 use super::copy::{load, store};
 use crate::sys::sigbus::Guarded;
@@ -23,8 +25,8 @@ pub(crate) struct SharedFile {
     guarded: Option<Guarded>,
 }
 
-// SAFETY: a mapping is plain memory that belongs to no thread; what is done with it at the same time is the matter of
-// those who read and write through it.
+// SAFETY: a mapping is plain memory that belongs to no thread; what is done with it at the same
+// time is the matter of those who read and write through it.
 unsafe impl Send for SharedFile {}
 
 impl SharedFile {
@@ -45,15 +47,17 @@ impl SharedFile {
         })
     }
 
-    /// The eight bytes at `offset`, a multiple of 8, as a word that several processes load and store.
+    /// The eight bytes at `offset`, a multiple of 8, as a word that several processes load and
+    /// store.
     #[inline]
     pub(crate) fn word(&self, offset: usize) -> &AtomicU64 {
         assert!(offset.is_multiple_of(8), "a word that is not aligned");
         let word = self.span(offset, 8).cast();
-        // SAFETY: within the mapping (`span`), which lives as long as `self`; aligned, since that begins with a page; any
-        // bytes are an AtomicU64, and it may change under a shared reference. It is mapped writable, so every atomic
-        // access is allowed. Other processes use it by aligned loads and stores of eight bytes, or else what is
-        // loaded here is a mixture of theirs: a number like any other, which the caller checks.
+        // SAFETY: within the mapping (`span`), which lives as long as `self`; aligned, since that
+        // begins with a page; any bytes are an AtomicU64, and it may change under a shared
+        // reference. It is mapped writable, so every atomic access is allowed. Other processes use
+        // it by aligned loads and stores of eight bytes, or else what is loaded here is a mixture
+        // of theirs: a number like any other, which the caller checks.
         unsafe { AtomicU64::from_ptr(word) }
     }
 
@@ -70,9 +74,10 @@ impl SharedFile {
     #[inline]
     pub(crate) fn write(&self, offset: usize, bytes: &[u8]) {
         let to = self.span(offset, bytes.len());
-        // SAFETY: the destination is mapped writable (`span`), and `bytes` is no part of it: nobody lends slices of
-        // what is still to be written. Another process may touch these bytes at the same time only against the rules
-        // of the ring; then they are an undefined mixture in its memory, which no reference of this process covers.
+        // SAFETY: the destination is mapped writable (`span`), and `bytes` is no part of it: nobody
+        // lends slices of what is still to be written. Another process may touch these bytes at the
+        // same time only against the rules of the ring; then they are an undefined mixture in its
+        // memory, which no reference of this process covers.
         unsafe { store(bytes.as_ptr(), to, bytes.len()) };
     }
 
@@ -80,9 +85,10 @@ impl SharedFile {
     #[inline]
     pub(crate) fn read(&self, offset: usize, to: &mut [u8]) {
         let from = self.span(offset, to.len());
-        // SAFETY: the source is mapped (`span`); `to` is this process's own and no part of it. Another process may
-        // write these bytes at the same time only against the rules; then an undefined mixture of old and new bytes is
-        // copied, through raw pointers and into memory that is nobody else's.
+        // SAFETY: the source is mapped (`span`); `to` is this process's own and no part of it.
+        // Another process may write these bytes at the same time only against the rules; then an
+        // undefined mixture of old and new bytes is copied, through raw pointers and into memory
+        // that is nobody else's.
         unsafe { load(from, to.as_mut_ptr(), to.len()) };
     }
 
@@ -90,12 +96,13 @@ impl SharedFile {
     ///
     /// # Safety
     ///
-    /// They have been published and are not consumed during `'a`, which `self` outlives; and the other side is trusted
-    /// not to rewrite what it has published, nor to shrink the file.
+    /// They have been published and are not consumed during `'a`, which `self` outlives; and the
+    /// other side is trusted not to rewrite what it has published, nor to shrink the file.
     #[inline]
     pub(crate) unsafe fn slice<'a>(&self, offset: usize, len: usize) -> &'a [u8] {
         let at = self.span(offset, len);
-        // SAFETY: mapped (`span`), initialised (it is a file), unchanged during `'a` by the caller's promise.
+        // SAFETY: mapped (`span`), initialised (it is a file), unchanged during `'a` by the
+        // caller's promise.
         unsafe { std::slice::from_raw_parts(at, len) }
     }
 
@@ -110,7 +117,8 @@ impl Drop for SharedFile {
     fn drop(&mut self) {
         // Off the list first: the address may be anyone's afterwards.
         self.guarded = None;
-        // SAFETY: the range is the one that `map` has mapped, and no reference into it outlives `self`.
+        // SAFETY: the range is the one that `map` has mapped, and no reference into it outlives
+        // `self`.
         let _ = unsafe { munmap(self.base.as_ptr().cast(), self.len) };
     }
 }

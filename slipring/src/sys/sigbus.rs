@@ -1,11 +1,13 @@
 //! Living through a file that shrinks while it is mapped.
 //!
-//! Whoever touches a page behind the new end of a file gets SIGBUS, which ends the process. Only a handler of that
-//! signal can prevent it (mmap(2), sigaction(2)): for a fault within a mapping that is listed here, [`install`]'s puts
-//! zeros in place of the whole mapping, marks it as lost, and lets the interrupted instruction run again. Whoever uses
-//! the mapping looks at the mark after touching it. Any other SIGBUS is the matter of the handler that was there before.
+//! Whoever touches a page behind the new end of a file gets SIGBUS, which ends the process. Only a
+//! handler of that signal can prevent it (mmap(2), sigaction(2)): for a fault within a mapping that
+//! is listed here, [`install`]'s puts zeros in place of the whole mapping, marks it as lost, and
+//! lets the interrupted instruction run again. Whoever uses the mapping looks at the mark after
+//! touching it. Any other SIGBUS is the matter of the handler that was there before.
 //!
-//! A handler belongs to the whole process; so nobody installs this one but a program that asks for it.
+//! A handler belongs to the whole process; so nobody installs this one but a program that asks for
+//! it.
 
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 use std::io;
@@ -21,8 +23,9 @@ static FIRST: AtomicPtr<Entry> = AtomicPtr::new(null_mut());
 /// What was done with SIGBUS before.
 static BEFORE: OnceLock<libc::sigaction> = OnceLock::new();
 
-/// A mapping in the list. A seqlock: the handler must not believe in a range half of which belongs to the last user of
-/// the entry. The mapping that a thread faults in is in use by that thread, so its entry does not change meanwhile.
+/// A mapping in the list. A seqlock: the handler must not believe in a range half of which belongs
+/// to the last user of the entry. The mapping that a thread faults in is in use by that thread, so
+/// its entry does not change meanwhile.
 #[derive(Debug)]
 struct Entry {
     used: AtomicBool,
@@ -36,14 +39,17 @@ struct Entry {
 
 impl Entry {
     fn set(&self, range: Range<usize>) {
-        // Relaxed, with fences: as in every seqlock whose data are atomics (Boehm, "Can seqlocks get along with
-        // programming language memory models?", 2012). One thread at a time comes here: whoever has `used`.
+        // Relaxed, with fences: as in every seqlock whose data are atomics (Boehm, "Can seqlocks
+        // get along with programming language memory models?", 2012). One thread at a time comes
+        // here: whoever has `used`.
         let version = self.version.load(Ordering::Relaxed);
-        self.version.store(version.wrapping_add(1), Ordering::Relaxed);
+        self.version
+            .store(version.wrapping_add(1), Ordering::Relaxed);
         fence(Ordering::Release);
         self.start.store(range.start, Ordering::Relaxed);
         self.end.store(range.end, Ordering::Relaxed);
-        self.version.store(version.wrapping_add(2), Ordering::Release);
+        self.version
+            .store(version.wrapping_add(2), Ordering::Release);
     }
 
     /// The range, unless it is being changed.
@@ -51,7 +57,8 @@ impl Entry {
         let version = self.version.load(Ordering::Acquire);
         let range = self.start.load(Ordering::Relaxed)..self.end.load(Ordering::Relaxed);
         fence(Ordering::Acquire);
-        (version.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == version).then_some(range)
+        (version.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == version)
+            .then_some(range)
     }
 }
 
@@ -69,11 +76,12 @@ impl Guarded {
         Guarded(entry)
     }
 
-    /// Whether the mapping had to be replaced by zeros. To be asked after it was touched, by the thread that did.
+    /// Whether the mapping had to be replaced by zeros. To be asked after it was touched, by the
+    /// thread that did.
     #[inline]
     pub(crate) fn is_lost(&self) -> bool {
-        // The handler ran on this very thread, in the middle of what comes before; only the compiler could
-        // exchange the two.
+        // The handler ran on this very thread, in the middle of what comes before; only the
+        // compiler could exchange the two.
         compiler_fence(Ordering::SeqCst);
         self.0.lost.load(Ordering::Relaxed)
     }
@@ -140,15 +148,16 @@ pub(crate) fn install() -> io::Result<()> {
     if unsafe { libc::sigaction(libc::SIGBUS, ptr::null(), &raw mut before) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    // Before the handler can run, which needs it. Two threads that come here at once both find what was there before,
-    // or the second finds the handler itself, and its answer is not kept.
+    // Before the handler can run, which needs it. Two threads that come here at once both find what
+    // was there before, or the second finds the handler itself, and its answer is not kept.
     let _ = BEFORE.set(before);
     // SAFETY: as above.
     let mut action: libc::sigaction = unsafe { zeroed() };
     let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) = on_sigbus;
     action.sa_sigaction = handler as libc::sighandler_t;
     action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
-    // SAFETY: `action` is a valid action with a handler that does only what a handler may (see there).
+    // SAFETY: `action` is a valid action with a handler that does only what a handler may (see
+    // there).
     if unsafe { libc::sigaction(libc::SIGBUS, &raw const action, null_mut()) } != 0 {
         return Err(io::Error::last_os_error());
     }
@@ -156,8 +165,13 @@ pub(crate) fn install() -> io::Result<()> {
     Ok(())
 }
 
-/// Loads of atomics and a bare system call: nothing that a signal handler may not do (signal-safety(7)).
-extern "C" fn on_sigbus(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+/// Loads of atomics and a bare system call: nothing that a signal handler may not do
+/// (signal-safety(7)).
+extern "C" fn on_sigbus(
+    signal: libc::c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut libc::c_void,
+) {
     // SAFETY: the kernel passes a valid `siginfo_t` to a handler with SA_SIGINFO.
     let what = unsafe { &*info };
     if what.si_code == libc::BUS_ADRERR {
@@ -179,10 +193,14 @@ extern "C" fn on_sigbus(signal: libc::c_int, info: *mut libc::siginfo_t, context
 
 /// Private zeros in place of a mapping of a file; says whether that could be done.
 fn put_zeros(range: Range<usize>) -> bool {
-    let (at, len) = (ptr::with_exposed_provenance_mut(range.start), range.end - range.start);
+    let (at, len) = (
+        ptr::with_exposed_provenance_mut(range.start),
+        range.end - range.start,
+    );
     let flags = MapFlags::PRIVATE | MapFlags::FIXED;
-    // SAFETY: the range is a mapping of a file that is in the list, so it is mapped, and its owner uses it through
-    // raw pointers and atomics alone, or lends slices of it on the condition that the file stays as it is (`mmf`).
+    // SAFETY: the range is a mapping of a file that is in the list, so it is mapped, and its owner
+    // uses it through raw pointers and atomics alone, or lends slices of it on the condition that
+    // the file stays as it is (`mmf`).
     unsafe { mmap_anonymous(at, len, ProtFlags::READ | ProtFlags::WRITE, flags) }.is_ok()
 }
 
@@ -192,14 +210,15 @@ fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::
         Some(before) if before.sa_sigaction == libc::SIG_IGN => {}
         Some(before) if before.sa_sigaction != libc::SIG_DFL => {
             if before.sa_flags & libc::SA_SIGINFO != 0 {
-                // SAFETY: neither of the two special values, so a function; with SA_SIGINFO it is one of three
-                // arguments, and these are the ones that the kernel has passed.
+                // SAFETY: neither of the two special values, so a function; with SA_SIGINFO it is
+                // one of three arguments, and these are the ones that the kernel has passed.
                 let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) =
                     unsafe { std::mem::transmute(before.sa_sigaction) };
                 handler(signal, info, context);
             } else {
                 // SAFETY: as above; without SA_SIGINFO it is a function of one argument.
-                let handler: extern "C" fn(libc::c_int) = unsafe { std::mem::transmute(before.sa_sigaction) };
+                let handler: extern "C" fn(libc::c_int) =
+                    unsafe { std::mem::transmute(before.sa_sigaction) };
                 handler(signal);
             }
         }

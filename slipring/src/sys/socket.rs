@@ -27,7 +27,11 @@ pub(crate) fn ask_for_credentials(socket: BorrowedFd<'_>) -> rustix::io::Result<
 }
 
 /// Sends `bytes` with descriptors and this process's credentials; says how many bytes went out.
-pub(crate) fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> rustix::io::Result<usize> {
+pub(crate) fn send(
+    socket: BorrowedFd<'_>,
+    bytes: &[u8],
+    fds: &[BorrowedFd<'_>],
+) -> rustix::io::Result<usize> {
     let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(8), ScmCredentials(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     let me = UCred {
@@ -93,7 +97,11 @@ pub(crate) fn unreceived(socket: BorrowedFd<'_>) -> rustix::io::Result<u64> {
     }
 }
 
-fn receive_by(socket: BorrowedFd<'_>, bytes: &mut [u8], flags: libc::c_int) -> rustix::io::Result<Received> {
+fn receive_by(
+    socket: BorrowedFd<'_>,
+    bytes: &mut [u8],
+    flags: libc::c_int,
+) -> rustix::io::Result<Received> {
     // By libc rather than rustix: a sender that this pid namespace does not know has the pid 0,
     // which rustix's type for a pid cannot hold.
     const SPACE: usize = {
@@ -134,7 +142,8 @@ fn receive_by(socket: BorrowedFd<'_>, bytes: &mut [u8], flags: libc::c_int) -> r
         // SAFETY: as above; this is the address behind the header.
         let data = unsafe { libc::CMSG_DATA(header) };
         // SAFETY: arithmetic on a constant.
-        let payload = (cmsg.cmsg_len as usize).saturating_sub(unsafe { libc::CMSG_LEN(0) } as usize);
+        let payload =
+            (cmsg.cmsg_len as usize).saturating_sub(unsafe { libc::CMSG_LEN(0) } as usize);
         match (cmsg.cmsg_level, cmsg.cmsg_type) {
             (libc::SOL_SOCKET, libc::SCM_RIGHTS) => {
                 for i in 0..payload / size_of::<RawFd>() {
@@ -167,7 +176,11 @@ fn receive_by(socket: BorrowedFd<'_>, bytes: &mut [u8], flags: libc::c_int) -> r
 /// Who connected this socket, or called `listen` on its other end, or made the socket pair
 /// (`SO_PEERCRED`): a first hint, not who uses it now.
 pub(crate) fn made_by(socket: BorrowedFd<'_>) -> io::Result<Credentials> {
-    let mut sender = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let mut sender = libc::ucred {
+        pid: 0,
+        uid: 0,
+        gid: 0,
+    };
     let mut len = size_of::<libc::ucred>() as libc::socklen_t;
     // By libc for the same reason as in `receive`.
     // SAFETY: `sender` and `len` are alive and of the type that SO_PEERCRED fills in.

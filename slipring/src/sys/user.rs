@@ -16,7 +16,8 @@ pub(crate) fn me() -> u32 {
 
 /// Whether the number says who somebody is.
 pub(crate) fn is_told(uid: u32) -> bool {
-    uid != overflow() || std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| is_whole(&map))
+    uid != overflow()
+        || std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| is_whole(&map))
 }
 
 /// Whether the number is this process's user. `mine_alone`: the kernel lets no other user but root
@@ -27,9 +28,11 @@ pub(crate) fn is_same(uid: u32, mine_alone: bool) -> bool {
 
 /// Whether this process's user has a number in its namespace. Without one it cannot say who it is.
 pub(crate) fn has_number() -> bool {
-    std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| numbers(&map).any(|range| range.holds(me())))
-        && std::fs::read_to_string("/proc/self/gid_map")
-            .is_ok_and(|map| numbers(&map).any(|range| range.holds(rustix::process::getegid().as_raw())))
+    std::fs::read_to_string("/proc/self/uid_map")
+        .is_ok_and(|map| numbers(&map).any(|range| range.holds(me())))
+        && std::fs::read_to_string("/proc/self/gid_map").is_ok_and(|map| {
+            numbers(&map).any(|range| range.holds(rustix::process::getegid().as_raw()))
+        })
 }
 
 /// Whether the file belongs to this process's user. `stat` is that of `file`, which may be open as
@@ -64,7 +67,9 @@ struct Range {
 
 impl Range {
     fn holds(self, number: u32) -> bool {
-        number.checked_sub(self.first).is_some_and(|at| at < self.count)
+        number
+            .checked_sub(self.first)
+            .is_some_and(|at| at < self.count)
     }
 }
 

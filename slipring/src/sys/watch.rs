@@ -51,9 +51,21 @@ impl Watch {
     pub(crate) fn new(bell: &Bell, link: BorrowedFd<'_>) -> Result<Watch> {
         let fail = |e: Errno| Error::os("watching a bell (epoll)")(e);
         let set = epoll::create(CreateFlags::CLOEXEC).map_err(fail)?;
-        epoll::add(&set, bell, EventData::new_u64(BELL), bell.interest() | EventFlags::ET).map_err(fail)?;
+        epoll::add(
+            &set,
+            bell,
+            EventData::new_u64(BELL),
+            bell.interest() | EventFlags::ET,
+        )
+        .map_err(fail)?;
         // Not EPOLLIN: nothing is read from the link, so that a peer that sends on it wakes nobody.
-        epoll::add(&set, link, EventData::new_u64(LINK), EventFlags::RDHUP | EventFlags::ET).map_err(fail)?;
+        epoll::add(
+            &set,
+            link,
+            EventData::new_u64(LINK),
+            EventFlags::RDHUP | EventFlags::ET,
+        )
+        .map_err(fail)?;
         Ok(Watch { set })
     }
 

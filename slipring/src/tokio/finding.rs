@@ -8,7 +8,9 @@ use super::handshake::drive;
 use super::register;
 use crate::endpoint::Connected;
 use crate::error::{Error, Result};
-use crate::link::{self, Accepted, Acceptor, BETWEEN_STEPS, Claim, Dial, Dialed, Rendezvous, Step, Waits, WhenFull};
+use crate::link::{
+    self, Accepted, Acceptor, BETWEEN_STEPS, Claim, Dial, Dialed, Rendezvous, Step, Waits, WhenFull,
+};
 use crate::name::Name;
 use crate::options::Options;
 use rustix::fd::{AsFd, AsRawFd};
@@ -59,7 +61,10 @@ async fn wait_for_second(first: Acceptor) -> Result<Connected> {
     let registered = unsafe { register(First(first), Interest::READABLE) };
     let first = registered.map_err(Error::os("registering with the runtime"))?;
     let connected = loop {
-        let mut ready = first.readable().await.map_err(Error::os("waiting for connections"))?;
+        let mut ready = first
+            .readable()
+            .await
+            .map_err(Error::os("waiting for connections"))?;
         match first.get_ref().0.accept(Some(Instant::now()))? {
             Accepted::Stream(connected) => break connected,
             Accepted::Nothing => ready.clear_ready(),
@@ -141,7 +146,9 @@ async fn before<T>(deadline: Option<Instant>, future: impl Future<Output = T>) -
 async fn beside<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => outcome,
-        Err(e) => Err(Error::os("looking for a name beside the runtime")(io::Error::other(e))),
+        Err(e) => Err(Error::os("looking for a name beside the runtime")(
+            io::Error::other(e),
+        )),
     }
 }
 

@@ -21,7 +21,8 @@ impl AsRawFd for Shaking {
 /// Drives a handshake to its end, until its deadline.
 pub(super) async fn drive(handshake: Handshake) -> Result<Connected> {
     // SAFETY: the handshake owns the socket and keeps it for as long as it is registered.
-    let registered = unsafe { register(Shaking(handshake), Interest::READABLE | Interest::WRITABLE) };
+    let registered =
+        unsafe { register(Shaking(handshake), Interest::READABLE | Interest::WRITABLE) };
     let mut shaking = registered.map_err(Error::os("registering with the runtime"))?;
     loop {
         let handshake = &mut shaking.get_mut().0;
@@ -38,7 +39,9 @@ pub(super) async fn drive(handshake: Handshake) -> Result<Connected> {
             None => Ok(ready.await),
         };
         match ready {
-            Ok(ready) => ready.map_err(Error::os("waiting for the handshake"))?.clear_ready(),
+            Ok(ready) => ready
+                .map_err(Error::os("waiting for the handshake"))?
+                .clear_ready(),
             Err(_) => return Err(shaking.get_ref().0.late()),
         }
     }

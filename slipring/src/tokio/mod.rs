@@ -1,8 +1,9 @@
 //! The same types for [tokio](https://docs.rs/tokio) (feature `tokio`).
 //!
-//! A stream waits on the runtime's own reactor: no helper thread, no timer, no future in a box. It costs three
-//! registrations: a bell a half, and the link. It works on current-thread and multi-thread runtimes (with I/O and
-//! time enabled), and its halves can be awaited by different tasks.
+//! A stream waits on the runtime's own reactor: no helper thread, no timer, no future in a box. It
+//! costs three registrations: a bell a half, and the link. It works on current-thread and
+//! multi-thread runtimes (with I/O and time enabled), and its halves can be awaited by different
+//! tasks.
 //!
 //! ```
 //! use slipring::tokio::{Listener, Stream};
@@ -31,12 +32,14 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! Everything must be called within a runtime, as with tokio's own sockets. [`Stream::from_blocking`] and
-//! [`Stream::into_blocking`] change between this and the blocking types without losing a byte.
+//! Everything must be called within a runtime, as with tokio's own sockets.
+//! [`Stream::from_blocking`] and [`Stream::into_blocking`] change between this and the blocking
+//! types without losing a byte.
 //!
-//! What takes a connection of tokio takes a [`Stream`]: hyper, rustls, WebSocket, the clients of databases. A server of
-//! [tonic](https://docs.rs/tonic) wants one thing more, its trait `Connected`, and the feature `tonic` has it. Programs
-//! and tests with all of these are in the folder `interop` of the repository.
+//! What takes a connection of tokio takes a [`Stream`]: hyper, rustls, WebSocket, the clients of
+//! databases. A server of [tonic](https://docs.rs/tonic) wants one thing more, its trait
+//! `Connected`, and the feature `tonic` has it. Programs and tests with all of these are in the
+//! folder `interop` of the repository.
 
 mod finding;
 mod handshake;

@@ -15,15 +15,17 @@ use std::time::Duration;
 use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 use tokio::task::coop;
 
-/// The reading half of a [`Stream`](super::Stream): `AsyncRead` and `AsyncBufRead`, the latter without a copy.
+/// The reading half of a [`Stream`](super::Stream): `AsyncRead` and `AsyncBufRead`, the latter
+/// without a copy.
 ///
 /// Ends are those of [`crate::Reader`].
 ///
 /// # Cancel safety
 ///
-/// Every method and the traits' futures are cancel safe in this sense: a future that is dropped before it resolves
-/// has consumed nothing. Those of `tokio::io::AsyncReadExt` that read several times (`read_exact`, `read_to_end`)
-/// keep what they have read so far in their buffer, as with any reader.
+/// Every method and the traits' futures are cancel safe in this sense: a future that is dropped
+/// before it resolves has consumed nothing. Those of `tokio::io::AsyncReadExt` that read several
+/// times (`read_exact`, `read_to_end`) keep what they have read so far in their buffer, as with any
+/// reader.
 #[derive(Debug)]
 pub struct Reader {
     pub(crate) half: ReadHalf,
@@ -46,7 +48,8 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// [`Error::Os`](crate::Error::Os) if the process is out of descriptors; the half is dropped then.
+    /// [`Error::Os`](crate::Error::Os) if the process is out of descriptors; the half is dropped
+    /// then.
     pub fn into_blocking(mut self, spin: Spin) -> crate::Result<crate::Reader> {
         self.withdraw();
         crate::Reader::from_half(self.half, spin)
@@ -78,7 +81,11 @@ impl Reader {
         .await
     }
 
-    pub(crate) fn poll_wait(&mut self, cx: &mut Context<'_>, want: usize) -> Poll<io::Result<Readable>> {
+    pub(crate) fn poll_wait(
+        &mut self,
+        cx: &mut Context<'_>,
+        want: usize,
+    ) -> Poll<io::Result<Readable>> {
         let mut wait = ReadWait {
             half: &mut self.half,
             want,
@@ -108,8 +115,8 @@ impl Reader {
         self.half.try_take(buf)
     }
 
-    /// Waits until at least `n` bytes can be read, and lends everything that is there as one slice, without consuming
-    /// it.
+    /// Waits until at least `n` bytes can be read, and lends everything that is there as one slice,
+    /// without consuming it.
     ///
     /// # Errors
     ///
@@ -168,9 +175,9 @@ impl Reader {
         self.half.capacity()
     }
 
-    /// How long a poll looks for news before it returns `Pending`; zero, the default, not at all. It holds up the
-    /// worker's other tasks, so a few microseconds are much. On a single CPU, and while as many halves of this process
-    /// spin as may ([`Spin`]), it does not.
+    /// How long a poll looks for news before it returns `Pending`; zero, the default, not at all.
+    /// It holds up the worker's other tasks, so a few microseconds are much. On a single CPU, and
+    /// while as many halves of this process spin as may ([`Spin`]), it does not.
     pub fn set_spin(&mut self, spin: Duration) {
         self.readiness.set_spin(spin);
     }
@@ -182,7 +189,11 @@ impl Reader {
 }
 
 impl AsyncRead for Reader {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if buf.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }

@@ -1,13 +1,14 @@
-//! How a half waits on a tokio runtime: its bell and the link are registered with the reactor, and nothing else.
+//! How a half waits on a tokio runtime: its bell and the link are registered with the reactor, and
+//! nothing else.
 //!
-//! The reactor (epoll, edge-triggered) keeps for each registration one waker of readers and one of writers. A half
-//! has its bell for itself; the link is one registration of the whole endpoint, with the reader's waker in one slot
-//! and the writer's in the other, so that two tasks can wait at the same time. Two in one slot would hang: the second
-//! would take the place of the first.
+//! The reactor (epoll, edge-triggered) keeps for each registration one waker of readers and one of
+//! writers. A half has its bell for itself; the link is one registration of the whole endpoint,
+//! with the reader's waker in one slot and the writer's in the other, so that two tasks can wait at
+//! the same time. Two in one slot would hang: the second would take the place of the first.
 //!
-//! Waiting is the protocol of [`crate::wait`]: arm, look, nudge; then poll. If a poll says that something happened,
-//! its readiness is cleared and the half looks again; `Pending` is returned only after bell and link have both said
-//! that nothing has, and have taken the waker.
+//! Waiting is the protocol of [`crate::wait`]: arm, look, nudge; then poll. If a poll says that
+//! something happened, its readiness is cleared and the half looks again; `Pending` is returned
+//! only after bell and link have both said that nothing has, and have taken the waker.
 
 use super::register;
 use crate::endpoint::Endpoint;
@@ -74,8 +75,8 @@ impl Link {
     /// Registers with the reactor of the runtime that this is called in.
     pub(super) fn register(endpoint: &Arc<Endpoint>) -> io::Result<Link> {
         let link = OwnLink(Arc::clone(endpoint));
-        // SAFETY: `OwnLink` keeps the endpoint, and so the descriptor, open for as long as it is registered, and
-        // always returns the same.
+        // SAFETY: `OwnLink` keeps the endpoint, and so the descriptor, open for as long as it is
+        // registered, and always returns the same.
         let link = unsafe { register(link, Interest::READABLE | Interest::WRITABLE) }?;
         Ok(Link(Arc::new(link)))
     }
@@ -90,7 +91,8 @@ struct Spin {
 }
 
 impl Spin {
-    /// `None` if that would be for no time at all, or in vain: on a single CPU the peer cannot work meanwhile.
+    /// `None` if that would be for no time at all, or in vain: on a single CPU the peer cannot work
+    /// meanwhile.
     fn new(longest: Duration, endpoint: &Endpoint) -> Option<Spin> {
         if longest.is_zero() {
             return None;
@@ -137,7 +139,12 @@ pub(super) struct Readiness {
 }
 
 impl Readiness {
-    pub(super) fn register(endpoint: &Arc<Endpoint>, link: Link, side: Side, spin: Duration) -> io::Result<Readiness> {
+    pub(super) fn register(
+        endpoint: &Arc<Endpoint>,
+        link: Link,
+        side: Side,
+        spin: Duration,
+    ) -> io::Result<Readiness> {
         let bell = OwnBell {
             endpoint: Arc::clone(endpoint),
             side,
@@ -161,9 +168,13 @@ impl Readiness {
         self.spin = Spin::new(spin, &self.bell.get_ref().endpoint);
     }
 
-    /// Waits until `half` has news. Takes part in the cooperative budget: a stream that is always ready lets others
-    /// run too.
-    pub(super) fn poll<W: Waiting>(&mut self, cx: &mut Context<'_>, half: &mut W) -> Poll<io::Result<W::News>> {
+    /// Waits until `half` has news. Takes part in the cooperative budget: a stream that is always
+    /// ready lets others run too.
+    pub(super) fn poll<W: Waiting>(
+        &mut self,
+        cx: &mut Context<'_>,
+        half: &mut W,
+    ) -> Poll<io::Result<W::News>> {
         let budget = ready!(coop::poll_proceed(cx));
         let outcome = match half.look() {
             Some(outcome) => outcome,
@@ -192,7 +203,11 @@ impl Readiness {
         Some(outcome)
     }
 
-    fn wait<W: Waiting>(&mut self, cx: &mut Context<'_>, half: &mut W) -> Poll<io::Result<W::News>> {
+    fn wait<W: Waiting>(
+        &mut self,
+        cx: &mut Context<'_>,
+        half: &mut W,
+    ) -> Poll<io::Result<W::News>> {
         half.arm();
         self.armed = true;
         let mut nudged = false;
@@ -207,8 +222,8 @@ impl Readiness {
             if self.poll_bell(cx)?.is_ready() {
                 continue;
             }
-            // After the hang-up is known the link would be ready for ever; but then the look above has ended the
-            // wait.
+            // After the hang-up is known the link would be ready for ever; but then the look above
+            // has ended the wait.
             if self.poll_link(cx)?.is_ready() {
                 half.look_at_link();
                 continue;

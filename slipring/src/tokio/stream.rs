@@ -171,7 +171,9 @@ impl Stream {
     /// As [`upgrade`](Self::upgrade).
     pub async fn upgrade_with(options: &Options, socket: UnixStream) -> Result<Stream> {
         check_options(options)?;
-        let socket = socket.into_std().map_err(Error::os("taking over the socket"))?;
+        let socket = socket
+            .into_std()
+            .map_err(Error::os("taking over the socket"))?;
         let handshake = options.upgrading(socket.into(), Waits::Polled)?;
         Stream::new(drive(handshake).await?, options.spin)
     }
@@ -192,7 +194,10 @@ impl Stream {
     /// See [`Options::pair`].
     pub fn pair_with(options: &Options) -> Result<(Stream, Stream)> {
         let [left, right] = options.connected_pair(Waits::Polled)?;
-        Ok((Stream::new(left, options.spin)?, Stream::new(right, options.spin)?))
+        Ok((
+            Stream::new(left, options.spin)?,
+            Stream::new(right, options.spin)?,
+        ))
     }
 
     /// Takes over a blocking stream, where it stands.
@@ -291,7 +296,11 @@ impl Stream {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.reader).poll_read(cx, buf)
     }
 }
@@ -307,7 +316,11 @@ impl AsyncBufRead for Stream {
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.writer).poll_write(cx, buf)
     }
 

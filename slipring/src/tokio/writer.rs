@@ -22,8 +22,8 @@ use tokio::task::coop;
 ///
 /// # Cancel safety
 ///
-/// A future of one write that is dropped before it resolves has written nothing. `write_all` may have written a part,
-/// as with any writer.
+/// A future of one write that is dropped before it resolves has written nothing. `write_all` may
+/// have written a part, as with any writer.
 #[derive(Debug)]
 pub struct Writer {
     pub(crate) half: WriteHalf,
@@ -46,7 +46,8 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// [`Error::Os`](crate::Error::Os) if the process is out of descriptors; the half is dropped then.
+    /// [`Error::Os`](crate::Error::Os) if the process is out of descriptors; the half is dropped
+    /// then.
     pub fn into_blocking(mut self, spin: Spin) -> crate::Result<crate::Writer> {
         // What a poll has announced that was pending, and is not going to be repeated.
         self.readiness.withdraw(&mut WriteWait {
@@ -127,7 +128,10 @@ impl Writer {
     /// # Errors
     ///
     /// As [`crate::Writer::finish`].
-    #[expect(clippy::unused_async, reason = "the counterpart of AsyncWriteExt::shutdown")]
+    #[expect(
+        clippy::unused_async,
+        reason = "the counterpart of AsyncWriteExt::shutdown"
+    )]
     pub async fn finish(&mut self) -> io::Result<()> {
         self.half.finish_checked()
     }
@@ -202,12 +206,18 @@ impl Writer {
 }
 
 impl AsyncWrite for Writer {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         // A peer that reads as fast as this writes must not keep the worker from its other tasks.
         let budget = ready!(coop::poll_proceed(cx));
         loop {
             match self.half.try_put(buf) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => ready!(self.poll_room(cx, buf.len()))?,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    ready!(self.poll_room(cx, buf.len()))?
+                }
                 outcome => {
                     budget.made_progress();
                     return Poll::Ready(outcome);
@@ -245,7 +255,8 @@ impl AsyncWrite for Writer {
         Poll::Ready(Ok(()))
     }
 
-    /// Ends the direction. As with a socket it is no error that it had ended before; [`finish`](Writer::finish) tells.
+    /// Ends the direction. As with a socket it is no error that it had ended before;
+    /// [`finish`](Writer::finish) tells.
     fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.half.finish();
         Poll::Ready(Ok(()))

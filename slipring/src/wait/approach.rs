@@ -1,9 +1,10 @@
 //! When to look again at a peer that is on its way.
 //!
-//! Who waits for much, such as the writer of a large block whose reader takes it line by line, sees the peer come nearer in small
-//! steps; and each look in between takes away the line that the peer stores its next step in. So it sees how fast the peer
-//! comes, looks away for half of the time that the rest should take, and measures again. What is lost if the peer becomes
-//! faster meanwhile is less than what was waited before.
+//! Who waits for much, such as the writer of a large block whose reader takes it line by line, sees
+//! the peer come nearer in small steps; and each look in between takes away the line that the peer
+//! stores its next step in. So it sees how fast the peer comes, looks away for half of the time
+//! that the rest should take, and measures again. What is lost if the peer becomes faster meanwhile
+//! is less than what was waited before.
 
 use std::mem;
 use std::time::{Duration, Instant};
@@ -28,7 +29,8 @@ pub(crate) struct Approach {
 }
 
 impl Approach {
-    /// A wait begins, for a peer that has come as far as `reach`, and lasts no longer than until `end`.
+    /// A wait begins, for a peer that has come as far as `reach`, and lasts no longer than until
+    /// `end`.
     pub(crate) fn new(now: Instant, end: Option<Instant>, reach: u64) -> Approach {
         Approach {
             start: now,
@@ -53,9 +55,12 @@ impl Approach {
         self.away = if was_moving && came > 0 {
             let half = (now - then).as_secs_f64() * (missing as f64 / came as f64 / 2.0);
             // Bounded as a number: a duration has an end.
-            let left = self.end.map_or(LONGEST, |end| end.saturating_duration_since(now));
+            let left = self
+                .end
+                .map_or(LONGEST, |end| end.saturating_duration_since(now));
             let longest = (now - self.start).min(LONGEST).min(left);
-            Some(Duration::from_secs_f64(half.min(longest.as_secs_f64()))).filter(|away| *away >= SHORTEST)
+            Some(Duration::from_secs_f64(half.min(longest.as_secs_f64())))
+                .filter(|away| *away >= SHORTEST)
         } else {
             None
         };
@@ -68,8 +73,8 @@ mod tests {
 
     const MICRO: Duration = Duration::from_micros(1);
 
-    /// Looks at a peer that has come `reach(t)` bytes after `t` nanoseconds. How often, once or for a microsecond, and when it was
-    /// seen to have come `want` bytes.
+    /// Looks at a peer that has come `reach(t)` bytes after `t` nanoseconds. How often, once or for
+    /// a microsecond, and when it was seen to have come `want` bytes.
     fn looks(want: u64, reach: impl Fn(u64) -> u64) -> (u32, u64) {
         let start = Instant::now();
         let mut approach = Approach::new(start, None, reach(0));
@@ -88,10 +93,18 @@ mod tests {
 
     #[test]
     fn a_steady_peer_is_looked_at_a_few_times() {
-        for (want, per_micro) in [(65_536, 1500), (65_536, 40_000), (1 << 20, 10_000), (5000, 1)] {
+        for (want, per_micro) in [
+            (65_536, 1500),
+            (65_536, 40_000),
+            (1 << 20, 10_000),
+            (5000, 1),
+        ] {
             let due = want * 1000 / per_micro;
             let (count, nanos) = looks(want, |t| t * per_micro / 1000);
-            assert!(nanos < due + 2 * 1000 + due / 50, "{want}: {nanos} instead of {due}");
+            assert!(
+                nanos < due + 2 * 1000 + due / 50,
+                "{want}: {nanos} instead of {due}"
+            );
             let without = due / 1000 + 1;
             assert!(
                 u64::from(count) <= 12 + without / 40,
@@ -102,7 +115,10 @@ mod tests {
 
     #[test]
     fn one_that_does_not_move_is_not_looked_away_from() {
-        assert_eq!(looks(100, |t| if t < 50_000 { 0 } else { 100 }), (50, 50_000));
+        assert_eq!(
+            looks(100, |t| if t < 50_000 { 0 } else { 100 }),
+            (50, 50_000)
+        );
     }
 
     #[test]

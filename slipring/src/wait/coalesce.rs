@@ -1,20 +1,25 @@
 //! Whether to leave a busy peer alone for a moment.
 //!
-//! A half that has caught up with a peer in full flow meets it at each step. Its looks take away the line that the peer is going
-//! to store its next step in, and the peer's fence then waits for the line: two that are in step move small and middling messages at
-//! half the rate of two that are apart. If the half looks away for a microsecond before it looks, the peer has gone several steps
-//! on, undisturbed, and all of them are taken at once. Network cards do so with interrupts ("interrupt coalescing", ethtool(8)).
+//! A half that has caught up with a peer in full flow meets it at each step. Its looks take away
+//! the line that the peer is going to store its next step in, and the peer's fence then waits for
+//! the line: two that are in step move small and middling messages at half the rate of two that are
+//! apart. If the half looks away for a microsecond before it looks, the peer has gone several steps
+//! on, undisturbed, and all of them are taken at once. Network cards do so with interrupts
+//! ("interrupt coalescing", ethtool(8)).
 //!
-//! But whoever waits for an *answer* would lose that microsecond each time, and so would a stream whose source has no more to
-//! give. Nothing that can be seen here tells one from the other, so it is measured: some waits without, twice, and some with. Only if
-//! the peer came forward clearly faster with it, it stays on: until a wait outlasts the first looks, or it is time to measure
-//! again. If not, the next trial comes four times as many waits later; and twice as many if it was cut short by such a wait, since
-//! a stream that comes in bursts would be tried again and again.
+//! But whoever waits for an *answer* would lose that microsecond each time, and so would a stream
+//! whose source has no more to give. Nothing that can be seen here tells one from the other, so it
+//! is measured: some waits without, twice, and some with. Only if the peer came forward clearly
+//! faster with it, it stays on: until a wait outlasts the first looks, or it is time to measure
+//! again. If not, the next trial comes four times as many waits later; and twice as many if it was
+//! cut short by such a wait, since a stream that comes in bursts would be tried again and again.
 //!
-//! The waits after it say nothing: two that have been parted fall into step again only over hundreds of them.
+//! The waits after it say nothing: two that have been parted fall into step again only over
+//! hundreds of them.
 //!
-//! Two waits are enough to see that an answer is all that there is: they bring no more than two others. So whoever waits for
-//! answers loses two microseconds in 65,536 waits, in the end; a source that has no more to give is tried for longer, 34 waits.
+//! Two waits are enough to see that an answer is all that there is: they bring no more than two
+//! others. So whoever waits for answers loses two microseconds in 65,536 waits, in the end; a
+//! source that has no more to give is tried for longer, 34 waits.
 
 use super::pause;
 use std::time::{Duration, Instant};
@@ -32,7 +37,8 @@ const MORE: f64 = 2.0;
 /// Epochs before a trial, at first and at most.
 const EVERY: (u32, u32) = (16, 4096);
 
-/// Epochs for which a trial that has paid is good: the first, and one that has confirmed many others. Trials can be lucky.
+/// Epochs for which a trial that has paid is good: the first, and one that has confirmed many
+/// others. Trials can be lucky.
 const GOOD_FOR: (u32, u32) = (16, 64);
 
 /// Epochs after which two are in step again, if they are going to be.
@@ -109,10 +115,11 @@ impl Coalescer {
         }
     }
 
-    /// A wait has outlasted its first looks: the peer is not in full flow, and what was being measured means nothing.
+    /// A wait has outlasted its first looks: the peer is not in full flow, and what was being
+    /// measured means nothing.
     pub(crate) fn long(&mut self) {
-        // What lies before the next trial is counted in short waits, whatever comes in between: a stream that is interrupted
-        // now and then would never get there.
+        // What lies before the next trial is counted in short waits, whatever comes in between: a
+        // stream that is interrupted now and then would never get there.
         if self.stage != Stage::Plain {
             if self.away && self.stage != Stage::Coalescing {
                 self.every = (self.every * 2).min(EVERY.1);
@@ -166,7 +173,10 @@ impl Coalescer {
 
     fn enter(&mut self, stage: Stage, epochs: u32) {
         self.stage = stage;
-        self.away = matches!(stage, Stage::Glance | Stage::Parting | Stage::Trial | Stage::Coalescing);
+        self.away = matches!(
+            stage,
+            Stage::Glance | Stage::Parting | Stage::Trial | Stage::Coalescing
+        );
         self.left = epochs * EPOCH;
     }
 }
@@ -175,7 +185,8 @@ impl Coalescer {
 mod tests {
     use super::*;
 
-    /// How many of `waits` looked away, if one takes so many nanoseconds and brings so many bytes, without and with.
+    /// How many of `waits` looked away, if one takes so many nanoseconds and brings so many bytes,
+    /// without and with.
     fn away(coalescer: &mut Coalescer, waits: u32, without: (u64, u64), with: (u64, u64)) -> u32 {
         let (mut now, mut position) = (Instant::now(), 0);
         let mut count = 0;
@@ -222,7 +233,11 @@ mod tests {
         let mut now = Instant::now();
         let mut position = 0;
         while coalescer.stage != Stage::Coalescing && position < 64 * 100_000 {
-            let slow = if coalescer.stage == Stage::Before { 10 } else { 1 };
+            let slow = if coalescer.stage == Stage::Before {
+                10
+            } else {
+                1
+            };
             now += Duration::from_nanos(if coalescer.away { 1000 } else { 200 * slow });
             position += if coalescer.away { 5 * 64 } else { 64 };
             coalescer.short(|| (now, position));
@@ -230,7 +245,8 @@ mod tests {
         assert_ne!(coalescer.stage, Stage::Coalescing);
     }
 
-    /// What is gained lasts beyond the looking away: the two fall into step again only after so many waits.
+    /// What is gained lasts beyond the looking away: the two fall into step again only after so
+    /// many waits.
     #[test]
     fn two_that_are_still_apart_are_not_measured_as_in_step() {
         for lasting in [0, 5, 20, 100, 200] {

@@ -52,7 +52,8 @@ impl Excuse {
         self.disarm(word);
     }
 
-    /// Lets it be seen that this half waits until its peer's index reaches `at`, though it goes on looking for that by itself.
+    /// Lets it be seen that this half waits until its peer's index reaches `at`, though it goes on
+    /// looking for that by itself.
     #[inline]
     pub(crate) fn announce(&self, word: &AtomicU64, at: u64) {
         arm::<Std>(word, at);
@@ -68,7 +69,14 @@ impl Excuse {
     /// Takes either announcement back.
     #[inline]
     pub(crate) fn disarm(&self, word: &AtomicU64) {
-        disarm::<Std>(word, if self.given { wake::UNFENCED } else { wake::AWAKE });
+        disarm::<Std>(
+            word,
+            if self.given {
+                wake::UNFENCED
+            } else {
+                wake::AWAKE
+            },
+        );
     }
 }
 

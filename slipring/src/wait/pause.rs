@@ -1,24 +1,30 @@
 //! What a spinner does between two looks at a line that its peer is about to write.
 //!
-//! Something it has to do: a processor that runs ahead has dozens of looks under way when the line is taken away from it, and
-//! throws them all away.
+//! Something it has to do: a processor that runs ahead has dozens of looks under way when the line
+//! is taken away from it, and throws them all away.
 
 use std::hint;
 use std::time::{Duration, Instant};
 
 /// So many looks with a [`short`] pause, and so many with a [`long`] one, take about a microsecond.
-pub(crate) const SHORT_LOOKS: u32 = if cfg!(target_arch = "x86_64") { 128 } else { LONG_LOOKS };
+pub(crate) const SHORT_LOOKS: u32 = if cfg!(target_arch = "x86_64") {
+    128
+} else {
+    LONG_LOOKS
+};
 pub(crate) const LONG_LOOKS: u32 = 32;
 
 /// Lets the look before come to its end, and nothing more: a few nanoseconds.
 ///
-/// For the first looks of a wait, which often are all. [`long`] takes as long as a line's way from one core to another, so that
-/// half of that is lost on average before the news is looked at (docs/performance.md).
+/// For the first looks of a wait, which often are all. [`long`] takes as long as a line's way from
+/// one core to another, so that half of that is lost on average before the news is looked at
+/// (docs/performance.md).
 #[inline(always)]
 pub(crate) fn short() {
-    // LFENCE: nothing that comes after it begins before all loads that come before it are done (Intel 64 and IA-32
-    // Architectures Software Developer's Manual, volume 2; AMD64 Architecture Programmer's Manual, volume 3: for loads alone,
-    // unless the system has it serialise all, as Linux does). No memory order depends on it here, only time.
+    // LFENCE: nothing that comes after it begins before all loads that come before it are done
+    // (Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2; AMD64 Architecture
+    // Programmer's Manual, volume 3: for loads alone, unless the system has it serialise all, as
+    // Linux does). No memory order depends on it here, only time.
     #[cfg(target_arch = "x86_64")]
     // SAFETY: the instruction belongs to SSE2, which every processor of this architecture has.
     unsafe {
@@ -28,7 +34,8 @@ pub(crate) fn short() {
     hint::spin_loop();
 }
 
-/// Leaves the core to its other hardware thread for a moment, and takes less power: for waits that last.
+/// Leaves the core to its other hardware thread for a moment, and takes less power: for waits that
+/// last.
 #[inline(always)]
 pub(crate) fn long() {
     hint::spin_loop();

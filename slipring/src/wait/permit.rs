@@ -1,8 +1,9 @@
 //! How many halves of a process may spin at the same time.
 //!
-//! Each half decides for itself whether spinning pays, and hundreds of them may all be right: together they would take
-//! the CPUs from those whom they wait for. So a half takes a permit before it spins for longer than a first look, and
-//! there are fewer permits than CPUs. Who finds none left sleeps at once, which costs a wake-up and nobody else's time.
+//! Each half decides for itself whether spinning pays, and hundreds of them may all be right:
+//! together they would take the CPUs from those whom they wait for. So a half takes a permit before
+//! it spins for longer than a first look, and there are fewer permits than CPUs. Who finds none
+//! left sleeps at once, which costs a wake-up and nobody else's time.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -21,10 +22,15 @@ pub(crate) struct Permit {
 }
 
 impl Permits {
-    /// `own`: how many CPUs this process may use; `both`: it and the peer between them. One of its own is left to
-    /// those who work, unless it has no more than that one: then the peer has another.
+    /// `own`: how many CPUs this process may use; `both`: it and the peer between them. One of its
+    /// own is left to those who work, unless it has no more than that one: then the peer has
+    /// another.
     pub(crate) fn new(taken: &'static AtomicU32, own: usize, both: usize) -> Permits {
-        let most = if both < 2 { 0 } else { own.saturating_sub(1).max(1) };
+        let most = if both < 2 {
+            0
+        } else {
+            own.saturating_sub(1).max(1)
+        };
         Permits {
             taken,
             most: u32::try_from(most).unwrap_or(u32::MAX),
@@ -33,15 +39,15 @@ impl Permits {
 
     /// A permit, if one is left.
     pub(crate) fn take(&self) -> Option<Permit> {
-        // Relaxed, here and below: the number guards no memory. Looking first keeps hundreds that are refused from
-        // passing the line to and fro.
+        // Relaxed, here and below: the number guards no memory. Looking first keeps hundreds that
+        // are refused from passing the line to and fro.
         if self.taken.load(Ordering::Relaxed) >= self.most {
             return None;
         }
         let before = self.taken.fetch_add(1, Ordering::Relaxed);
         let permit = Permit { taken: self.taken };
-        // One too many, if another was faster: dropping it puts that right. Meanwhile a third may be refused for
-        // nothing, never granted for nothing.
+        // One too many, if another was faster: dropping it puts that right. Meanwhile a third may
+        // be refused for nothing, never granted for nothing.
         (before < self.most).then_some(permit)
     }
 
@@ -54,11 +60,13 @@ impl Permits {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        // Never below zero: a signal handler may have forked while this half spun, and the child's number begins at
-        // zero. An update that fails has nothing to give back.
+        // Never below zero: a signal handler may have forked while this half spun, and the child's
+        // number begins at zero. An update that fails has nothing to give back.
         let _ = self
             .taken
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| taken.checked_sub(1));
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| {
+                taken.checked_sub(1)
+            });
     }
 }
 
@@ -75,7 +83,14 @@ mod tests {
     #[test]
     fn one_cpu_is_left_to_those_who_work() {
         static TAKEN: AtomicU32 = AtomicU32::new(0);
-        for (own, both, most) in [(1, 1, 0), (2, 2, 1), (8, 8, 7), (1, 2, 1), (1, 64, 1), (2, 4, 1)] {
+        for (own, both, most) in [
+            (1, 1, 0),
+            (2, 2, 1),
+            (8, 8, 7),
+            (1, 2, 1),
+            (1, 64, 1),
+            (2, 4, 1),
+        ] {
             let permits = Permits::new(&TAKEN, own, both);
             let taken: Vec<Permit> = std::iter::from_fn(|| permits.take()).take(100).collect();
             assert_eq!(taken.len(), most, "{own} CPUs, {both} with the peer's");

@@ -4,11 +4,13 @@ use crate::ring::{Atomics, Word, ended, wake};
 use std::io;
 use std::sync::atomic::Ordering;
 
-/// Announces that this half sleeps until the peer's index reaches `at`. The caller looks again before it sleeps.
+/// Announces that this half sleeps until the peer's index reaches `at`. The caller looks again
+/// before it sleeps.
 #[inline]
 pub(crate) fn arm<A: Atomics>(wake: &A::U64, at: u64) {
     debug_assert!(at != wake::AWAKE && at != wake::UNFENCED);
-    // Release: whoever sees this half wait sees all that it has given back before. For the rest the fence orders it.
+    // Release: whoever sees this half wait sees all that it has given back before. For the rest the
+    // fence orders it.
     wake.store(at, Ordering::Release);
     // SeqCst: between my wake word and my look at the peer's indexes; pairs with the fence in
     // `publish` and `consume`, and with that of the peer's own arming.
@@ -30,11 +32,12 @@ pub(crate) fn armed<A: Atomics>(wake: &A::U64) -> bool {
     wake::is_beyond(wake.load(Ordering::Relaxed), wake::AWAKE)
 }
 
-/// Stores how a direction ended, unless it has. Says whether this was the first end, and whether the half that owns
-/// `wake` has to be rung.
+/// Stores how a direction ended, unless it has. Says whether this was the first end, and whether
+/// the half that owns `wake` has to be rung.
 #[inline]
 pub(crate) fn end<A: Atomics>(word: &A::U32, how: u32, wake: &A::U64) -> (bool, bool) {
-    // Release: an abort's code is visible to whoever sees the end, as is everything published before it.
+    // Release: an abort's code is visible to whoever sees the end, as is everything published
+    // before it.
     let first = word.replace(ended::OPEN, how, Ordering::Release);
     (first, first && armed::<A>(wake))
 }
@@ -68,8 +71,8 @@ pub(crate) trait Sleeper {
     /// Blocks until rung, hung up on, or late.
     fn block(&mut self) -> Result<Slept, Self::Outcome>;
 
-    /// Takes out what would end the next [`block`](Self::block) at once, without blocking: the rings so far, and news
-    /// of the link.
+    /// Takes out what would end the next [`block`](Self::block) at once, without blocking: the
+    /// rings so far, and news of the link.
     fn drain(&mut self) -> io::Result<()>;
 
     /// What to return when the time is up.
@@ -105,14 +108,15 @@ pub(crate) fn sleep<S: Sleeper>(half: &mut S) -> S::Outcome {
     outcome
 }
 
-/// Prepares for blocking elsewhere, until whatever this half sleeps on is ready: drains, arms, looks, nudges. `None`:
-/// leaves it armed, and it is time to block.
+/// Prepares for blocking elsewhere, until whatever this half sleeps on is ready: drains, arms,
+/// looks, nudges. `None`: leaves it armed, and it is time to block.
 pub(crate) fn prepare<S: Sleeper>(half: &mut S) -> io::Result<Option<S::Outcome>> {
     // What is there needs neither a system call nor a fence.
     if let Some(outcome) = half.look() {
         return Ok(Some(outcome));
     }
-    // Before arming: a ring that is taken out here is followed by the look below; one that comes later stays.
+    // Before arming: a ring that is taken out here is followed by the look below; one that comes
+    // later stays.
     half.drain()?;
     half.arm();
     if let Some(outcome) = half.look() {

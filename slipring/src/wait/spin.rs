@@ -1,9 +1,10 @@
 //! How long to look before sleeping.
 //!
-//! Spinning for about as long as a wake-up costs loses at most a factor of two against the best that could have been
-//! done (Karlin, Manasse, McGeoch, Owicki: "Competitive randomized algorithms for nonuniform problems", 1990). That
-//! bound still burns a core on a stream that is always late, so the adaptive spinner stops once recent waits were
-//! longer than it would spin, and tries again now and then, ever more rarely while that does not pay.
+//! Spinning for about as long as a wake-up costs loses at most a factor of two against the best
+//! that could have been done (Karlin, Manasse, McGeoch, Owicki: "Competitive randomized algorithms
+//! for nonuniform problems", 1990). That bound still burns a core on a stream that is always late,
+//! so the adaptive spinner stops once recent waits were longer than it would spin, and tries again
+//! now and then, ever more rarely while that does not pay.
 
 use std::hash::{BuildHasher, RandomState};
 use std::mem;
@@ -11,28 +12,30 @@ use std::time::Duration;
 
 /// How a blocked call looks for news before it sleeps.
 ///
-/// Spinning answers in about a hundred nanoseconds and costs a core while it lasts; sleeping costs nothing and
-/// answers after a wake-up by the kernel: 1 to 2 µs on a core that is busy with the peer, 15 to 70 µs on one that
-/// idles.
+/// Spinning answers in about a hundred nanoseconds and costs a core while it lasts; sleeping costs
+/// nothing and answers after a wake-up by the kernel: 1 to 2 µs on a core that is busy with the
+/// peer, 15 to 70 µs on one that idles.
 ///
-/// Looks disturb a peer that is at work. In a stream that is written as fast as it can be, a half that spins looks away for a
-/// microsecond at a time if it has measured that bytes go faster so. And one that waits for much, such as a writer of large blocks,
-/// looks away for half of the time that the rest should take as it sees the peer come nearer, for 50 µs at most. Whoever waits
-/// for a short answer, or for a source that has no more to give, is left as quick as ever.
+/// Looks disturb a peer that is at work. In a stream that is written as fast as it can be, a half
+/// that spins looks away for a microsecond at a time if it has measured that bytes go faster so.
+/// And one that waits for much, such as a writer of large blocks, looks away for half of the time
+/// that the rest should take as it sees the peer come nearer, for 50 µs at most. Whoever waits for
+/// a short answer, or for a source that has no more to give, is left as quick as ever.
 ///
-/// Where both processes together have a single CPU (a machine, an affinity mask, a quota) nobody spins, whatever is
-/// chosen, except with [`Spin::Always`].
+/// Where both processes together have a single CPU (a machine, an affinity mask, a quota) nobody
+/// spins, whatever is chosen, except with [`Spin::Always`].
 ///
-/// However many streams a process has, at any moment at most as many of its halves spin as it may use CPUs, less one
-/// (but one always may): hundreds of busy streams leave a CPU to those whom they wait for. A half that finds that many
-/// spinning sleeps at once, after a first look of about a microsecond. Only [`Spin::Always`] spins all the same, and
-/// counts for the others. The bound is each process's own.
+/// However many streams a process has, at any moment at most as many of its halves spin as it may
+/// use CPUs, less one (but one always may): hundreds of busy streams leave a CPU to those whom they
+/// wait for. A half that finds that many spinning sleeps at once, after a first look of about a
+/// microsecond. Only [`Spin::Always`] spins all the same, and counts for the others. The bound is
+/// each process's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spin {
     /// Sleeps at once. No CPU is spent on waiting.
     Never,
-    /// Never sleeps. A core for each blocked call, the lowest latency, whatever else the process does. It yields the
-    /// CPU to other threads now and then when there is only one.
+    /// Never sleeps. A core for each blocked call, the lowest latency, whatever else the process
+    /// does. It yields the CPU to other threads now and then when there is only one.
     ///
     /// Since it need not be woken, the other side is spared a fence for each publication: small
     /// messages come at up to twice the rate. So it cannot be polled either:
@@ -42,8 +45,8 @@ pub enum Spin {
     Always,
     /// Looks for so long, then sleeps; sleeps at once while too many others of this process look.
     UpTo(Duration),
-    /// Looks for up to `max`, as long as recent waits on this half have mostly been shorter than that, and not too many
-    /// others of this process look. The default, with 50 µs.
+    /// Looks for up to `max`, as long as recent waits on this half have mostly been shorter than
+    /// that, and not too many others of this process look. The default, with 50 µs.
     Adaptive {
         /// The longest spin: about what a wake-up costs.
         max: Duration,
@@ -61,19 +64,20 @@ impl Default for Spin {
 /// Waits in a row that a trial spins for.
 const TRIAL: u32 = 16;
 
-/// The fewest and the most waits between two trials, up to doubled by chance; the distance doubles while they do not
-/// pay.
+/// The fewest and the most waits between two trials, up to doubled by chance; the distance doubles
+/// while they do not pay.
 const TRIAL_EVERY: (u32, u32) = (16, 256);
 
-/// How many times longer than usual a trial spins: a peer that sleeps has to be woken by the kernel before it can
-/// answer, and answers at once only when both are spinning.
+/// How many times longer than usual a trial spins: a peer that sleeps has to be woken by the kernel
+/// before it can answer, and answers at once only when both are spinning.
 const TRIAL_PATIENCE: u32 = 4;
 
 /// Decides for one half whether to spin, and learns from how long its waits took.
 #[derive(Debug)]
 pub(crate) struct Spinner {
     spin: Spin,
-    /// The last eight waits, the newest in the lowest bit: 1 = was short enough for spinning to pay.
+    /// The last eight waits, the newest in the lowest bit: 1 = was short enough for spinning to
+    /// pay.
     history: u8,
     /// The last wait ended within the first looks, and has not been learnt from.
     was_short: bool,
@@ -83,7 +87,8 @@ pub(crate) struct Spinner {
     trial_every: u32,
     /// Waits left of the trial that is going on.
     trial_left: u32,
-    /// Where the pseudo-random sequence stands that keeps the trials of two halves from missing each other for ever.
+    /// Where the pseudo-random sequence stands that keeps the trials of two halves from missing
+    /// each other for ever.
     random: u64,
 }
 
@@ -131,7 +136,8 @@ impl Spinner {
         if self.trial_left == 0 && self.until_trial == 0 {
             self.trial_left = TRIAL;
             self.trial_every = (self.trial_every * 2).min(TRIAL_EVERY.1);
-            // xorshift64 (Marsaglia, "Xorshift RNGs", 2003): between one and two times that distance.
+            // xorshift64 (Marsaglia, "Xorshift RNGs", 2003): between one and two times that
+            // distance.
             self.random ^= self.random << 13;
             self.random ^= self.random >> 7;
             self.random ^= self.random << 17;
@@ -154,23 +160,25 @@ impl Spinner {
         matches!(self.spin, Spin::Adaptive { .. })
     }
 
-    /// [`learn`](Self::learn) that a wait took no time to speak of, but not before the next wait begins: now somebody
-    /// waits for what has just come.
+    /// [`learn`](Self::learn) that a wait took no time to speak of, but not before the next wait
+    /// begins: now somebody waits for what has just come.
     #[inline]
     pub(crate) fn learn_later(&mut self) {
         self.was_short = true;
     }
 
-    /// Takes in how long a wait took that began by spinning. One that slept at once says nothing: it ends soon on a
-    /// core that both sides share, where spinning would only keep the other side from working.
+    /// Takes in how long a wait took that began by spinning. One that slept at once says nothing:
+    /// it ends soon on a core that both sides share, where spinning would only keep the other side
+    /// from working.
     ///
-    /// `answered`: whether this side has done something that the peer may have waited for, since it learnt last.
+    /// `answered`: whether this side has done something that the peer may have waited for, since it
+    /// learnt last.
     pub(crate) fn learn(&mut self, waited: Duration, answered: bool) {
         if let Spin::Adaptive { max } = self.spin {
             self.history = self.history << 1 | u8::from(waited <= max);
-            // A wait that not even patience could have spun through ends the trial: the stream is slow, not out of
-            // step. One that was long, for a peer that has nothing to answer here, shortens it: most such come when they
-            // come, and some answer on another stream.
+            // A wait that not even patience could have spun through ends the trial: the stream is
+            // slow, not out of step. One that was long, for a peer that has nothing to answer here,
+            // shortens it: most such come when they come, and some answer on another stream.
             self.trial_left = match waited {
                 _ if waited > max.saturating_mul(TRIAL_PATIENCE) => 0,
                 _ if waited > max && !answered => self.trial_left.saturating_sub(TRIAL / 4),
@@ -228,7 +236,10 @@ mod tests {
         };
         // A whole trial each time, or a quarter of it.
         let (answered, unanswered) = (spins(true), spins(false));
-        assert!(answered > 300 && unanswered < 200, "{answered} {unanswered}");
+        assert!(
+            answered > 300 && unanswered < 200,
+            "{answered} {unanswered}"
+        );
     }
 
     #[test]

@@ -7,10 +7,12 @@ use std::io::{BufRead, ErrorKind, IoSlice, Read, Write};
 use std::thread;
 use std::time::Duration;
 
-/// The sizes that are likely to find something: around the word, the page, the part, and more than a ring.
+/// The sizes that are likely to find something: around the word, the page, the part, and more than
+/// a ring.
 const SIZES: [usize; 8] = [1, 3, 64, 4095, 4096, 65_537, 300_001, (1 << 20) + 1];
 
-/// Two processes exchange this many bytes each way, both at once, every half on a thread of its own.
+/// Two processes exchange this many bytes each way, both at once, every half on a thread of its
+/// own.
 pub fn between_processes(capacity: usize, spin: Spin, bytes: u64, seed: u64) {
     let place = Place::new();
     let name = place.name("bulk");
@@ -35,11 +37,19 @@ pub fn exchanges(arguments: &[&str]) {
     let stream = options(capacity.parse().unwrap(), understood(spin))
         .connect(name)
         .unwrap();
-    exchange(stream, (2, 1), bytes.parse().unwrap(), seed.parse().unwrap());
+    exchange(
+        stream,
+        (2, 1),
+        bytes.parse().unwrap(),
+        seed.parse().unwrap(),
+    );
 }
 
 fn options(capacity: usize, spin: Spin) -> Options {
-    Options::new().capacity(capacity).spin(spin).wait_for_listener(GENEROUS)
+    Options::new()
+        .capacity(capacity)
+        .spin(spin)
+        .wait_for_listener(GENEROUS)
 }
 
 fn spoken(spin: Spin) -> &'static str {
@@ -99,7 +109,9 @@ fn write(writer: &mut Writer, stream: u64, bytes: u64, seed: u64) {
                 let position = source.position;
                 let all = source.take(n);
                 let (one, two) = all.split_at(n / 3);
-                let written = writer.write_vectored(&[IoSlice::new(one), IoSlice::new(two)]).unwrap();
+                let written = writer
+                    .write_vectored(&[IoSlice::new(one), IoSlice::new(two)])
+                    .unwrap();
                 source.position = position + written as u64;
             }
             3 => writer

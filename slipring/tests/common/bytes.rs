@@ -1,4 +1,5 @@
-//! Bytes that are a function of their position: whatever is lost, doubled, exchanged or changed is found, and where.
+//! Bytes that are a function of their position: whatever is lost, doubled, exchanged or changed is
+//! found, and where.
 
 use slipring::Reader;
 use std::io::{BufRead, Read, Write};
@@ -50,7 +51,10 @@ pub fn check(seed: u64, position: u64, buf: &[u8]) {
     let mut wrong = None;
     words(seed, position, buf.len(), |at, right| {
         if wrong.is_none() && buf[at..at + right.len()] != *right {
-            let off = buf[at..].iter().zip(right).position(|(found, right)| found != right);
+            let off = buf[at..]
+                .iter()
+                .zip(right)
+                .position(|(found, right)| found != right);
             wrong = Some(at + off.unwrap_or_default());
         }
     });

@@ -24,7 +24,9 @@ pub fn start(arguments: &[&str]) -> CSharp {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
-        .unwrap_or_else(|e| panic!("Mono's runtime `mono` cannot be started ({e}): run examples/csharp/setup.sh"));
+        .unwrap_or_else(|e| {
+            panic!("Mono's runtime `mono` cannot be started ({e}): run examples/csharp/setup.sh")
+        });
     let output = BufReader::new(child.stdout.take().unwrap());
     let (say, said) = channel();
     thread::spawn(move || {
@@ -47,7 +49,11 @@ impl CSharp {
     pub fn hear(&mut self) -> String {
         match self.said.recv_timeout(4 * GENEROUS) {
             Ok(line) => line,
-            Err(e) => panic!("`{}` says nothing more ({e}): {:?}", self.what, self.child.try_wait()),
+            Err(e) => panic!(
+                "`{}` says nothing more ({e}): {:?}",
+                self.what,
+                self.child.try_wait()
+            ),
         }
     }
 
@@ -81,8 +87,8 @@ fn program() -> &'static Path {
         let lock = File::create(directory.join("ring.lock")).unwrap();
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
         let changed = |path: &Path| path.metadata().and_then(|metadata| metadata.modified());
-        let newest =
-            ["Bytes.cs", "Frames.cs", "Program.cs", "Ring.cs"].map(|file| changed(&source.join(file)).unwrap());
+        let newest = ["Bytes.cs", "Frames.cs", "Program.cs", "Ring.cs"]
+            .map(|file| changed(&source.join(file)).unwrap());
         if changed(&program).is_ok_and(|compiled| newest.iter().all(|source| compiled > *source)) {
             return program;
         }
@@ -92,7 +98,9 @@ fn program() -> &'static Path {
             .arg(source.join("*.cs"))
             .output()
             .unwrap_or_else(|e| {
-                panic!("Mono's C# compiler `mcs` cannot be started ({e}): run examples/csharp/setup.sh")
+                panic!(
+                    "Mono's C# compiler `mcs` cannot be started ({e}): run examples/csharp/setup.sh"
+                )
             });
         assert!(output.status.success(), "{output:?}");
         program

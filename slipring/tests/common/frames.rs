@@ -1,4 +1,5 @@
-//! The format of messages, told once more and as plainly as possible: what a receiver is compared with.
+//! The format of messages, told once more and as plainly as possible: what a receiver is compared
+//! with.
 
 use slipring::frame::Error;
 
@@ -35,7 +36,11 @@ pub fn model(mut bytes: &[u8], max: usize) -> (Vec<Vec<u8>>, Ending) {
     let mut parts: Option<Vec<u8>> = None;
     loop {
         if bytes.is_empty() {
-            let ending = if parts.is_some() { Ending::Torn } else { Ending::Clean };
+            let ending = if parts.is_some() {
+                Ending::Torn
+            } else {
+                Ending::Clean
+            };
             return (messages, ending);
         }
         let Some((header, rest)) = bytes.split_first_chunk::<8>() else {

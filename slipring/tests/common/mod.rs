@@ -1,4 +1,5 @@
-//! What the tests share: other processes, watchdogs, places of their own, and bytes that betray any loss.
+//! What the tests share: other processes, watchdogs, places of their own, and bytes that betray any
+//! loss.
 
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
@@ -24,7 +25,8 @@ pub const GENEROUS: Duration = Duration::from_secs(60);
 /// The setting after how many seconds a child process is taken to hang.
 pub const CHILD_SECONDS: &str = "SLIPRING_TEST_CHILD_SECONDS";
 
-/// Runs the body of a test; one that hangs is named after a while, and fails, instead of stopping everything for ever.
+/// Runs the body of a test; one that hangs is named after a while, and fails, instead of stopping
+/// everything for ever.
 pub fn guard(body: impl FnOnce() + Send + 'static) {
     guard_for(2 * GENEROUS, body);
 }
@@ -71,7 +73,10 @@ pub fn guard_process(body: impl FnOnce()) {
 pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + GENEROUS;
     while !condition() {
-        assert!(Instant::now() < deadline, "it has not come about that {what}");
+        assert!(
+            Instant::now() < deadline,
+            "it has not come about that {what}"
+        );
         thread::sleep(Duration::from_millis(1));
     }
 }

@@ -43,7 +43,12 @@ pub fn start(place: &Place, role: &str, arguments: &[&str]) -> Other {
 pub fn command(place: &Place, role: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
-        .args(["--exact", "child_process", "--nocapture", "--test-threads=1"])
+        .args([
+            "--exact",
+            "child_process",
+            "--nocapture",
+            "--test-threads=1",
+        ])
         .env(ROLE, role)
         .env(ARGUMENTS, arguments.join(&BETWEEN.to_string()))
         .env("XDG_RUNTIME_DIR", place.path())
@@ -123,8 +128,11 @@ impl Other {
             let tasks = format!("/proc/{}/task", self.child.id());
             super::eventually("every thread has stopped", || {
                 std::fs::read_dir(&tasks).unwrap().all(|task| {
-                    let stat = std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap_or_default();
-                    stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
+                    let stat = std::fs::read_to_string(task.unwrap().path().join("stat"))
+                        .unwrap_or_default();
+                    stat.rsplit(") ")
+                        .next()
+                        .is_some_and(|rest| rest.starts_with('T'))
                 })
             });
         }
@@ -157,7 +165,8 @@ impl Drop for Other {
     }
 }
 
-/// Runs a role in a process of its own, with nobody else around: for those who count descriptors or change limits.
+/// Runs a role in a process of its own, with nobody else around: for those who count descriptors or
+/// change limits.
 #[track_caller]
 pub fn alone(role: &str) {
     let place = Place::new();
@@ -208,12 +217,17 @@ pub fn thread_id() -> u32 {
 /// Whether a thread, of whatever process, sleeps until something rings or hangs up (epoll_wait).
 pub fn sleeps(thread: u32) -> bool {
     let call = std::fs::read_to_string(format!("/proc/{thread}/syscall")).unwrap_or_default();
-    let number = call.split(' ').next().and_then(|number| number.parse().ok());
+    let number = call
+        .split(' ')
+        .next()
+        .and_then(|number| number.parse().ok());
     number == Some(libc::SYS_epoll_pwait)
 }
 
 /// Runs a body on a thread of its own, and returns once that thread sleeps on its stream.
-pub fn asleep<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> thread::JoinHandle<T> {
+pub fn asleep<T: Send + 'static>(
+    body: impl FnOnce() -> T + Send + 'static,
+) -> thread::JoinHandle<T> {
     let (say, hear) = channel();
     let running = thread::spawn(move || {
         say.send(thread_id()).unwrap();

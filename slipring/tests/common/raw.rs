@@ -1,13 +1,16 @@
-//! A peer written by hand: it speaks the handshake byte by byte, and has its own outbox mapped writable.
+//! A peer written by hand: it speaks the handshake byte by byte, and has its own outbox mapped
+//! writable.
 
 use rustix::cmsg_space;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, ftruncate, memfd_create};
+use rustix::fs::{
+    FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, ftruncate, memfd_create,
+};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, UCred,
-    recvmsg, sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, UCred, recvmsg, sendmsg,
 };
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -146,7 +149,10 @@ impl Words {
         };
         // SAFETY: a fresh mapping at an address of the kernel's choice.
         let base = unsafe { mmap(std::ptr::null_mut(), len, prot, MapFlags::SHARED, fd, 0) }?;
-        Ok(Words { base: base.cast(), len })
+        Ok(Words {
+            base: base.cast(),
+            len,
+        })
     }
 
     pub fn u64(&self, at: usize) -> &AtomicU64 {
@@ -232,7 +238,11 @@ impl Side {
 
     /// The descriptors in the order in which they are sent.
     pub fn fds(&self) -> [BorrowedFd<'_>; 3] {
-        [self.memory.as_fd(), self.bells[0].as_fd(), self.bells[1].as_fd()]
+        [
+            self.memory.as_fd(),
+            self.bells[0].as_fd(),
+            self.bells[1].as_fd(),
+        ]
     }
 
     /// Sends all that there is to be sent, without waiting for an answer.
@@ -309,7 +319,11 @@ pub fn answer(link: &UnixStream) -> ([u8; LEN], Vec<OwnedFd>) {
     assert_eq!(&hello[..12], b"slipring\x01\0\0\0", "a hello was expected");
     assert!(none.is_empty(), "a hello comes with no descriptors");
     let (memory, fds) = receive(link).unwrap();
-    assert_eq!(&memory[..12], b"slipring\x03\0\0\0", "a memory was expected");
+    assert_eq!(
+        &memory[..12],
+        b"slipring\x03\0\0\0",
+        "a memory was expected"
+    );
     (hello, fds)
 }
 
@@ -319,12 +333,22 @@ pub fn send(link: &UnixStream, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Resu
 }
 
 /// The same, with flags: out of band, for instance.
-pub fn send_by(link: &UnixStream, bytes: &[u8], fds: &[BorrowedFd<'_>], flags: SendFlags) -> io::Result<()> {
+pub fn send_by(
+    link: &UnixStream,
+    bytes: &[u8],
+    fds: &[BorrowedFd<'_>],
+    flags: SendFlags,
+) -> io::Result<()> {
     send_with(link, bytes, fds, true, flags)
 }
 
 /// Sends bytes, and says who sent them or does not.
-pub fn send_as(link: &UnixStream, bytes: &[u8], fds: &[BorrowedFd<'_>], credentials: bool) -> io::Result<()> {
+pub fn send_as(
+    link: &UnixStream,
+    bytes: &[u8],
+    fds: &[BorrowedFd<'_>],
+    credentials: bool,
+) -> io::Result<()> {
     send_with(link, bytes, fds, credentials, SendFlags::empty())
 }
 
@@ -348,12 +372,18 @@ fn send_with(
     if !fds.is_empty() {
         assert!(control.push(SendAncillaryMessage::ScmRights(fds)));
     }
-    let n = sendmsg(link, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL | flags)?;
+    let n = sendmsg(
+        link,
+        &[IoSlice::new(bytes)],
+        &mut control,
+        SendFlags::NOSIGNAL | flags,
+    )?;
     assert_eq!(n, bytes.len());
     Ok(())
 }
 
-/// Receives a whole message with what came with it. `UnexpectedEof` if the other side hangs up before.
+/// Receives a whole message with what came with it. `UnexpectedEof` if the other side hangs up
+/// before.
 pub fn receive(link: &UnixStream) -> io::Result<([u8; LEN], Vec<OwnedFd>)> {
     let mut bytes = [0; LEN];
     let mut fds = Vec::new();

@@ -11,7 +11,10 @@ use tokio::time::timeout;
 pub const LONG: Duration = Duration::from_secs(60);
 
 pub fn current_thread() -> Runtime {
-    Builder::new_current_thread().enable_all().build().expect("a runtime")
+    Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
 }
 
 pub fn multi_thread() -> Runtime {

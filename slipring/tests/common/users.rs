@@ -31,7 +31,11 @@ pub fn command(place: &Place, role: &str, arguments: &[&str]) -> Command {
     let usual = process::command(place, role, arguments);
     let mut command = Command::new(place.name("program"));
     command.args(usual.get_args());
-    command.envs(usual.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.envs(
+        usual
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
     command.current_dir("/");
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     command

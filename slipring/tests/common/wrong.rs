@@ -1,9 +1,14 @@
 //! Everything that can be wrong with a hello and with what comes with it, one thing at a time.
 
-use super::raw::{self, Hello, PAGE, Side, Words, bell, memory, preamble, refused, seals, send, sparse};
+use super::raw::{
+    self, Hello, PAGE, Side, Words, bell, memory, preamble, refused, seals, send, sparse,
+};
 use rustix::event::epoll;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use rustix::fs::{FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags, fallocate, fcntl_add_seals, memfd_create, open};
+use rustix::fs::{
+    FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags, fallocate, fcntl_add_seals, memfd_create,
+    open,
+};
 use std::fs::File;
 use std::os::unix::net::UnixStream;
 
@@ -56,7 +61,12 @@ fn wrong(
 }
 
 /// A hello that is wrong in itself, with the right descriptors.
-fn hello(what: &str, error: &'static str, refusal: Option<u32>, change: impl Fn(&mut Hello) + 'static) -> Wrong {
+fn hello(
+    what: &str,
+    error: &'static str,
+    refusal: Option<u32>,
+    change: impl Fn(&mut Hello) + 'static,
+) -> Wrong {
     wrong(what, error, refusal, move |link| {
         let mut side = right();
         change(&mut side.hello);
@@ -68,7 +78,9 @@ fn hello(what: &str, error: &'static str, refusal: Option<u32>, change: impl Fn(
 pub fn hellos() -> Vec<Wrong> {
     const NOT_SLIPRING: &str = "does not speak slipring";
     let mut all = vec![
-        hello("another magic", NOT_SLIPRING, None, |h| h.magic = *b"slipknot"),
+        hello("another magic", NOT_SLIPRING, None, |h| {
+            h.magic = *b"slipknot"
+        }),
         hello("no magic", NOT_SLIPRING, None, |h| h.magic = [0; 8]),
         hello("no kind", NOT_SLIPRING, None, |h| h.kind = 0),
         hello("an unknown kind", NOT_SLIPRING, None, |h| h.kind = 4),
@@ -79,17 +91,24 @@ pub fn hellos() -> Vec<Wrong> {
         hello("a wildly long protocol", NOT_SLIPRING, None, |h| {
             h.protocol_len = Some(255)
         }),
-        hello("a later version", "the peer 3 to 5", VERSION, |h| h.versions = (3, 5)),
-        hello("no version", "the peer 0 to 0", VERSION, |h| h.versions = (0, 0)),
+        hello("a later version", "the peer 3 to 5", VERSION, |h| {
+            h.versions = (3, 5)
+        }),
+        hello("no version", "the peer 0 to 0", VERSION, |h| {
+            h.versions = (0, 0)
+        }),
         hello("an earlier version", "the peer 1 to 1", VERSION, |h| {
             h.versions = (1, 1)
         }),
         hello("versions upside down", "the peer 2 to 1", VERSION, |h| {
             h.versions = (2, 1)
         }),
-        hello("the last version", "the peer 65535 to 65535", VERSION, |h| {
-            h.versions = (u16::MAX, u16::MAX)
-        }),
+        hello(
+            "the last version",
+            "the peer 65535 to 65535",
+            VERSION,
+            |h| h.versions = (u16::MAX, u16::MAX),
+        ),
         hello("no protocol", r#"the protocol """#, OTHER_PROTOCOL, |h| {
             h.protocol.clear()
         }),
@@ -108,9 +127,12 @@ pub fn hellos() -> Vec<Wrong> {
     ];
     for capacity in [0, 1, 2048, 4095, 4097, 3 << 20, 1 << 31, 1 << 63, u64::MAX] {
         let what = format!("a capacity of {capacity}");
-        all.push(hello(&what, "the capacity is impossible", DESCRIPTORS, move |h| {
-            h.capacity = capacity
-        }));
+        all.push(hello(
+            &what,
+            "the capacity is impossible",
+            DESCRIPTORS,
+            move |h| h.capacity = capacity,
+        ));
     }
     for header_len in [0, 128, 895, 4095, 4097, 1 << 17, u32::MAX] {
         let what = format!("a header of {header_len} bytes");
@@ -141,9 +163,12 @@ pub fn hellos() -> Vec<Wrong> {
         DESCRIPTORS,
         |h| h.header_len *= 2,
     ));
-    all.push(wrong("a capacity beyond the limit", "1048576", TOO_LARGE, |link| {
-        side(2 * MAX).greet(link)
-    }));
+    all.push(wrong(
+        "a capacity beyond the limit",
+        "1048576",
+        TOO_LARGE,
+        |link| side(2 * MAX).greet(link),
+    ));
     all
 }
 
@@ -174,9 +199,14 @@ pub fn turns() -> Vec<Wrong> {
             right().say_hello(link);
             right().greet(link);
         }),
-        wrong("a hello with a descriptor", "more descriptors", DESCRIPTORS, |link| {
-            send(link, &right().hello.encode(), &[bell().as_fd()]).unwrap();
-        }),
+        wrong(
+            "a hello with a descriptor",
+            "more descriptors",
+            DESCRIPTORS,
+            |link| {
+                send(link, &right().hello.encode(), &[bell().as_fd()]).unwrap();
+            },
+        ),
         wrong(
             "a hello with all descriptors",
             "more descriptors",
@@ -200,7 +230,8 @@ pub fn turns() -> Vec<Wrong> {
             send(link, &[0xaa; raw::LEN], &[]).unwrap();
         }),
         wrong("something else altogether", NOT_SLIPRING, None, |link| {
-            let request = b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\nAccept-Language: en, de;q=0.5\r\n\r\n";
+            let request = b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: \
+                curl/8.5.0\r\nAccept: */*\r\nAccept-Language: en, de;q=0.5\r\n\r\n";
             send(link, request, &[]).unwrap();
         }),
     ]
@@ -230,7 +261,10 @@ fn kinds() -> Vec<(&'static str, OwnedFd)> {
         ("a socket", socket.into()),
         ("a timer", timer.unwrap()),
         ("an inotify instance", inotify.unwrap()),
-        ("an epoll set", epoll::create(epoll::CreateFlags::CLOEXEC).unwrap()),
+        (
+            "an epoll set",
+            epoll::create(epoll::CreateFlags::CLOEXEC).unwrap(),
+        ),
         ("/dev/null", File::open("/dev/null").unwrap().into()),
         ("a directory", File::open("/").unwrap().into()),
         ("a regular file", tempfile::tempfile().unwrap().into()),
@@ -240,7 +274,10 @@ fn kinds() -> Vec<(&'static str, OwnedFd)> {
             place(&format!("/proc/self/fd/{}", memory.as_raw_fd())),
         ),
         ("a program", File::open("/proc/self/exe").unwrap().into()),
-        ("a process's memory", File::open("/proc/self/maps").unwrap().into()),
+        (
+            "a process's memory",
+            File::open("/proc/self/maps").unwrap().into(),
+        ),
     ]
 }
 
@@ -249,7 +286,9 @@ pub fn descriptors() -> Vec<Wrong> {
     const MISSING: &str = "a descriptor is missing";
     const TOO_MANY: &str = "more descriptors than expected";
     let mut all = vec![
-        wrong("no descriptors", MISSING, DESCRIPTORS, |link| with(link, &[])),
+        wrong("no descriptors", MISSING, DESCRIPTORS, |link| {
+            with(link, &[])
+        }),
         wrong("one descriptor", MISSING, DESCRIPTORS, |link| {
             with(link, &right().fds()[..1])
         }),
@@ -258,21 +297,31 @@ pub fn descriptors() -> Vec<Wrong> {
         }),
     ];
     for more in [1, 2, 100, 250] {
-        all.push(wrong(format!("{more} too many"), TOO_MANY, DESCRIPTORS, move |link| {
-            let (side, extra) = (right(), bell());
-            let mut fds = side.fds().to_vec();
-            fds.extend(vec![extra.as_fd(); more]);
-            with(link, &fds);
-        }));
+        all.push(wrong(
+            format!("{more} too many"),
+            TOO_MANY,
+            DESCRIPTORS,
+            move |link| {
+                let (side, extra) = (right(), bell());
+                let mut fds = side.fds().to_vec();
+                fds.extend(vec![extra.as_fd(); more]);
+                with(link, &fds);
+            },
+        ));
     }
-    all.push(wrong("too many, one with each byte", TOO_MANY, DESCRIPTORS, |link| {
-        let (bytes, bell) = (right().passing.encode(), bell());
-        right().say_hello(link);
-        for byte in &bytes[..90] {
-            // It may hang up meanwhile.
-            let _ = send(link, &[*byte], &[bell.as_fd()]);
-        }
-    }));
+    all.push(wrong(
+        "too many, one with each byte",
+        TOO_MANY,
+        DESCRIPTORS,
+        |link| {
+            let (bytes, bell) = (right().passing.encode(), bell());
+            right().say_hello(link);
+            for byte in &bytes[..90] {
+                // It may hang up meanwhile.
+                let _ = send(link, &[*byte], &[bell.as_fd()]);
+            }
+        },
+    ));
     for which in 0..kinds().len() {
         let what = kinds()[which].0;
         all.push(wrong(
@@ -283,7 +332,11 @@ pub fn descriptors() -> Vec<Wrong> {
                 let (side, kinds) = (right(), kinds());
                 with(
                     link,
-                    &[kinds[which].1.as_fd(), side.bells[0].as_fd(), side.bells[1].as_fd()],
+                    &[
+                        kinds[which].1.as_fd(),
+                        side.bells[0].as_fd(),
+                        side.bells[1].as_fd(),
+                    ],
                 );
             },
         ));
@@ -307,7 +360,14 @@ pub fn descriptors() -> Vec<Wrong> {
         DESCRIPTORS,
         |link| {
             let side = right();
-            with(link, &[side.memory.as_fd(), side.memory.as_fd(), side.bells[0].as_fd()]);
+            with(
+                link,
+                &[
+                    side.memory.as_fd(),
+                    side.memory.as_fd(),
+                    side.bells[0].as_fd(),
+                ],
+            );
         },
     ));
     all.push(wrong(
@@ -318,7 +378,11 @@ pub fn descriptors() -> Vec<Wrong> {
             let side = right();
             with(
                 link,
-                &[side.bells[0].as_fd(), side.memory.as_fd(), side.bells[1].as_fd()],
+                &[
+                    side.bells[0].as_fd(),
+                    side.memory.as_fd(),
+                    side.bells[1].as_fd(),
+                ],
             );
         },
     ));
@@ -329,7 +393,10 @@ pub fn descriptors() -> Vec<Wrong> {
 fn with_memory(link: &UnixStream, memory: &OwnedFd) {
     fcntl_add_seals(memory, seals()).unwrap();
     let side = right();
-    with(link, &[memory.as_fd(), side.bells[0].as_fd(), side.bells[1].as_fd()]);
+    with(
+        link,
+        &[memory.as_fd(), side.bells[0].as_fd(), side.bells[1].as_fd()],
+    );
 }
 
 fn with_preamble(memory: OwnedFd, header_len: u32, capacity: u64) -> OwnedFd {
@@ -351,7 +418,10 @@ pub fn memories() -> Vec<Wrong> {
             SealFlags::FUTURE_WRITE,
             SealFlags::SEAL,
         ];
-        let left = each.into_iter().enumerate().filter(|(i, _)| missing & 1 << i == 0);
+        let left = each
+            .into_iter()
+            .enumerate()
+            .filter(|(i, _)| missing & 1 << i == 0);
         let left = left.fold(SealFlags::empty(), |all, (_, seal)| all | seal);
         all.push(wrong(
             format!("only {left:?}"),
@@ -371,10 +441,22 @@ pub fn memories() -> Vec<Wrong> {
         |link| {
             let side = right();
             let memory = memfd_create("raw", MemfdFlags::CLOEXEC).unwrap();
-            with(link, &[memory.as_fd(), side.bells[0].as_fd(), side.bells[1].as_fd()]);
+            with(
+                link,
+                &[memory.as_fd(), side.bells[0].as_fd(), side.bells[1].as_fd()],
+            );
         },
     ));
-    for len in [0, 1, PAGE, LEN - 1, LEN - PAGE, LEN + 1, LEN + PAGE, 1 << 20] {
+    for len in [
+        0,
+        1,
+        PAGE,
+        LEN - 1,
+        LEN - PAGE,
+        LEN + 1,
+        LEN + PAGE,
+        1 << 20,
+    ] {
         all.push(wrong(
             format!("memory of {len} bytes"),
             OTHER_SIZE,
@@ -390,7 +472,10 @@ pub fn memories() -> Vec<Wrong> {
         NOT_ALLOCATED,
         DESCRIPTORS,
         |link| {
-            with_memory(link, &with_preamble(sparse(LEN), PAGE as u32, CAPACITY as u64));
+            with_memory(
+                link,
+                &with_preamble(sparse(LEN), PAGE as u32, CAPACITY as u64),
+            );
         },
     ));
     for page in [0, 1, 2] {
@@ -400,9 +485,14 @@ pub fn memories() -> Vec<Wrong> {
             fallocate(&memory, punch, page * PAGE as u64, PAGE as u64).unwrap();
             memory
         };
-        all.push(wrong("memory with a hole", NOT_ALLOCATED, DESCRIPTORS, move |link| {
-            with_memory(link, &punched());
-        }));
+        all.push(wrong(
+            "memory with a hole",
+            NOT_ALLOCATED,
+            DESCRIPTORS,
+            move |link| {
+                with_memory(link, &punched());
+            },
+        ));
         all.push(wrong(
             "memory with a hole, and as much beyond its end",
             NOT_ALLOCATED,
@@ -424,7 +514,10 @@ pub fn memories() -> Vec<Wrong> {
             fcntl_add_seals(&memory, seals()).unwrap();
             let again = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).unwrap();
             let side = right();
-            with(link, &[again.as_fd(), side.bells[0].as_fd(), side.bells[1].as_fd()]);
+            with(
+                link,
+                &[again.as_fd(), side.bells[0].as_fd(), side.bells[1].as_fd()],
+            );
         },
     ));
     // What the preamble says, in place of magic, version, length of the header, capacity.
@@ -452,11 +545,16 @@ pub fn memories() -> Vec<Wrong> {
     }
     let huge = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING | MemfdFlags::HUGETLB;
     match memfd_create("huge", huge) {
-        Ok(_) => all.push(wrong("huge pages", "not an ordinary memfd", DESCRIPTORS, move |link| {
-            let memory = memfd_create("huge", huge).unwrap();
-            rustix::fs::ftruncate(&memory, 2 << 20).unwrap();
-            with_memory(link, &memory);
-        })),
+        Ok(_) => all.push(wrong(
+            "huge pages",
+            "not an ordinary memfd",
+            DESCRIPTORS,
+            move |link| {
+                let memory = memfd_create("huge", huge).unwrap();
+                rustix::fs::ftruncate(&memory, 2 << 20).unwrap();
+                with_memory(link, &memory);
+            },
+        )),
         Err(e) => eprintln!("no huge pages here: {e}"),
     }
     all

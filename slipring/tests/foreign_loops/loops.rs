@@ -1,4 +1,5 @@
-//! The loops, each reduced to what a half needs of it: waiting until one of some descriptors is readable.
+//! The loops, each reduced to what a half needs of it: waiting until one of some descriptors is
+//! readable.
 
 use async_io::Async;
 use futures_lite::future::{self, FutureExt};
@@ -83,7 +84,9 @@ impl Foreign for Mio {
                     .expect("registering with mio");
             }
         }
-        self.poll.poll(&mut self.events, Some(LONG)).expect("polling with mio");
+        self.poll
+            .poll(&mut self.events, Some(LONG))
+            .expect("polling with mio");
         assert!(!self.events.is_empty(), "a wake-up was lost");
     }
 }
@@ -97,7 +100,10 @@ impl AsyncIo {
     fn register(&mut self, half: &dyn AsFd) {
         let fd = raw(half);
         if self.registered.iter().all(|(known, _)| *known != fd) {
-            let own = half.as_fd().try_clone_to_owned().expect("a second descriptor");
+            let own = half
+                .as_fd()
+                .try_clone_to_owned()
+                .expect("a second descriptor");
             let own = Async::new_nonblocking(own).expect("registering with async-io");
             self.registered.push((fd, own));
         }
@@ -106,7 +112,9 @@ impl AsyncIo {
 
 impl Foreign for AsyncIo {
     fn new() -> AsyncIo {
-        AsyncIo { registered: Vec::new() }
+        AsyncIo {
+            registered: Vec::new(),
+        }
     }
 
     fn wait(&mut self, halves: &[&dyn AsFd]) {

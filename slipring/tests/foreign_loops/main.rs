@@ -1,4 +1,5 @@
-//! Streams in event loops that know nothing of them: plain `poll(2)`, mio (edge-triggered), async-io (one-shot).
+//! Streams in event loops that know nothing of them: plain `poll(2)`, mio (edge-triggered),
+//! async-io (one-shot).
 
 mod loops;
 mod peer;
@@ -42,8 +43,8 @@ in_every_loop! {
     tells_a_closer
 }
 
-/// Both sides write and read as much as they can, through rings that hold a few messages; each wakes the other all the
-/// time.
+/// Both sides write and read as much as they can, through rings that hold a few messages; each
+/// wakes the other all the time.
 fn flows_both_ways<L: Foreign>() {
     const MESSAGES: u64 = 200_000;
     let (left, right) = pair();
@@ -55,7 +56,11 @@ fn flows_both_ways<L: Foreign>() {
     // Each wake-up takes a publication of the other side: something written, or something consumed.
     for (one, other) in [(&left, &right), (&right, &left)] {
         let reasons = other.writes + other.reads;
-        assert!(one.wakes <= reasons + 8, "{} wake-ups for {reasons} reasons", one.wakes);
+        assert!(
+            one.wakes <= reasons + 8,
+            "{} wake-ups for {reasons} reasons",
+            one.wakes
+        );
     }
 }
 
@@ -65,11 +70,16 @@ fn goes_to_and_fro<L: Foreign>() {
     let (left, right) = pair();
     let [left, right] = thread::scope(|scope| {
         [(left, true), (right, false)]
-            .map(|(stream, first)| scope.spawn(move || ping_pong(stream, first, ROUND_TRIPS, &mut L::new())))
+            .map(|(stream, first)| {
+                scope.spawn(move || ping_pong(stream, first, ROUND_TRIPS, &mut L::new()))
+            })
             .map(|side| side.join().unwrap())
     });
     for wakes in [left, right] {
-        assert!(wakes <= ROUND_TRIPS + 8, "{wakes} wake-ups for {ROUND_TRIPS} messages");
+        assert!(
+            wakes <= ROUND_TRIPS + 8,
+            "{wakes} wake-ups for {ROUND_TRIPS} messages"
+        );
     }
 }
 
@@ -109,7 +119,11 @@ fn tells_a_half_close<L: Foreign>() {
     });
     L::new().wait(&[left.reader()]);
     assert_eq!(left.read(&mut [0]).unwrap(), 0);
-    assert_eq!(left.reader().arm(1).unwrap(), Readiness::Ready, "the end stays");
+    assert_eq!(
+        left.reader().arm(1).unwrap(),
+        Readiness::Ready,
+        "the end stays"
+    );
     // The other direction goes on.
     let mut right = finishing.join().unwrap();
     assert_eq!(right.reader().arm(3).unwrap(), Readiness::Pending);
@@ -270,8 +284,14 @@ fn blocking_calls_and_polling_take_turns() {
 fn what_can_never_be_there_is_refused() {
     let (mut left, _right) = pair();
     let refused = |armed: std::io::Result<Readiness>| armed.unwrap_err().kind();
-    assert_eq!(refused(left.reader().arm(CAPACITY + 1)), ErrorKind::InvalidInput);
-    assert_eq!(refused(left.writer().arm(CAPACITY + 1)), ErrorKind::InvalidInput);
+    assert_eq!(
+        refused(left.reader().arm(CAPACITY + 1)),
+        ErrorKind::InvalidInput
+    );
+    assert_eq!(
+        refused(left.writer().arm(CAPACITY + 1)),
+        ErrorKind::InvalidInput
+    );
     assert_eq!(left.reader().arm(0).unwrap(), Readiness::Ready);
     assert_eq!(left.writer().arm(0).unwrap(), Readiness::Ready);
 }

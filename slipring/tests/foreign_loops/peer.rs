@@ -1,4 +1,5 @@
-//! A process at the other end, which is this test itself, started again for one test that does nothing else.
+//! A process at the other end, which is this test itself, started again for one test that does
+//! nothing else.
 
 use rustix::event::{PollFd, PollFlags, poll};
 use slipring::{Options, Stream};
@@ -44,5 +45,9 @@ fn child() {
     let link = std::io::stdin().as_fd().try_clone_to_owned().unwrap();
     let mut stream = Options::new().upgrade(link.into()).unwrap();
     stream.write_all(b"!").unwrap();
-    poll(&mut [PollFd::new(&std::io::stdin(), PollFlags::RDHUP)], None).unwrap();
+    poll(
+        &mut [PollFd::new(&std::io::stdin(), PollFlags::RDHUP)],
+        None,
+    )
+    .unwrap();
 }

@@ -94,7 +94,10 @@ impl Side {
                 Ok(bytes) => {
                     let whole = bytes.len() - bytes.len() % SIZE;
                     for message in bytes[..whole].chunks_exact(SIZE) {
-                        assert_eq!(u64::from_le_bytes(message.try_into().unwrap()), self.received);
+                        assert_eq!(
+                            u64::from_le_bytes(message.try_into().unwrap()),
+                            self.received
+                        );
                         self.received += 1;
                     }
                     self.reader.consume(whole);
@@ -109,7 +112,12 @@ impl Side {
 }
 
 /// Sends a number and waits for the next one, or the other way round. Returns the wake-ups.
-pub fn ping_pong(mut stream: Stream, first: bool, round_trips: u64, wait: &mut impl Foreign) -> u64 {
+pub fn ping_pong(
+    mut stream: Stream,
+    first: bool,
+    round_trips: u64,
+    wait: &mut impl Foreign,
+) -> u64 {
     let mut wakes = 0;
     for number in 0..round_trips {
         if first {

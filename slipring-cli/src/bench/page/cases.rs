@@ -1,4 +1,5 @@
-//! The page of round trips and throughput: what grows with the size, then every case with its chart and its table.
+//! The page of round trips and throughput: what grows with the size, then every case with its chart
+//! and its table.
 
 use super::{
     Page, Palette, Section,
@@ -21,15 +22,18 @@ const READING: &[&str] = &[
     "Two processes on one machine. All transports of a case take turns, round by round, so compare within a case of one run, never \
      between runs or machines. A value is the median of the rounds; the least and the greatest stand beside it. Where these lie far \
      apart the machine is noisy, and small differences mean nothing; beyond a factor of two nothing is compared.",
-    "Everybody copies every message in and out, and before it is measured, the bytes of some messages are compared.",
+    "Everybody copies every message in and out, and before it is measured, the bytes of some \
+        messages are compared.",
     "Round trip: one message there and back, one at a time; shorter is better. The percentiles in the charts, and p99, p99.9 and max in \
      the tables, are of all rounds together.",
-    "Throughput: messages in one direction as fast as they go, from the first one's sending to the last one's arrival; higher is better.",
+    "Throughput: messages in one direction as fast as they go, from the first one's sending to \
+        the last one's arrival; higher is better.",
     "\u{201c}x bare\u{201d} divides by the least that two processes need: spinning on a flag in shared memory with the message beside it, or, \
      for what only sleeps, the faster of two ways of waiting for an eventfd. These are no transports: one message at a time, no ring.",
     "Spinning is fast at the price of a core for each side that waits; sleeping costs nothing until it is woken; adaptive spins where that \
      has paid off. CPU: seconds of CPU time over all rounds, here and in the peer process.",
-    "The charts over sizes and of percentiles have logarithmic scales: a step up is a multiple. Bars begin at zero.",
+    "The charts over sizes and of percentiles have logarithmic scales: a step up is a multiple. \
+        Bars begin at zero.",
 ];
 
 /// Of a percentile chart; as many round trips are slower as one in so many.
@@ -42,8 +46,14 @@ const PERCENTILES: [(f64, &str); 5] = [
     (10_000.0, "max"),
 ];
 
-const TIME: Scale = Scale { base: 10.0, text: time };
-const RATE: Scale = Scale { base: 4.0, text: rate };
+const TIME: Scale = Scale {
+    base: 10.0,
+    text: time,
+};
+const RATE: Scale = Scale {
+    base: 4.0,
+    text: rate,
+};
 
 pub fn page(setup: &Setup, results: &Results, goals: &[Goal], cut_short: bool) -> Page {
     let rows = results.cases.iter().flat_map(|result| &result.rows);
@@ -70,13 +80,21 @@ pub fn page(setup: &Setup, results: &Results, goals: &[Goal], cut_short: bool) -
 
 /// All cases of a kind, if there are several to draw a line through.
 fn by_size(results: &Results, kind: Kind, palette: &Palette) -> Option<Section> {
-    let cases: Vec<&CaseResult> = results.cases.iter().filter(|result| result.case.kind == kind).collect();
+    let cases: Vec<&CaseResult> = results
+        .cases
+        .iter()
+        .filter(|result| result.case.kind == kind)
+        .collect();
     let rows = cases
         .iter()
         .flat_map(|result| result.rows.iter().map(|row| (result.case, row)));
     let lines = Line::through(rows.filter_map(|(case, row)| {
         let point = (case.size as f64, row.spread()?.median);
-        Some((row.contender.title.clone(), palette.colour(&row.contender.name), point))
+        Some((
+            row.contender.title.clone(),
+            palette.colour(&row.contender.name),
+            point,
+        ))
     }));
     let sizes = Steps {
         values: cases.iter().map(|result| result.case.size as f64).collect(),
@@ -84,7 +102,11 @@ fn by_size(results: &Results, kind: Kind, palette: &Palette) -> Option<Section> 
     };
     let (title, caption, scale) = match kind {
         Kind::RoundTrip => ("Round trip by size", "median; lower is better", TIME),
-        Kind::Throughput => ("Throughput by size of the writes", "median; higher is better", RATE),
+        Kind::Throughput => (
+            "Throughput by size of the writes",
+            "median; higher is better",
+            RATE,
+        ),
     };
     Some(Section {
         title: title.into(),

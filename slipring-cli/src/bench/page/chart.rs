@@ -102,9 +102,12 @@ fn through(ticks: &[f64]) -> Option<WithKeyPoints<LogCoord<f64>>> {
     (low < high).then(|| (low..high).log_scale().with_key_points(ticks.to_vec()))
 }
 
-/// The name of a line stands beside its last point, in a column of names if the line goes through to the right. `None` if there is nothing to draw a line through.
+/// The name of a line stands beside its last point, in a column of names if the line goes through
+/// to the right. `None` if there is nothing to draw a line through.
 pub fn lines(x: &Steps, y: &Scale, lines: &[Line]) -> Option<String> {
-    let values = lines.iter().flat_map(|line| line.points.iter().map(|point| point.1));
+    let values = lines
+        .iter()
+        .flat_map(|line| line.points.iter().map(|point| point.1));
     let (across, up) = through(&x.values).zip(through(&y.powers(values)?))?;
     let height = HEIGHT.max(lines.len() as u32 * STEP + BELOW + 2 * MARGIN);
     let svg = drawn((WIDTH, height), |root| {
@@ -130,19 +133,25 @@ pub fn lines(x: &Steps, y: &Scale, lines: &[Line]) -> Option<String> {
             chart.draw_series(LineSeries::new(points.clone(), line.colour.stroke_width(2)))?;
             chart.draw_series(points.map(|point| Circle::new(point, 3, line.colour.filled())))?;
             match line.points.last().map(|last| chart.backend_coord(last)) {
-                Some((x, y)) if x + 1 < right => {
-                    root.draw(&Text::new(line.name.as_str(), (x + 10, y), beside(root, HPos::Left)))?
-                }
+                Some((x, y)) if x + 1 < right => root.draw(&Text::new(
+                    line.name.as_str(),
+                    (x + 10, y),
+                    beside(root, HPos::Left),
+                ))?,
                 Some((_, y)) => ends.push((y, line)),
                 None => {}
             }
         }
-        // Lines with the same end would have their names at the same place: these move apart, and a thin line leads there.
+        // Lines with the same end would have their names at the same place: these move apart, and a
+        // thin line leads there.
         ends.sort_by_key(|(y, _)| *y);
         let wanted: Vec<i32> = ends.iter().map(|(y, _)| *y).collect();
         let bounds = MARGIN as i32..(height - BELOW - MARGIN) as i32;
         for ((y, line), place) in ends.into_iter().zip(apart(&wanted, STEP as i32, bounds)) {
-            root.draw(&PathElement::new([(right + 4, y), (right + 18, place)], line.colour))?;
+            root.draw(&PathElement::new(
+                [(right + 4, y), (right + 18, place)],
+                line.colour,
+            ))?;
             root.draw(&Text::new(
                 line.name.as_str(),
                 (right + 22, place),
@@ -154,7 +163,8 @@ pub fn lines(x: &Steps, y: &Scale, lines: &[Line]) -> Option<String> {
     Some(svg)
 }
 
-/// Longer is more, from zero; the thin line goes from the least to the greatest. `None` without bars.
+/// Longer is more, from zero; the thin line goes from the least to the greatest. `None` without
+/// bars.
 pub fn bars(bars: &[Bar], text: fn(f64) -> String) -> Option<String> {
     let longest = bars.iter().map(|bar| bar.range.1).reduce(f64::max)?;
     let svg = drawn((WIDTH, bars.len() as u32 * BAR + 2 * MARGIN), |root| {
@@ -170,7 +180,10 @@ pub fn bars(bars: &[Bar], text: fn(f64) -> String) -> Option<String> {
             let corners = [(0.0, middle - 0.35), (bar.value, middle + 0.35)];
             let (least, greatest) = bar.range;
             chart.draw_series([Rectangle::new(corners, bar.colour.filled())])?;
-            chart.draw_series([PathElement::new([(least, middle), (greatest, middle)], BLACK)])?;
+            chart.draw_series([PathElement::new(
+                [(least, middle), (greatest, middle)],
+                BLACK,
+            )])?;
             let name = Text::new(bar.name.clone(), (-8, 0), beside(root, HPos::Right));
             chart.draw_series([EmptyElement::at((0.0, middle)) + name])?;
             let value = Text::new(text(bar.value), (8, 0), beside(root, HPos::Left));
@@ -203,7 +216,8 @@ fn drawn(size: (u32, u32), draw: impl FnOnce(&Root) -> Result<(), Box<dyn Error>
     svg
 }
 
-/// The places nearest to the wanted ones, which ascend, that are `step` apart and within the bounds, if these have room.
+/// The places nearest to the wanted ones, which ascend, that are `step` apart and within the
+/// bounds, if these have room.
 fn apart(wanted: &[i32], step: i32, bounds: Range<i32>) -> Vec<i32> {
     let mut places = wanted.to_vec();
     let mut least = bounds.start;

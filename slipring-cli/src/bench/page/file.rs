@@ -25,12 +25,13 @@ enum Target {
 }
 
 impl ReportFile {
-    /// To be called before anything is measured, which would be in vain if the file cannot be written. What is in it stays
-    /// there until there is a whole page to take its place.
+    /// To be called before anything is measured, which would be in vain if the file cannot be
+    /// written. What is in it stays there until there is a whole page to take its place.
     pub fn open(path: &Path) -> Result<ReportFile, Failure> {
         let target = Target::find(path).map_err(|error| {
             Failure::failed(format!(
-                "cannot write the report to {}: {error}; nothing was measured, name a file that can be written",
+                "cannot write the report to {}: {error}; nothing was measured, name a file that \
+                    can be written",
                 path.display()
             ))
         })?;

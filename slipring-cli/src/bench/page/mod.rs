@@ -1,5 +1,6 @@
-//! The results as a page of HTML that needs nothing else: `--report FILE`. What stands on it is said in `cases`, and of many
-//! streams in `streams::page`; how it looks, in `templates/bench.html`.
+//! The results as a page of HTML that needs nothing else: `--report FILE`. What stands on it is
+//! said in `cases`, and of many streams in `streams::page`; how it looks, in
+//! `templates/bench.html`.
 
 pub mod cases;
 pub mod chart;

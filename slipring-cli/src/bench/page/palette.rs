@@ -8,9 +8,21 @@ const SLIPRING: [RGBColor; 4] = [
     RGBColor(122, 194, 148),
     RGBColor(140, 160, 20),
 ];
-const CSHARP: [RGBColor; 3] = [RGBColor(84, 48, 140), RGBColor(140, 104, 196), RGBColor(186, 162, 222)];
-const KERNEL: [RGBColor; 3] = [RGBColor(196, 52, 40), RGBColor(228, 134, 28), RGBColor(176, 44, 110)];
-const BARE: [RGBColor; 3] = [RGBColor(40, 40, 40), RGBColor(46, 110, 170), RGBColor(120, 168, 208)];
+const CSHARP: [RGBColor; 3] = [
+    RGBColor(84, 48, 140),
+    RGBColor(140, 104, 196),
+    RGBColor(186, 162, 222),
+];
+const KERNEL: [RGBColor; 3] = [
+    RGBColor(196, 52, 40),
+    RGBColor(228, 134, 28),
+    RGBColor(176, 44, 110),
+];
+const BARE: [RGBColor; 3] = [
+    RGBColor(40, 40, 40),
+    RGBColor(46, 110, 170),
+    RGBColor(120, 168, 208),
+];
 
 pub struct Palette(Vec<(String, RGBColor)>);
 
@@ -29,7 +41,9 @@ impl Palette {
                 Some(("bare" | "eventfd", _)) => (2, &BARE[..]),
                 _ => (3, &KERNEL[..]),
             };
-            palette.0.push((name.into(), colours[used[kind] % colours.len()]));
+            palette
+                .0
+                .push((name.into(), colours[used[kind] % colours.len()]));
             used[kind] += 1;
         }
         palette

@@ -26,7 +26,8 @@ pub fn answer<T: Transport>(channel: &Channel, transport: &T) -> Result<(), Fail
         }
         channel.send(&Ready)?;
         while let Some(ended) = streams.join_next().await {
-            // A stream that has not ended in order is for the server to tell: it waits for the answer.
+            // A stream that has not ended in order is for the server to tell: it waits for the
+            // answer.
             let _: Result<io::Result<()>, _> = ended;
         }
         Ok(())

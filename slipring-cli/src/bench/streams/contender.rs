@@ -27,8 +27,8 @@ pub enum Contender {
     Unix,
 }
 
-/// Who takes part. A poll that spins holds up all other streams of its thread, so spinning is for a single one, and
-/// needs a core for each side.
+/// Who takes part. A poll that spins holds up all other streams of its thread, so spinning is for a
+/// single one, and needs a core for each side.
 pub fn all(streams: usize, cores: usize) -> Vec<Contender> {
     let mut all = vec![Contender::Slipring { spins: false }, Contender::Unix];
     if streams == 1 && cores > 1 {
@@ -64,8 +64,8 @@ impl Contender {
         }
     }
 
-    /// Whether each side needs a core for itself. The kernel likes to put two that wake each other on one, where each
-    /// would keep the other from answering for as long as it spins.
+    /// Whether each side needs a core for itself. The kernel likes to put two that wake each other
+    /// on one, where each would keep the other from answering for as long as it spins.
     pub fn needs_cores(self) -> bool {
         self == Contender::Slipring { spins: true }
     }

@@ -26,7 +26,8 @@ pub struct Entry {
     pub idle: Option<Activity>,
     /// of an endpoint in the server
     pub descriptors: f64,
-    /// bytes of all processes, more than before they were connected: after warming up, and after all rounds
+    /// bytes of all processes, more than before they were connected: after warming up, and after
+    /// all rounds
     pub memory: Option<[i64; 2]>,
     /// why it could not be measured (to the end)
     pub failure: Option<String>,
@@ -34,7 +35,8 @@ pub struct Entry {
 }
 
 struct Processes {
-    // The order matters when dropped: the clients would fail without their server, but nobody would listen.
+    // The order matters when dropped: the clients would fail without their server, but nobody would
+    // listen.
     server: Worker,
     clients: Vec<Worker>,
     memory_before: i64,
@@ -95,14 +97,18 @@ impl Entry {
         let Some(processes) = &self.processes else {
             return;
         };
-        let round = processes.measure(slice).map(|round| self.rounds.push(round));
+        let round = processes
+            .measure(slice)
+            .map(|round| self.rounds.push(round));
         self.note(round);
     }
 
     /// From when all its processes sleep.
     pub fn begin_idling(&mut self) {
         if let Some(processes) = &mut self.processes {
-            let now = processes.come_to_rest().map(|now| processes.idle_since = now);
+            let now = processes
+                .come_to_rest()
+                .map(|now| processes.idle_since = now);
             self.note(now.map_err(Failure::from));
         }
     }
@@ -126,7 +132,11 @@ impl Entry {
     }
 
     fn spread(&self, of: impl Fn(&Round, &Activity) -> f64) -> Option<Spread> {
-        Spread::of(self.rounds.iter().map(|(round, activity)| of(round, activity)))
+        Spread::of(
+            self.rounds
+                .iter()
+                .map(|(round, activity)| of(round, activity)),
+        )
     }
 
     /// Messages that were answered, per second.
@@ -193,7 +203,10 @@ impl Processes {
     fn come_to_rest(&self) -> io::Result<Activity> {
         let patience = clock::now() + REST;
         while clock::now() < patience {
-            let asleep: io::Result<Vec<bool>> = self.all().map(|worker| usage::sleeps(worker.pid())).collect();
+            let asleep: io::Result<Vec<bool>> = self
+                .all()
+                .map(|worker| usage::sleeps(worker.pid()))
+                .collect();
             if asleep?.into_iter().all(|sleeps| sleeps) {
                 break;
             }

@@ -21,7 +21,10 @@ const ENDPOINT: f64 = 32.0 * 1024.0;
 const HEAP: f64 = 256.0 * 1024.0;
 
 pub fn goals(setup: &Setup, all: &[Measured]) -> Vec<Goal> {
-    let mut goals: Vec<Goal> = all.iter().flat_map(|measured| of_count(setup, measured)).collect();
+    let mut goals: Vec<Goal> = all
+        .iter()
+        .flat_map(|measured| of_count(setup, measured))
+        .collect();
     if let Some(most) = all.iter().max_by_key(|measured| measured.streams) {
         goals.push(idle(setup, most));
     }
@@ -42,12 +45,16 @@ fn of_count(setup: &Setup, measured: &Measured) -> Vec<Goal> {
     match n {
         1 => {
             rate(
-                format!("{named}, sleeping: messages per second no worse than over the Unix socket"),
+                format!(
+                    "{named}, sleeping: messages per second no worse than over the Unix socket"
+                ),
                 SLEEPING,
                 1.0 - NOISE,
             );
             rate(
-                format!("{named}, spinning: at least 5 x the messages per second of the Unix socket"),
+                format!(
+                    "{named}, spinning: at least 5 x the messages per second of the Unix socket"
+                ),
                 SPINNING,
                 5.0,
             );
@@ -60,7 +67,9 @@ fn of_count(setup: &Setup, measured: &Measured) -> Vec<Goal> {
         _ => {}
     }
     let sleeping = measured.entry(SLEEPING);
-    let p99 = sleeping.and_then(Entry::p99).zip(measured.unix().and_then(Entry::p99));
+    let p99 = sleeping
+        .and_then(Entry::p99)
+        .zip(measured.unix().and_then(Entry::p99));
     goals.push(goal(
         format!("{named}: p99 no worse than over Unix sockets"),
         p99,
@@ -89,7 +98,9 @@ fn memory(setup: &Setup, measured: &Measured, named: &str) -> [Goal; 2] {
     let grown = warm.zip(end).map(|(warm, end)| end - warm);
     [
         Goal {
-            goal: format!("{named}: memory of a stream at most its two capacities and 32 KiB an endpoint"),
+            goal: format!(
+                "{named}: memory of a stream at most its two capacities and 32 KiB an endpoint"
+            ),
             verdict: verdict(ratio.map(|ratio| ratio <= 1.0)),
             ratio,
             compared_with: None,

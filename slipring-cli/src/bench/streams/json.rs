@@ -27,7 +27,10 @@ pub fn document(setup: &Setup, all: &[Measured], goals: &[Goal], interrupted: bo
 }
 
 fn count(setup: &Setup, measured: &Measured) -> Value {
-    let transports = measured.entries.iter().map(|one| transport(setup, measured, one));
+    let transports = measured
+        .entries
+        .iter()
+        .map(|one| transport(setup, measured, one));
     json!({
         "streams": measured.streams,
         "transports": transports.collect::<Vec<_>>(),

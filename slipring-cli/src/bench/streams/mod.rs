@@ -1,8 +1,10 @@
-//! `slipring bench --streams`: one server process with many streams, beside the same program over Unix sockets.
+//! `slipring bench --streams`: one server process with many streams, beside the same program over
+//! Unix sockets.
 //!
-//! For each number of streams and each transport there are a server process and its clients, all on tokio runtimes of
-//! one thread. At each tick the server sends a message to every client and waits for all answers. The transports take
-//! turns, round by round; at the end all of them idle for a while, side by side.
+//! For each number of streams and each transport there are a server process and its clients, all on
+//! tokio runtimes of one thread. At each tick the server sends a message to every client and waits
+//! for all answers. The transports take turns, round by round; at the end all of them idle for a
+//! while, side by side.
 
 mod client;
 mod contender;
@@ -39,7 +41,8 @@ use crate::{
     },
 };
 
-/// Bytes of each ring unless told otherwise: the default, by number, since the memory is compared with it.
+/// Bytes of each ring unless told otherwise: the default, by number, since the memory is compared
+/// with it.
 pub const CAPACITY: usize = 256 << 10;
 
 /// Client processes, if there are as many streams.
@@ -56,7 +59,9 @@ pub struct Measured {
 
 impl Measured {
     pub fn entry(&self, name: &str) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.contender.name() == name)
+        self.entries
+            .iter()
+            .find(|entry| entry.contender.name() == name)
     }
 
     pub fn unix(&self) -> Option<&Entry> {
@@ -102,7 +107,10 @@ pub fn run_worker(args: &WorkerArgs) -> Result<ExitCode, Failure> {
 
 /// How many streams `--streams` may ask for.
 pub fn parse_count(argument: &str) -> Result<usize, String> {
-    let count = argument.parse().ok().filter(|count| (1..=4096).contains(count));
+    let count = argument
+        .parse()
+        .ok()
+        .filter(|count| (1..=4096).contains(count));
     count.ok_or_else(|| "expected a number of streams from 1 to 4096".into())
 }
 
@@ -160,7 +168,10 @@ pub fn run(plan: &Plan) -> Result<ExitCode, Failure> {
         file.write(&page::page(&setup, &all, &goals, cut_short))?;
     }
     printed?;
-    let failed = all.iter().flat_map(|one| &one.entries).any(|one| one.failure.is_some());
+    let failed = all
+        .iter()
+        .flat_map(|one| &one.entries)
+        .any(|one| one.failure.is_some());
     Ok(match interrupt.exit_code() {
         Some(code) => ExitCode::from(code),
         None if failed => ExitCode::FAILURE,
@@ -190,13 +201,21 @@ fn measure_all(
 }
 
 /// Everything about one number of streams.
-fn measure(setup: &Setup, streams: usize, interrupt: &Interrupt, mut step: impl FnMut(&str)) -> Measured {
+fn measure(
+    setup: &Setup,
+    streams: usize,
+    interrupt: &Interrupt,
+    mut step: impl FnMut(&str),
+) -> Measured {
     let mut entries = Vec::new();
     for contender in contender::all(streams, setup.cores()) {
         if interrupt.requested() {
             break;
         }
-        step(&format!("{streams} streams, {}: connecting", contender.name()));
+        step(&format!(
+            "{streams} streams, {}: connecting",
+            contender.name()
+        ));
         entries.push(Entry::open(setup, contender, streams));
     }
     let turns = entries.len();

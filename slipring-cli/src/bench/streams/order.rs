@@ -65,7 +65,11 @@ pub fn join(channel: &Channel) -> Result<Vec<UnixStream>, Failure> {
     channel.send(&Ready)?;
     let mut sockets = Vec::new();
     while let Some((Join::Stream, descriptors)) = channel.receive_with::<Join>()? {
-        sockets.extend(descriptors.into_iter().map(|socket: OwnedFd| UnixStream::from(socket)));
+        sockets.extend(
+            descriptors
+                .into_iter()
+                .map(|socket: OwnedFd| UnixStream::from(socket)),
+        );
     }
     Ok(sockets)
 }

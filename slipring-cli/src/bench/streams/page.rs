@@ -1,4 +1,5 @@
-//! The page of many streams: what grows with their number, then each number with its chart and its table.
+//! The page of many streams: what grows with their number, then each number with its chart and its
+//! table.
 
 use super::{Measured, entry::Entry, report, report::Setup};
 use crate::{
@@ -21,7 +22,8 @@ const READING: &[&str] = &[
      rounds, but for max; where the least and the greatest lie far apart the machine is noisy, and small differences mean nothing.",
     "Latency is from just before a message is written until its answer is there. With many streams most of it is waiting for the others' \
      turn: one thread serves them all.",
-    "Idle: nothing is sent for a while; CPU time and wake-ups of all processes in that time. Memory and descriptors are of one stream.",
+    "Idle: nothing is sent for a while; CPU time and wake-ups of all processes in that time. \
+        Memory and descriptors are of one stream.",
     "The charts over streams have logarithmic scales: a step up is a multiple. Bars begin at zero.",
 ];
 
@@ -29,12 +31,16 @@ const COUNT: Scale = Scale {
     base: 10.0,
     text: count,
 };
-const TIME: Scale = Scale { base: 10.0, text: time };
+const TIME: Scale = Scale {
+    base: 10.0,
+    text: time,
+};
 
 pub fn page(setup: &Setup, all: &[Measured], goals: &[Goal], cut_short: bool) -> Page {
     let entries = all.iter().flat_map(|measured| &measured.entries);
     let palette = Palette::of(entries.map(|entry| entry.contender.name()));
-    let by_count = |title: &str, caption: &str, scale, of| by_count(title, caption, all, &palette, &scale, of);
+    let by_count =
+        |title: &str, caption: &str, scale, of| by_count(title, caption, all, &palette, &scale, of);
     Page {
         title: "slipring bench --streams",
         summary: report::summary(all),
@@ -42,8 +48,18 @@ pub fn page(setup: &Setup, all: &[Measured], goals: &[Goal], cut_short: bool) ->
         reading: READING,
         cut_short,
         overview: [
-            by_count("Messages a second by streams", "higher is better", COUNT, Entry::rate),
-            by_count("Latency (p99) by streams", "lower is better", TIME, Entry::p99),
+            by_count(
+                "Messages a second by streams",
+                "higher is better",
+                COUNT,
+                Entry::rate,
+            ),
+            by_count(
+                "Latency (p99) by streams",
+                "lower is better",
+                TIME,
+                Entry::p99,
+            ),
             by_count(
                 "CPU time of a message by streams",
                 "of all processes; lower is better",
@@ -55,7 +71,10 @@ pub fn page(setup: &Setup, all: &[Measured], goals: &[Goal], cut_short: bool) ->
         .flatten()
         .collect(),
         goals: goal_lines(goals),
-        sections: all.iter().map(|measured| section(measured, &palette)).collect(),
+        sections: all
+            .iter()
+            .map(|measured| section(measured, &palette))
+            .collect(),
     }
 }
 
@@ -76,10 +95,17 @@ fn by_count(
     let lines = Line::through(entries.filter_map(|(streams, entry)| {
         let contender = entry.contender;
         let point = (streams as f64, of(entry)?.median);
-        Some((contender.title().into(), palette.colour(contender.name()), point))
+        Some((
+            contender.title().into(),
+            palette.colour(contender.name()),
+            point,
+        ))
     }));
     let streams = Steps {
-        values: ascending.iter().map(|measured| measured.streams as f64).collect(),
+        values: ascending
+            .iter()
+            .map(|measured| measured.streams as f64)
+            .collect(),
         text: count,
     };
     Some(Section {
@@ -102,7 +128,10 @@ fn section(measured: &Measured, palette: &Palette) -> Section {
         })
     };
     let bars: Vec<Bar> = measured.entries.iter().filter_map(bar).collect();
-    let rows = measured.entries.iter().map(|entry| report::cells(measured, entry));
+    let rows = measured
+        .entries
+        .iter()
+        .map(|entry| report::cells(measured, entry));
     Section {
         title: report::title(measured),
         caption: "messages a second".into(),

@@ -44,7 +44,9 @@ impl Setup {
 
     /// The core of a process; `None`: wherever the kernel places it.
     pub fn cpu(&self, contender: Contender, role: Role) -> Option<usize> {
-        let (server, clients) = self.cpus.or(self.two_cores.filter(|_| contender.needs_cores()))?;
+        let (server, clients) = self
+            .cpus
+            .or(self.two_cores.filter(|_| contender.needs_cores()))?;
         Some(match role {
             Role::Server => server,
             Role::Client => clients,
@@ -79,8 +81,12 @@ pub fn header(setup: &Setup) -> String {
         time(setup.idle),
     );
     match setup.cpus {
-        Some((server, clients)) => text += &format!("pinned: server to core {server}, clients to core {clients}\n"),
-        None => text += "not pinned, but for what spins, which gets a core for each side (see --cpus)\n",
+        Some((server, clients)) => {
+            text += &format!("pinned: server to core {server}, clients to core {clients}\n")
+        }
+        None => {
+            text += "not pinned, but for what spins, which gets a core for each side (see --cpus)\n"
+        }
     }
     if let Some(load) = machine.load.filter(|&load| load >= 0.5) {
         text += &format!("other work on this machine: load {load:.1} when started\n");
@@ -168,7 +174,9 @@ pub fn cells(measured: &Measured, entry: &Entry) -> Vec<String> {
         return cells;
     };
     let unix = measured.unix().and_then(Entry::rate);
-    let median = |spread: Option<Spread>| spread.map_or_else(|| "-".into(), |spread| time(spread.median as u64));
+    let median = |spread: Option<Spread>| {
+        spread.map_or_else(|| "-".into(), |spread| time(spread.median as u64))
+    };
     cells.extend([
         count(rate.median as u64),
         format!("{}..{}", count(rate.min as u64), count(rate.max as u64)),

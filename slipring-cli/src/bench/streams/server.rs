@@ -1,5 +1,5 @@
-//! The server process: a task for each stream, which sends a message at each tick and waits for the answer, and one
-//! that ticks when all have been answered.
+//! The server process: a task for each stream, which sends a message at each tick and waits for the
+//! answer, and one that ticks when all have been answered.
 
 use std::{
     io,
@@ -32,11 +32,15 @@ pub fn serve<T: Transport>(channel: &Channel, transport: &T) -> Result<(), Failu
     runtime.block_on(async {
         let server = Server::start::<T>(open(transport, sockets).await?);
         channel.send(&Ready)?;
-        // A runtime that waits for an order waits for all streams too, as that of an idle server does.
+        // A runtime that waits for an order waits for all streams too, as that of an idle server
+        // does.
         let orders = UnixStream::from(channel.as_fd().try_clone_to_owned()?);
         orders.set_nonblocking(true)?;
         let orders = tokio::net::UnixStream::from_std(orders)?;
-        while let Some(Measure { slice }) = orders.async_io(Interest::READABLE, || channel.receive()).await? {
+        while let Some(Measure { slice }) = orders
+            .async_io(Interest::READABLE, || channel.receive())
+            .await?
+        {
             channel.send(&match server.measure(slice).await {
                 Ok(round) => Outcome::Done(round),
                 Err(failure) => Outcome::Failed(failure),

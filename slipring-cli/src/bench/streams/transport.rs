@@ -17,8 +17,12 @@ pub trait Transport: Clone + Send + 'static {
     type Reader: AsyncRead + Unpin + Send + 'static;
     type Writer: AsyncWrite + Unpin + Send + 'static;
 
-    /// Makes one end of a connection; the other process does the same with the other end of the socket.
-    fn open(&self, socket: UnixStream) -> impl Future<Output = io::Result<(Self::Reader, Self::Writer)>> + Send;
+    /// Makes one end of a connection; the other process does the same with the other end of the
+    /// socket.
+    fn open(
+        &self,
+        socket: UnixStream,
+    ) -> impl Future<Output = io::Result<(Self::Reader, Self::Writer)>> + Send;
 }
 
 #[derive(Clone)]

@@ -41,7 +41,9 @@ pub fn activity(pid: u32) -> io::Result<Activity> {
     let mut all = Activity::default();
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {
         let task = task?.path();
-        let (Some(time), Some(status)) = (of_thread(&task, "schedstat")?, of_thread(&task, "status")?) else {
+        let (Some(time), Some(status)) =
+            (of_thread(&task, "schedstat")?, of_thread(&task, "status")?)
+        else {
             continue;
         };
         all += Activity {
@@ -80,7 +82,8 @@ fn of_thread(task: &Path, file: &str) -> io::Result<Option<String>> {
 /// Bytes of memory, without the program itself; what several processes share is divided among them.
 pub fn memory(pid: u32) -> io::Result<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-    let kibibytes = ["Pss_Anon:", "Pss_Shmem:"].map(|key| number(&text, key).ok_or_else(unreadable));
+    let kibibytes =
+        ["Pss_Anon:", "Pss_Shmem:"].map(|key| number(&text, key).ok_or_else(unreadable));
     let [anonymous, shared] = kibibytes;
     Ok((anonymous? + shared?) << 10)
 }

@@ -35,9 +35,14 @@ impl Worker {
             command.arg("--cpu").arg(cpu.to_string());
         }
         let child = command.spawn()?;
-        // `command` holds the process's end of the channel, whose only copy has to be the process's.
+        // `command` holds the process's end of the channel, whose only copy has to be the
+        // process's.
         drop(command);
-        let worker = Worker { channel, role, child };
+        let worker = Worker {
+            channel,
+            role,
+            child,
+        };
         worker.ready()?;
         Ok(worker)
     }

@@ -42,7 +42,13 @@ impl Transport for BareEventfd {
         invite(channel, &[memory.as_fd(), theirs.as_fd(), mine.as_fd()])?;
         gone.wake_through(mine.try_clone()?);
         let mailbox = Mailbox::map(memory, size, Side::Parent)?;
-        Ok(Sleeping::new(mailbox, self.wait, mine, theirs, Arc::clone(gone))?)
+        Ok(Sleeping::new(
+            mailbox,
+            self.wait,
+            mine,
+            theirs,
+            Arc::clone(gone),
+        )?)
     }
 
     fn join(&self, descriptors: Vec<OwnedFd>, size: usize) -> Result<Sleeping, Failure> {
@@ -65,7 +71,13 @@ pub struct Sleeping {
 }
 
 impl Sleeping {
-    fn new(mailbox: Mailbox, wait: Wait, mine: OwnedFd, theirs: OwnedFd, gone: Arc<Gone>) -> io::Result<Sleeping> {
+    fn new(
+        mailbox: Mailbox,
+        wait: Wait,
+        mine: OwnedFd,
+        theirs: OwnedFd,
+        gone: Arc<Gone>,
+    ) -> io::Result<Sleeping> {
         let epoll = match wait {
             Wait::Read => None,
             Wait::Epoll => {
@@ -109,7 +121,8 @@ impl Link for Sleeping {
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<()> {
         // Every message raises the eventfd once, so there is one wait for every message.
         loop {
-            // Before the wait: the one ring that tells of the end may have been read together with the last message's.
+            // Before the wait: the one ring that tells of the end may have been read together with
+            // the last message's.
             if self.gone.is_set() {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }

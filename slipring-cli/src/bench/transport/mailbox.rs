@@ -79,7 +79,11 @@ impl Mailbox {
 
     /// Copies a message in and raises the flag.
     pub fn post(&mut self, message: &[u8]) {
-        assert_eq!(message.len(), self.size, "a mailbox has messages of one size");
+        assert_eq!(
+            message.len(),
+            self.size,
+            "a mailbox has messages of one size"
+        );
         // SAFETY: the slot has `size` bytes behind its flag line and lies in the mapping, which
         // `message`, being a reference to other memory, does not overlap. The other side does not
         // touch these bytes now: it reads them between seeing this slot's flag raised and posting
@@ -99,11 +103,17 @@ impl Mailbox {
 
     /// Copies the message out that `is_full` has announced.
     pub fn take(&mut self, buffer: &mut [u8]) {
-        assert_eq!(buffer.len(), self.size, "a mailbox has messages of one size");
+        assert_eq!(
+            buffer.len(),
+            self.size,
+            "a mailbox has messages of one size"
+        );
         // SAFETY: the slot has `size` bytes behind its flag line and lies in the mapping, which
         // `buffer`, being a reference to other memory, does not overlap. The other side does not
         // write them now: it posts again only after an answer to this message.
-        unsafe { ptr::copy_nonoverlapping(self.message(self.inbox), buffer.as_mut_ptr(), self.size) };
+        unsafe {
+            ptr::copy_nonoverlapping(self.message(self.inbox), buffer.as_mut_ptr(), self.size)
+        };
         self.taken += 1;
     }
 

@@ -31,7 +31,12 @@ pub struct Mmf {
 
 impl Mmf {
     /// Files without a name, in memory like those in `/dev/shm`, that nobody has to remove.
-    fn ends(&self, incoming: &OwnedFd, outgoing: &OwnedFd, gone: &Arc<Gone>) -> Result<Rings, Failure> {
+    fn ends(
+        &self,
+        incoming: &OwnedFd,
+        outgoing: &OwnedFd,
+        gone: &Arc<Gone>,
+    ) -> Result<Rings, Failure> {
         let path = |file: &OwnedFd| format!("/proc/self/fd/{}", file.as_raw_fd());
         let mut reader = Reader::open(path(incoming))?;
         let mut writer = Writer::open(path(outgoing))?;

@@ -46,9 +46,11 @@ pub struct Join;
 pub trait Transport {
     type Link: Link + 'static;
 
-    /// In the parent: makes both ends, and invites the peer with the descriptors of its own. Messages will have `size`
-    /// bytes. `gone` is set when the peer dies: waits that do not notice by themselves have to watch it.
-    fn open(&self, channel: &Channel, size: usize, gone: &Arc<Gone>) -> Result<Self::Link, Failure>;
+    /// In the parent: makes both ends, and invites the peer with the descriptors of its own.
+    /// Messages will have `size` bytes. `gone` is set when the peer dies: waits that do not notice
+    /// by themselves have to watch it.
+    fn open(&self, channel: &Channel, size: usize, gone: &Arc<Gone>)
+    -> Result<Self::Link, Failure>;
 
     /// In the peer process: makes the other end of the descriptors that came.
     fn join(&self, descriptors: Vec<OwnedFd>, size: usize) -> Result<Self::Link, Failure>;
@@ -61,6 +63,7 @@ fn invite(channel: &Channel, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
 
 /// The descriptors of an invitation, when there are as many as there have to be.
 fn exactly<const N: usize>(descriptors: Vec<OwnedFd>) -> Result<[OwnedFd; N], Failure> {
-    <[OwnedFd; N]>::try_from(descriptors)
-        .map_err(|wrong| Failure::failed(format!("{} descriptors came instead of {N}", wrong.len())))
+    <[OwnedFd; N]>::try_from(descriptors).map_err(|wrong| {
+        Failure::failed(format!("{} descriptors came instead of {N}", wrong.len()))
+    })
 }

@@ -18,7 +18,12 @@ pub struct Pipe;
 impl Transport for Pipe {
     type Link = Duplex<File, File>;
 
-    fn open(&self, channel: &Channel, _size: usize, _gone: &Arc<Gone>) -> Result<Self::Link, Failure> {
+    fn open(
+        &self,
+        channel: &Channel,
+        _size: usize,
+        _gone: &Arc<Gone>,
+    ) -> Result<Self::Link, Failure> {
         let (reader_there, writer) = pipe()?;
         let (reader, writer_there) = pipe()?;
         invite(channel, &[reader_there.as_fd(), writer_there.as_fd()])?;

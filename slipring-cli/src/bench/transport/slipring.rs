@@ -24,7 +24,8 @@ pub struct Slipring {
 }
 
 impl Slipring {
-    /// A stream like any other, but made of a pair of sockets: a name for each would leave its lock file behind.
+    /// A stream like any other, but made of a pair of sockets: a name for each would leave its lock
+    /// file behind.
     fn upgrade(&self, socket: UnixStream) -> Result<Duplex<Reader, Writer>, Failure> {
         let mut options = Options::new()
             .protocol("slipring-bench/1")
@@ -42,7 +43,12 @@ impl Slipring {
 impl Transport for Slipring {
     type Link = Duplex<Reader, Writer>;
 
-    fn open(&self, channel: &Channel, _size: usize, _gone: &Arc<Gone>) -> Result<Self::Link, Failure> {
+    fn open(
+        &self,
+        channel: &Channel,
+        _size: usize,
+        _gone: &Arc<Gone>,
+    ) -> Result<Self::Link, Failure> {
         let (here, there) = UnixStream::pair()?;
         invite(channel, &[there.as_fd()])?;
         // The only other end has to be the peer's, or its death would go unnoticed.

@@ -18,13 +18,20 @@ pub struct Tcp;
 impl Transport for Tcp {
     type Link = Duplex<TcpStream, TcpStream>;
 
-    fn open(&self, channel: &Channel, _size: usize, _gone: &Arc<Gone>) -> Result<Self::Link, Failure> {
+    fn open(
+        &self,
+        channel: &Channel,
+        _size: usize,
+        _gone: &Arc<Gone>,
+    ) -> Result<Self::Link, Failure> {
         // Both ends are made here, where connecting cannot go wrong half way.
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let there = TcpStream::connect(listener.local_addr()?)?;
         let (here, from) = listener.accept()?;
         if from != there.local_addr()? {
-            return Err(Failure::failed(format!("{from} connected to the benchmark")));
+            return Err(Failure::failed(format!(
+                "{from} connected to the benchmark"
+            )));
         }
         invite(channel, &[there.as_fd()])?;
         Ok(both_ways(here)?)

@@ -20,7 +20,12 @@ pub struct Unix;
 impl Transport for Unix {
     type Link = Duplex<UnixStream, UnixStream>;
 
-    fn open(&self, channel: &Channel, _size: usize, _gone: &Arc<Gone>) -> Result<Self::Link, Failure> {
+    fn open(
+        &self,
+        channel: &Channel,
+        _size: usize,
+        _gone: &Arc<Gone>,
+    ) -> Result<Self::Link, Failure> {
         let (here, there) = UnixStream::pair()?;
         invite(channel, &[there.as_fd()])?;
         Ok(both_ways(here)?)

@@ -152,7 +152,12 @@ impl Outlet {
 
 /// Writes the updates with these numbers as far as there is room, and tells which comes next. They
 /// are published as a whole, so that the panel is woken once.
-fn write_burst(writer: &mut Writer, feed: &mut Feed, numbers: Range<u64>, panel: &PanelBoard) -> io::Result<u64> {
+fn write_burst(
+    writer: &mut Writer,
+    feed: &mut Feed,
+    numbers: Range<u64>,
+    panel: &PanelBoard,
+) -> io::Result<u64> {
     let mut room = writer.space()?;
     let mut batch = writer.batch();
     for number in numbers.clone() {

@@ -51,7 +51,13 @@ struct Answered {
 
 impl Answered {
     /// Notes a message; tells whether it makes sense.
-    fn take(&mut self, header: &Header, message: &[u8], published: u64, received: &mut Received) -> bool {
+    fn take(
+        &mut self,
+        header: &Header,
+        message: &[u8],
+        published: u64,
+        received: &mut Received,
+    ) -> bool {
         match header.kind {
             Kind::Acknowledge => {
                 received.acknowledgements += 1;
@@ -65,7 +71,8 @@ impl Answered {
                 let report = Report::read(message);
                 let is_report = report.is_some();
                 if let Some(report) = report {
-                    received.recent = Some((report.since(received.report.as_ref()), Instant::now()));
+                    received.recent =
+                        Some((report.since(received.report.as_ref()), Instant::now()));
                     received.report = Some(report);
                 }
                 is_report
@@ -91,7 +98,9 @@ fn ended(end: Option<EndReason>, received: &Received) -> Finish {
     let reason = match end {
         Some(EndReason::Finished) if last_report => return Finish::Complete,
         Some(EndReason::Finished) => "it finished before the end".into(),
-        Some(EndReason::PeerDied) if received.given_up => "it stopped reading, so its process was killed".into(),
+        Some(EndReason::PeerDied) if received.given_up => {
+            "it stopped reading, so its process was killed".into()
+        }
         Some(EndReason::PeerDied) => "its process died".into(),
         Some(EndReason::Aborted { code: BAD_FRAME }) => "what it received were no messages".into(),
         Some(EndReason::Aborted { code }) => format!("it aborted with code {code}"),
@@ -119,7 +128,13 @@ mod tests {
         assert!(is_new_answer(&mut last, &answer(0), 1));
         assert!(is_new_answer(&mut last, &answer(5), 6));
         assert!(!is_new_answer(&mut last, &answer(5), 6), "answered twice");
-        assert!(!is_new_answer(&mut last, &answer(6), 6), "not yet published");
-        assert!(!is_new_answer(&mut last, &answer(6)[..HEADER], 9), "no update named");
+        assert!(
+            !is_new_answer(&mut last, &answer(6), 6),
+            "not yet published"
+        );
+        assert!(
+            !is_new_answer(&mut last, &answer(6)[..HEADER], 9),
+            "no update named"
+        );
     }
 }

@@ -37,7 +37,11 @@ impl Engine for Threads {
                     .spawn_scoped(scope, || receiver::receive(reader, panel))
                     .inspect_err(|_| board.set_all_published())?;
             }
-            let pause = if self.never_sleep { 0 } else { 50 * MICROSECOND };
+            let pause = if self.never_sleep {
+                0
+            } else {
+                50 * MICROSECOND
+            };
             publisher::publish(writers, schedule, pause, board);
             Ok(())
         })

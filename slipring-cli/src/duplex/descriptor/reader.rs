@@ -57,7 +57,11 @@ impl ReadHalf for DescriptorReader {
         let mut try_first = self.0.kind != Kind::Inherited;
         loop {
             if !try_first {
-                match self.0.wait(PollFlags::IN, link).map_err(StepError::Source)? {
+                match self
+                    .0
+                    .wait(PollFlags::IN, link)
+                    .map_err(StepError::Source)?
+                {
                     Woken::Ready => {}
                     Woken::Tick | Woken::Stopped => {
                         sink.check().map_err(StepError::Sink)?;
@@ -94,7 +98,8 @@ impl ReadHalf for DescriptorReader {
             Kind::Unix | Kind::Command => {
                 let _ = shutdown(self.0.as_fd(), Shutdown::Read);
                 // Nothing more can come; but closing with bytes unread would reset the connection,
-                // after all that the peer has to read (`unix_release_sock` in Linux' net/unix/af_unix.c).
+                // after all that the peer has to read (`unix_release_sock` in Linux'
+                // net/unix/af_unix.c).
                 let mut bin = vec![0; CHUNK];
                 while let Ok(Filled::Bytes(_)) = self.read(&mut bin) {}
             }

@@ -67,7 +67,10 @@ fn a_pipe_without_a_reader_is_not_wanted() {
     writer.check().unwrap();
     drop(reader);
     assert!(matches!(writer.check(), Err(Fault::NotReading)));
-    assert!(matches!(writer.write(b"x", &link()), Err(Fault::NotReading)));
+    assert!(matches!(
+        writer.write(b"x", &link()),
+        Err(Fault::NotReading)
+    ));
 }
 
 #[test]
@@ -106,7 +109,11 @@ fn devices_are_asked_whether_they_have_more() {
     for (path, more) in [("/dev/null", false), ("/dev/zero", true)] {
         let device = std::fs::File::open(path).unwrap();
         let device = Descriptor::new(device.into(), Kind::Inherited, "the device");
-        assert_eq!(DescriptorReader::new(Arc::new(device)).has_more(), more, "{path}");
+        assert_eq!(
+            DescriptorReader::new(Arc::new(device)).has_more(),
+            more,
+            "{path}"
+        );
     }
 }
 

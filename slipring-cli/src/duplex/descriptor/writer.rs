@@ -44,7 +44,9 @@ impl WriteHalf for DescriptorWriter {
                 }
                 Err(Errno::INTR) => {}
                 Err(errno) => {
-                    return Err(descriptor.fault(format_args!("write to {}", descriptor.what), errno));
+                    return Err(
+                        descriptor.fault(format_args!("write to {}", descriptor.what), errno)
+                    );
                 }
             }
         }

@@ -8,8 +8,8 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-/// The messages of a [`Receiver`], for whatever takes a [`futures_core::Stream`]. It ends with the direction; an error
-/// is its last item.
+/// The messages of a [`Receiver`], for whatever takes a [`futures_core::Stream`]. It ends with the
+/// direction; an error is its last item.
 ///
 /// # Cancel safety
 ///
@@ -43,7 +43,10 @@ pub struct Messages {
 
 impl Messages {
     pub(super) fn new(receiver: Receiver) -> Messages {
-        Messages { receiver, ended: false }
+        Messages {
+            receiver,
+            ended: false,
+        }
     }
 
     /// The receiver, after what has been taken.
@@ -55,7 +58,10 @@ impl Messages {
 impl Stream for Messages {
     type Item = io::Result<Bytes>;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Bytes>>> {
         if self.ended {
             return Poll::Ready(None);
         }

@@ -14,8 +14,9 @@ use tokio::task::coop;
 ///
 /// # Cancel safety
 ///
-/// All methods are cancel safe: a future that is dropped before it resolves has received nothing, and the next call
-/// gets the message that it would have got. Parts that it had put together are kept.
+/// All methods are cancel safe: a future that is dropped before it resolves has received nothing,
+/// and the next call gets the message that it would have got. Parts that it had put together are
+/// kept.
 ///
 /// # Examples
 ///
@@ -55,7 +56,8 @@ impl Receiver {
         })
     }
 
-    /// Receives messages of up to `bytes` bytes; see [`frame::Receiver::with_max`](crate::frame::Receiver::with_max).
+    /// Receives messages of up to `bytes` bytes; see
+    /// [`frame::Receiver::with_max`](crate::frame::Receiver::with_max).
     pub fn with_max(mut self, bytes: usize) -> Receiver {
         self.decoder.set_max(bytes);
         self
@@ -71,7 +73,8 @@ impl Receiver {
         self.reader
     }
 
-    /// Waits until a message is there; `false`: the end came before. What it takes meanwhile is kept in the decoder.
+    /// Waits until a message is there; `false`: the end came before. What it takes meanwhile is
+    /// kept in the decoder.
     async fn ready(&mut self) -> io::Result<bool> {
         loop {
             let want = match self.decoder.step(&mut self.reader.half)? {
@@ -119,7 +122,8 @@ impl Receiver {
         Message::lend(&mut self.reader.half, &mut self.decoder).map(Some)
     }
 
-    /// Receives a message into `to`; see [`frame::Receiver::recv_into`](crate::frame::Receiver::recv_into).
+    /// Receives a message into `to`; see
+    /// [`frame::Receiver::recv_into`](crate::frame::Receiver::recv_into).
     ///
     /// # Errors
     ///
@@ -136,7 +140,8 @@ impl Receiver {
         self.decoder.take_into(&mut self.reader.half, to).map(Some)
     }
 
-    /// Receives a message that can be kept; see [`frame::Receiver::recv_owned`](crate::frame::Receiver::recv_owned).
+    /// Receives a message that can be kept; see
+    /// [`frame::Receiver::recv_owned`](crate::frame::Receiver::recv_owned).
     ///
     /// # Errors
     ///
@@ -160,7 +165,10 @@ impl Receiver {
     ///
     /// As [`recv`](Self::recv).
     #[cfg(feature = "bytes")]
-    pub fn poll_recv_owned(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<bytes::Bytes>>> {
+    pub fn poll_recv_owned(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<bytes::Bytes>>> {
         let budget = ready!(coop::poll_proceed(cx));
         let there = loop {
             let want = match self.decoder.step(&mut self.reader.half)? {
@@ -190,7 +198,8 @@ impl Receiver {
         super::Messages::new(self)
     }
 
-    /// Lends a message as a value; see [`frame::Receiver::recv_pod`](crate::frame::Receiver::recv_pod).
+    /// Lends a message as a value; see
+    /// [`frame::Receiver::recv_pod`](crate::frame::Receiver::recv_pod).
     ///
     /// # Errors
     ///

@@ -14,9 +14,9 @@ use tokio::task::coop;
 ///
 /// # Cancel safety
 ///
-/// A future of [`send`](Self::send) and its like that is dropped before it resolves has sent nothing, or a message that
-/// will never be delivered: of one that goes in parts some may have gone, and what is sent next takes them back. The
-/// sender can be used on.
+/// A future of [`send`](Self::send) and its like that is dropped before it resolves has sent
+/// nothing, or a message that will never be delivered: of one that goes in parts some may have
+/// gone, and what is sent next takes them back. The sender can be used on.
 ///
 /// # Examples
 ///
@@ -88,8 +88,13 @@ impl Sender {
     ///
     /// # Cancel safety
     ///
-    /// As [`send`](Self::send). `fill` is called when there is room; of a message that goes in parts at once.
-    pub async fn send_with<R>(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> io::Result<R> {
+    /// As [`send`](Self::send). `fill` is called when there is room; of a message that goes in
+    /// parts at once.
+    pub async fn send_with<R>(
+        &mut self,
+        len: usize,
+        fill: impl FnOnce(&mut [u8]) -> R,
+    ) -> io::Result<R> {
         self.put_with(len, Publish::Now, fill).await
     }
 
@@ -109,13 +114,15 @@ impl Sender {
             Some(found) => found.enough_for(room)?,
             None => return Err(io::ErrorKind::WouldBlock.into()),
         }
-        self.encoder.put(&mut self.writer.half, len, Publish::Now, |to| {
-            to.copy_from_slice(message)
-        });
+        self.encoder
+            .put(&mut self.writer.half, len, Publish::Now, |to| {
+                to.copy_from_slice(message)
+            });
         Ok(())
     }
 
-    /// Sends a value as it lies in memory; see [`frame::Sender::send_pod`](crate::frame::Sender::send_pod).
+    /// Sends a value as it lies in memory; see
+    /// [`frame::Sender::send_pod`](crate::frame::Sender::send_pod).
     ///
     /// # Errors
     ///
@@ -146,7 +153,12 @@ impl Sender {
         }
     }
 
-    async fn put_with<R>(&mut self, len: usize, publish: Publish, fill: impl FnOnce(&mut [u8]) -> R) -> io::Result<R> {
+    async fn put_with<R>(
+        &mut self,
+        len: usize,
+        publish: Publish,
+        fill: impl FnOnce(&mut [u8]) -> R,
+    ) -> io::Result<R> {
         if self.encoder.is_whole(len) {
             // A receiver that is as fast as this must not keep the worker from its other tasks.
             coop::consume_budget().await;
@@ -162,7 +174,9 @@ impl Sender {
     async fn put_parts(&mut self, message: &[u8]) -> io::Result<()> {
         for part in self.encoder.parts(message) {
             coop::consume_budget().await;
-            self.writer.reserve_room(self.encoder.room_for_part(&part)).await?;
+            self.writer
+                .reserve_room(self.encoder.room_for_part(&part))
+                .await?;
             self.encoder.put_part(&mut self.writer.half, &part);
         }
         Ok(())
@@ -261,7 +275,11 @@ impl Batch<'_> {
     /// # Cancel safety
     ///
     /// As [`send`](Self::send).
-    pub async fn send_with<R>(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> io::Result<R> {
+    pub async fn send_with<R>(
+        &mut self,
+        len: usize,
+        fill: impl FnOnce(&mut [u8]) -> R,
+    ) -> io::Result<R> {
         self.sender.put_with(len, Publish::Later, fill).await
     }
 

@@ -1,10 +1,11 @@
 //! Large writes, which are published in parts so that the reader's copy overlaps the writer's.
 //!
-//! In a flow of them a part is [`PART`] long: each costs the reader a look at a line that the writer is about to store to, and it is
-//! behind anyhow. A reader that has nothing left and looks for more at this very moment is better served with the beginning of a
-//! write as soon as there is some of it: a round trip of 64 KiB takes three quarters of the time (docs/performance.md). To one that
-//! sleeps it would be no use, as it wakes up later than the write is done; on a core that both share it would take turns with the
-//! writer for each piece.
+//! In a flow of them a part is [`PART`] long: each costs the reader a look at a line that the
+//! writer is about to store to, and it is behind anyhow. A reader that has nothing left and looks
+//! for more at this very moment is better served with the beginning of a write as soon as there is
+//! some of it: a round trip of 64 KiB takes three quarters of the time (docs/performance.md). To
+//! one that sleeps it would be no use, as it wakes up later than the write is done; on a core that
+//! both share it would take turns with the writer for each piece.
 
 use super::{PART, WriteHalf};
 
@@ -17,8 +18,8 @@ pub(super) const LARGE: usize = 2 * STEP;
 /// The most writes between two looks whether the reader waits.
 const SELDOM: u32 = 15;
 
-/// Whether it is worth looking if the reader waits. A look takes the line of `head` away from a reader at work, so while it does
-/// not wait, few writes are worth it.
+/// Whether it is worth looking if the reader waits. A look takes the line of `head` away from a
+/// reader at work, so while it does not wait, few writes are worth it.
 #[derive(Debug, Default)]
 pub(super) struct Expectation {
     /// Writes until the next look.
@@ -35,13 +36,18 @@ impl Expectation {
     }
 
     fn met(&mut self, yes: bool) {
-        self.every = if yes { 0 } else { (2 * self.every + 1).min(SELDOM) };
+        self.every = if yes {
+            0
+        } else {
+            (2 * self.every + 1).min(SELDOM)
+        };
         self.left = self.every;
     }
 }
 
 impl WriteHalf {
-    /// Copies `bytes`, of which there are [`LARGE`] at least, and for which there is room, and publishes them in parts.
+    /// Copies `bytes`, of which there are [`LARGE`] at least, and for which there is room, and
+    /// publishes them in parts.
     #[inline(never)]
     pub(super) fn put_large(&mut self, bytes: &[u8]) {
         let (mut part, others) = bytes.split_at(bytes.len().min(PART));
@@ -52,7 +58,8 @@ impl WriteHalf {
             part = self.copy_step(part);
             if waited_for {
                 self.publish();
-                // Whoever has fallen asleep meanwhile is woken once for the rest, not for each step.
+                // Whoever has fallen asleep meanwhile is woken once for the rest, not for each
+                // step.
                 while part.len() > STEP && !self.ring.is_slept_on(self.endpoint.headers()) {
                     part = self.copy_step(part);
                     self.publish();
@@ -65,7 +72,8 @@ impl WriteHalf {
         }
     }
 
-    /// Copies the first [`STEP`] of `bytes`, and leaves it to the next publication. Returns the rest.
+    /// Copies the first [`STEP`] of `bytes`, and leaves it to the next publication. Returns the
+    /// rest.
     #[inline]
     fn copy_step<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let (step, rest) = bytes.split_at(STEP);

@@ -5,10 +5,11 @@ use crate::endpoint::local;
 use crate::fail_points::{Point, point};
 
 impl WriteHalf {
-    /// Whether `n` bytes may be written with no more ado: nothing speaks against it, and they are known to fit.
+    /// Whether `n` bytes may be written with no more ado: nothing speaks against it, and they are
+    /// known to fit.
     #[inline(always)]
     fn is_usual(&self, n: usize) -> bool {
-        self.ring.is_clear(n as u64)
+        self.free() >= n
             && !self.waits_on
             && self.end.is_none()
             && self.endpoint.local() == local::OPEN
@@ -24,13 +25,17 @@ impl WriteHalf {
         point(Point::Copied);
     }
 
-    /// The usual write: copies and publishes `bytes`, some and not too many. Or does nothing, and says so.
+    /// The usual write: copies and publishes `bytes`, some and not too many. Or does nothing, and
+    /// says so.
     ///
-    /// It is what [`room`](Self::room) and [`put`](Self::put) would do, in fewer steps: those before the tail is stored
-    /// are part of every round trip.
+    /// It is what [`room`](Self::room) and [`put`](Self::put) would do, in fewer steps: those
+    /// before the tail is stored are part of every round trip.
     #[inline(always)]
     pub(crate) fn put_at_once(&mut self, bytes: &[u8]) -> bool {
-        if bytes.len().wrapping_sub(1) >= LARGE - 1 || self.unpublished() > 0 || !self.is_usual(bytes.len()) {
+        if bytes.len().wrapping_sub(1) >= LARGE - 1
+            || self.unpublished() > 0
+            || !self.is_usual(bytes.len())
+        {
             return false;
         }
         self.copy_usual(bytes);
@@ -55,8 +60,8 @@ impl WriteHalf {
         yes
     }
 
-    /// The usual write in a batch: copies `bytes`, and leaves it to another one to publish them. Or does nothing, and
-    /// says so.
+    /// The usual write in a batch: copies `bytes`, and leaves it to another one to publish them. Or
+    /// does nothing, and says so.
     #[inline(always)]
     pub(crate) fn keep_at_once(&mut self, bytes: &[u8]) -> bool {
         if self.unpublished() + bytes.len() >= PART || !self.is_usual(bytes.len()) {

@@ -18,7 +18,11 @@ pub(crate) struct WriteWait<'a> {
 impl WriteWait<'_> {
     /// What to ask to be rung for.
     fn wake_at(&self) -> u64 {
-        let want = if self.drained { self.half.capacity() } else { self.want };
+        let want = if self.drained {
+            self.half.capacity()
+        } else {
+            self.want
+        };
         self.half.ring.wake_at(want as u64)
     }
 }
@@ -84,7 +88,11 @@ impl Waiting for WriteWait<'_> {
     }
 
     fn missing(&self) -> u64 {
-        let want = if self.drained { self.half.capacity() } else { self.want };
+        let want = if self.drained {
+            self.half.capacity()
+        } else {
+            self.want
+        };
         (want as u64).saturating_sub(self.half.free() as u64)
     }
 

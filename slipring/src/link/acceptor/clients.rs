@@ -61,7 +61,11 @@ impl Clients {
 
     /// The oldest of the user that has the most, but for one.
     pub(super) fn first_to_go(&self, spared: Option<u64>) -> Option<u64> {
-        let others = || self.by_number.iter().filter(|(number, _)| Some(**number) != spared);
+        let others = || {
+            self.by_number
+                .iter()
+                .filter(|(number, _)| Some(**number) != spared)
+        };
         let mut counts = BTreeMap::<u32, usize>::new();
         for (_, client) in others() {
             *counts.entry(client.user()).or_default() += 1;
@@ -73,13 +77,18 @@ impl Clients {
 
     /// Those of one user, oldest first.
     fn of(&self, user: u32) -> impl Iterator<Item = u64> {
-        let its_own = self.by_number.iter().filter(move |(_, client)| client.user() == user);
+        let its_own = self
+            .by_number
+            .iter()
+            .filter(move |(_, client)| client.user() == user);
         its_own.map(|(number, _)| *number)
     }
 
     /// When the time of the first of them is up.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.by_number.first_key_value().map(|(_, client)| client.deadline)
+        self.by_number
+            .first_key_value()
+            .map(|(_, client)| client.deadline)
     }
 
     /// Takes out one whose time is up.

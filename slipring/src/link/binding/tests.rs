@@ -81,7 +81,10 @@ fn binds_listens_and_leaves_nothing_behind() {
     assert_eq!(path, places.xdg.unwrap().join("slipring/clock.sock"));
     assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o640);
     let listener = UnixListener::from(listener);
-    assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    assert_eq!(
+        listener.accept().unwrap_err().kind(),
+        io::ErrorKind::WouldBlock
+    );
     UnixStream::connect(&path).unwrap();
     listener.accept().unwrap();
     let flags = rustix::io::fcntl_getfd(&listener).unwrap();
@@ -150,8 +153,15 @@ fn of_two_that_bind_at_once_exactly_one_wins() {
             let other = scope.spawn(race);
             let results = [race(), other.join().unwrap()];
             let (winners, losers): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
-            assert_eq!((winners.len(), losers.len()), (1, 1), "{winners:?} {losers:?}");
-            assert!(matches!(losers[0], Err(Error::NameInUse { .. })), "{losers:?}");
+            assert_eq!(
+                (winners.len(), losers.len()),
+                (1, 1),
+                "{winners:?} {losers:?}"
+            );
+            assert!(
+                matches!(losers[0], Err(Error::NameInUse { .. })),
+                "{losers:?}"
+            );
             UnixStream::connect(&path).unwrap();
         });
         assert!(!path.exists());
@@ -163,12 +173,18 @@ fn a_live_listener_without_the_lock_is_respected() {
     let temporary = tempfile::tempdir().unwrap();
     let path = temporary.path().join("x");
     let listener = UnixListener::bind(&path).unwrap();
-    assert!(matches!(bind_path(&path), Err(Error::NameInUse { pid: None, .. })));
+    assert!(matches!(
+        bind_path(&path),
+        Err(Error::NameInUse { pid: None, .. })
+    ));
     // Not closed, but shut: another test's child may have a copy for a moment.
     rustix::net::shutdown(&listener, rustix::net::Shutdown::Both).unwrap();
     bind_path(&path).unwrap();
     let datagrams = UnixDatagram::bind(&path).unwrap();
-    assert!(matches!(bind_path(&path), Err(Error::NameInUse { pid: None, .. })));
+    assert!(matches!(
+        bind_path(&path),
+        Err(Error::NameInUse { pid: None, .. })
+    ));
     drop(datagrams);
 
     // Its backlog may be full.
@@ -177,7 +193,10 @@ fn a_live_listener_without_the_lock_is_respected() {
     bind(&listener, &SocketAddrUnix::new(&path).unwrap()).unwrap();
     listen(&listener, 0).unwrap();
     let _waiting = UnixStream::connect(&path).unwrap();
-    assert!(matches!(bind_path(&path), Err(Error::NameInUse { pid: None, .. })));
+    assert!(matches!(
+        bind_path(&path),
+        Err(Error::NameInUse { pid: None, .. })
+    ));
     assert!(is_socket(&path));
 }
 
@@ -199,7 +218,12 @@ fn what_is_no_socket_is_not_touched() {
 
     fs::remove_file(&path).unwrap();
     std::os::unix::fs::symlink(temporary.path().join("nowhere"), &path).unwrap();
-    assert!(bind_path(&path).unwrap_err().to_string().contains("symbolic link"));
+    assert!(
+        bind_path(&path)
+            .unwrap_err()
+            .to_string()
+            .contains("symbolic link")
+    );
     assert!(path.is_symlink());
 }
 
@@ -283,20 +307,27 @@ fn learns_that_its_files_are_gone_and_makes_them_anew() {
                 .unwrap()
         },
     ];
-    for (remove, expected) in sockets
-        .iter()
-        .zip([Condition::SocketGone, Condition::SocketGone, Condition::LockGone])
-    {
+    for (remove, expected) in sockets.iter().zip([
+        Condition::SocketGone,
+        Condition::SocketGone,
+        Condition::LockGone,
+    ]) {
         remove();
         assert_eq!(binding.condition().unwrap(), expected);
         listener = binding.repair().unwrap().expect("a new socket");
         assert_eq!(binding.condition().unwrap(), Condition::Sound);
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o620);
         UnixStream::connect(&path).unwrap();
-        assert!(matches!(lock_of(&path), LockState::Held { pid: Some(_), .. }));
+        assert!(matches!(
+            lock_of(&path),
+            LockState::Held { pid: Some(_), .. }
+        ));
         assert!(matches!(
             bind_path(&path),
-            Err(Error::NameInUse { socket_gone: None, .. })
+            Err(Error::NameInUse {
+                socket_gone: None,
+                ..
+            })
         ));
     }
     fs::remove_file(&lock).unwrap();
@@ -336,7 +367,10 @@ fn a_name_that_somebody_else_has_taken_is_not_taken_back() {
 fn too_long_a_path_is_said_before_anything_is_made() {
     let temporary = tempfile::tempdir().unwrap();
     let path = temporary.path().join("n".repeat(107));
-    assert!(matches!(bind_path(&path), Err(Error::PathTooLong { limit: 107, .. })));
+    assert!(matches!(
+        bind_path(&path),
+        Err(Error::PathTooLong { limit: 107, .. })
+    ));
     assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0);
 }
 

@@ -30,7 +30,12 @@ fn soon() -> Queue {
     within(LONG)
 }
 
-fn dial_in(places: &Places, name: &Name, queue: Queue, trusted: &dyn Fn(u32) -> bool) -> Result<OwnedFd> {
+fn dial_in(
+    places: &Places,
+    name: &Name,
+    queue: Queue,
+    trusted: &dyn Fn(u32) -> bool,
+) -> Result<OwnedFd> {
     let dial = Dial::new(places.clone(), name.clone(), Patience::None, queue);
     Ok(dial.drive(trusted)?.socket)
 }
@@ -66,7 +71,11 @@ fn connects_and_leaves_a_blocking_socket_without_a_time_limit() {
     let (binding, listener) = bind(&places, "clock");
     let socket = dial_in(&places, &name(r"Local\clock"), soon(), &me).unwrap();
     assert_eq!(socket_timeout(&socket, Timeout::Send).unwrap(), None);
-    assert!(!rustix::fs::fcntl_getfl(&socket).unwrap().contains(OFlags::NONBLOCK));
+    assert!(
+        !rustix::fs::fcntl_getfl(&socket)
+            .unwrap()
+            .contains(OFlags::NONBLOCK)
+    );
     assert!(
         rustix::io::fcntl_getfd(&socket)
             .unwrap()
@@ -98,7 +107,10 @@ fn a_name_that_is_not_bound_lists_what_was_tried() {
     let places = places(temporary.path());
     let result = dial_in(&places, &name("clock"), soon(), &me);
     let Err(Error::NotBound {
-        name, tried, waited, ..
+        name,
+        tried,
+        waited,
+        ..
     }) = result
     else {
         panic!("{result:?}")
@@ -135,7 +147,10 @@ fn a_holder_whose_socket_is_gone_is_told_of() {
     let wait = Duration::from_millis(30);
     for (result, waits) in [
         (dial_in(&places, &name("clock"), soon(), &me), false),
-        (dial_waiting_in(&places, &name("clock"), Some(wait), &me), true),
+        (
+            dial_waiting_in(&places, &name("clock"), Some(wait), &me),
+            true,
+        ),
     ] {
         let Err(error @ Error::SocketGone { .. }) = result else {
             panic!("{result:?}")
@@ -170,7 +185,10 @@ fn an_unsafe_directory_is_reported_and_not_used() {
     let error = dial_in(&places, &name("clock"), soon(), &me).unwrap_err();
     assert!(matches!(error, Error::NotBound { .. }), "{error:?}");
     assert!(error.to_string().contains("0755"), "{error}");
-    assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    assert_eq!(
+        listener.accept().unwrap_err().kind(),
+        io::ErrorKind::WouldBlock
+    );
 }
 
 #[test]
@@ -209,7 +227,9 @@ fn links_are_followed_in_paths_only() {
     symlink(binding.path(), binding.path().with_file_name("link.sock")).unwrap();
     let error = dial_in(&places, &name("link"), soon(), &me).unwrap_err();
     assert!(
-        error.to_string().contains("it is a symbolic link, not a socket"),
+        error
+            .to_string()
+            .contains("it is a symbolic link, not a socket"),
         "{error}"
     );
 
@@ -225,7 +245,10 @@ fn what_is_no_stream_socket_is_told_apart() {
     let path = temporary.path().join("x");
     fs::write(&path, "").unwrap();
     let error = dial_in(&places, &name(&path), soon(), &me).unwrap_err();
-    assert!(error.to_string().contains("a regular file, not a socket"), "{error}");
+    assert!(
+        error.to_string().contains("a regular file, not a socket"),
+        "{error}"
+    );
     fs::remove_file(&path).unwrap();
     let _datagrams = UnixDatagram::bind(&path).unwrap();
     assert!(matches!(
@@ -250,7 +273,11 @@ fn a_full_backlog_ends_at_the_deadline() {
             Err(error) => break (error, started.elapsed()),
         }
     };
-    assert!(!waiting.is_empty() && waiting.len() < 10, "{}", waiting.len());
+    assert!(
+        !waiting.is_empty() && waiting.len() < 10,
+        "{}",
+        waiting.len()
+    );
     assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
     assert!(error.to_string().contains("backlog is full"), "{error}");
     // The kernel counts in ticks of up to 10 ms.
@@ -287,7 +314,10 @@ fn a_name_that_is_bound_is_found_without_a_watch() {
     let places = places(temporary.path());
     let (binding, _listener) = bind(&places, "clock");
     let mut dial = Dial::new(places.clone(), name("clock"), Patience::Endless, soon());
-    assert!(matches!(dial.look(&me, WhenFull::Return), Ok(Step::Connected(_))));
+    assert!(matches!(
+        dial.look(&me, WhenFull::Return),
+        Ok(Step::Connected(_))
+    ));
     assert!(dial.watch.is_none());
     drop(binding);
     let mut dial = Dial::new(places, name("clock"), Patience::Endless, soon());
@@ -373,7 +403,13 @@ fn a_socket_that_does_not_listen_yet_is_tried_again() {
     let temporary = tempfile::tempdir().unwrap();
     let places = places(temporary.path());
     let path = temporary.path().join("x");
-    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+    let socket = socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .unwrap();
     rustix::net::bind(&socket, &SocketAddrUnix::new(&path).unwrap()).unwrap();
     thread::scope(|scope| {
         let dialler = scope.spawn(|| dial_waiting_in(&places, &name(&path), None, &me));

@@ -28,7 +28,10 @@ fn makes_the_first_directory_that_can_be_had() {
     let temporary = tempfile::tempdir().unwrap();
     let mut places = places(temporary.path());
     let xdg = places.xdg.clone().unwrap();
-    assert_eq!(places.for_binding(Scope::Local).unwrap(), xdg.join("slipring"));
+    assert_eq!(
+        places.for_binding(Scope::Local).unwrap(),
+        xdg.join("slipring")
+    );
     assert_eq!(mode(&xdg.join("slipring")), 0o700);
     assert_eq!(
         places.for_binding(Scope::Local).unwrap(),
@@ -47,7 +50,10 @@ fn makes_the_first_directory_that_can_be_had() {
 
     let user = places.run.join("user").join(places.uid.to_string());
     fs::create_dir_all(&user).unwrap();
-    assert_eq!(places.for_binding(Scope::Local).unwrap(), user.join("slipring"));
+    assert_eq!(
+        places.for_binding(Scope::Local).unwrap(),
+        user.join("slipring")
+    );
 }
 
 #[test]
@@ -61,7 +67,12 @@ fn makes_no_parents_and_lists_all_reasons() {
         panic!()
     };
     let text = error.to_string();
-    for part in ["xdg/slipring (", "/slipring-", "No such file", "Not a directory"] {
+    for part in [
+        "xdg/slipring (",
+        "/slipring-",
+        "No such file",
+        "Not a directory",
+    ] {
         assert!(text.contains(part), "{part} is missing from {text}");
     }
     assert!(!places.xdg.unwrap().exists());
@@ -102,7 +113,10 @@ fn a_directory_of_another_user_is_unsafe() {
     set_mode(&directory, 0o700);
     chown(&directory, STRANGER, None).unwrap();
     let text = unsafe_because(&places, Scope::Local);
-    assert!(text.contains("belongs to user 12345, not to user 0"), "{text}");
+    assert!(
+        text.contains("belongs to user 12345, not to user 0"),
+        "{text}"
+    );
 
     // The same from the other side: a directory of root is nothing for user 12345.
     places.uid = 12345;
@@ -120,12 +134,18 @@ fn a_runtime_directory_left_over_from_another_user_is_not_used() {
     let places = places(temporary.path());
     let xdg = places.xdg.clone().unwrap();
     chown(&xdg, STRANGER, None).unwrap();
-    assert_eq!(places.for_binding(Scope::Local).unwrap(), places.tmp.join("slipring-0"));
+    assert_eq!(
+        places.for_binding(Scope::Local).unwrap(),
+        places.tmp.join("slipring-0")
+    );
     assert!(!xdg.join("slipring").exists());
     let Standing::Unusable(why) = &places.candidates(&name("x")).unwrap()[0].standing else {
         panic!()
     };
-    assert!(why.contains("belongs to user 12345, not to user 0"), "{why}");
+    assert!(
+        why.contains("belongs to user 12345, not to user 0"),
+        "{why}"
+    );
 }
 
 #[test]

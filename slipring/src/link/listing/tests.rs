@@ -46,7 +46,10 @@ fn lists_what_is_bound_in_order() {
     }
     let all = listed(&places);
     let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
-    let locals: Vec<&&str> = names.iter().filter(|name| name.starts_with("Local/")).collect();
+    let locals: Vec<&&str> = names
+        .iter()
+        .filter(|name| name.starts_with("Local/"))
+        .collect();
     assert_eq!(locals, [&"Local/a", &"Local/a.b", &"Local/b", &"Local/b"]);
     assert_eq!(names.contains(&"Global/z"), is_root());
     assert!(names.is_sorted());
@@ -61,7 +64,9 @@ fn a_live_name_tells_its_process_and_socket() {
     let places = places(temporary.path());
     let mut binding = bind(&places, "clock");
     let all = names_in(&places).unwrap();
-    let [bound] = all.as_slice() else { panic!("{all:?}") };
+    let [bound] = all.as_slice() else {
+        panic!("{all:?}")
+    };
     assert_eq!(bound.path, binding.path());
     let NameState::Live { pid, program } = &bound.state else {
         panic!("{bound:?}")
@@ -123,7 +128,11 @@ fn many_locks_that_say_nothing_are_waited_for_once() {
     let started = Instant::now();
     assert_eq!(listed(&places).len(), held.len());
     // Not for each of them: that would be 8 s.
-    assert!(started.elapsed() < SETTLING * 200, "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < SETTLING * 200,
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 #[test]

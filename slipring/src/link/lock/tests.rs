@@ -120,7 +120,11 @@ fn a_number_of_another_namespace_is_nobodys_here() {
         (format!("{me}\npaired\n"), None, true),
     ] {
         fs::write(&path, &text).unwrap();
-        assert_eq!(lock_state(&path), LockState::Held { pid, paired }, "{text:?}");
+        assert_eq!(
+            lock_state(&path),
+            LockState::Held { pid, paired },
+            "{text:?}"
+        );
         let result = acquire(&path);
         assert!(
             matches!(result, Err(Error::NameInUse { pid: found, .. }) if found == pid),
@@ -177,7 +181,10 @@ fn a_look_is_not_taken_for_a_holder() {
     let look = fs::File::open(&path).unwrap();
     // A look that does not end is given up on, and nothing hangs.
     look.try_lock_shared().unwrap();
-    assert!(matches!(acquire(&path), Err(Error::NameInUse { pid: None, .. })));
+    assert!(matches!(
+        acquire(&path),
+        Err(Error::NameInUse { pid: None, .. })
+    ));
     assert_eq!(lock_state(&path), LockState::Free);
 }
 
@@ -190,8 +197,15 @@ fn looks_and_takers_at_once_end_with_one_holder() {
             for _ in 0..20 {
                 lock_state(&path);
             }
-            let results: Vec<_> = takers.into_iter().map(|taker| taker.join().unwrap()).collect();
-            assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
+            let results: Vec<_> = takers
+                .into_iter()
+                .map(|taker| taker.join().unwrap())
+                .collect();
+            assert_eq!(
+                results.iter().filter(|result| result.is_ok()).count(),
+                1,
+                "{results:?}"
+            );
         });
     }
 }
@@ -215,7 +229,10 @@ fn takers_that_race_with_a_holder_who_leaves_end_with_one_holder() {
                 })
                 .collect();
             drop(leaving);
-            let results: Vec<_> = takers.into_iter().map(|taker| taker.join().unwrap()).collect();
+            let results: Vec<_> = takers
+                .into_iter()
+                .map(|taker| taker.join().unwrap())
+                .collect();
             let holders = results.iter().filter(|result| result.is_ok()).count();
             assert!(holders <= 1, "{results:?}");
             if holders == 1 {
@@ -241,7 +258,10 @@ fn a_file_that_is_none_of_ours_is_not_touched() {
     ] {
         fs::write(&path, contents).unwrap();
         let error = acquire(&path).unwrap_err();
-        assert!(error.to_string().contains("not slipring's"), "{contents:?}: {error}");
+        assert!(
+            error.to_string().contains("not slipring's"),
+            "{contents:?}: {error}"
+        );
         assert_eq!(fs::read_to_string(&path).unwrap(), contents);
     }
     for contents in [
@@ -256,14 +276,29 @@ fn a_file_that_is_none_of_ours_is_not_touched() {
     }
     fs::write(&path, "").unwrap();
     fs::hard_link(&path, temporary.path().join("other")).unwrap();
-    assert!(acquire(&path).unwrap_err().to_string().contains("second name"));
+    assert!(
+        acquire(&path)
+            .unwrap_err()
+            .to_string()
+            .contains("second name")
+    );
     fs::remove_file(&path).unwrap();
     symlink(temporary.path().join("other"), &path).unwrap();
-    assert!(acquire(&path).unwrap_err().to_string().contains("symbolic link"));
+    assert!(
+        acquire(&path)
+            .unwrap_err()
+            .to_string()
+            .contains("symbolic link")
+    );
     assert!(matches!(lock_state(&path), LockState::Unreadable(_)));
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    assert!(acquire(&path).unwrap_err().to_string().contains("a directory"));
+    assert!(
+        acquire(&path)
+            .unwrap_err()
+            .to_string()
+            .contains("a directory")
+    );
     fs::remove_dir(&path).unwrap();
     let _socket = UnixListener::bind(&path).unwrap();
     assert!(acquire(&path).unwrap_err().to_string().contains("a socket"));
@@ -289,5 +324,8 @@ fn a_lock_file_of_another_user_is_refused() {
     }
     chown(&path, Some(12345), None).unwrap();
     let error = acquire(&path).unwrap_err();
-    assert!(error.to_string().contains("belongs to user 12345"), "{error}");
+    assert!(
+        error.to_string().contains("belongs to user 12345"),
+        "{error}"
+    );
 }

@@ -1,5 +1,5 @@
-//! How the halves of the models sleep: by the real [`wait::sleep`](crate::wait::sleep), or in an event loop by the real
-//! [`wait::prepare`](crate::wait::prepare).
+//! How the halves of the models sleep: by the real [`wait::sleep`](crate::wait::sleep), or in an
+//! event loop by the real [`wait::prepare`](crate::wait::prepare).
 
 use super::super::Look;
 use super::flaw::Flaw;
@@ -26,8 +26,8 @@ pub(super) trait Half {
         self.sleep(want, true)
     }
 
-    /// Goes to sleep and is out of time at once, wherever the other threads are by then. `Pending`: out of
-    /// time.
+    /// Goes to sleep and is out of time at once, wherever the other threads are by then. `Pending`:
+    /// out of time.
     fn wait_a_moment(&mut self, want: u64) -> Look
     where
         Self: Sized,
@@ -35,7 +35,8 @@ pub(super) trait Half {
         self.sleep(want, false)
     }
 
-    /// Waits as an event loop does: arms, polls, and comes back to the operation, which withdraws when it succeeds.
+    /// Waits as an event loop does: arms, polls, and comes back to the operation, which withdraws
+    /// when it succeeds.
     fn wait_polling(&mut self, want: u64) -> Look
     where
         Self: Sized,

@@ -5,9 +5,9 @@ use super::super::atomics::model::Loom;
 use super::{Flaw, Mutant, Reading, Who, Why, World, Writing, fails, holds};
 use loom::thread;
 
-/// A writer that writes whenever it sees room and a reader that reads whenever it sees bytes, in a ring of two:
-/// the indexes that each side remembers of the other are stale most of the time, and the second lap writes over
-/// what was read.
+/// A writer that writes whenever it sees room and a reader that reads whenever it sees bytes, in a
+/// ring of two: the indexes that each side remembers of the other are stale most of the time, and
+/// the second lap writes over what was read.
 fn laps<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::one_way(2, flaw);
     let mut writer = Writing::new(&world, Who::Left);
@@ -35,7 +35,8 @@ fn laps<A: Atomics>(flaw: Flaw) {
     assert_eq!(reader.ring.position(), written);
 }
 
-/// Pieces of several bytes that lie across the end of the ring, published at once and consumed in other pieces.
+/// Pieces of several bytes that lie across the end of the ring, published at once and consumed in
+/// other pieces.
 fn across_the_end<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::one_way(4, flaw);
     let mut writer = Writing::new(&world, Who::Left);

@@ -1,4 +1,5 @@
-//! The end of a direction: it wakes who sleeps, comes after the last byte, and is the one that was meant.
+//! The end of a direction: it wakes who sleeps, comes after the last byte, and is the one that was
+//! meant.
 
 use super::super::atomics::model::Loom;
 use super::super::{Atomics, Look, ended, load_peer};
@@ -6,8 +7,8 @@ use super::{Flaw, Half, Mutant, Reading, Who, Why, World, Writing, fails, holds}
 use loom::thread;
 use std::sync::Arc;
 
-/// A writer publishes one byte, then another, and finishes, while the reader goes to sleep for more than there
-/// will be.
+/// A writer publishes one byte, then another, and finishes, while the reader goes to sleep for more
+/// than there will be.
 fn finish<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::one_way(4, flaw);
     let mut writer = Writing::new(&world, Who::Left);
@@ -50,8 +51,8 @@ fn stop<A: Atomics>(flaw: Flaw) {
     reading.join().unwrap();
 }
 
-/// A process writes a byte, finishes, stops reading and lets go of the link. Neither half of its peer may take
-/// that for a death.
+/// A process writes a byte, finishes, stops reading and lets go of the link. Neither half of its
+/// peer may take that for a death.
 fn leave<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::both_ways(2, 1, flaw);
     let mut writer = Writing::new(&world, Who::Left);
@@ -72,18 +73,27 @@ fn leave<A: Atomics>(flaw: Flaw) {
     });
     let writing = thread::spawn(move || {
         let look = peer_writer.wait(1);
-        assert_eq!(look, Look::Ended(ended::CLOSED), "the end: a writer is told of a death");
+        assert_eq!(
+            look,
+            Look::Ended(ended::CLOSED),
+            "the end: a writer is told of a death"
+        );
     });
     let look = reader.wait(2);
-    assert_eq!(look, Look::Ended(ended::CLOSED), "the end: a reader is told of a death");
+    assert_eq!(
+        look,
+        Look::Ended(ended::CLOSED),
+        "the end: a reader is told of a death"
+    );
     assert_eq!(reader.ring.available(), 1, "the end: bytes lost");
     reader.take();
     writing.join().unwrap();
     leaving.join().unwrap();
 }
 
-/// A reader that has left its wake word set, since it waits for more than there is, leaves in order. A writer that takes
-/// it to starve and then finds the link hung up may not take it for dead.
+/// A reader that has left its wake word set, since it waits for more than there is, leaves in
+/// order. A writer that takes it to starve and then finds the link hung up may not take it for
+/// dead.
 fn leave_starving<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::one_way(2, flaw);
     let mut writer = Writing::new(&world, Who::Left);
@@ -151,8 +161,9 @@ fn abort<A: Atomics>(flaw: Flaw) {
     aborting.join().unwrap();
 }
 
-/// The halves of one process are threads of their own. One learns that the peer has hung up and writes it down, and the
-/// other, which finds it written down, may not take for a death what was an end in order.
+/// The halves of one process are threads of their own. One learns that the peer has hung up and
+/// writes it down, and the other, which finds it written down, may not take for a death what was an
+/// end in order.
 fn leave_told_by_the_other_half<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::one_way(1, flaw);
     let mut reader = Reading::new(&world, Who::Right);
@@ -174,8 +185,8 @@ fn leave_told_by_the_other_half<A: Atomics>(flaw: Flaw) {
     other_half.join().unwrap();
 }
 
-/// Two threads of one process end it differently at the same time, while the peer's reader goes to sleep. One
-/// of them is first, and nobody ever sees the other.
+/// Two threads of one process end it differently at the same time, while the peer's reader goes to
+/// sleep. One of them is first, and nobody ever sees the other.
 fn two_ends<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::one_way(1, flaw);
     let mut reader = Reading::new(&world, Who::Right);
@@ -186,13 +197,17 @@ fn two_ends<A: Atomics>(flaw: Flaw) {
     let seen = reader.wait(1);
     let firsts = ending.map(|thread| thread.join().unwrap());
     assert_ne!(firsts[0], firsts[1], "the end: two are first");
-    let first = if firsts[0] { ended::CLOSED } else { ended::POISONED };
+    let first = if firsts[0] {
+        ended::CLOSED
+    } else {
+        ended::POISONED
+    };
     assert_eq!(seen, Look::Ended(first), "the end: not the first");
     assert_eq!(reader.wait(1), seen, "the end: another one later");
 }
 
-/// A thread closes while another one of its process writes. What had been written when it was told to close is
-/// read before the end.
+/// A thread closes while another one of its process writes. What had been written when it was told
+/// to close is read before the end.
 fn close_by_another_thread<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::one_way(4, flaw);
     let mut writer = Writing::new(&world, Who::Left);
@@ -225,7 +240,10 @@ fn an_end_wakes_a_sleeper_and_comes_after_the_last_byte() {
 fn who_leaves_in_order_has_not_died() {
     holds("leave", leave::<Loom>);
     holds("leave starving", leave_starving::<Loom>);
-    holds("leave, told by the other half", leave_told_by_the_other_half::<Loom>);
+    holds(
+        "leave, told by the other half",
+        leave_told_by_the_other_half::<Loom>,
+    );
 }
 
 #[test]
@@ -264,13 +282,25 @@ fn fin_is_looked_at_before_tail() {
 fn a_hang_up_is_looked_at_before_fin_and_comes_after_it() {
     fails(leave::<Mutant>, Flaw::HangUpAfterFin, Why::WrongEnd);
     fails(leave::<Mutant>, Flaw::HangUpBeforeFin, Why::WrongEnd);
-    fails(leave_starving::<Mutant>, Flaw::HangUpAfterStop, Why::WrongEnd);
+    fails(
+        leave_starving::<Mutant>,
+        Flaw::HangUpAfterStop,
+        Why::WrongEnd,
+    );
 }
 
 #[test]
 fn a_hang_up_that_is_written_down_needs_release_and_acquire() {
-    fails(leave_told_by_the_other_half::<Mutant>, Flaw::GoneRelease, Why::WrongEnd);
-    fails(leave_told_by_the_other_half::<Mutant>, Flaw::GoneAcquire, Why::WrongEnd);
+    fails(
+        leave_told_by_the_other_half::<Mutant>,
+        Flaw::GoneRelease,
+        Why::WrongEnd,
+    );
+    fails(
+        leave_told_by_the_other_half::<Mutant>,
+        Flaw::GoneAcquire,
+        Why::WrongEnd,
+    );
 }
 
 #[test]

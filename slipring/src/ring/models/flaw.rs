@@ -1,4 +1,5 @@
-//! What a control leaves out of the protocol. Each of these has at least one model that fails because of it.
+//! What a control leaves out of the protocol. Each of these has at least one model that fails
+//! because of it.
 
 use super::mutant::Weakness;
 
@@ -20,8 +21,6 @@ pub(super) enum Flaw {
     ArmRelease,
     /// No fence between `fin` or `stop` and the wake word in `armed`.
     EndFence,
-    /// No fence between `local` and the end of the lease in `lease::end`.
-    LeaseEndFence,
     /// `tail` stored Relaxed.
     TailRelease,
     /// `tail` loaded without an acquire.
@@ -36,12 +35,6 @@ pub(super) enum Flaw {
     StopAcquire,
 
     // Orders and rules, which the halves of the models break by hand.
-    /// The writer stores `base` after the tail that needs it.
-    BaseAfterTail,
-    /// The reader loads `base` before `tail`.
-    BaseBeforeTail,
-    /// The writer rewinds although the reader has not consumed everything.
-    RewindUnread,
     /// The reader loads `tail`, then `fin`.
     FinAfterTail,
     /// `fin` is loaded without an acquire.
@@ -80,14 +73,6 @@ pub(super) enum Flaw {
     WakeAcquire,
     /// A writer that sees a waiting reader does not look once more at what that one has consumed.
     StarvingByOldHead,
-    /// Whoever ends the stream leaves the lease alone.
-    EndKeepsLease,
-    /// Whoever ends it after another does.
-    OnlyTheFirstRevokes,
-    /// Whoever renews a lease gives back without a fence, if it is excused from it.
-    RenewExcused,
-    /// Whoever renews a lease does not look whether the stream is still open.
-    RenewUnlooked,
 }
 
 impl Flaw {
@@ -132,10 +117,6 @@ impl Flaw {
             (Flaw::ReaderArmFence, Weakness::SeqCst),
             (Flaw::ArmRelease, Weakness::Release),
         ])
-    }
-
-    pub(super) fn in_lease_end(self) -> Weakness {
-        self.weakness(&[(Flaw::LeaseEndFence, Weakness::SeqCst)])
     }
 
     pub(super) fn in_end(self) -> Weakness {

@@ -1,35 +1,34 @@
-//! The ring and the waiting under loom: every interleaving, and every value that a load may return, of two
-//! processes (within a bound on pre-emptions).
+//! The ring and the waiting under loom: every interleaving, and every value that a load may return,
+//! of two processes (within a bound on pre-emptions).
 //!
-//! The code is the real one, instantiated with loom's atomics. [`world`] stands in for the memory and the
-//! bells, [`Writing`] and [`Reading`] for the halves, which copy and ring. The models themselves lie in
+//! The code is the real one, instantiated with loom's atomics. [`world`] stands in for the memory
+//! and the bells, [`Writing`] and [`Reading`] for the halves, which copy and ring. The models
+//! themselves lie in
 //!
 //! * [`bytes`]: no byte is seen before it is published, nor overwritten before it is consumed;
-//! * [`rewind`]: nor when the ring starts anew under a reader;
 //! * [`sleeping`]: no wake-up is lost;
 //! * [`ending`]: nor at the end; all bytes come first, and the end that is told is the right one;
 //! * [`starving`]: two that wait for each other do not;
 //! * [`polling`]: no wake-up is lost in an event loop that polls either;
-//! * [`unfenced`]: nothing is lost without the fence, towards a half that never sleeps;
-//! * [`lease`]: nothing is read by a lease once it is known that the stream has been ended.
+//! * [`unfenced`]: nothing is lost without the fence, towards a half that never sleeps.
 //!
-//! Each model is run as it is ([`holds`]) and with each thing left out that it is there for ([`fails`],
-//! [`Flaw`]): an ordering that can be removed without a model noticing is either not needed or not checked.
+//! Each model is run as it is ([`holds`]) and with each thing left out that it is there for
+//! ([`fails`], [`Flaw`]): an ordering that can be removed without a model noticing is either not
+//! needed or not checked.
 //!
-//! Not seen by loom, and left to reasoning and to the stress tests: loom makes fences no points to switch at,
-//! and does not know loads that are delayed behind later stores.
+//! Not seen by loom, and left to reasoning and to the stress tests: loom makes fences no points to
+//! switch at, and does not know loads that are delayed behind later stores.
 //!
-//! `LOOM_MAX_PREEMPTIONS=5 cargo test --release models` looks deeper than the three that are the default here.
+//! `LOOM_MAX_PREEMPTIONS=5 cargo test --release models` looks deeper than the three that are the
+//! default here.
 
 mod asleep;
 mod bytes;
 mod ending;
 mod flaw;
-mod lease;
 mod mutant;
 mod polling;
 mod reading;
-mod rewind;
 mod sleeping;
 mod starving;
 mod unfenced;
@@ -103,8 +102,6 @@ enum Why {
     Deadlock,
     /// A byte is written while it is read.
     Race,
-    /// A byte of another time or place is read.
-    WrongByte,
     /// The wrong end is told, or at the wrong place.
     WrongEnd,
     /// A writer gives up for a reader that does not need it.
@@ -116,7 +113,6 @@ impl Why {
         match self {
             Why::Deadlock => "deadlock",
             Why::Race => "Causality violation",
-            Why::WrongByte => "a byte that was not written here",
             Why::WrongEnd => "the end: ",
             Why::FalseAlarm => "does not starve",
         }

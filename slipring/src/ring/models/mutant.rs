@@ -1,8 +1,9 @@
 //! loom's atomics with one ordering taken away, for the controls of the models.
 //!
-//! A model that passes proves little as long as nobody knows that it can fail. So each is also run with one
-//! thing missing that it is about. Where that thing is a fence or an ordering, the code stays the real one and
-//! [`Mutant`] leaves it out: for the one call that [`weakly`] surrounds, in the one thread that makes it.
+//! A model that passes proves little as long as nobody knows that it can fail. So each is also run
+//! with one thing missing that it is about. Where that thing is a fence or an ordering, the code
+//! stays the real one and [`Mutant`] leaves it out: for the one call that [`weakly`] surrounds, in
+//! the one thread that makes it.
 
 use super::super::{Atomics, Word};
 use loom::sync::atomic;

@@ -1,12 +1,13 @@
-//! No wake-up is lost in an event loop that arms, goes its way, and polls later. One that is lost shows as a deadlock.
+//! No wake-up is lost in an event loop that arms, goes its way, and polls later. One that is lost
+//! shows as a deadlock.
 
 use super::super::atomics::model::Loom;
 use super::super::{Atomics, Look};
 use super::{Flaw, Half, Mutant, Reading, Who, Why, World, Writing, fails, holds};
 use loom::thread;
 
-/// A reader polls for each byte, then for two at once; the writer never waits. Edges of earlier rings still lie in
-/// the set when it arms again.
+/// A reader polls for each byte, then for two at once; the writer never waits. Edges of earlier
+/// rings still lie in the set when it arms again.
 fn reader<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::polled(4, flaw);
     let mut writer = Writing::new(&world, Who::Left);

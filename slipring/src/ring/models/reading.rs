@@ -2,7 +2,7 @@
 //!
 //! It does what `half::ReadHalf` does, less what a [`Flaw`] leaves out.
 
-use super::super::{Atomics, Consumer, Header, Headers, Look, Word, ended, wake};
+use super::super::{Atomics, Consumer, Look, Word, ended, wake};
 use super::asleep::Half;
 use super::byte_at;
 use super::flaw::Flaw;
@@ -40,21 +40,10 @@ impl<A: Atomics> Reading<A> {
     pub(super) fn refresh(&mut self) {
         let world = Arc::clone(&self.world);
         let headers = world.headers(self.who);
-        if world.flaw == Flaw::BaseBeforeTail {
-            // The real reader sees a header into which the two words are copied in the wrong order.
-            let aside = Header::<A>::new(4096, self.ring.capacity());
-            let base = headers.peer.published.0.base.load(Ordering::Relaxed);
-            aside.published.0.base.store(base, Ordering::Relaxed);
-            let tail = headers.peer.published.0.tail.load(Ordering::Acquire);
-            aside.published.0.tail.store(tail, Ordering::Release);
-            self.ring.refresh(Headers {
-                peer: &aside,
-                ..headers
-            })
-        } else {
-            weakly(world.flaw.in_reader_refresh(), || self.ring.refresh(headers))
-        }
-        .expect("an honest writer");
+        let refreshed = weakly(world.flaw.in_reader_refresh(), || {
+            self.ring.refresh(headers)
+        });
+        refreshed.expect("an honest writer");
     }
 
     /// Looks at all available bytes, as through a slice that was lent.
@@ -75,7 +64,9 @@ impl<A: Atomics> Reading<A> {
         if n == 0 {
             return;
         }
-        if weakly(self.world.flaw.in_consume(), || self.ring.consume(headers, n)) {
+        if weakly(self.world.flaw.in_consume(), || {
+            self.ring.consume(headers, n)
+        }) {
             self.world.peer(self.who).writer.ring();
         }
     }
@@ -109,7 +100,8 @@ impl<A: Atomics> Reading<A> {
         }
     }
 
-    /// Gives up waiting for `want` bytes, as `ReadWait::give_up`: stays armed with something there, but too little.
+    /// Gives up waiting for `want` bytes, as `ReadWait::give_up`: stays armed with something there,
+    /// but too little.
     pub(super) fn give_up(&mut self, want: u64) {
         if self.ring.available() > 0 && self.world.flaw != Flaw::NoGiveUp {
             self.arm(want);
@@ -120,11 +112,27 @@ impl<A: Atomics> Reading<A> {
     /// [`Consumer::look`] with `fin` and `tail` looked at in another way than it does.
     fn look_wrongly(&mut self, want: u64, gone: bool) -> Look {
         let world = Arc::clone(&self.world);
-        let fin = || world.peer(self.who).header.published.0.fin.load(Ordering::Relaxed);
+        let fin = || {
+            world
+                .peer(self.who)
+                .header
+                .published
+                .0
+                .fin
+                .load(Ordering::Relaxed)
+        };
         let early = fin();
-        self.ring.refresh(world.headers(self.who)).expect("an honest writer");
+        self.ring
+            .refresh(world.headers(self.who))
+            .expect("an honest writer");
         let fin = match world.flaw {
-            Flaw::FinAfterTail => world.peer(self.who).header.published.0.fin.load(Ordering::Acquire),
+            Flaw::FinAfterTail => world
+                .peer(self.who)
+                .header
+                .published
+                .0
+                .fin
+                .load(Ordering::Acquire),
             _ => early,
         };
         if self.ring.available() >= want {
@@ -173,7 +181,8 @@ impl<A: Atomics> Half for Reading<A> {
     }
 
     fn nudge(&mut self) {
-        if self.world.flaw != Flaw::NoNudge && self.ring.blocks_writer(self.world.headers(self.who)) {
+        if self.world.flaw != Flaw::NoNudge && self.ring.blocks_writer(self.world.headers(self.who))
+        {
             self.world.peer(self.who).writer.ring();
         }
     }

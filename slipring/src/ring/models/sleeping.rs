@@ -1,4 +1,5 @@
-//! No wake-up is lost. A half that sleeps on although what it waits for is there shows as a deadlock.
+//! No wake-up is lost. A half that sleeps on although what it waits for is there shows as a
+//! deadlock.
 
 use super::super::atomics::model::Loom;
 use super::super::{Atomics, Look};
@@ -23,8 +24,8 @@ fn reader<A: Atomics>(flaw: Flaw) {
     writing.join().unwrap();
 }
 
-/// A writer sleeps for each byte of room in a full ring, then for two at once; the reader consumes what is
-/// there and never waits.
+/// A writer sleeps for each byte of room in a full ring, then for two at once; the reader consumes
+/// what is there and never waits.
 fn writer<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::one_way(2, flaw);
     let mut writer = Writing::new(&world, Who::Left);
@@ -66,7 +67,8 @@ fn by_turns<A: Atomics>(flaw: Flaw) {
     writing.join().unwrap();
 }
 
-/// Both directions: each process asks and answers, so each wake word lies in the header whose indexes move too.
+/// Both directions: each process asks and answers, so each wake word lies in the header whose
+/// indexes move too.
 fn request_and_response<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::both_ways(1, 1, flaw);
     let half = |who| (Writing::new(&world, who), Reading::new(&world, who));
@@ -89,8 +91,8 @@ fn request_and_response<A: Atomics>(flaw: Flaw) {
     server.join().unwrap();
 }
 
-/// Both directions at once: each process writes more than fits before it reads, so each sleeps as a writer whom
-/// only the other's reading can wake, while its own reader half is idle.
+/// Both directions at once: each process writes more than fits before it reads, so each sleeps as a
+/// writer whom only the other's reading can wake, while its own reader half is idle.
 fn crossing<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::both_ways(1, 2, flaw);
     let half = |who| (Writing::new(&world, who), Reading::new(&world, who));
@@ -115,8 +117,9 @@ fn crossing<A: Atomics>(flaw: Flaw) {
     right.join().unwrap();
 }
 
-/// A reader runs out of time, perhaps while the ring for it is under way; it sleeps again, for the next byte.
-/// What is left of the first ring may wake it too early, and nothing may keep it from being woken at all.
+/// A reader runs out of time, perhaps while the ring for it is under way; it sleeps again, for the
+/// next byte. What is left of the first ring may wake it too early, and nothing may keep it from
+/// being woken at all.
 fn reader_withdraws<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::one_way(4, flaw);
     let mut writer = Writing::new(&world, Who::Left);
@@ -166,7 +169,8 @@ fn writer_withdraws<A: Atomics>(flaw: Flaw) {
     reading.join().unwrap();
 }
 
-/// Both halves of one process sleep at the same time, on bells of their own, and the peer wakes both.
+/// Both halves of one process sleep at the same time, on bells of their own, and the peer wakes
+/// both.
 fn both_halves<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::both_ways(1, 1, flaw);
     let mut blocked = Writing::new(&world, Who::Left);

@@ -1,5 +1,5 @@
-//! A reader that wants more bytes than there are, and a writer that wants more room than there is: they do not
-//! wait for each other.
+//! A reader that wants more bytes than there are, and a writer that wants more room than there is:
+//! they do not wait for each other.
 
 use super::super::atomics::model::Loom;
 use super::super::{Atomics, Look, ended};
@@ -20,8 +20,8 @@ fn half_full<A: Atomics>(flaw: Flaw) {
     writing.join().unwrap();
 }
 
-/// The ring is full. The reader consumes one and then wants four, while the writer wants room for two: what the
-/// review of the protocol found.
+/// The ring is full. The reader consumes one and then wants four, while the writer wants room for
+/// two: what the review of the protocol found.
 fn full<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::one_way(4, flaw);
     let mut writer = Writing::new(&world, Who::Left);
@@ -37,8 +37,8 @@ fn full<A: Atomics>(flaw: Flaw) {
     writing.join().unwrap();
 }
 
-/// Writes up to `position`, as `write` does: it waits for `want` bytes of room and makes do with less if the
-/// reader starves.
+/// Writes up to `position`, as `write` does: it waits for `want` bytes of room and makes do with
+/// less if the reader starves.
 fn write<A: Atomics>(writer: &mut Writing<A>, position: u64, want: u64) {
     while writer.ring.position() < position {
         let left = position - writer.ring.position();
@@ -54,8 +54,8 @@ fn write<A: Atomics>(writer: &mut Writing<A>, position: u64, want: u64) {
     }
 }
 
-/// A writer that cannot make do with less, as `reserve` cannot, is told that the reader starves; it gives up,
-/// and the reader gets what there is.
+/// A writer that cannot make do with less, as `reserve` cannot, is told that the reader starves; it
+/// gives up, and the reader gets what there is.
 fn reserve<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::one_way(4, flaw);
     let mut writer = Writing::new(&world, Who::Left);
@@ -70,8 +70,8 @@ fn reserve<A: Atomics>(flaw: Flaw) {
     writing.join().unwrap();
 }
 
-/// A reader that only asks, once here, and for more than there is. It never sleeps, but the writer, which does, has to
-/// see that it waits.
+/// A reader that only asks, once here, and for more than there is. It never sleeps, but the writer,
+/// which does, has to see that it waits.
 fn asks<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::one_way(4, flaw);
     let mut writer = Writing::new(&world, Who::Left);
@@ -85,8 +85,8 @@ fn asks<A: Atomics>(flaw: Flaw) {
     asking.join().unwrap();
 }
 
-/// A reader that takes all there is and then waits for one byte does not starve, whatever a writer waits for:
-/// that everything is consumed, here, or for a `reserve` of the whole ring.
+/// A reader that takes all there is and then waits for one byte does not starve, whatever a writer
+/// waits for: that everything is consumed, here, or for a `reserve` of the whole ring.
 fn content<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::one_way(2, flaw);
     let mut writer = Writing::new(&world, Who::Left);

@@ -68,7 +68,8 @@ fn writer<A: Atomics>(flaw: Flaw) {
     reading.join().unwrap();
 }
 
-/// A writer that gives way to a starving reader sees all that this one has given back, though without a fence.
+/// A writer that gives way to a starving reader sees all that this one has given back, though
+/// without a fence.
 fn starving<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::one_way(2, flaw);
     let mut writer = Writing::new(&world, Who::Left);

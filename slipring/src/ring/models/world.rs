@@ -10,7 +10,8 @@ use loom::sync::atomic::AtomicBool;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// The bytes of a ring. loom sees to it that no thread reads or writes one that another may be writing.
+/// The bytes of a ring. loom sees to it that no thread reads or writes one that another may be
+/// writing.
 pub(super) struct Bytes(Vec<UnsafeCell<u8>>);
 
 impl Bytes {
@@ -29,8 +30,8 @@ impl Bytes {
     }
 
     pub(super) fn write(&self, at: usize, byte: u8) {
-        // SAFETY: the pointer is that of a live cell, and loom ends the model if another thread uses it at the
-        // same time.
+        // SAFETY: the pointer is that of a live cell, and loom ends the model if another thread
+        // uses it at the same time.
         self.cell(at).with_mut(|cell| unsafe { *cell = byte });
     }
 
@@ -40,11 +41,11 @@ impl Bytes {
     }
 }
 
-/// What a half sleeps on. As an eventfd that is watched edge-triggered and never drained, it keeps an edge for
-/// a sleeper that comes later; and however many rings there were, they end one sleep.
+/// What a half sleeps on. As an eventfd that is watched edge-triggered and never drained, it keeps
+/// an edge for a sleeper that comes later; and however many rings there were, they end one sleep.
 ///
-/// loom also lets one sleep end without a ring: a wake-up is a hint. A ring happens before the end of the sleep
-/// that it ends, as the lock of a real eventfd has it; it orders nothing else.
+/// loom also lets one sleep end without a ring: a wake-up is a hint. A ring happens before the end
+/// of the sleep that it ends, as the lock of a real eventfd has it; it orders nothing else.
 pub(super) struct Bell {
     edge: Notify,
     /// For [`Flaw::BellForgets`].
@@ -66,7 +67,8 @@ impl Bell {
 
     pub(super) fn ring(&self) {
         if let Some(readable) = &self.readable {
-            // Release: the lock of the set orders the ring, and what was before it, before the drain that takes it out.
+            // Release: the lock of the set orders the ring, and what was before it, before the
+            // drain that takes it out.
             readable.store(true, Ordering::Release);
         }
         // An exchange, since it sees the latest value.
@@ -129,7 +131,8 @@ impl<A: Atomics> Side<A> {
     }
 }
 
-/// Whose process a half belongs to. In the models of one direction the left one writes and the right one reads.
+/// Whose process a half belongs to. In the models of one direction the left one writes and the
+/// right one reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Who {
     Left,
@@ -187,7 +190,8 @@ impl<A: Atomics> World<A> {
         }
     }
 
-    /// Ends the writing of `who`, as `Endpoint::end_writing` does. Says whether it was the first to.
+    /// Ends the writing of `who`, as `Endpoint::end_writing` does. Says whether it was the first
+    /// to.
     pub(super) fn end_writing(&self, who: Who, how: u32) -> bool {
         let Headers { own, peer } = self.headers(who);
         let by_formula = || {
@@ -203,7 +207,8 @@ impl<A: Atomics> World<A> {
         first
     }
 
-    /// Ends the reading of `who`, as `Endpoint::end_reading` does. Says whether it was the first to.
+    /// Ends the reading of `who`, as `Endpoint::end_reading` does. Says whether it was the first
+    /// to.
     pub(super) fn end_reading(&self, who: Who, how: u32) -> bool {
         let Headers { own, peer } = self.headers(who);
         let by_formula = || {
@@ -219,8 +224,15 @@ impl<A: Atomics> World<A> {
         first
     }
 
-    /// Stores an end; says whether it is the first one, and whether the half that owns `wake` has to be rung.
-    fn end(&self, word: &A::U32, how: u32, wake: &A::U64, by_formula: impl Fn() -> bool) -> (bool, bool) {
+    /// Stores an end; says whether it is the first one, and whether the half that owns `wake` has
+    /// to be rung.
+    fn end(
+        &self,
+        word: &A::U32,
+        how: u32,
+        wake: &A::U64,
+        by_formula: impl Fn() -> bool,
+    ) -> (bool, bool) {
         weakly(self.flaw.in_end(), || match self.flaw {
             Flaw::EndOverwrites => {
                 word.store(how, Ordering::Release);
@@ -236,7 +248,14 @@ impl<A: Atomics> World<A> {
 
     /// Both directions, with a code, as `Endpoint::abort` does.
     pub(super) fn abort(&self, who: Who, code: u32) {
-        let store = || self.own(who).header.published.0.code.store(code, Ordering::Relaxed);
+        let store = || {
+            self.own(who)
+                .header
+                .published
+                .0
+                .code
+                .store(code, Ordering::Relaxed)
+        };
         if self.flaw != Flaw::CodeAfterEnd {
             store();
         }
@@ -247,8 +266,8 @@ impl<A: Atomics> World<A> {
         }
     }
 
-    /// The process lets go of the link, in order or by dying. The kernel tells every sleeper that watches the
-    /// other end.
+    /// The process lets go of the link, in order or by dying. The kernel tells every sleeper that
+    /// watches the other end.
     pub(super) fn hang_up(&self, who: Who) {
         // Release: see `is_hung_up`.
         self.own(who).hung_up.store(true, Ordering::Release);

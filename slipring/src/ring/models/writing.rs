@@ -2,7 +2,7 @@
 //!
 //! It does what `half::WriteHalf` does, less what a [`Flaw`] leaves out.
 
-use super::super::{Atomics, Header, Headers, Look, Producer, Word, wake};
+use super::super::{Atomics, Look, Producer, Word, wake};
 use super::asleep::Half;
 use super::byte_at;
 use super::flaw::Flaw;
@@ -41,7 +41,10 @@ impl<A: Atomics> Writing<A> {
         let offset = self.ring.offset();
         for i in 0..n {
             let byte = byte_at(self.ring.position() + i);
-            self.world.own(self.who).bytes.write(offset + i as usize, byte);
+            self.world
+                .own(self.who)
+                .bytes
+                .write(offset + i as usize, byte);
         }
         self.ring.advance(n);
     }
@@ -61,46 +64,10 @@ impl<A: Atomics> Writing<A> {
     /// Takes in what the reader has consumed. An honest reader never seems corrupt.
     pub(super) fn refresh(&mut self) {
         let headers = self.world.headers(self.who);
-        weakly(self.world.flaw.in_writer_refresh(), || self.ring.refresh(headers)).expect("an honest reader");
-    }
-
-    /// Rewinds if it may, then writes `n` bytes.
-    pub(super) fn rewind_and_write(&mut self, n: u64) {
-        let world = Arc::clone(&self.world);
-        let headers = world.headers(self.who);
-        let aside = Header::<A>::new;
-        match world.flaw {
-            Flaw::BaseAfterTail => {
-                // The new base goes to a header that nobody sees, and from there to the real one when it is too
-                // late.
-                let aside = aside(4096, self.ring.capacity());
-                aside.published.0.base.store(u64::MAX, Ordering::Relaxed);
-                self.rewind(Headers { own: &aside, ..headers });
-                self.write(n);
-                let base = aside.published.0.base.load(Ordering::Relaxed);
-                if base != u64::MAX {
-                    headers.own.published.0.base.store(base, Ordering::Relaxed);
-                }
-            }
-            Flaw::RewindUnread => {
-                // A peer that seems to have consumed everything.
-                let aside = aside(4096, self.ring.capacity());
-                aside.consumed.0.head.store(self.ring.position(), Ordering::Relaxed);
-                self.rewind(Headers {
-                    peer: &aside,
-                    ..headers
-                });
-                self.write(n);
-            }
-            _ => {
-                self.rewind(headers);
-                self.write(n);
-            }
-        }
-    }
-
-    fn rewind(&mut self, headers: Headers<'_, A>) {
-        weakly(self.world.flaw.in_writer_refresh(), || self.ring.rewind_now(headers)).expect("an honest reader");
+        weakly(self.world.flaw.in_writer_refresh(), || {
+            self.ring.refresh(headers)
+        })
+        .expect("an honest reader");
     }
 
     /// [`Producer::look`] that takes the reader's wake word for newer than it may be.

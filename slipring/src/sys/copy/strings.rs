@@ -4,11 +4,13 @@ use std::arch::asm;
 use std::arch::x86_64::{__cpuid_count, CpuidResult};
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// Whether this is a processor on which that has been measured to be best: Zen 5 of AMD's, with fast short strings.
+/// Whether this is a processor on which that has been measured to be best: Zen 5 of AMD's, with
+/// fast short strings.
 ///
-/// On any other the C library decides. (On Zen 3 and 4 strings take many times as long where the destination lies just
-/// behind the source in the page: <https://sourceware.org/bugzilla/show_bug.cgi?id=30994>. On Intel's, the C libraries
-/// use them themselves.)
+/// On any other the C library decides. (On Zen 3 and 4 strings take many times as long where the
+/// destination lies just behind the source in the page:
+/// <https://sourceware.org/bugzilla/show_bug.cgi?id=30994>. On Intel's, the C libraries use them
+/// themselves.)
 #[inline]
 pub(super) fn are_best() -> bool {
     // Relaxed: nothing else hangs on it, and whoever comes too early asks again and hears the same.
@@ -19,7 +21,8 @@ pub(super) fn are_best() -> bool {
     }
 }
 
-/// Not a `LazyLock`: a child that is forked while another thread is inside of one waits for that thread for ever.
+/// Not a `LazyLock`: a child that is forked while another thread is inside of one waits for that
+/// thread for ever.
 static ANSWER: AtomicU8 = AtomicU8::new(NOT_ASKED);
 const NOT_ASKED: u8 = 0;
 const NO: u8 = 1;
@@ -27,7 +30,8 @@ const YES: u8 = 2;
 
 #[cold]
 fn ask() -> bool {
-    let best = cpuid(0).eax >= 7 && is_zen_5(cpuid(0), cpuid(1)) && has_fast_short_strings(cpuid(7));
+    let best =
+        cpuid(0).eax >= 7 && is_zen_5(cpuid(0), cpuid(1)) && has_fast_short_strings(cpuid(7));
     ANSWER.store(if best { YES } else { NO }, Ordering::Relaxed);
     best
 }
@@ -41,7 +45,8 @@ fn cpuid(leaf: u32) -> CpuidResult {
     }
 }
 
-/// By the first two leaves; the models as the kernel has them (arch/x86/kernel/cpu/amd.c). The same family has Zen 6.
+/// By the first two leaves; the models as the kernel has them (arch/x86/kernel/cpu/amd.c). The same
+/// family has Zen 6.
 fn is_zen_5(vendor: CpuidResult, version: CpuidResult) -> bool {
     let vendor = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes);
     let field = |shift: u32, mask: u32| version.eax >> shift & mask;
@@ -57,8 +62,8 @@ fn has_fast_short_strings(features: CpuidResult) -> bool {
     features.edx >> 4 & 1 == 1
 }
 
-/// The processor copies what is longer than this in another way, which takes a while to get going: what is less than twice
-/// as long is better copied as two.
+/// The processor copies what is longer than this in another way, which takes a while to get going:
+/// what is less than twice as long is better copied as two.
 const SHORT: usize = 2048;
 
 /// # Safety
@@ -70,22 +75,29 @@ pub(super) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
     unsafe { copy_string(from, to, first) };
     if first < len {
         // SAFETY: the rest of them.
-        unsafe { copy_string(from.wrapping_add(first), to.wrapping_add(first), len - first) };
+        unsafe {
+            copy_string(
+                from.wrapping_add(first),
+                to.wrapping_add(first),
+                len - first,
+            )
+        };
     }
 }
 
-/// The bytes of a string may be stored, and seen, in any order; but a store that follows is not seen before them, and loads
-/// keep their order to what surrounds the string, as those of any other instruction do (Intel's Software Developer's Manual
-/// 3A, "Fast-String Operation and Out-of-Order Stores", says so; on AMD's the C libraries and the kernel have relied on it
-/// ever since). For the compiler it is a call that may touch any memory, so it moves no index across.
+/// The bytes of a string may be stored, and seen, in any order; but a store that follows is not
+/// seen before them, and loads keep their order to what surrounds the string, as those of any other
+/// instruction do (Intel's Software Developer's Manual 3A, "Fast-String Operation and Out-of-Order
+/// Stores", says so; on AMD's the C libraries and the kernel have relied on it ever since). For the
+/// compiler it is a call that may touch any memory, so it moves no index across.
 ///
 /// # Safety
 ///
 /// As for `ptr::copy_nonoverlapping`.
 #[inline(always)]
 unsafe fn copy_string(from: *const u8, to: *mut u8, len: usize) {
-    // SAFETY: reads and writes what the caller has promised may be, `len` bytes upwards: the direction flag is clear, as
-    // everywhere between functions.
+    // SAFETY: reads and writes what the caller has promised may be, `len` bytes upwards: the
+    // direction flag is clear, as everywhere between functions.
     unsafe {
         asm!(
             "rep movsb",
@@ -116,7 +128,8 @@ mod tests {
             assert!(is_zen_5(amd, version(eax)), "{eax:x}");
             assert!(!is_zen_5(intel, version(eax)), "{eax:x}");
         }
-        // Genoa (family 19h, model 11h), Rome (17h, 31h), family 1Ah's model 50h, and an Intel's version.
+        // Genoa (family 19h, model 11h), Rome (17h, 31h), family 1Ah's model 50h, and an Intel's
+        // version.
         for eax in [0x00a1_0f11, 0x0083_0f10, 0x00b5_0f00, 0x000c_06f2] {
             assert!(!is_zen_5(amd, version(eax)), "{eax:x}");
         }
