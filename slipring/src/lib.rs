@@ -218,9 +218,6 @@
 )))]
 compile_error!("slipring needs 64-bit little-endian Linux");
 
-mod blocking;
-mod closer;
-mod end;
 mod endpoint;
 mod error;
 #[cfg(not(feature = "fail-points"))]
@@ -228,39 +225,33 @@ mod fail_points;
 #[cfg(feature = "fail-points")]
 pub mod fail_points;
 pub mod frame;
-mod grant;
-mod half;
 mod link;
-mod listener;
 pub mod mmf;
+#[cfg(test)]
+mod models;
 mod name;
 mod options;
-mod reader;
-mod readiness;
+mod peer;
 mod ring;
 mod stream;
 mod sys;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 mod wait;
-mod writer;
 
-pub use closer::Closer;
-pub use end::{End, EndReason};
+pub use endpoint::{End, EndReason};
 pub use error::{Error, Result};
-pub use grant::{Batch, Grant};
 pub use link::{
     BoundName, Condition, Leftover, NameState, Stopper, names, passed_over, remove_leftovers,
 };
-pub use listener::{Incoming, Listener};
 pub use name::{Name, Scope};
-pub use options::{Options, Peer, Peers};
-pub use reader::Reader;
-pub use readiness::Readiness;
-pub use stream::{ReuniteError, Stream};
+pub use options::Options;
+pub use peer::{Peer, Peers};
+pub use stream::{
+    Batch, Closer, Grant, Incoming, Listener, Reader, Readiness, ReuniteError, Stream, Writer,
+};
 pub use sys::descriptor_limit::{DescriptorLimit, raise_descriptor_limit};
 pub use wait::Spin;
-pub use writer::Writer;
 
 /// Pages that are no reference: how to come from sockets, what to do about errors, how to fit a
 /// stream into a server, how to test, and what operators ask. They are the files of the folder

@@ -1,62 +1,9 @@
 //! What a stream is made with.
 
-use crate::endpoint::Connected;
-use crate::error::{Error, Result};
-use crate::link::{
-    self, Dial, First, Handshake, Origin, Patience, Places, Queue, Rendezvous, Waits, check_options,
-};
-use crate::listener::Listener;
-use crate::name::Name;
-use crate::stream::Stream;
-use crate::sys::closing::Link;
+use crate::peer::{Admission, Peers};
 use crate::sys::user;
 use crate::wait::Spin;
-use rustix::fd::OwnedFd;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use std::ffi::OsStr;
-use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Which users may be at the other end.
-///
-/// This process's own user and root are always allowed: they could do anything to this process
-/// anyway. Towards any other user borrowed views are copied through private memory and bells are of
-/// a kind that cannot block the ringer; that needs Linux 5.8. Both sides have to allow each other.
-#[non_exhaustive]
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Peers {
-    /// Only this process's effective user, and root. The default.
-    #[default]
-    SameUser,
-    /// These users as well, by their numbers.
-    Users(Vec<u32>),
-    /// Anyone who can reach the name.
-    Anyone,
-}
-
-/// What a user may do at the other end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Admission {
-    /// Be there, and be relied on: it is this process's own user, or root.
-    Trusted,
-    /// Be there.
-    Allowed,
-    /// Nothing, and why.
-    Refused(&'static str),
-}
-
-/// Who is at the other end, by the kernel's word at the time of the handshake.
-#[non_exhaustive]
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Peer {
-    /// The process; `None` if it is not visible from this pid namespace.
-    pub pid: Option<u32>,
-    /// Its effective user.
-    pub uid: u32,
-    /// Its effective group.
-    pub gid: u32,
-}
 
 /// How to set up a stream or a listener.
 ///
@@ -236,14 +183,6 @@ impl Options {
         self.handshake_timeout.unwrap_or(Duration::from_secs(5))
     }
 
-    /// How long to wait in the queue of a living listener.
-    pub(crate) fn queue(&self) -> Queue {
-        Queue {
-            of_another: self.backlog_timeout.or(self.handshake_timeout),
-            of_this: self.handshake_timeout_or_default(),
-        }
-    }
-
     /// The moment `after` from now; an absurd one is a century away.
     pub(crate) fn deadline(after: Duration) -> Instant {
         Self::later(Instant::now(), after)
@@ -254,128 +193,5 @@ impl Options {
         start
             .checked_add(after)
             .unwrap_or_else(|| start + Duration::from_secs(100 * 365 * 24 * 3600))
-    }
-
-    /// Connecting to a name.
-    pub(crate) fn dialling(&self, name: &Name) -> Dial {
-        let patience = match self.wait_for_listener {
-            None => Patience::None,
-            patience => Patience::of(patience),
-        };
-        Dial::new(Places::from_env(), name.clone(), patience, self.queue())
-    }
-
-    /// Binds a name and listens; see [`Listener`].
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidName`], [`Error::PathTooLong`], [`Error::NameInUse`],
-    /// [`Error::NoRuntimeDirectory`], [`Error::UnsafeDirectory`], [`Error::Capacity`],
-    /// [`Error::ProtocolTooLong`], [`Error::Os`].
-    pub fn bind(&self, name: impl AsRef<OsStr>) -> Result<Listener> {
-        check_options(self)?;
-        Listener::new(Arc::new(self.clone()), Name::parse(name)?)
-    }
-
-    /// Connects to a name that a [`Listener`] is bound to.
-    ///
-    /// Returns when the listener has *accepted* and the handshake is done; a Unix socket would
-    /// return from the backlog. It waits its turn there, for up to the
-    /// [`backlog_timeout`](Self::backlog_timeout). A thread that binds, connects and only then
-    /// accepts waits for itself, until the [`handshake_timeout`](Self::handshake_timeout).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotBound`], [`Error::SocketGone`], [`Error::Timeout`], [`Error::Protocol`],
-    /// [`Error::Refused`], [`Error::UntrustedPeer`], [`Error::NotSlipring`], [`Error::PeerGone`]
-    /// and others, each with what to do about it.
-    pub fn connect(&self, name: impl AsRef<OsStr>) -> Result<Stream> {
-        check_options(self)?;
-        let name = Name::parse(name)?;
-        let dialed = self.dialling(&name).drive(&|uid| self.trusts(uid))?;
-        let handshake =
-            Handshake::of_client(dialed, Arc::new(self.clone()), name, Waits::Blocking)?;
-        Stream::new(link::drive(handshake)?, self.spin)
-    }
-
-    /// Meets one other process at a name, whoever comes first: both call this, and each gets its
-    /// end of one stream.
-    ///
-    /// The first one waits for the second ([`wait_for_listener`](Self::wait_for_listener)); a third
-    /// is refused for as long as the first keeps its end. A [`Listener`] that is bound to the name
-    /// is met as a first one.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::RendezvousTaken`]; [`Error::Timeout`]; otherwise as [`bind`](Self::bind) and
-    /// [`connect`](Self::connect).
-    pub fn rendezvous(&self, name: impl AsRef<OsStr>) -> Result<Stream> {
-        check_options(self)?;
-        let options = Arc::new(self.clone());
-        Stream::new(
-            Rendezvous::new(options, Name::parse(name)?).meet()?,
-            self.spin,
-        )
-    }
-
-    /// Makes a stream of any connected Unix stream socket: an inherited one, one from a
-    /// socket-activated listener, one half of [`UnixStream::pair`]. The process at the other end
-    /// does the same.
-    ///
-    /// What had been sent over the socket before must have been read.
-    ///
-    /// # Errors
-    ///
-    /// As [`connect`](Self::connect), except for those about names.
-    #[doc(alias = "from_raw_fd")]
-    pub fn upgrade(&self, socket: UnixStream) -> Result<Stream> {
-        check_options(self)?;
-        let handshake = self.upgrading(socket.into(), Waits::Blocking)?;
-        Stream::new(link::drive(handshake)?, self.spin)
-    }
-
-    /// A handshake over a socket that was not made here, whose other end begins one as well.
-    pub(crate) fn upgrading(&self, socket: OwnedFd, waits: Waits) -> Result<Handshake> {
-        let origin = Origin {
-            mine_alone: false,
-            until: Some(Self::deadline(self.handshake_timeout_or_default())),
-        };
-        let link = Link::new(socket)?;
-        Handshake::new(link, Arc::new(self.clone()), None, First::Me, waits, origin)
-    }
-
-    /// Two connected endpoints within this process, for threads and tests.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Capacity`], [`Error::ProtocolTooLong`], [`Error::Os`], [`Error::Unsupported`].
-    #[doc(alias = "socketpair")]
-    pub fn pair(&self) -> Result<(Stream, Stream)> {
-        let [left, right] = self.connected_pair(Waits::Blocking)?;
-        Ok((
-            Stream::new(left, self.spin)?,
-            Stream::new(right, self.spin)?,
-        ))
-    }
-
-    pub(crate) fn connected_pair(&self, waits: Waits) -> Result<[Connected; 2]> {
-        check_options(self)?;
-        let options = Arc::new(self.clone());
-        let (left, right) = socketpair(
-            AddressFamily::UNIX,
-            SocketType::STREAM,
-            SocketFlags::CLOEXEC,
-            None,
-        )
-        .map_err(Error::os("making a pair of sockets (socketpair)"))?;
-        let origin = Origin {
-            mine_alone: true,
-            until: None,
-        };
-        let side = |socket| -> Result<Handshake> {
-            let link = Link::new(socket)?;
-            Handshake::new(link, Arc::clone(&options), None, First::Me, waits, origin)
-        };
-        link::drive_pair(side(left)?, side(right)?)
     }
 }

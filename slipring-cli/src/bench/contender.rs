@@ -142,6 +142,7 @@ fn way(spin: Spin) -> String {
         Spin::Never => "sleeping".into(),
         Spin::Adaptive { .. } => "adaptive".into(),
         Spin::UpTo(time) => format!("up to {time:?}"),
+        other => format!("{other:?}"),
     }
 }
 

@@ -9,6 +9,7 @@ pub fn text(spin: Spin) -> String {
         Spin::Always => "always".into(),
         Spin::Adaptive { .. } => "adaptive".into(),
         Spin::UpTo(time) => format!("{}ns", time.as_nanos()),
+        other => format!("{other:?}"),
     }
 }
 

@@ -11,8 +11,8 @@ use super::header::{Bounds, HEADER, Header};
 use super::limit::Limit;
 #[cfg(feature = "bytes")]
 use super::pool::Pool;
-use crate::end::{End, EndReason};
-use crate::half::{Begun, PART, ReadHalf, Readable};
+use crate::endpoint::{Begun, PUBLISH_CHUNK, ReadHalf, Readable};
+use crate::endpoint::{End, EndReason};
 use std::io;
 
 /// What a receiver has to do next.
@@ -121,7 +121,7 @@ impl Decoder {
             if self.state == Parts::None && !header.has_more() {
                 return Ok(Step::Ready);
             }
-            if half.position() - start >= PART as u64 {
+            if half.position() - start >= PUBLISH_CHUNK as u64 {
                 return Ok(Step::Again);
             }
             self.take_part(half, header)?;
@@ -202,8 +202,8 @@ impl Decoder {
                 return Err(Self::not_yet(half, step));
             }
             if let Step::Wait(want) = step {
-                let found = half.look(want).unwrap_or_else(|| {
-                    half.look_around();
+                let found = half.poll(want).unwrap_or_else(|| {
+                    half.check_peer_if_due();
                     Err(Self::not_yet(half, step))
                 });
                 if !self.found(half, found)? {

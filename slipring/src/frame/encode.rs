@@ -2,7 +2,7 @@
 
 use super::error::Error;
 use super::header::{HEADER, Header, frame_len};
-use crate::half::{PART, WriteHalf};
+use crate::endpoint::{PUBLISH_CHUNK, WriteHalf};
 
 /// When a frame is published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl Encoder {
     ) -> R {
         self.give_up(half);
         let filled = put_frame(half, Header::last(len), fill);
-        if publish == Publish::Now || half.unpublished() >= PART {
+        if publish == Publish::Now || half.unpublished() >= PUBLISH_CHUNK {
             half.publish();
         }
         filled

@@ -1,7 +1,7 @@
 //! What can be wrong with messages.
 
 use super::header::HEADER;
-use crate::end::{self, End, EndReason};
+use crate::endpoint::{End, EndReason, read_result};
 use std::io;
 
 /// Why a direction does not carry messages, or a message cannot be had.
@@ -166,7 +166,7 @@ impl Error {
                     reason,
                     position: arrived,
                 };
-                end::read_result(end).map_or_else(|e| e.kind(), |()| io::ErrorKind::UnexpectedEof)
+                read_result(end).map_or_else(|e| e.kind(), |()| io::ErrorKind::UnexpectedEof)
             }
             _ => io::ErrorKind::InvalidData,
         }

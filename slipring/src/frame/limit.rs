@@ -4,8 +4,8 @@
 //! for ever. So a call looks at its limit whenever it has not got a message, and not only when
 //! nothing has happened.
 
-use crate::half::ReadHalf;
-use crate::reader::Reader;
+use crate::endpoint::ReadHalf;
+use crate::stream::Reader;
 use std::time::Instant;
 
 /// The most that one call may take.

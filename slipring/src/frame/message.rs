@@ -1,7 +1,7 @@
 //! Messages that are lent where they lie.
 
 use super::decode::Decoder;
-use crate::half::ReadHalf;
+use crate::endpoint::ReadHalf;
 use std::fmt;
 use std::io;
 use std::ops::Deref;

@@ -23,14 +23,14 @@
 use super::DEFAULT_MAX;
 use super::error::Error;
 use super::header::{Bounds, HEADER, Header};
-use crate::end::EndReason;
+use crate::endpoint::EndReason;
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
 /// The most payload of a part: with its header it fits into the smallest ring that a stream can
 /// have.
-const PART: usize = 4096 - HEADER;
+const PUBLISH_CHUNK: usize = 4096 - HEADER;
 
 /// So much goes to the writer at once.
 const BATCH: usize = 64 << 10;
@@ -101,7 +101,7 @@ impl<W: Write> Sender<W> {
             ));
         }
         self.batch.clear();
-        let mut parts = message.chunks(PART).peekable();
+        let mut parts = message.chunks(PUBLISH_CHUNK).peekable();
         if message.is_empty() {
             self.batch.extend(Header::last(0).to_bytes());
         }

@@ -4,7 +4,7 @@ use super::decode::Decoder;
 use super::error::Error;
 use super::header::HEADER;
 use super::message::Message;
-use crate::half::ReadHalf;
+use crate::endpoint::ReadHalf;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;

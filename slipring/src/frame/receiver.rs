@@ -5,8 +5,8 @@ use super::decode::{Decoder, Step};
 use super::error::Error;
 use super::limit::Limit;
 use super::message::{Latest, Message};
-use crate::closer::Closer;
-use crate::reader::Reader;
+use crate::stream::Closer;
+use crate::stream::Reader;
 use std::io;
 use std::time::Duration;
 

@@ -2,9 +2,9 @@
 
 use super::encode::{Encoder, Publish};
 use super::error::Error;
-use crate::closer::Closer;
+use crate::stream::Closer;
 use crate::stream::Stream;
-use crate::writer::Writer;
+use crate::stream::Writer;
 use std::io;
 use std::time::Duration;
 

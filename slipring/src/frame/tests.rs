@@ -4,8 +4,8 @@ use super::decode::{Decoder, Step};
 use super::error::Error;
 use super::header::Header;
 use crate::options::Options;
-use crate::reader::Reader;
-use crate::writer::Writer;
+use crate::stream::Reader;
+use crate::stream::Writer;
 use std::io;
 use std::sync::atomic::Ordering;
 

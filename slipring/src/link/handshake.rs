@@ -3,15 +3,16 @@
 use super::dial::Dialed;
 use super::message::{Hello, LEN, Memory, Message, Refusal, VERSIONS, printable};
 use super::verify::{self, DESCRIPTORS, Fault, Introduced, Refused, Verified};
+use crate::endpoint::region::{Outbox, header_len};
 use crate::endpoint::{Connected, Endpoint};
 use crate::error::{Error, Result};
 use crate::fail_points::{Point, point};
 use crate::name::Name;
-use crate::options::{Admission, Options};
+use crate::options::Options;
+use crate::peer::Admission;
 use crate::ring::Std;
 use crate::sys::bell::{self, Bell, Bells};
 use crate::sys::closing::{self, Link, Passed};
-use crate::sys::memory::{Outbox, header_len};
 use crate::sys::socket::{self, Credentials};
 use crate::sys::user;
 use crate::sys::watch::{Watches, timespec};
@@ -578,7 +579,7 @@ impl Handshake {
             theirs.peer,
             self.name,
             theirs.copy_reads,
-            theirs.excusable,
+            theirs.peer_never_sleeps,
         ));
         Ok(Connected {
             endpoint,

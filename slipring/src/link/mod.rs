@@ -32,6 +32,7 @@ mod lock;
 mod message;
 mod rendezvous;
 mod spot;
+mod start;
 #[cfg(test)]
 mod strangers;
 mod verify;
@@ -39,15 +40,12 @@ mod watch;
 
 pub use acceptor::Stopper;
 pub(crate) use acceptor::{Accepted, Acceptor};
-pub(crate) use binding::Binding;
 pub use binding::Condition;
-pub(crate) use dial::{Dial, Patience, Queue};
 #[cfg(feature = "tokio")]
-pub(crate) use dial::{Dialed, Step, WhenFull};
-pub(crate) use directory::Places;
+pub(crate) use dial::{Dial, Dialed, Step, WhenFull};
 #[cfg(feature = "tokio")]
 pub(crate) use handshake::Progress;
-pub(crate) use handshake::{First, Handshake, Origin, Waits, drive, drive_pair};
+pub(crate) use handshake::{Handshake, Waits, drive};
 pub use leftovers::{Leftover, remove_leftovers};
 pub use listing::{BoundName, NameState, names, passed_over};
 pub(crate) use rendezvous::Rendezvous;

@@ -156,7 +156,7 @@ pub(crate) fn met(mut binding: Binding, connected: Connected) -> Result<Connecte
     // it.
     binding.mark_paired()?;
     binding.retire_socket();
-    connected.endpoint.keep(binding);
+    connected.endpoint.hold(Box::new(binding));
     Ok(connected)
 }
 

@@ -4,12 +4,13 @@
 //! and a bell has to be an eventfd.
 
 use super::message::{Hello, MAX_PROTOCOL, Memory, Refusal, VERSIONS, printable};
+use crate::endpoint::region::{self, Inbox, SEALS};
 use crate::error::{Error, Result};
-use crate::options::{Admission, Options, Peer};
+use crate::options::Options;
+use crate::peer::{Admission, Peer};
 use crate::ring::{Header, LAYOUT_VERSION, MAGIC, Std};
 use crate::sys::bell::{self, Bell, Bells};
 use crate::sys::closing::Passed;
-use crate::sys::memory::{self, Inbox, SEALS};
 use crate::sys::socket::Credentials;
 use crate::sys::user;
 use rustix::fd::{AsFd, OwnedFd};
@@ -107,7 +108,7 @@ pub(super) struct Verified {
     pub(super) bells: Bells,
     pub(super) peer: Peer,
     pub(super) copy_reads: bool,
-    pub(super) excusable: bool,
+    pub(super) peer_never_sleeps: bool,
 }
 
 /// Checks a hello. `mine_alone`: no other user could be where it comes from.
@@ -154,8 +155,8 @@ pub(super) fn hello(
     }
     let capacity = usize::try_from(hello.capacity).unwrap_or(usize::MAX);
     if !capacity.is_power_of_two()
-        || capacity < memory::min_capacity()
-        || capacity > memory::MAX_CAPACITY
+        || capacity < region::min_capacity()
+        || capacity > region::MAX_CAPACITY
     {
         return Err(Refused::bad("the capacity is impossible"));
     }
@@ -218,7 +219,7 @@ pub(super) fn memory(
         },
         copy_reads: options.copy_reads || !trusted,
         // Of any user: one that says so and sleeps all the same is its own loss.
-        excusable: memory.excuses,
+        peer_never_sleeps: memory.excuses,
     })
 }
 
@@ -285,7 +286,7 @@ fn eventfd(passed: Passed) -> std::result::Result<OwnedFd, Fault> {
 /// Checks the options of this side. Before anything is made.
 pub(crate) fn check_options(options: &Options) -> Result<()> {
     let capacity = options.capacity;
-    let (min, max) = (memory::min_capacity(), memory::MAX_CAPACITY);
+    let (min, max) = (region::min_capacity(), region::MAX_CAPACITY);
     if !capacity.is_power_of_two() || capacity < min || capacity > max {
         let near = capacity.clamp(min, max).next_power_of_two();
         return Err(Error::Capacity {

@@ -3,13 +3,13 @@
 use super::error::{Error, Result};
 use super::file::{self, Way, os};
 use super::indexes::{HEADER, filled, pieces};
-use crate::sys::clock::Tick;
+use crate::sys::clock::CoarseInstant;
 use crate::sys::process::Birth;
 use crate::sys::range_lock;
 use crate::sys::shared_file::SharedFile;
-use rustix::fd::OwnedFd;
 use rustix::fs::fstat;
 use std::fmt;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -68,7 +68,7 @@ pub(super) struct Ring {
     other: u64,
     damage: Option<Damage>,
     /// The tick of the coarse clock at which the size of the file was looked at.
-    looked: Tick,
+    looked: CoarseInstant,
     birth: Birth,
     path: PathBuf,
     /// Keeps the lock.
@@ -91,7 +91,7 @@ impl Ring {
             own: 0,
             other: 0,
             damage: None,
-            looked: Tick::now(),
+            looked: CoarseInstant::now(),
             birth: Birth::here().map_err(os("preparing to use", path))?,
             path: path.to_owned(),
             file,
@@ -251,7 +251,7 @@ impl Ring {
         if self.damage.is_some() {
             return self.look_at_memory();
         }
-        let now = Tick::now();
+        let now = CoarseInstant::now();
         if now != self.looked {
             self.looked = now;
             return self.look_at_file();

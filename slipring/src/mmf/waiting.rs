@@ -1,23 +1,16 @@
-//! How an end waits for the other one, which cannot wake it: look, spin, yield, then sleep and
-//! look, again and again.
+//! How an end waits for the other one, which cannot wake it: it spins, yields, then sleeps and
+//! polls, again and again.
 //!
 //! A sleep is a quarter of what has been waited so far, up to a bound. So waiting makes nothing
 //! later by more than a quarter of the time that it took anyway, or by the bound, whichever is
 //! less; and an idle end wakes once in that bound, for a few microseconds.
 
 use super::ring::Ring;
-use crate::sys::process::{self, Birth, Cpus};
-use crate::wait::{Permits, Spin, Spinner};
-use std::hint;
+use crate::sys::process::{self, Birth};
+use crate::wait::{self, Limit, Park, Parked, PollHalf, Spin, SpinPolicy};
 use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
-
-/// Looks between two readings of the clock while spinning.
-const LOOKS: u32 = 32;
-
-/// How often a spinner looks at the size of the file: once in so many readings of the clock.
-const FILE_EVERY: u32 = 256;
 
 /// How often the CPU is offered to others before the first sleep.
 const YIELDS: u32 = 8;
@@ -28,18 +21,14 @@ const SHORTEST: Duration = Duration::from_micros(10);
 /// What a sleep is of the time waited so far.
 const QUARTER: u32 = 4;
 
-/// The longest sleep, unless told otherwise. To wake up, to look and to sleep again costs a few
+/// The longest sleep, unless told otherwise. To wake up, to poll and to sleep again costs a few
 /// microseconds, or 50 on a virtual machine: less than 1 % of a core either way.
 const LONGEST: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
 pub(super) struct Waiting {
-    spinner: Spinner,
-    permits: Permits,
-    /// How many CPUs there are for both sides.
-    cpus: usize,
-    /// `Spin::Always` on a single CPU: the other side needs it too.
-    yields: bool,
+    birth: Birth,
+    policy: SpinPolicy,
     longest_sleep: Duration,
     timeout: Option<Duration>,
     /// When the first of the waits began that have all timed out since: the next one goes on with
@@ -49,26 +38,28 @@ pub(super) struct Waiting {
     nonblocking: bool,
 }
 
+fn policy(birth: Birth, spin: Spin) -> SpinPolicy {
+    // Nobody says who the other side is. A fair guess is that it may run wherever the first process
+    // of this machine, or container, may.
+    let cpus = process::cpus(Some(1));
+    SpinPolicy::new(spin, cpus.own, cpus.both, birth.spinning())
+}
+
 impl Waiting {
     /// For an end that was opened by the process of this birth.
     pub(super) fn new(birth: Birth) -> Waiting {
-        // Who the other one is nobody says; a fair guess is that it may run wherever the first
-        // process of this machine, or container, may.
-        let Cpus { own, both } = process::cpus(Some(1));
         Waiting {
-            spinner: Spinner::new(Spin::default(), both),
-            permits: Permits::new(birth.spinning(), own, both),
-            cpus: both,
-            yields: both < 2,
+            birth,
+            policy: policy(birth, Spin::default()),
             longest_sleep: LONGEST,
-            since: None,
             timeout: None,
+            since: None,
             nonblocking: false,
         }
     }
 
     pub(super) fn set_spin(&mut self, spin: Spin) {
-        self.spinner = Spinner::new(spin, self.cpus);
+        self.policy = policy(self.birth, spin);
     }
 
     pub(super) fn set_longest_sleep(&mut self, longest: Duration) {
@@ -76,13 +67,7 @@ impl Waiting {
     }
 
     pub(super) fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        if timeout == Some(Duration::ZERO) {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "a timeout of zero; use `None` for no timeout, or the non-blocking mode",
-            ));
-        }
-        self.timeout = timeout;
+        self.timeout = wait::check_timeout(timeout)?;
         Ok(())
     }
 
@@ -98,136 +83,102 @@ impl Waiting {
     #[inline]
     pub(super) fn wait(&mut self, ring: &mut Ring, wish: impl Fn(&Ring) -> bool) -> io::Result<()> {
         ring.glance()?;
-        if wish(ring) || look(ring, &wish)? {
+        if wish(ring) {
             self.since = None;
-            Ok(())
-        } else if self.nonblocking {
-            Err(io::ErrorKind::WouldBlock.into())
-        } else {
-            self.wait_longer(ring, wish)
+            return Ok(());
+        }
+        let mut wish = Wish { ring, wish };
+        match wish.poll() {
+            Some(outcome) => {
+                self.since = None;
+                outcome
+            }
+            None if self.nonblocking => Err(io::ErrorKind::WouldBlock.into()),
+            None => self.wait_longer(&mut wish),
         }
     }
 
-    fn wait_longer(&mut self, ring: &mut Ring, wish: impl Fn(&Ring) -> bool) -> io::Result<()> {
+    fn wait_longer<W: Fn(&Ring) -> bool>(&mut self, wish: &mut Wish<'_, W>) -> io::Result<()> {
         let now = Instant::now();
-        let deadline = self.timeout.and_then(|timeout| now.checked_add(timeout));
-        let outcome = match self.since {
-            Some(since) if !self.spinner.is_endless() => self.sleep(ring, &wish, since, deadline),
-            _ => self.spin_and_sleep(ring, &wish, now, deadline),
+        let limit = Limit {
+            deadline: None,
+            timeout: self.timeout,
         };
+        let mut asleep = Asleep {
+            start: self.since.unwrap_or(now),
+            deadline: limit.end(|| now),
+            longest: self.longest_sleep,
+            yields: 0,
+        };
+        let outcome = if self.since.is_some() && !self.policy.is_endless() {
+            wait::sleep(wish, &mut asleep)
+        } else {
+            wait::wait(wish, &mut self.policy, limit, || asleep)
+        };
+        let outcome = outcome.expect("this end sleeps here");
         self.since = match &outcome {
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => Some(self.since.unwrap_or(now)),
             _ => None,
         };
         outcome
     }
+}
 
-    fn spin_and_sleep(
-        &mut self,
-        ring: &mut Ring,
-        wish: &impl Fn(&Ring) -> bool,
-        start: Instant,
-        deadline: Option<Instant>,
-    ) -> io::Result<()> {
-        let permit = match self.spinner.budget() {
-            Some(Duration::ZERO) => None,
-            Some(budget) => self.permits.take().map(|permit| (permit, Some(budget))),
-            // A core for each blocked call was asked for by name.
-            None => Some((self.permits.insist(), None)),
-        };
-        let Some((permit, budget)) = permit else {
-            return self.sleep(ring, wish, start, deadline);
-        };
-        let spun = self.spin(ring, wish, start, budget, deadline);
-        drop(permit);
-        let outcome = match spun {
-            Ok(None) => self.sleep(ring, wish, start, deadline),
-            Ok(Some(())) => Ok(()),
-            Err(e) => Err(e),
-        };
-        if self.spinner.learns() {
-            // Nothing tells here whether the other side waits.
-            self.spinner.learn(start.elapsed(), true);
-        }
-        outcome
-    }
+/// A ring that is to become as wished.
+struct Wish<'a, W> {
+    ring: &'a mut Ring,
+    wish: W,
+}
 
-    /// Looks again and again, for as long as `budget` says; `None`: it is time to sleep.
-    fn spin(
-        &self,
-        ring: &mut Ring,
-        wish: &impl Fn(&Ring) -> bool,
-        start: Instant,
-        budget: Option<Duration>,
-        deadline: Option<Instant>,
-    ) -> io::Result<Option<()>> {
-        let mut round = 0_u32;
-        loop {
-            for _ in 0..LOOKS {
-                if look(ring, wish)? {
-                    return Ok(Some(()));
-                }
-                hint::spin_loop();
-            }
-            let now = Instant::now();
-            if deadline.is_some_and(|deadline| now >= deadline) {
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
-            if budget.is_some_and(|budget| now - start >= budget) {
-                return Ok(None);
-            }
-            round = round.wrapping_add(1);
-            if round.is_multiple_of(FILE_EVERY) {
-                ring.look_at_file()?;
-            }
-            if self.yields {
-                thread::yield_now();
-            }
+impl<W: Fn(&Ring) -> bool> PollHalf for Wish<'_, W> {
+    type News = ();
+
+    #[inline]
+    fn poll(&mut self) -> Option<io::Result<()>> {
+        match self.ring.refresh() {
+            Ok(()) => (self.wish)(self.ring).then_some(Ok(())),
+            Err(e) => Some(Err(e.into())),
         }
     }
 
-    fn sleep(
-        &self,
-        ring: &mut Ring,
-        wish: &impl Fn(&Ring) -> bool,
-        start: Instant,
-        deadline: Option<Instant>,
-    ) -> io::Result<()> {
-        for _ in 0..YIELDS {
+    fn check_peer(&mut self) -> io::Result<()> {
+        Ok(self.ring.look_at_file()?)
+    }
+}
+
+/// Yields, then sleeps for longer and longer.
+struct Asleep {
+    start: Instant,
+    deadline: Option<Instant>,
+    longest: Duration,
+    yields: u32,
+}
+
+impl Park for Asleep {
+    fn park(&mut self) -> io::Result<Parked> {
+        if self.yields < YIELDS {
+            self.yields += 1;
             thread::yield_now();
-            if look(ring, wish)? {
-                return Ok(());
-            }
+            return Ok(Parked::Woken);
         }
-        loop {
-            let now = Instant::now();
-            let mut pause = pause(now - start, self.longest_sleep);
-            if let Some(deadline) = deadline {
-                if now >= deadline {
-                    return Err(io::ErrorKind::WouldBlock.into());
-                }
-                pause = pause.min(deadline - now);
+        let now = Instant::now();
+        let mut pause = pause(now - self.start, self.longest);
+        if let Some(deadline) = self.deadline {
+            if now >= deadline {
+                return Ok(Parked::TimedOut);
             }
-            thread::sleep(pause);
-            // Before the memory is touched: what shrank while this slept is found out here, and not
-            // by a signal.
-            ring.look_at_file()?;
-            if look(ring, wish)? {
-                return Ok(());
-            }
+            pause = pause.min(deadline - now);
         }
+        thread::sleep(pause);
+        // The file is checked before the memory is touched: if it shrank meanwhile, that is found
+        // out there, and not by a signal.
+        Ok(Parked::Link)
     }
 }
 
 /// How long to sleep after having waited for so long.
 fn pause(waited: Duration, longest: Duration) -> Duration {
     (waited / QUARTER).clamp(SHORTEST, longest)
-}
-
-#[inline]
-fn look(ring: &mut Ring, wish: &impl Fn(&Ring) -> bool) -> io::Result<bool> {
-    ring.refresh()?;
-    Ok(wish(ring))
 }
 
 #[cfg(test)]

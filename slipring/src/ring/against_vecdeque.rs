@@ -1,7 +1,8 @@
 //! The ring against `VecDeque<u8>` under random steps, and against a peer that stores whatever it
 //! likes.
 
-use super::{Consumer, Corrupt, Header, Headers, Look, Producer, Std, ended, wake};
+use super::{Consumer, Corrupt, Header, Headers, Producer, Status, Std, ended};
+use crate::wait::wake_word;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::VecDeque;
@@ -165,34 +166,34 @@ proptest! {
                 // Whether it rings is the peer's own affair.
                 Hostile::Publish => drop(producer.publish(headers)),
                 Hostile::WriterLooks(want) => {
-                    let found = producer.look(headers, want, false);
+                    let found = producer.poll(headers, want, false);
                     let free = producer.free();
                     match (peer.consumed.0.stop.load(Relaxed), found) {
                         (ended::OPEN, Err(Corrupt)) => prop_assert!(!honest_head),
-                        (ended::OPEN, Ok(Look::Ready)) => prop_assert!(honest_head && free >= want),
-                        (ended::OPEN, Ok(Look::Starving)) => prop_assert!(honest_head && free > 0 && free < want),
+                        (ended::OPEN, Ok(Status::Ready)) => prop_assert!(honest_head && free >= want),
+                        (ended::OPEN, Ok(Status::Starving)) => prop_assert!(honest_head && free > 0 && free < want),
                         (ended::OPEN, found) => {
-                            prop_assert_eq!(found, Ok(Look::Pending));
+                            prop_assert_eq!(found, Ok(Status::Pending));
                             prop_assert!(honest_head && free < want);
                             prop_assert_ne!(producer.wake_at(want), 0);
                         }
-                        (stop, found) => prop_assert_eq!(found, Ok(Look::Ended(stop))),
+                        (stop, found) => prop_assert_eq!(found, Ok(Status::Ended(stop))),
                     }
                 }
                 Hostile::ReaderLooks(want) => {
-                    let found = consumer.look(headers, want, false);
+                    let found = consumer.poll(headers, want, false);
                     let available = consumer.available();
                     match (peer.published.0.fin.load(Relaxed), found) {
                         (_, Err(Corrupt)) => prop_assert!(!honest_tail),
-                        (_, Ok(Look::Ready)) => prop_assert!(honest_tail && available >= want),
+                        (_, Ok(Status::Ready)) => prop_assert!(honest_tail && available >= want),
                         (ended::OPEN, found) => {
-                            prop_assert_eq!(found, Ok(Look::Pending));
+                            prop_assert_eq!(found, Ok(Status::Pending));
                             prop_assert!(honest_tail && available < want);
                             prop_assert_ne!(consumer.wake_at(want), 0);
                             let _ = consumer.blocks_writer(headers);
                         }
                         (fin, found) => {
-                            prop_assert_eq!(found, Ok(Look::Ended(fin)));
+                            prop_assert_eq!(found, Ok(Status::Ended(fin)));
                             prop_assert!(honest_tail && available < want);
                         }
                     }
@@ -226,11 +227,11 @@ fn a_reader_survives_the_end_of_the_numbers() {
     let mut consumer = Consumer::new(HUGE);
     for tail in [HUGE - 1, HUGE, u64::MAX - 1, u64::MAX] {
         peer.published.0.tail.store(tail, Relaxed);
-        assert_eq!(consumer.look(headers, 1, false), Ok(Look::Ready));
+        assert_eq!(consumer.poll(headers, 1, false), Ok(Status::Ready));
         let _ = consumer.consume(headers, consumer.available());
         assert_eq!(consumer.position(), tail);
-        assert_eq!(consumer.look(headers, HUGE, false), Ok(Look::Pending));
-        assert!(consumer.wake_at(HUGE) >= tail.min(wake::UNFENCED - 1));
+        assert_eq!(consumer.poll(headers, HUGE, false), Ok(Status::Pending));
+        assert!(consumer.wake_at(HUGE) >= tail.min(wake_word::NEVER_SLEEPS - 1));
     }
     // Going on from there would be going back.
     peer.published.0.tail.store(0, Relaxed);

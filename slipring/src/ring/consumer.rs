@@ -1,6 +1,7 @@
 //! The reader's side of a ring.
 
-use super::{Atomics, Corrupt, Headers, Look, Word, ended, load_peer, wake};
+use super::{Atomics, Corrupt, Headers, Status, Word, ended, load_peer};
+use crate::wait::wake_word;
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 
@@ -16,7 +17,7 @@ pub(crate) struct Consumer<A: Atomics> {
     /// The peer's `base` that belongs to `tail`.
     base: u64,
     /// The writer may excuse this reader from the fence of giving back.
-    excusable: bool,
+    peer_never_sleeps: bool,
     _atomics: PhantomData<fn() -> A>,
 }
 
@@ -29,14 +30,14 @@ impl<A: Atomics> Consumer<A> {
             head: 0,
             tail: 0,
             base: 0,
-            excusable: false,
+            peer_never_sleeps: false,
             _atomics: PhantomData,
         }
     }
 
-    /// As [`Producer::set_excusable`](super::Producer::set_excusable).
-    pub(crate) fn set_excusable(&mut self, yes: bool) {
-        self.excusable = yes;
+    /// As [`Producer::set_peer_never_sleeps`](super::Producer::set_peer_never_sleeps).
+    pub(crate) fn set_peer_never_sleeps(&mut self, yes: bool) {
+        self.peer_never_sleeps = yes;
     }
 
     #[inline]
@@ -101,12 +102,12 @@ impl<A: Atomics> Consumer<A> {
 
     /// Looks for `want` readable bytes. `gone`: the hang-up as it was known *before* this call.
     #[inline(always)]
-    pub(crate) fn look(
+    pub(crate) fn poll(
         &mut self,
         headers: Headers<'_, A>,
         want: u64,
         gone: bool,
-    ) -> Result<Look, Corrupt> {
+    ) -> Result<Status, Corrupt> {
         // The order matters: hang-up, fin, tail. `fin` was stored after the last tail, so a tail
         // that is loaded after `fin` was seen is the last one (acquire in `load_peer`); and an
         // orderly end stores `fin` before the link hangs up, so after a hang-up an open `fin` means
@@ -114,13 +115,13 @@ impl<A: Atomics> Consumer<A> {
         let fin = load_peer::<A, _>(&headers.peer.published.0.fin);
         self.refresh(headers)?;
         Ok(if self.available() >= want {
-            Look::Ready
+            Status::Ready
         } else if fin != ended::OPEN {
-            Look::Ended(fin)
+            Status::Ended(fin)
         } else if gone {
-            Look::Gone
+            Status::PeerDied
         } else {
-            Look::Pending
+            Status::Pending
         })
     }
 
@@ -139,7 +140,12 @@ impl<A: Atomics> Consumer<A> {
             .0
             .head
             .store(self.head, Ordering::Release);
-        wake::is_due::<A>(&headers.peer.wake_at_head.0, old, self.head, self.excusable)
+        wake_word::must_wake::<A>(
+            &headers.peer.wake_at_head.0,
+            old,
+            self.head,
+            self.peer_never_sleeps,
+        )
     }
 
     /// Lets go of what is available, without giving it back.
@@ -152,7 +158,7 @@ impl<A: Atomics> Consumer<A> {
     #[inline]
     pub(crate) fn blocks_writer(&self, headers: Headers<'_, A>) -> bool {
         // Relaxed: ordered by the fence of arming; see `Producer::look`.
-        wake::is_beyond(
+        wake_word::is_beyond(
             headers.peer.wake_at_head.0.load(Ordering::Relaxed),
             self.head,
         )
@@ -163,6 +169,8 @@ impl<A: Atomics> Consumer<A> {
     #[inline]
     pub(crate) fn wake_at(&self, want: u64) -> u64 {
         // A stream does not live to 2^64 bytes, but a peer may claim so.
-        self.head.saturating_add(want).min(wake::UNFENCED - 1)
+        self.head
+            .saturating_add(want)
+            .min(wake_word::NEVER_SLEEPS - 1)
     }
 }

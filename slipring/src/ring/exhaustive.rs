@@ -5,7 +5,7 @@
 //! covers every staleness of the remembered indexes: full, empty, across the end, finished, and all
 //! of it at once. What several threads add to that is the matter of `models`.
 
-use super::{Consumer, Header, Headers, Look, Producer, Std, ended};
+use super::{Consumer, Header, Headers, Producer, Status, Std, ended};
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -124,10 +124,17 @@ impl Ring {
             }
             Step::WriterLooks => {
                 for want in 0..=capacity {
-                    let look = self.producer.look(writer, want, false).unwrap();
+                    let look = self.producer.poll(writer, want, false).unwrap();
                     // The reader has consumed what is not in the queue.
                     let ready = capacity - self.queue.len() as u64 >= want;
-                    assert_eq!(look, if ready { Look::Ready } else { Look::Pending });
+                    assert_eq!(
+                        look,
+                        if ready {
+                            Status::Ready
+                        } else {
+                            Status::Pending
+                        }
+                    );
                 }
                 assert_eq!(self.producer.free(), capacity - self.queue.len() as u64);
             }
@@ -135,12 +142,12 @@ impl Ring {
             Step::ReaderLooks => {
                 let available = published - self.consumer.position();
                 for want in 1..=capacity {
-                    let look = self.consumer.look(reader, want, false).unwrap();
+                    let look = self.consumer.poll(reader, want, false).unwrap();
                     let fin = self.left.published.0.fin.load(Relaxed);
                     let expected = match fin {
-                        _ if available >= want => Look::Ready,
-                        ended::OPEN => Look::Pending,
-                        fin => Look::Ended(fin),
+                        _ if available >= want => Status::Ready,
+                        ended::OPEN => Status::Pending,
+                        fin => Status::Ended(fin),
                     };
                     assert_eq!(look, expected);
                 }
@@ -287,11 +294,11 @@ fn a_writer_gives_way_to_a_starving_reader() {
                 };
                 let free = CAPACITY - written;
                 let expected = match free {
-                    _ if free >= want => Look::Ready,
-                    1.. if wanted > written => Look::Starving,
-                    _ => Look::Pending,
+                    _ if free >= want => Status::Ready,
+                    1.. if wanted > written => Status::Starving,
+                    _ => Status::Pending,
                 };
-                assert_eq!(ring.producer.look(writer, want, false).unwrap(), expected);
+                assert_eq!(ring.producer.poll(writer, want, false).unwrap(), expected);
             }
         }
     }

@@ -5,8 +5,7 @@
 //! times: `docs/layout.md` describes it, and the assertions at the end of this file hold it in
 //! place.
 
-use super::atomics::{Atomics, Std, Word};
-use super::wake;
+use crate::wait::{Atomics, Std, Word, wake_word};
 use std::mem::{offset_of, size_of};
 use std::sync::atomic::Ordering;
 
@@ -85,8 +84,8 @@ pub(crate) struct Consumed<A: Atomics> {
 pub(crate) struct Counters<A: Atomics> {
     /// Times this half went to sleep.
     pub(crate) sleeps: A::U64,
-    /// Times it rang the peer.
-    pub(crate) rings: A::U64,
+    /// Times it woke the peer.
+    pub(crate) wakes: A::U64,
     /// Waits that ended while spinning.
     pub(crate) spins: A::U64,
 }
@@ -112,7 +111,7 @@ impl<A: Atomics> Header<A> {
         let counters = || {
             Line(Counters {
                 sleeps: A::U64::new(0),
-                rings: A::U64::new(0),
+                wakes: A::U64::new(0),
                 spins: A::U64::new(0),
             })
         };
@@ -133,8 +132,8 @@ impl<A: Atomics> Header<A> {
                 head: A::U64::new(0),
                 stop: A::U32::new(ended::OPEN),
             }),
-            wake_at_tail: Line(A::U64::new(wake::AWAKE)),
-            wake_at_head: Line(A::U64::new(wake::AWAKE)),
+            wake_at_tail: Line(A::U64::new(wake_word::AWAKE)),
+            wake_at_head: Line(A::U64::new(wake_word::AWAKE)),
             reading: counters(),
             writing: counters(),
         }
@@ -192,10 +191,10 @@ const _: () = {
     assert!(offset_of!(H, wake_at_tail) == 0x180);
     assert!(offset_of!(H, wake_at_head) == 0x200);
     assert!(offset_of!(H, reading.0.sleeps) == 0x280);
-    assert!(offset_of!(H, reading.0.rings) == 0x288);
+    assert!(offset_of!(H, reading.0.wakes) == 0x288);
     assert!(offset_of!(H, reading.0.spins) == 0x290);
     assert!(offset_of!(H, writing.0.sleeps) == 0x300);
-    assert!(offset_of!(H, writing.0.rings) == 0x308);
+    assert!(offset_of!(H, writing.0.wakes) == 0x308);
     assert!(offset_of!(H, writing.0.spins) == 0x310);
     assert!(size_of::<H>() == 0x380);
     assert!(LINE == 128);

@@ -2,8 +2,8 @@
 //! headers.
 //!
 //! Nothing in here knows an operating system. [`Producer`] and [`Consumer`] move indexes and answer
-//! two questions, "how much may I touch, and where" and "does somebody have to be rung"; the bytes
-//! are copied by `half`, the ringing and the sleeping are done there too.
+//! two questions, "how much may I touch, and where" and "does the peer have to be woken". `endpoint`
+//! copies the bytes and wakes the peer; `wait` decides how to spin and sleep.
 //!
 //! ```text
 //!            base                 head              tail           base + k·capacity
@@ -17,23 +17,21 @@
 //! `tail` and `head` count bytes for ever; a position lies at `(position - base) mod capacity`, and
 //! the ring is mapped twice in a row, so that any span of up to `capacity` bytes is contiguous.
 
-mod atomics;
 mod consumer;
+mod end;
 mod header;
 mod producer;
-pub(crate) mod wake;
 
 #[cfg(test)]
 mod against_vecdeque;
 #[cfg(test)]
 mod exhaustive;
 #[cfg(test)]
-mod models;
-#[cfg(test)]
 mod stress;
 
-pub(crate) use atomics::{Atomics, Std, Word};
+pub(crate) use crate::wait::{Atomics, Std, Word};
 pub(crate) use consumer::Consumer;
+pub(crate) use end::end;
 pub(crate) use header::{Header, LAYOUT_VERSION, MAGIC, count, ended, load_peer};
 pub(crate) use producer::Producer;
 
@@ -58,9 +56,9 @@ impl<A: Atomics> Copy for Headers<'_, A> {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Corrupt;
 
-/// What a half finds when it looks.
+/// What a half finds when it polls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Look {
+pub(crate) enum Status {
     /// What was asked for is there.
     Ready,
     /// Not yet.
@@ -71,5 +69,5 @@ pub(crate) enum Look {
     /// It will never be there: the other half ended, with this word ([`ended`]).
     Ended(u32),
     /// It will never be there: the peer died.
-    Gone,
+    PeerDied,
 }

@@ -1,6 +1,7 @@
 //! The writer's side of a ring.
 
-use super::{Atomics, Corrupt, Headers, Look, Word, ended, load_peer, wake};
+use super::{Atomics, Corrupt, Headers, Status, Word, ended, load_peer};
+use crate::wait::wake_word;
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 
@@ -15,7 +16,7 @@ pub(crate) struct Producer<A: Atomics> {
     /// The peer's `head` as last seen.
     head: u64,
     /// The reader never sleeps, and excuses this writer from the fence of a publication.
-    excusable: bool,
+    peer_never_sleeps: bool,
     _atomics: PhantomData<fn() -> A>,
 }
 
@@ -28,15 +29,15 @@ impl<A: Atomics> Producer<A> {
             tail: 0,
             published: 0,
             head: 0,
-            excusable: false,
+            peer_never_sleeps: false,
             _atomics: PhantomData,
         }
     }
 
     /// The reader may excuse this writer from the fence of a publication; towards any other, no
     /// look at its wake word comes before the fence.
-    pub(crate) fn set_excusable(&mut self, yes: bool) {
-        self.excusable = yes;
+    pub(crate) fn set_peer_never_sleeps(&mut self, yes: bool) {
+        self.peer_never_sleeps = yes;
     }
 
     #[inline]
@@ -96,23 +97,23 @@ impl<A: Atomics> Producer<A> {
     /// Everything written must have been published: a reader that waits for bytes which this writer
     /// keeps back would not be seen to starve.
     #[inline]
-    pub(crate) fn look(
+    pub(crate) fn poll(
         &mut self,
         headers: Headers<'_, A>,
         want: u64,
         gone: bool,
-    ) -> Result<Look, Corrupt> {
+    ) -> Result<Status, Corrupt> {
         // Acquire: an abort's code was stored before its `stop`.
         let stop = load_peer::<A, _>(&headers.peer.consumed.0.stop);
         if stop != ended::OPEN {
-            return Ok(Look::Ended(stop));
+            return Ok(Status::Ended(stop));
         }
         if gone {
-            return Ok(Look::Gone);
+            return Ok(Status::PeerDied);
         }
         self.refresh(headers)?;
         if self.free() >= want {
-            return Ok(Look::Ready);
+            return Ok(Status::Ready);
         }
         // A reader that waits for more than has been published comes before this writer's wish for
         // more room. Once this half is armed, the fence of arming stands between its own wake word
@@ -120,17 +121,17 @@ impl<A: Atomics> Producer<A> {
         // of the two sees the other. Before, it is a hint that the next look repeats. Acquire (in
         // `load_peer`): the reader gave back what it had read before it armed, with a release, so
         // the head below is at least that one.
-        let wake = load_peer::<A, _>(&headers.peer.wake_at_tail.0);
-        if self.free() == 0 || !wake::is_beyond(wake, self.published) {
-            return Ok(Look::Pending);
+        let word = load_peer::<A, _>(&headers.peer.wake_at_tail.0);
+        if self.free() == 0 || !wake_word::is_beyond(word, self.published) {
+            return Ok(Status::Pending);
         }
         // The head above may be older than that wake word: a reader that drained the ring in
         // between does not starve.
         self.refresh(headers)?;
         Ok(if self.free() >= want {
-            Look::Ready
+            Status::Ready
         } else {
-            Look::Starving
+            Status::Starving
         })
     }
 
@@ -173,13 +174,18 @@ impl<A: Atomics> Producer<A> {
             .tail
             .store(self.tail, Ordering::Release);
         self.published = self.tail;
-        wake::is_due::<A>(&headers.peer.wake_at_tail.0, old, self.tail, self.excusable)
+        wake_word::must_wake::<A>(
+            &headers.peer.wake_at_tail.0,
+            old,
+            self.tail,
+            self.peer_never_sleeps,
+        )
     }
 
-    /// Whether the reader has nothing left, and looks for more instead of sleeping, as far as can
-    /// be seen. Only a hint, on which nothing depends but how soon it gets the first bytes of many.
+    /// Whether the reader has nothing left, and polls for more instead of sleeping, as far as can be
+    /// seen. Only a hint, on which nothing depends but how soon it gets the first bytes of many.
     #[inline]
-    pub(crate) fn is_waited_for(&mut self, headers: Headers<'_, A>) -> bool {
+    pub(crate) fn is_polled_for(&mut self, headers: Headers<'_, A>) -> bool {
         // A head that makes no sense is reported by the next look that has to go there.
         let seen = self.refresh(headers);
         seen.is_ok() && self.drained() && !self.is_slept_on(headers)
@@ -190,7 +196,7 @@ impl<A: Atomics> Producer<A> {
     #[inline]
     pub(crate) fn is_slept_on(&self, headers: Headers<'_, A>) -> bool {
         // Relaxed: a hint.
-        wake::is_beyond(
+        wake_word::is_beyond(
             headers.peer.wake_at_tail.0.load(Ordering::Relaxed),
             self.published,
         )

@@ -1,68 +1,44 @@
 //! Copying into memory that another core reads, and out of memory that it writes.
 //!
-//! *A little* without a call: many messages are short, and to call the C library's `memcpy`, which
-//! finds out how little there is to do, takes longer than to do it.
+//! *8 to 64 bytes* without a call: many messages are short, and the C library's `memcpy` takes longer
+//! to find out how few bytes there are than to copy them.
 //!
-//! *Much* by `rep movsb`, where that is known to be best: up to four times as fast as vector
-//! registers, as it seems because it takes over whole lines without fetching what they hold. Many C
-//! libraries do so by themselves; some do not any more on the processors that gain most.
-//!
-//! The numbers are in docs/performance.md.
+//! *1 KiB and more* by `rep movsb`, on processors where that is known to be best: up to four times
+//! as fast as vector registers, as it seems because it takes over whole lines without fetching what
+//! they hold. Many C libraries do so by themselves; some do not any more on the processors that gain
+//! most. The numbers are in docs/experiments/copying.md.
 
-// None where a tool has to see each access (AddressSanitizer sees those of `memcpy`).
+// Not where a tool has to see each access (AddressSanitizer sees those of `memcpy`).
 #[cfg_attr(
     not(all(
         target_arch = "x86_64",
         target_pointer_width = "64",
         not(any(miri, fuzzing, slipring_sanitized))
     )),
-    path = "copy/no_strings.rs"
+    path = "copy/no_rep_movsb.rs"
 )]
-mod strings;
+mod rep_movsb;
 
 use std::ptr;
 
-/// From how many bytes on a copy into shared memory is made by `rep movsb`.
-const STORE_MUCH: usize = 768;
-/// And one out of it.
-const LOAD_MUCH: usize = 2048;
+/// From how many bytes on a copy is made by `rep movsb`.
+const REP_MOVSB_MIN: usize = 1024;
 
-/// `ptr::copy_nonoverlapping` into memory that another core reads.
+/// `ptr::copy_nonoverlapping` into memory that another core reads, or out of memory that it writes.
+/// Without a call for 8 to 64 bytes.
 ///
 /// # Safety
 ///
 /// As for `ptr::copy_nonoverlapping`.
 #[inline(always)]
-pub(super) unsafe fn store(from: *const u8, to: *mut u8, len: usize) {
-    // SAFETY: by the caller's promise.
-    unsafe { copy::<STORE_MUCH>(from, to, len) };
-}
-
-/// `ptr::copy_nonoverlapping` out of memory that another core writes.
-///
-/// # Safety
-///
-/// As for `ptr::copy_nonoverlapping`.
-#[inline(always)]
-pub(super) unsafe fn load(from: *const u8, to: *mut u8, len: usize) {
-    // SAFETY: by the caller's promise.
-    unsafe { copy::<LOAD_MUCH>(from, to, len) };
-}
-
-/// Without a call for 8 to 64 bytes, and as is best for `MUCH` and more.
-///
-/// # Safety
-///
-/// As for `ptr::copy_nonoverlapping`.
-#[inline(always)]
-unsafe fn copy<const MUCH: usize>(from: *const u8, to: *mut u8, len: usize) {
+pub(crate) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
     if !(8..=64).contains(&len) {
-        if len < MUCH {
+        if len < REP_MOVSB_MIN {
             // SAFETY: by the caller's promise.
             unsafe { ptr::copy_nonoverlapping(from, to, len) };
         } else {
             // SAFETY: by the caller's promise.
-            unsafe { copy_much(from, to, len) };
+            unsafe { copy_large(from, to, len) };
         }
     } else if len >= 32 {
         // SAFETY: by the caller's promise; 32 <= len <= 64.
@@ -76,20 +52,14 @@ unsafe fn copy<const MUCH: usize>(from: *const u8, to: *mut u8, len: usize) {
     }
 }
 
-/// Whether much is copied so fast that a reader who has caught up with the writer is in its way.
-#[inline]
-pub(crate) fn is_in_the_way() -> bool {
-    strings::are_best()
-}
-
 /// # Safety
 ///
 /// As for `ptr::copy_nonoverlapping`.
 #[inline(never)]
-unsafe fn copy_much(from: *const u8, to: *mut u8, len: usize) {
-    if strings::are_best() {
+unsafe fn copy_large(from: *const u8, to: *mut u8, len: usize) {
+    if rep_movsb::is_best() {
         // SAFETY: by the caller's promise.
-        unsafe { strings::copy(from, to, len) };
+        unsafe { rep_movsb::copy(from, to, len) };
     } else {
         // SAFETY: by the caller's promise.
         unsafe { ptr::copy_nonoverlapping(from, to, len) };
@@ -135,26 +105,18 @@ mod tests {
     #[test]
     fn copies_so_many_bytes_and_no_other() {
         for len in (0..=130)
-            .chain(STORE_MUCH - 2..STORE_MUCH + 2)
-            .chain(LOAD_MUCH - 2..LOAD_MUCH + 2)
+            .chain(REP_MOVSB_MIN - 2..REP_MOVSB_MIN + 2)
             .chain([100_000])
         {
-            check(len, |from, to, len| {
-                // SAFETY: by the caller's promise.
-                unsafe { store(from, to, len) };
-            });
-            check(len, |from, to, len| {
-                // SAFETY: by the caller's promise.
-                unsafe { load(from, to, len) };
-            });
+            check(len, copy);
         }
     }
 
-    /// Also on a processor on which nobody else would do so.
+    /// Also on a processor on which it is not the best way.
     #[test]
-    fn so_do_strings() {
-        for len in (0..=130).chain([STORE_MUCH, 2048, 2049, 3000, 4095, 4096, 100_000]) {
-            check(len, strings::copy);
+    fn rep_movsb_copies_so_many_bytes_and_no_other() {
+        for len in (0..=130).chain([REP_MOVSB_MIN, 2048, 2049, 3000, 4095, 4096, 100_000]) {
+            check(len, rep_movsb::copy);
         }
     }
 }

@@ -10,7 +10,6 @@ pub(crate) mod clock;
 pub(crate) mod closing;
 pub(crate) mod copy;
 pub(crate) mod descriptor_limit;
-pub(crate) mod memory;
 pub(crate) mod process;
 pub(crate) mod range_lock;
 pub(crate) mod shared_file;

@@ -3,7 +3,10 @@
 use rustix::cmsg_space;
 use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::io::{Errno, ioctl_fionread};
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, UCred, sendmsg, sockopt};
+use rustix::net::{
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+    UCred, sendmsg, socketpair, sockopt,
+};
 use std::io::{self, IoSlice};
 use std::mem::{MaybeUninit, size_of, zeroed};
 use std::os::fd::RawFd;
@@ -19,6 +22,12 @@ pub(crate) struct Credentials {
     pub(crate) pid: u32,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
+}
+
+/// A connected pair of stream sockets (socketpair(2)).
+pub(crate) fn pair() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
+    let (unix, stream) = (AddressFamily::UNIX, SocketType::STREAM);
+    socketpair(unix, stream, SocketFlags::CLOEXEC, None)
 }
 
 /// Asks the kernel to deliver the sender's credentials with what is received from now on.

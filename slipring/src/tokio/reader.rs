@@ -1,11 +1,11 @@
 //! The reading half on tokio.
 
 use super::readiness::{Link, Readiness, Side, Until};
-use crate::closer::Closer;
-use crate::end::End;
+use crate::endpoint::End;
 use crate::endpoint::Endpoint;
-use crate::half::{ReadHalf, ReadWait, Readable};
-use crate::options::Peer;
+use crate::endpoint::{ReadHalf, ReadWait, Readable};
+use crate::peer::Peer;
+use crate::stream::Closer;
 use crate::wait::Spin;
 use std::io;
 use std::pin::Pin;
@@ -51,22 +51,15 @@ impl Reader {
     /// [`Error::Os`](crate::Error::Os) if the process is out of descriptors; the half is dropped
     /// then.
     pub fn into_blocking(mut self, spin: Spin) -> crate::Result<crate::Reader> {
-        self.withdraw();
+        // What a poll has left that was pending, and is not going to be repeated.
+        self.half.disarm_stale();
         crate::Reader::from_half(self.half, spin)
-    }
-
-    /// Takes back what a poll has announced that was pending, and is not going to be repeated.
-    fn withdraw(&mut self) {
-        self.readiness.withdraw(&mut ReadWait {
-            half: &mut self.half,
-            want: 1,
-        });
     }
 
     pub(crate) async fn wait(&mut self, want: usize) -> io::Result<Readable> {
         if self.half.has(want) {
             // A poll before this one may have waited for more.
-            self.withdraw();
+            self.half.disarm_stale();
             // Also a stream that never has to be waited for lets other tasks run.
             coop::consume_budget().await;
             return Ok(Readable::Enough);

@@ -1,7 +1,7 @@
 //! A stream as the connection of a [tonic](https://docs.rs/tonic) server (feature `tonic`).
 
 use super::Stream;
-use crate::options::Peer;
+use crate::peer::Peer;
 use tonic::transport::server::Connected;
 
 /// Who asks is in each request, as the kernel says: `request.extensions().get::<slipring::Peer>()`.

@@ -1,12 +1,12 @@
 //! The writing half on tokio.
 
 use super::readiness::{Link, Readiness, Side, Until};
-use crate::closer::Closer;
-use crate::end::End;
+use crate::endpoint::End;
 use crate::endpoint::Endpoint;
-use crate::grant::Grant;
-use crate::half::{Room, WriteHalf, WriteWait};
-use crate::options::Peer;
+use crate::endpoint::{Room, WriteHalf, WriteWait};
+use crate::peer::Peer;
+use crate::stream::Closer;
+use crate::stream::Grant;
 use crate::wait::Spin;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -49,12 +49,8 @@ impl Writer {
     /// [`Error::Os`](crate::Error::Os) if the process is out of descriptors; the half is dropped
     /// then.
     pub fn into_blocking(mut self, spin: Spin) -> crate::Result<crate::Writer> {
-        // What a poll has announced that was pending, and is not going to be repeated.
-        self.readiness.withdraw(&mut WriteWait {
-            half: &mut self.half,
-            want: 1,
-            drained: false,
-        });
+        // What a poll has left that was pending, and is not going to be repeated.
+        self.half.disarm_stale();
         crate::Writer::from_half(self.half, spin)
     }
 
@@ -195,7 +191,7 @@ impl Writer {
 
     /// Waits for room for some of `len` bytes.
     fn poll_room(&mut self, cx: &mut Context<'_>, len: usize) -> Poll<io::Result<()>> {
-        let want = self.half.worth_waking(len);
+        let want = self.half.low_watermark(len);
         let mut wait = WriteWait {
             half: &mut self.half,
             want,

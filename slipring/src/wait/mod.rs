@@ -152,22 +152,62 @@
 //! rung as ever. A process killed while a forked child of it still holds the link is not seen as
 //! dead until the child goes.
 
-mod approach;
-mod coalesce;
-mod excuse;
-pub(crate) mod pause;
-mod permit;
+mod atomics;
+mod coalescer;
+mod half;
+mod pause;
+mod permits;
+mod policy;
 mod sleep;
-mod spin;
+mod spinner;
+pub(crate) mod wake_word;
 
-pub(crate) use approach::Approach;
-pub(crate) use coalesce::Coalescer;
-pub(crate) use excuse::Excuse;
-pub(crate) use permit::Permits;
 #[cfg(test)]
-pub(crate) use sleep::armed;
-pub(crate) use sleep::{Sleeper, Slept, end, prepare, sleep};
-#[cfg(test)]
-pub(crate) use sleep::{arm, disarm};
-pub use spin::Spin;
-pub(crate) use spin::Spinner;
+pub(crate) use atomics::model;
+pub(crate) use atomics::{Atomics, Std, Word};
+pub(crate) use half::{Limit, Park, Parked, PollHalf};
+pub(crate) use policy::SpinPolicy;
+pub(crate) use sleep::{prepare, sleep};
+pub use spinner::Spin;
+pub(crate) use wake_word::WakeWord;
+
+use std::io;
+use std::time::Duration;
+
+/// Spins, then sleeps, until `half` has news. To be called after a poll that found none. `None`: the
+/// half sleeps elsewhere.
+#[inline(always)]
+pub(crate) fn wait<H: PollHalf, P: Park>(
+    half: &mut H,
+    policy: &mut SpinPolicy,
+    limit: Limit,
+    park: impl FnOnce() -> P,
+) -> Option<io::Result<H::News>> {
+    match policy.spin(half, limit) {
+        Some(outcome) => Some(outcome),
+        None => sleep_now(half, policy, &mut park()),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn sleep_now<H: PollHalf>(
+    half: &mut H,
+    policy: &mut SpinPolicy,
+    park: &mut impl Park,
+) -> Option<io::Result<H::News>> {
+    let outcome = sleep(half, park);
+    policy.learn(half);
+    outcome
+}
+
+/// A timeout of zero would say the same as the non-blocking mode, and mean it less clearly.
+pub(crate) fn check_timeout(timeout: Option<Duration>) -> io::Result<Option<Duration>> {
+    if timeout == Some(Duration::ZERO) {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "a timeout of zero; use `None` for no timeout, or the non-blocking mode",
+        ));
+    }
+    Ok(timeout)
+}

@@ -1,23 +1,23 @@
-//! What a spinner does between two looks at a line that its peer is about to write.
+//! What a spinner does between two polls of a line that its peer is about to write.
 //!
-//! Something it has to do: a processor that runs ahead has dozens of looks under way when the line
+//! It has to do something: a processor that runs ahead has dozens of loads under way when the line
 //! is taken away from it, and throws them all away.
 
 use std::hint;
 use std::time::{Duration, Instant};
 
-/// So many looks with a [`short`] pause, and so many with a [`long`] one, take about a microsecond.
-pub(crate) const SHORT_LOOKS: u32 = if cfg!(target_arch = "x86_64") {
+/// So many polls with a [`short`] pause, and so many with a [`long`] one, take about a microsecond.
+pub(crate) const SHORT_POLLS: u32 = if cfg!(target_arch = "x86_64") {
     128
 } else {
-    LONG_LOOKS
+    LONG_POLLS
 };
-pub(crate) const LONG_LOOKS: u32 = 32;
+pub(crate) const LONG_POLLS: u32 = 32;
 
-/// Lets the look before come to its end, and nothing more: a few nanoseconds.
+/// Lets the load before come to its end, and nothing more: a few nanoseconds.
 ///
-/// For the first looks of a wait, which often are all. [`long`] takes as long as a line's way from
-/// one core to another, so that half of that is lost on average before the news is looked at
+/// For the first polls of a wait, which often are all. [`long`] takes as long as a line's way from
+/// one core to another, so that half of that is lost on average before the news is seen
 /// (docs/performance.md).
 #[inline(always)]
 pub(crate) fn short() {
@@ -41,9 +41,9 @@ pub(crate) fn long() {
     hint::spin_loop();
 }
 
-/// Looks away for so long.
+/// Lets so much time pass.
 #[cold]
-pub(crate) fn away(time: Duration) {
+pub(crate) fn wait_for(time: Duration) {
     let start = Instant::now();
     while start.elapsed() < time {
         hint::spin_loop();

@@ -1,8 +1,8 @@
 //! Receiving on tokio.
 
-use crate::closer::Closer;
 use crate::frame::decode::{Decoder, Step};
 use crate::frame::{DEFAULT_MAX, Error, Latest, Message};
+use crate::stream::Closer;
 use crate::tokio::Reader;
 use std::io;
 #[cfg(feature = "bytes")]

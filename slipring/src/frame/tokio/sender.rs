@@ -1,10 +1,10 @@
 //! Sending on tokio.
 
 use super::Receiver;
-use crate::closer::Closer;
 use crate::frame::Error;
 use crate::frame::buffer::Buffer;
 use crate::frame::encode::{Encoder, Publish};
+use crate::stream::Closer;
 use crate::tokio::{Stream, Writer};
 use std::io;
 use tokio::task::coop;

@@ -1,0 +1,365 @@
+//! The reading half.
+
+mod fast_path;
+mod waiting;
+
+pub(crate) use waiting::ReadWait;
+
+use super::bounce::Bounce;
+use super::end::{End, EndReason, read_result};
+use super::end_state::EndState;
+use super::messages::Messages;
+use super::{Endpoint, forked, local};
+use crate::fail_points::{Point, point};
+use crate::ring::{Consumer, Status, Std, count, ended};
+use crate::sys::clock::CoarseInstant;
+use crate::wait::WakeWord;
+use std::io::{self, IoSliceMut};
+use std::sync::Arc;
+
+/// What a poll of a reader found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Readable {
+    /// As many bytes as were asked for.
+    Enough,
+    /// The stream ended in order, with fewer.
+    End,
+}
+
+#[derive(Debug)]
+pub(crate) struct ReadHalf {
+    endpoint: Arc<Endpoint>,
+    ring: Consumer<Std>,
+    bounce: Option<Bounce>,
+    end: EndState,
+    /// When this half last checked the link.
+    checked: CoarseInstant,
+    wake_word: WakeWord,
+    pub(crate) messages: Messages,
+}
+
+impl ReadHalf {
+    pub(crate) fn new(endpoint: Arc<Endpoint>) -> ReadHalf {
+        let mut ring = Consumer::new(endpoint.inbox.capacity() as u64);
+        ring.set_peer_never_sleeps(endpoint.peer_never_sleeps);
+        ReadHalf {
+            ring,
+            bounce: endpoint.copy_reads.then(Bounce::default),
+            end: EndState::default(),
+            checked: CoarseInstant::now(),
+            wake_word: WakeWord::default(),
+            messages: Messages::default(),
+            endpoint,
+        }
+    }
+
+    /// This half never sleeps from now on.
+    pub(crate) fn never_sleep(&mut self) {
+        // What the header of a forked child's copy says is the parent's.
+        if self.endpoint.is_owner() {
+            let word = &self.endpoint.headers().own.wake_at_tail.0;
+            self.wake_word.never_sleep::<Std>(word);
+        }
+    }
+
+    pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
+    }
+
+    pub(crate) fn position(&self) -> u64 {
+        self.ring.position()
+    }
+
+    pub(crate) fn end(&self) -> Option<End> {
+        self.end.get()
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.ring.capacity() as usize
+    }
+
+    /// Bytes known to be readable, without loading the peer's header.
+    #[inline]
+    pub(crate) fn available(&self) -> usize {
+        self.ring.available() as usize
+    }
+
+    /// Whether `want` bytes are known to be there, and nothing on this side speaks against reading
+    /// them.
+    #[inline(always)]
+    pub(crate) fn has(&self, want: usize) -> bool {
+        self.available() >= want && self.endpoint.local() == local::OPEN && self.endpoint.is_owner()
+    }
+
+    /// Polls for `want` bytes, at least one.
+    #[inline(always)]
+    pub(crate) fn poll(&mut self, want: usize) -> Option<io::Result<Readable>> {
+        if self.has(want) {
+            return Some(Ok(Readable::Enough));
+        }
+        if !self.endpoint.is_owner() {
+            return Some(Err(forked()));
+        }
+        // An end stays, even if a closer on the other side ended the stream beside a write that was
+        // still under way.
+        if !self.end.is_open() || self.endpoint.local() != local::OPEN {
+            return Some(self.ended(Status::Pending));
+        }
+        // The hang-up first; see `Consumer::poll`.
+        let gone = self.endpoint.is_gone();
+        match self.ring.poll(self.endpoint.headers(), want as u64, gone) {
+            Ok(Status::Ready) => Some(Ok(Readable::Enough)),
+            Ok(Status::Pending) => None,
+            Ok(status) => Some(self.ended(status)),
+            Err(_) => {
+                self.endpoint.poison();
+                Some(self.ended(Status::Pending))
+            }
+        }
+    }
+
+    /// Remembers how the direction ended, and puts it into the words of `std::io`.
+    #[cold]
+    fn ended(&mut self, status: Status) -> io::Result<Readable> {
+        let position = self.ring.position() + self.ring.available();
+        let finished = EndReason::Finished;
+        let end = self
+            .end
+            .resolve(&self.endpoint, status, finished, true, position);
+        read_result(end).map(|()| Readable::End)
+    }
+
+    /// Takes in news from the peer without waiting for any.
+    #[inline]
+    fn refresh(&mut self) {
+        if !self.end.is_open() {
+            return;
+        }
+        // A header that makes no sense is reported by the next poll that has to go there.
+        let _ = self.ring.refresh(self.endpoint.headers());
+    }
+
+    /// Whether `n` bytes could ever be there at once.
+    pub(crate) fn can_hold(&self, n: usize) -> io::Result<()> {
+        if n <= self.capacity() {
+            return Ok(());
+        }
+        let text = format!(
+            "{n} bytes can never be there at once: the peer's ring has a capacity of {}",
+            self.capacity()
+        );
+        Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+    }
+
+    /// The error for an end that came before `n` bytes.
+    #[cold]
+    pub(crate) fn too_short(&self, n: usize) -> io::Error {
+        // This side may have closed the stream with as many bytes there.
+        let missing = n.saturating_sub(self.available());
+        let text = format!("the stream ended {missing} bytes before the {n} that were asked for");
+        io::Error::new(io::ErrorKind::UnexpectedEof, text)
+    }
+
+    /// Moves what is there into `buf`, or fails with `WouldBlock`.
+    pub(crate) fn try_take(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        match self.poll(1) {
+            Some(Ok(Readable::Enough)) => Ok(self.take(buf)),
+            Some(Ok(Readable::End)) => Ok(0),
+            Some(Err(e)) => Err(e),
+            None => {
+                self.check_peer_if_due();
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+        }
+    }
+
+    /// Checks the peer once in a tick of the coarse clock: a half that only tries never sleeps, and
+    /// so is never told of a hang-up.
+    pub(crate) fn check_peer_if_due(&mut self) {
+        let now = CoarseInstant::now();
+        if now != self.checked {
+            self.checked = now;
+            self.endpoint.check_peer();
+        }
+    }
+
+    /// Bytes that can be read now.
+    pub(crate) fn count_available(&mut self) -> usize {
+        self.check_peer_if_due();
+        // An end is left for the next read to report.
+        let _ = self.poll(self.available().saturating_add(1));
+        // Nothing is read any more once this side has ended the stream.
+        if self.has(0) { self.available() } else { 0 }
+    }
+
+    /// Moves what is there into `buf`; at least one byte is.
+    #[inline(always)]
+    pub(crate) fn take(&mut self, buf: &mut [u8]) -> usize {
+        if self.available() < buf.len() {
+            self.refresh();
+            if self.available() < buf.len() {
+                return self.take_available(buf);
+            }
+        }
+        self.take_known(buf);
+        buf.len()
+    }
+
+    /// Fills `buf`, which is not empty: as many bytes are there, and this is the process that may
+    /// read.
+    #[inline(always)]
+    fn take_known(&mut self, buf: &mut [u8]) {
+        // Nothing here depends on how much is there, only that it is enough: see
+        // `Consumer::refresh`.
+        self.copy_out(0, buf);
+        self.consume_known(buf.len());
+    }
+
+    /// Moves all that is there into `buf`, which is longer.
+    #[inline(never)]
+    fn take_available(&mut self, buf: &mut [u8]) -> usize {
+        let n = self.available();
+        debug_assert!(n > 0);
+        self.copy_out(0, &mut buf[..n]);
+        self.consume(n);
+        n
+    }
+
+    /// Moves what is there into all of `bufs` that it fills, and consumes once.
+    pub(crate) fn take_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> usize {
+        self.refresh();
+        let mut done = 0;
+        for buf in bufs {
+            let n = (self.available() - done).min(buf.len());
+            self.copy_out(done, &mut buf[..n]);
+            done += n;
+        }
+        self.consume(done);
+        done
+    }
+
+    /// Copies the next bytes out, without consuming them. `to` is no longer than what is available.
+    #[inline(always)]
+    pub(crate) fn copy_out(&self, skip: usize, to: &mut [u8]) {
+        debug_assert!(skip + to.len() <= self.available());
+        self.endpoint.inbox.read(self.ring.offset() + skip, to);
+        point(Point::Read);
+    }
+
+    /// Lends all that is available, or with a bounce at least `want` bytes of it, which must be
+    /// available.
+    #[inline]
+    pub(crate) fn view(&mut self, want: usize) -> &[u8] {
+        let available = self.available();
+        let offset = self.ring.offset();
+        match &mut self.bounce {
+            Some(bounce) => bounce.view(&self.endpoint.inbox, offset, available, want),
+            // SAFETY: `available` bytes from `head` on have been published, and are consumed
+            // through `&mut self` only, so not while the view is borrowed from it; `self` keeps the
+            // endpoint, and so the inbox, alive. Without a bounce the peer is trusted not to
+            // rewrite published bytes: it is of this user, or root, and the options did not ask for
+            // copies.
+            None => unsafe { self.endpoint.inbox.slice(offset, available) },
+        }
+    }
+
+    /// Lends what is known to be there, if this side may still read it; perhaps nothing.
+    pub(crate) fn view_known(&mut self) -> io::Result<&[u8]> {
+        if self.has(0) {
+            return Ok(self.view(0));
+        }
+        // The bytes are not this process's to look at, or this side has closed the stream.
+        match self.poll(0) {
+            Some(Err(e)) => Err(e),
+            _ => Ok(&[]),
+        }
+    }
+
+    /// Lends what there is; something is.
+    #[inline(never)]
+    pub(crate) fn view_some(&mut self) -> &[u8] {
+        self.view(1)
+    }
+
+    /// What [`view`](Self::view) lent last, `want` bytes or more, as long as nothing has been
+    /// looked for or consumed since.
+    #[inline]
+    pub(crate) fn lent(&self, want: usize) -> &[u8] {
+        debug_assert!(want <= self.available());
+        match &self.bounce {
+            Some(bounce) => bounce.lent(),
+            // SAFETY: as in `view`; while this borrow of the half lasts nothing is consumed.
+            None => unsafe { self.endpoint.inbox.slice(self.ring.offset(), want) },
+        }
+    }
+
+    /// Gives `n` available bytes back to the writer.
+    #[inline(never)]
+    pub(crate) fn consume(&mut self, n: usize) {
+        // A reader that consumes nothing goes on waiting, if it waits.
+        if n == 0 || !self.endpoint.is_owner() {
+            return;
+        }
+        assert!(n <= self.available(), "more consumed than was available");
+        self.consume_known(n);
+    }
+
+    /// Gives `n` bytes back, of which there are as many; this is the process that may.
+    #[inline(always)]
+    fn consume_known(&mut self, n: usize) {
+        if self.wake_word.is_left_armed() || self.bounce.is_some() {
+            self.before_consuming(n);
+        }
+        let must_wake = self.ring.consume(self.endpoint.headers(), n as u64);
+        point(Point::Consumed);
+        if must_wake {
+            self.wake_peer();
+        }
+    }
+
+    /// The rare part of [`consume_known`](Self::consume_known).
+    #[inline(never)]
+    fn before_consuming(&mut self, n: usize) {
+        self.disarm_stale();
+        if let Some(bounce) = &mut self.bounce {
+            bounce.consume(n);
+        }
+    }
+
+    /// Takes back what a wait that was given up, or goes on elsewhere, has left.
+    #[inline]
+    pub(crate) fn disarm_stale(&mut self) {
+        // What the header of a forked child's copy says is the parent's.
+        if self.wake_word.is_left_armed() && self.endpoint.is_owner() {
+            let word = &self.endpoint.headers().own.wake_at_tail.0;
+            self.wake_word.disarm::<Std>(word);
+        }
+    }
+
+    #[cold]
+    fn wake_peer(&self) {
+        count(&self.endpoint.headers().own.reading.0.wakes);
+        self.endpoint.peer_bells.writer.ring();
+    }
+
+    /// Tells the peer that nobody reads any more.
+    pub(crate) fn stop(&mut self) {
+        if self.endpoint.is_owner() {
+            self.endpoint.end_reading(ended::CLOSED);
+        }
+        self.end.set(EndReason::Closed, self.ring.position());
+        self.ring.forget();
+        self.bounce = self.bounce.take().map(|_| Bounce::default());
+    }
+}
+
+impl Drop for ReadHalf {
+    fn drop(&mut self) {
+        if self.endpoint.is_owner() {
+            self.endpoint.end_reading(ended::CLOSED);
+        }
+    }
+}

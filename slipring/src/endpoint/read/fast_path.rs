@@ -1,0 +1,44 @@
+//! The fast path of reading: bytes that are known to be there are not polled for.
+
+use super::ReadHalf;
+
+impl ReadHalf {
+    /// Fills `buf`, which is not empty, if it is known that this can be done and nothing speaks
+    /// against it. Or does nothing, and says so.
+    #[inline(always)]
+    pub(crate) fn try_take_fast(&mut self, buf: &mut [u8]) -> bool {
+        let known = self.has(buf.len());
+        if known {
+            self.take_known(buf);
+        }
+        known
+    }
+
+    /// Whether bytes are known to be there that can be lent at once.
+    #[inline(always)]
+    pub(crate) fn can_lend_fast(&self) -> bool {
+        self.bounce.is_none() && self.has(1)
+    }
+
+    /// Lends all that is known to be there, after [`can_lend_fast`](Self::can_lend_fast).
+    #[inline(always)]
+    pub(crate) fn view_fast(&self) -> &[u8] {
+        debug_assert!(self.bounce.is_none(), "what is copied is lent by `view`");
+        // SAFETY: as in `view`; there is no bounce, as `can_lend_fast` has said.
+        unsafe {
+            self.endpoint
+                .inbox
+                .slice(self.ring.offset(), self.available())
+        }
+    }
+
+    /// [`consume`](Self::consume), in fewer steps where some bytes are given back.
+    #[inline(always)]
+    pub(crate) fn consume_fast(&mut self, n: usize) {
+        if n.wrapping_sub(1) < self.available() && self.endpoint.is_owner() {
+            self.consume_known(n);
+        } else {
+            self.consume(n);
+        }
+    }
+}

@@ -1,0 +1,480 @@
+//! The writing half.
+
+mod fast_path;
+mod large;
+
+mod waiting;
+
+pub(crate) use waiting::WriteWait;
+
+use super::end::{End, EndReason, write_error};
+use super::end_state::EndState;
+use super::{Endpoint, forked, local};
+use crate::fail_points::{Point, point};
+use crate::ring::{Producer, Status, Std, count, ended};
+use crate::sys::clock::CoarseInstant;
+use crate::wait::WakeWord;
+use large::LARGE;
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+
+/// A large write is published in chunks of this many bytes, so that the reader's copy overlaps the
+/// writer's.
+pub(crate) const PUBLISH_CHUNK: usize = 64 * 1024;
+
+/// What a poll of a writer found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// As much as was asked for.
+    Enough,
+    /// Some, and a reader that waits for bytes which are not published yet.
+    Starving,
+}
+
+impl Room {
+    /// Nothing less than `n` bytes of room will do.
+    #[inline]
+    pub(crate) fn enough_for(self, n: usize) -> io::Result<()> {
+        self.or_deadlock(|| format!("{n} bytes of room"))
+    }
+
+    /// Nothing less than an empty ring will do.
+    pub(crate) fn enough_to_drain(self) -> io::Result<()> {
+        self.or_deadlock(|| "everything to be consumed".into())
+    }
+
+    #[inline]
+    fn or_deadlock(self, what: impl FnOnce() -> String) -> io::Result<()> {
+        match self {
+            Room::Enough => Ok(()),
+            Room::Starving => {
+                let text = format!(
+                    "waiting for {} while the peer waits for more bytes than are in the ring: neither could go on; \
+                     use a capacity that holds both",
+                    what()
+                );
+                Err(io::Error::new(io::ErrorKind::Deadlock, text))
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct WriteHalf {
+    endpoint: Arc<Endpoint>,
+    ring: Producer<Std>,
+    end: EndState,
+    /// When this half last checked the link.
+    checked: CoarseInstant,
+    wake_word: WakeWord,
+}
+
+impl WriteHalf {
+    pub(crate) fn new(endpoint: Arc<Endpoint>) -> WriteHalf {
+        let mut ring = Producer::new(endpoint.outbox.capacity() as u64);
+        ring.set_peer_never_sleeps(endpoint.peer_never_sleeps);
+        WriteHalf {
+            ring,
+            end: EndState::default(),
+            checked: CoarseInstant::now(),
+            wake_word: WakeWord::default(),
+            endpoint,
+        }
+    }
+
+    /// This half never sleeps from now on.
+    pub(crate) fn never_sleep(&mut self) {
+        // What the header of a forked child's copy says is the parent's.
+        if self.endpoint.is_owner() {
+            let word = &self.endpoint.headers().own.wake_at_head.0;
+            self.wake_word.never_sleep::<Std>(word);
+        }
+    }
+
+    pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
+    }
+
+    pub(crate) fn position(&self) -> u64 {
+        self.ring.position()
+    }
+
+    pub(crate) fn end(&self) -> Option<End> {
+        self.end.get()
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.ring.capacity() as usize
+    }
+
+    /// Where in the ring the next byte goes.
+    pub(crate) fn offset(&self) -> usize {
+        self.ring.offset()
+    }
+
+    /// Bytes known to be free, without loading the peer's header.
+    #[inline]
+    pub(crate) fn free(&self) -> usize {
+        self.ring.free() as usize
+    }
+
+    #[inline]
+    pub(crate) fn unpublished(&self) -> usize {
+        self.ring.unpublished() as usize
+    }
+
+    /// To be called before bytes are written: fails if the direction has ended.
+    #[inline]
+    pub(crate) fn begin(&mut self) -> io::Result<()> {
+        if !self.endpoint.is_owner() {
+            return Err(forked());
+        }
+        if !self.end.is_open() || self.endpoint.local() != local::OPEN {
+            return self.ended(Status::Pending);
+        }
+        point(Point::WriteBegun);
+        Ok(())
+    }
+
+    /// Checks the peer once in a tick of the coarse clock: a writer that never fills its ring never
+    /// polls. After it has published, where the time for it costs no latency; what it finds is the
+    /// next write's to report.
+    #[inline]
+    fn check_peer_if_due(&mut self) {
+        let now = CoarseInstant::now();
+        if now != self.checked {
+            self.checked = now;
+            self.endpoint.check_peer();
+            let _ = self.poll(0);
+        }
+    }
+
+    /// Polls for `want` bytes of room. Everything written has been published, if `want` is not 0.
+    #[inline]
+    pub(crate) fn poll(&mut self, want: usize) -> Option<io::Result<Room>> {
+        if !self.endpoint.is_owner() {
+            return Some(Err(forked()));
+        }
+        if !self.end.is_open() || self.endpoint.local() != local::OPEN {
+            return Some(self.ended(Status::Pending));
+        }
+        let gone = self.endpoint.is_gone();
+        match self.ring.poll(self.endpoint.headers(), want as u64, gone) {
+            Ok(Status::Ready) => Some(Ok(Room::Enough)),
+            // A dead reader's wake word still says what it waited for. A reader that left in order
+            // has stored an end before it hung up, perhaps after the poll that found none: so the
+            // next poll, which knows of the hang-up, decides.
+            Ok(Status::Starving) if self.endpoint.check_peer() => self.poll(want),
+            Ok(Status::Starving) => Some(Ok(Room::Starving)),
+            Ok(Status::Pending) => None,
+            Ok(status) => Some(self.ended(status)),
+            Err(_) => {
+                self.endpoint.poison();
+                Some(self.ended(Status::Pending))
+            }
+        }
+    }
+
+    /// Remembers how the direction ended, and puts it into the words of `std::io`.
+    #[cold]
+    fn ended<T>(&mut self, status: Status) -> io::Result<T> {
+        let position = self.ring.position();
+        let gone = EndReason::ReaderGone;
+        let end = self
+            .end
+            .resolve(&self.endpoint, status, gone, false, position);
+        Err(write_error(end))
+    }
+
+    /// Room for some of `len` bytes, and for how many; `None` if the ring is full.
+    #[inline]
+    pub(crate) fn room(&mut self, len: usize) -> Option<io::Result<usize>> {
+        if let Err(e) = self.begin() {
+            return Some(Err(e));
+        }
+        if self.free() < len {
+            self.publish();
+            // Takes in what the reader has freed.
+            if let Some(Err(e)) = self.poll(len) {
+                return Some(Err(e));
+            }
+        }
+        match self.free().min(len) {
+            0 => {
+                self.check_peer_if_due();
+                None
+            }
+            n => Some(Ok(n)),
+        }
+    }
+
+    /// How much room a writer waits for that has `len` bytes to write. Not for every byte: it is
+    /// woken once half the ring is free, or all that it has left fits. A reader that starves wakes
+    /// it before.
+    pub(crate) fn low_watermark(&self, len: usize) -> usize {
+        len.min(self.capacity() / 2)
+    }
+
+    /// Whether `n` bytes could ever be free at once.
+    #[inline]
+    pub(crate) fn can_hold(&self, n: usize) -> io::Result<()> {
+        if n <= self.capacity() {
+            return Ok(());
+        }
+        Err(self.too_much(n))
+    }
+
+    #[cold]
+    fn too_much(&self, n: usize) -> io::Error {
+        let text = format!(
+            "{n} bytes can never be free at once: this ring has a capacity of {}",
+            self.capacity()
+        );
+        io::Error::new(io::ErrorKind::InvalidInput, text)
+    }
+
+    /// Room for `n` bytes at once; `None` if it has to be waited for.
+    #[inline]
+    pub(crate) fn room_for(&mut self, n: usize) -> io::Result<Option<Room>> {
+        self.can_hold(n)?;
+        self.begin()?;
+        if self.free() >= n {
+            return Ok(Some(Room::Enough));
+        }
+        self.publish();
+        self.poll(n).transpose()
+    }
+
+    /// Copies `bytes`, for which there is room, and publishes them, in chunks if they are many.
+    #[inline]
+    pub(crate) fn put(&mut self, bytes: &[u8]) {
+        if bytes.len() >= LARGE {
+            return self.put_large(bytes);
+        }
+        self.copy_in(bytes);
+        self.publish();
+    }
+
+    /// Writes what fits, or fails with `WouldBlock`.
+    pub(crate) fn try_put(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if self.try_put_fast(buf) {
+            return Ok(buf.len());
+        }
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        match self.room(buf.len()) {
+            Some(room) => {
+                let n = room?;
+                self.put(&buf[..n]);
+                Ok(n)
+            }
+            None => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    /// Like [`try_put`](Self::try_put) for several buffers, published at once.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn try_put_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self.room(bufs.iter().map(|buf| buf.len()).sum()) {
+            Some(room) => {
+                room?;
+                Ok(self.put_vectored(bufs, true))
+            }
+            None if bufs.iter().all(|buf| buf.is_empty()) => Ok(0),
+            None => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    /// Copies of `bufs` what there is room for, and publishes it at the end, or now and then on the
+    /// way.
+    pub(crate) fn put_vectored(&mut self, bufs: &[IoSlice<'_>], publish: bool) -> usize {
+        let mut done = 0;
+        for buf in bufs {
+            if self.free() < buf.len() {
+                self.publish();
+                // Takes in what the reader has freed; an end is the next write's to report.
+                let _ = self.poll(buf.len());
+            }
+            let n = self.free().min(buf.len());
+            self.stage(&buf[..n]);
+            done += n;
+            if n < buf.len() {
+                break;
+            }
+        }
+        if publish {
+            self.publish();
+        }
+        done
+    }
+
+    /// Copies `bytes`, for which there is room, and publishes only what would make a chunk.
+    #[inline]
+    pub(crate) fn stage(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(PUBLISH_CHUNK) {
+            self.copy_in(chunk);
+            if self.unpublished() >= PUBLISH_CHUNK {
+                self.publish();
+            }
+        }
+    }
+
+    /// Bytes that are free now.
+    pub(crate) fn space(&mut self) -> io::Result<usize> {
+        self.check_peer_if_due();
+        self.begin()?;
+        if let Some(Err(e)) = self.poll(self.capacity()) {
+            return Err(e);
+        }
+        Ok(self.free())
+    }
+
+    /// Copies `bytes` into the ring, where they have room, without publishing them.
+    #[inline]
+    pub(crate) fn copy_in(&mut self, bytes: &[u8]) {
+        assert!(bytes.len() <= self.free(), "more written than was free");
+        // SAFETY: this half is the one writer of the outbox, and slices of it (`grant`) borrow this
+        // half.
+        unsafe { self.endpoint.outbox.write(self.ring.offset(), bytes) };
+        self.ring.advance(bytes.len() as u64);
+        point(Point::Copied);
+    }
+
+    /// The next `len` free bytes, to be written in place and then taken by
+    /// [`advance`](Self::advance).
+    #[inline]
+    pub(crate) fn grant(&mut self, len: usize) -> &mut [u8] {
+        assert!(len <= self.free(), "more granted than was free");
+        // SAFETY: this half is the one writer of the outbox; the span is free; the slice borrows
+        // this half exclusively, and `self` keeps the outbox alive.
+        unsafe { self.endpoint.outbox.slice_mut(self.ring.offset(), len) }
+    }
+
+    /// What [`grant`](Self::grant) would lend, to be looked at.
+    #[inline]
+    pub(crate) fn granted(&self, len: usize) -> &[u8] {
+        assert!(len <= self.free(), "more granted than was free");
+        // SAFETY: this half is the one writer of the outbox, and writes through `&mut self` only,
+        // so not while the slice is borrowed from it; the span is free; `self` keeps the outbox
+        // alive.
+        unsafe { self.endpoint.outbox.slice(self.ring.offset(), len) }
+    }
+
+    /// Room was found before, perhaps in the process that forked this one; what is written there
+    /// would be in its ring, behind its back.
+    #[inline]
+    pub(crate) fn assert_here(&self) {
+        assert!(
+            self.endpoint.is_owner(),
+            "this grant belongs to the process that forked this one"
+        );
+    }
+
+    /// Takes `n` bytes that were written through a grant, which was not given for fewer.
+    #[inline]
+    pub(crate) fn advance(&mut self, n: usize) {
+        self.ring.advance_known(n as u64);
+        point(Point::Committed);
+    }
+
+    /// Makes everything written visible, and wakes a reader that waits for it.
+    #[inline]
+    pub(crate) fn publish(&mut self) {
+        if self.unpublished() == 0 || !self.endpoint.is_owner() {
+            return;
+        }
+        self.disarm_stale();
+        let must_wake = self.ring.publish(self.endpoint.headers());
+        point(Point::Published);
+        if must_wake {
+            self.wake_peer();
+        }
+        self.check_peer_if_due();
+    }
+
+    /// Takes back what a wait that goes on elsewhere has left: a writer that publishes has had room.
+    #[inline]
+    pub(crate) fn disarm_stale(&mut self) {
+        // What the header of a forked child's copy says is the parent's.
+        if self.wake_word.is_left_armed() && self.endpoint.is_owner() {
+            let word = &self.endpoint.headers().own.wake_at_head.0;
+            self.wake_word.disarm::<Std>(word);
+        }
+    }
+
+    #[cold]
+    fn wake_peer(&self) {
+        count(&self.endpoint.headers().own.writing.0.wakes);
+        self.endpoint.peer_bells.reader.ring();
+    }
+
+    /// Ends the direction in order.
+    pub(crate) fn finish(&mut self) {
+        self.publish();
+        if self.endpoint.is_owner() {
+            self.endpoint.end_writing(ended::CLOSED);
+        }
+        self.end.set(EndReason::Finished, self.ring.position());
+    }
+
+    /// [`finish`](Self::finish), which fails if the direction had ended otherwise before.
+    pub(crate) fn finish_checked(&mut self) -> io::Result<()> {
+        let before = self
+            .end
+            .get()
+            .filter(|end| !matches!(end.reason, EndReason::Finished | EndReason::Closed));
+        self.finish();
+        before.map_or(Ok(()), |end| Err(write_error(end)))
+    }
+
+    /// Ends the stream with a code.
+    pub(crate) fn abort(&mut self, code: u32) {
+        self.publish();
+        if self.endpoint.is_owner() {
+            self.endpoint.abort(code);
+        }
+        self.end.set(EndReason::Closed, self.ring.position());
+    }
+
+    /// Whether the peer has consumed everything that was published, as last seen.
+    pub(crate) fn drained(&self) -> bool {
+        self.ring.drained()
+    }
+
+    /// Like [`poll`](Self::poll) for an empty ring, also after `finish`.
+    pub(crate) fn poll_drained(&mut self) -> Option<io::Result<Room>> {
+        if !self.endpoint.is_owner() {
+            return Some(Err(forked()));
+        }
+        if self.drained() {
+            return Some(Ok(Room::Enough));
+        }
+        let finished = self.end.take_finished();
+        // The last bytes may have been consumed by a reader that is gone by now.
+        let outcome = match self.poll(self.capacity()) {
+            Some(Err(e))
+                if self.ring.refresh(self.endpoint.headers()).is_ok() && self.drained() =>
+            {
+                drop(e);
+                Some(Ok(Room::Enough))
+            }
+            // A reader that waits for more finds the end instead: it has been woken for it.
+            Some(Ok(Room::Starving)) if finished.is_some() => None,
+            other => other,
+        };
+        if finished.is_some() {
+            self.end = finished.into();
+        }
+        outcome
+    }
+}
+
+impl Drop for WriteHalf {
+    fn drop(&mut self) {
+        self.publish();
+        if self.endpoint.is_owner() {
+            self.endpoint.end_dropped_writing();
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Large writes, which are published in chunks so that the reader's copy overlaps the writer's.
+//!
+//! In a flow of them a chunk is [`PUBLISH_CHUNK`] long: each costs the reader a poll of a line that
+//! the writer is about to store to, and the reader is behind anyhow. A reader that has nothing left
+//! and polls at this very moment is better served with the beginning of a write as soon as there is
+//! some of it (docs/experiments/large-writes.md). To one that sleeps it would be no use, as it wakes
+//! up later than the write is done; on a core that both share it would take turns with the writer
+//! for each chunk.
+
+use super::{PUBLISH_CHUNK, WriteHalf};
+
+/// Of the first chunk of a write that a reader polls for.
+const FIRST_CHUNK: usize = 16 * 1024;
+
+/// A write from this length on is published in chunks.
+pub(super) const LARGE: usize = 2 * FIRST_CHUNK;
+
+impl WriteHalf {
+    /// Copies `bytes`, of which there are [`LARGE`] at least, and for which there is room, and
+    /// publishes them in chunks.
+    #[inline(never)]
+    pub(super) fn put_large(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        // What it has to load from the reader's header comes while the first copy is under way.
+        if self.ring.is_polled_for(self.endpoint.headers()) {
+            let first_chunks = rest.len().min(PUBLISH_CHUNK);
+            let end = rest.len() - first_chunks;
+            // A reader that has fallen asleep meanwhile is woken once for the rest.
+            while rest.len() > end + FIRST_CHUNK && !self.ring.is_slept_on(self.endpoint.headers())
+            {
+                rest = self.put_chunk(rest, FIRST_CHUNK);
+            }
+            rest = self.put_chunk(rest, rest.len() - end);
+        }
+        while !rest.is_empty() {
+            rest = self.put_chunk(rest, PUBLISH_CHUNK);
+        }
+    }
+
+    /// Copies and publishes the first `len` of `bytes`, or all. Returns the rest.
+    #[inline]
+    fn put_chunk<'a>(&mut self, bytes: &'a [u8], len: usize) -> &'a [u8] {
+        let (chunk, rest) = bytes.split_at(len.min(bytes.len()));
+        self.copy_in(chunk);
+        self.publish();
+        rest
+    }
+}

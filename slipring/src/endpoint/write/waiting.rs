@@ -1,0 +1,97 @@
+//! How a writer waits.
+
+use super::{Room, WriteHalf};
+use crate::fail_points::{Point, point};
+use crate::ring::{Std, count};
+use crate::wait::PollHalf;
+use std::io;
+
+/// A writer that waits for `want` bytes of room.
+#[derive(Debug)]
+pub(crate) struct WriteWait<'a> {
+    pub(crate) half: &'a mut WriteHalf,
+    pub(crate) want: usize,
+    /// Waits until the peer has consumed everything, rather than for room.
+    pub(crate) drained: bool,
+}
+
+impl WriteWait<'_> {
+    /// What to ask to be woken for.
+    fn wake_at(&self) -> u64 {
+        let want = if self.drained {
+            self.half.capacity()
+        } else {
+            self.want
+        };
+        self.half.ring.wake_at(want as u64)
+    }
+}
+
+impl PollHalf for WriteWait<'_> {
+    type News = Room;
+
+    #[inline]
+    fn poll(&mut self) -> Option<io::Result<Room>> {
+        if self.drained {
+            self.half.poll_drained()
+        } else {
+            self.half.poll(self.want)
+        }
+    }
+
+    fn arm(&mut self) {
+        let at = self.wake_at();
+        let word = &self.half.endpoint.headers().own.wake_at_head.0;
+        self.half.wake_word.arm::<Std>(word, at);
+        point(Point::WriterArmed);
+    }
+
+    fn advertise(&mut self) {
+        let at = self.wake_at();
+        let word = &self.half.endpoint.headers().own.wake_at_head.0;
+        self.half.wake_word.advertise::<Std>(word, at);
+        point(Point::WriterArmed);
+    }
+
+    fn disarm(&mut self) {
+        let word = &self.half.endpoint.headers().own.wake_at_head.0;
+        self.half.wake_word.disarm::<Std>(word);
+        point(Point::WriterDisarmed);
+    }
+
+    fn leave_armed(&mut self) {
+        self.half.wake_word.leave_armed();
+    }
+
+    fn disarm_stale(&mut self) {
+        self.half.disarm_stale();
+    }
+
+    // A starving reader is seen by `poll`: there is nobody else to wake.
+
+    fn check_peer(&mut self) -> io::Result<()> {
+        self.half.endpoint.check_peer();
+        Ok(())
+    }
+
+    fn check_peer_if_due(&mut self) {
+        self.half.check_peer_if_due();
+    }
+
+    fn progress(&self) -> u64 {
+        self.half.position().saturating_add(self.half.free() as u64)
+    }
+
+    fn answers(&self) -> u64 {
+        self.half.endpoint.answers()
+    }
+
+    fn count_sleep(&self) {
+        count(&self.half.endpoint.headers().own.writing.0.sleeps);
+    }
+
+    #[inline]
+    fn count_spin(&self) {
+        count(&self.half.endpoint.headers().own.writing.0.spins);
+    }
+}

@@ -1,0 +1,147 @@
+//! How the halves of the models sleep: by the real [`wait::sleep`](crate::wait::sleep), or in an
+//! event loop by the real [`wait::prepare`](crate::wait::prepare).
+
+use super::flaw::Flaw;
+use super::world::Bell;
+use crate::ring::Status;
+use crate::wait::{Park, Parked, PollHalf, prepare, sleep};
+use std::io;
+use std::sync::Arc;
+
+/// What a half needs for it.
+pub(super) trait Half {
+    fn flaw(&self) -> Flaw;
+    /// The bell that it sleeps on.
+    fn bell(&self) -> Arc<Bell>;
+    /// How many bytes are known to be there.
+    fn known(&self) -> u64;
+    fn arm(&mut self, want: u64);
+    fn disarm(&mut self);
+    fn poll(&mut self, want: u64) -> Status;
+    fn wake_starved_peer(&mut self);
+
+    /// Sleeps until `want` bytes are there, or something else that ends the wait.
+    fn wait(&mut self, want: u64) -> Status
+    where
+        Self: Sized,
+    {
+        self.sleep(want, true)
+    }
+
+    /// Goes to sleep and is out of time at once, wherever the other threads are by then. `Pending`:
+    /// out of time.
+    fn wait_a_moment(&mut self, want: u64) -> Status
+    where
+        Self: Sized,
+    {
+        self.sleep(want, false)
+    }
+
+    /// Waits as an event loop does: arms, polls the descriptor, and comes back to the operation,
+    /// which withdraws when it succeeds.
+    fn wait_polling(&mut self, want: u64) -> Status
+    where
+        Self: Sized,
+    {
+        let mut bed = Bed::new(self, true);
+        loop {
+            let found = prepare(&mut Waiting { half: self, want }, &mut bed);
+            if self.flaw() == Flaw::DrainAfterPoll {
+                bed.bell.drain();
+            }
+            if let Some(status) = found.expect("the model's bells do not fail") {
+                self.disarm();
+                return status.expect("the models have no errors");
+            }
+            bed.bell.poll();
+        }
+    }
+
+    fn sleep(&mut self, want: u64, patient: bool) -> Status
+    where
+        Self: Sized,
+    {
+        if self.known() >= want {
+            return Status::Ready;
+        }
+        // The real halves poll and spin before. A model for which that matters calls `poll` itself.
+        let mut bed = Bed::new(self, patient);
+        match sleep(&mut Waiting { half: self, want }, &mut bed).expect("it sleeps here") {
+            Ok(status) => status,
+            Err(_) => Status::Pending,
+        }
+    }
+}
+
+struct Waiting<'a, H> {
+    half: &'a mut H,
+    want: u64,
+}
+
+impl<H: Half> PollHalf for Waiting<'_, H> {
+    type News = Status;
+
+    fn poll(&mut self) -> Option<io::Result<Status>> {
+        let found = match self.half.poll(self.want) {
+            Status::Pending => None,
+            news => Some(Ok(news)),
+        };
+        if self.half.flaw() == Flaw::PollBeforeArm {
+            self.half.arm(self.want);
+        }
+        found
+    }
+
+    fn arm(&mut self) {
+        if self.half.flaw() != Flaw::PollBeforeArm {
+            self.half.arm(self.want);
+        }
+    }
+
+    fn disarm(&mut self) {
+        self.half.disarm();
+    }
+
+    fn wake_starved_peer(&mut self) {
+        self.half.wake_starved_peer();
+    }
+
+    fn check_peer(&mut self) -> io::Result<()> {
+        // The models poll with the hang-up as it is.
+        Ok(())
+    }
+}
+
+/// Where a half sleeps.
+struct Bed {
+    bell: Arc<Bell>,
+    flaw: Flaw,
+    patient: bool,
+}
+
+impl Bed {
+    fn new(half: &impl Half, patient: bool) -> Bed {
+        Bed {
+            bell: half.bell(),
+            flaw: half.flaw(),
+            patient,
+        }
+    }
+}
+
+impl Park for Bed {
+    fn park(&mut self) -> io::Result<Parked> {
+        if !self.patient {
+            return Ok(Parked::TimedOut);
+        }
+        self.bell.wait();
+        Ok(Parked::Woken)
+    }
+
+    fn drain(&mut self) -> io::Result<bool> {
+        if self.flaw != Flaw::DrainAfterPoll {
+            self.bell.drain();
+        }
+        Ok(false)
+    }
+}

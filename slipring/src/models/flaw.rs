@@ -1,0 +1,128 @@
+//! What a control leaves out of the protocol. Each of these has at least one model that fails
+//! because of it.
+
+use super::mutant::Weakness;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flaw {
+    /// Nothing: the real code.
+    None,
+
+    // Orderings, left out of the real code by `Mutant`.
+    /// No fence between `tail` and the reader's wake word in `Producer::publish`.
+    PublishFence,
+    /// No fence between `head` and the writer's wake word in `Consumer::consume`.
+    ConsumeFence,
+    /// No fence between a wake word and the look at the peer in `arm`, of the reader.
+    ReaderArmFence,
+    /// The same, of the writer.
+    WriterArmFence,
+    /// The wake word of the reader stored Relaxed.
+    ArmRelease,
+    /// No fence between `fin` or `stop` and the wake word in `armed`.
+    EndFence,
+    /// `tail` stored Relaxed.
+    TailRelease,
+    /// `tail` loaded without an acquire.
+    TailAcquire,
+    /// `head` stored Relaxed.
+    HeadRelease,
+    /// `head` loaded without an acquire.
+    HeadAcquire,
+    /// `fin` and `stop` exchanged Relaxed.
+    EndRelease,
+    /// `stop` loaded without an acquire.
+    StopAcquire,
+
+    // Orders and rules, which the halves of the models break by hand.
+    /// The reader loads `tail`, then `fin`.
+    FinAfterTail,
+    /// `fin` is loaded without an acquire.
+    FinAcquire,
+    /// The half that learns of the hang-up tells the other half of its process Relaxed.
+    GoneRelease,
+    /// The other half asks for it Relaxed.
+    GoneAcquire,
+    /// The reader learns of the hang-up after it has loaded `fin`.
+    HangUpAfterFin,
+    /// A writer whose reader seems to starve, and has hung up, does not look at `stop` again.
+    HangUpAfterStop,
+    /// The process hangs up, then stores `fin`.
+    HangUpBeforeFin,
+    /// `fin` and `stop` ring by the formula for indexes, `old < wanted <= new`.
+    EndByFormula,
+    /// `fin` and `stop` are stored, not exchanged.
+    EndOverwrites,
+    /// The code of an abort is stored after `fin`.
+    CodeAfterEnd,
+    /// A bell wakes who sleeps already, and keeps nothing for who is about to.
+    BellForgets,
+    /// A sleeper looks before it arms, not after.
+    PollBeforeArm,
+    /// An event loop takes the edges out of the set after it has looked, not before it arms.
+    DrainAfterPoll,
+    /// A reader does not ring a writer that waits for room which it will not make.
+    NoStarvedWake,
+    /// A writer does not make way for a reader that waits for more than there is.
+    NoStarvingRule,
+    /// A reader that only asks withdraws when it gives up.
+    NoGiveUp,
+    /// A half that has excused its peer from the fence sleeps all the same.
+    SleepsAfterAll,
+    /// A writer loads the wake word of a waiting reader without an acquire.
+    WakeAcquire,
+    /// A writer that sees a waiting reader does not look once more at what that one has consumed.
+    StarvingByOldHead,
+}
+
+impl Flaw {
+    fn weakness(self, here: &[(Flaw, Weakness)]) -> Weakness {
+        here.iter()
+            .find(|(flaw, _)| *flaw == self)
+            .map_or(Weakness::Nothing, |(_, weakness)| *weakness)
+    }
+
+    pub(super) fn in_publish(self) -> Weakness {
+        self.weakness(&[
+            (Flaw::PublishFence, Weakness::SeqCst),
+            (Flaw::TailRelease, Weakness::Release),
+        ])
+    }
+
+    pub(super) fn in_consume(self) -> Weakness {
+        self.weakness(&[
+            (Flaw::ConsumeFence, Weakness::SeqCst),
+            (Flaw::HeadRelease, Weakness::Release),
+        ])
+    }
+
+    pub(super) fn in_writer_refresh(self) -> Weakness {
+        self.weakness(&[(Flaw::HeadAcquire, Weakness::Acquire)])
+    }
+
+    pub(super) fn in_writer_poll(self) -> Weakness {
+        self.weakness(&[(Flaw::StopAcquire, Weakness::Acquire)])
+    }
+
+    pub(super) fn in_reader_refresh(self) -> Weakness {
+        self.weakness(&[(Flaw::TailAcquire, Weakness::Acquire)])
+    }
+
+    pub(super) fn in_writer_arm(self) -> Weakness {
+        self.weakness(&[(Flaw::WriterArmFence, Weakness::SeqCst)])
+    }
+
+    pub(super) fn in_reader_arm(self) -> Weakness {
+        self.weakness(&[
+            (Flaw::ReaderArmFence, Weakness::SeqCst),
+            (Flaw::ArmRelease, Weakness::Release),
+        ])
+    }
+
+    pub(super) fn in_end(self) -> Weakness {
+        self.weakness(&[
+            (Flaw::EndFence, Weakness::SeqCst),
+            (Flaw::EndRelease, Weakness::Release),
+        ])
+    }
+}

@@ -1,0 +1,106 @@
+//! A half that never sleeps misses nothing, though its peer leaves out the fence of a publication
+//! and rings nobody. A half that has said so and sleeps all the same is not woken.
+
+use super::{Flaw, Half, Mutant, Reading, Who, Why, World, Writing, fails, holds};
+use crate::ring::{Atomics, Status};
+use crate::wait::model::Loom;
+use loom::thread;
+
+/// Waits as a half does that spins for ever: it looks, lets be seen that it waits, and goes on
+/// looking.
+fn spin<H: Half>(half: &mut H, want: u64) -> Status {
+    if half.flaw() == Flaw::SleepsAfterAll {
+        return half.wait(want);
+    }
+    let first = half.poll(want);
+    if first != Status::Pending {
+        return first;
+    }
+    half.arm(want);
+    let found = loop {
+        match half.poll(want) {
+            Status::Pending => thread::yield_now(),
+            news => break news,
+        }
+    };
+    half.disarm();
+    found
+}
+
+/// A reader that needs no fences waits for one byte after the other; the writer never waits.
+fn reader<A: Atomics>(flaw: Flaw) {
+    let world = World::<A>::one_way(4, flaw);
+    let mut writer = Writing::new(&world, Who::Left);
+    let mut reader = Reading::new(&world, Who::Right);
+    writer.ring.set_peer_never_sleeps(true);
+    reader.never_sleep();
+    let writing = thread::spawn(move || {
+        for _ in 0..2 {
+            writer.write(1);
+        }
+    });
+    for _ in 0..2 {
+        assert_eq!(spin(&mut reader, 1), Status::Ready);
+        reader.check();
+        reader.consume(1);
+    }
+    writing.join().unwrap();
+}
+
+/// The same of a writer that waits for room.
+fn writer<A: Atomics>(flaw: Flaw) {
+    let world = World::<A>::one_way(2, flaw);
+    let mut writer = Writing::new(&world, Who::Left);
+    let mut reader = Reading::new(&world, Who::Right);
+    writer.write(2);
+    reader.refresh();
+    reader.ring.set_peer_never_sleeps(true);
+    writer.never_sleep();
+    let reading = thread::spawn(move || {
+        for _ in 0..2 {
+            reader.consume(1);
+        }
+    });
+    for _ in 0..2 {
+        assert_eq!(spin(&mut writer, 1), Status::Ready);
+        writer.write(1);
+    }
+    reading.join().unwrap();
+}
+
+/// A writer that gives way to a starving reader sees all that this one has given back, though
+/// without a fence.
+fn starving<A: Atomics>(flaw: Flaw) {
+    let world = World::<A>::one_way(2, flaw);
+    let mut writer = Writing::new(&world, Who::Left);
+    let mut reader = Reading::new(&world, Who::Right);
+    writer.write(1);
+    reader.refresh();
+    reader.ring.set_peer_never_sleeps(true);
+    writer.never_sleep();
+    let reading = thread::spawn(move || {
+        reader.consume(1);
+        reader.arm(1);
+    });
+    let found = writer.poll(2);
+    assert_ne!(
+        found,
+        Status::Starving,
+        "a reader that has consumed everything does not starve"
+    );
+    reading.join().unwrap();
+}
+
+#[test]
+fn a_half_that_never_sleeps_needs_no_fence() {
+    holds("a reader spins, unfenced", reader::<Loom>);
+    holds("a writer spins, unfenced", writer::<Loom>);
+    holds("an unfenced reader starves", starving::<Loom>);
+}
+
+#[test]
+fn a_half_that_has_excused_its_peer_must_not_sleep() {
+    fails(reader::<Mutant>, Flaw::SleepsAfterAll, Why::Deadlock);
+    fails(writer::<Mutant>, Flaw::SleepsAfterAll, Why::Deadlock);
+    fails(starving::<Mutant>, Flaw::ArmRelease, Why::FalseAlarm);
+}

@@ -1,0 +1,297 @@
+//! What two processes share, in a model: two outboxes, four bells, and what the kernel knows.
+
+use super::flaw::Flaw;
+use super::mutant::weakly;
+use crate::ring::{self, Atomics, Header, Headers, Word, ended};
+use crate::wait::wake_word;
+use loom::cell::UnsafeCell;
+use loom::sync::Notify;
+use loom::sync::atomic::AtomicBool;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// The bytes of a ring. loom sees to it that no thread reads or writes one that another may be
+/// writing.
+pub(super) struct Bytes(Vec<UnsafeCell<u8>>);
+
+impl Bytes {
+    fn new(capacity: u64) -> Bytes {
+        Bytes((0..capacity).map(|_| UnsafeCell::new(0)).collect())
+    }
+
+    pub(super) fn capacity(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    /// As if the ring were mapped twice in a row, so `at` may lie in the second copy.
+    fn cell(&self, at: usize) -> &UnsafeCell<u8> {
+        assert!(at < 2 * self.0.len(), "outside of the ring");
+        &self.0[at % self.0.len()]
+    }
+
+    pub(super) fn write(&self, at: usize, byte: u8) {
+        // SAFETY: the pointer is that of a live cell, and loom ends the model if another thread
+        // uses it at the same time.
+        self.cell(at).with_mut(|cell| unsafe { *cell = byte });
+    }
+
+    pub(super) fn read(&self, at: usize) -> u8 {
+        // SAFETY: as in `write`.
+        self.cell(at).with(|cell| unsafe { *cell })
+    }
+}
+
+/// What a half sleeps on. As an eventfd that is watched edge-triggered and never drained, it keeps
+/// an edge for a sleeper that comes later; and however many rings there were, they end one sleep.
+///
+/// loom also lets one sleep end without a ring: a wake-up is a hint. A ring happens before the end
+/// of the sleep that it ends, as the lock of a real eventfd has it; it orders nothing else.
+pub(super) struct Bell {
+    edge: Notify,
+    /// For [`Flaw::BellForgets`].
+    forgets: bool,
+    asleep: AtomicBool,
+    /// Whether the set that the bell is in is readable; only where an event loop polls it.
+    readable: Option<AtomicBool>,
+}
+
+impl Bell {
+    fn new(flaw: Flaw, polled: bool) -> Bell {
+        Bell {
+            edge: Notify::new(),
+            forgets: flaw == Flaw::BellForgets,
+            asleep: AtomicBool::new(false),
+            readable: polled.then(|| AtomicBool::new(false)),
+        }
+    }
+
+    pub(super) fn ring(&self) {
+        if let Some(readable) = &self.readable {
+            // Release: the lock of the set orders the ring, and what was before it, before the
+            // drain that takes it out.
+            readable.store(true, Ordering::Release);
+        }
+        // An exchange, since it sees the latest value.
+        if !self.forgets || self.asleep.swap(false, Ordering::AcqRel) {
+            self.edge.notify();
+        }
+    }
+
+    pub(super) fn wait(&self) {
+        if self.forgets {
+            self.asleep.swap(true, Ordering::AcqRel);
+        }
+        self.edge.wait();
+    }
+
+    /// Takes out the edges that are there.
+    pub(super) fn drain(&self) {
+        if let Some(readable) = &self.readable {
+            // An exchange, since it sees the latest value; acquire: see `ring`.
+            readable.swap(false, Ordering::AcqRel);
+        }
+    }
+
+    /// Blocks until there is an edge, and leaves it there.
+    pub(super) fn poll(&self) {
+        let readable = self.readable.as_ref().expect("a bell for polling");
+        while !readable.load(Ordering::Acquire) {
+            self.edge.wait();
+        }
+    }
+}
+
+/// What one process has in the stream.
+pub(super) struct Side<A: Atomics> {
+    pub(super) header: Header<A>,
+    pub(super) bytes: Bytes,
+    pub(super) reader: Arc<Bell>,
+    pub(super) writer: Arc<Bell>,
+    /// The kernel has hung up the link, since this process has let go of it.
+    hung_up: AtomicBool,
+    /// What this process has written down of its peer: that it has hung up.
+    gone: AtomicBool,
+}
+
+impl<A: Atomics> Side<A> {
+    fn new(capacity: u64, flaw: Flaw, polled: bool) -> Side<A> {
+        Side {
+            header: Header::new(4096, capacity),
+            bytes: Bytes::new(capacity),
+            reader: Arc::new(Bell::new(flaw, polled)),
+            writer: Arc::new(Bell::new(flaw, polled)),
+            hung_up: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn is_hung_up(&self) -> bool {
+        // Acquire: what the process did before is seen by whoever learns of its end.
+        self.hung_up.load(Ordering::Acquire)
+    }
+}
+
+/// Whose process a half belongs to. In the models of one direction the left one writes and the
+/// right one reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Who {
+    Left,
+    Right,
+}
+
+/// A stream between two processes.
+pub(super) struct World<A: Atomics> {
+    left: Side<A>,
+    right: Side<A>,
+    pub(super) flaw: Flaw,
+}
+
+impl<A: Atomics> World<A> {
+    /// With a ring of `capacity` from left to right, and the smallest the other way.
+    pub(super) fn one_way(capacity: u64, flaw: Flaw) -> Arc<World<A>> {
+        World::both_ways(capacity, 1, flaw)
+    }
+
+    pub(super) fn both_ways(left: u64, right: u64, flaw: Flaw) -> Arc<World<A>> {
+        World::new(left, right, flaw, false)
+    }
+
+    /// As [`one_way`](Self::one_way), with bells that event loops poll.
+    pub(super) fn polled(capacity: u64, flaw: Flaw) -> Arc<World<A>> {
+        World::new(capacity, 1, flaw, true)
+    }
+
+    fn new(left: u64, right: u64, flaw: Flaw, polled: bool) -> Arc<World<A>> {
+        Arc::new(World {
+            left: Side::new(left, flaw, polled),
+            right: Side::new(right, flaw, polled),
+            flaw,
+        })
+    }
+
+    pub(super) fn own(&self, who: Who) -> &Side<A> {
+        match who {
+            Who::Left => &self.left,
+            Who::Right => &self.right,
+        }
+    }
+
+    pub(super) fn peer(&self, who: Who) -> &Side<A> {
+        match who {
+            Who::Left => &self.right,
+            Who::Right => &self.left,
+        }
+    }
+
+    pub(super) fn headers(&self, who: Who) -> Headers<'_, A> {
+        Headers {
+            own: &self.own(who).header,
+            peer: &self.peer(who).header,
+        }
+    }
+
+    /// Ends the writing of `who`, as `Endpoint::end_writing` does. Says whether it was the first
+    /// to.
+    pub(super) fn end_writing(&self, who: Who, how: u32) -> bool {
+        let Headers { own, peer } = self.headers(who);
+        let by_formula = || {
+            A::fence(Ordering::SeqCst);
+            let tail = own.published.0.tail.load(Ordering::Relaxed);
+            let wake = peer.wake_at_tail.0.load(Ordering::Relaxed);
+            tail < wake && wake <= tail
+        };
+        let (first, ring) = self.end(&own.published.0.fin, how, &peer.wake_at_tail.0, by_formula);
+        if ring {
+            self.peer(who).reader.ring();
+        }
+        first
+    }
+
+    /// Ends the reading of `who`, as `Endpoint::end_reading` does. Says whether it was the first
+    /// to.
+    pub(super) fn end_reading(&self, who: Who, how: u32) -> bool {
+        let Headers { own, peer } = self.headers(who);
+        let by_formula = || {
+            A::fence(Ordering::SeqCst);
+            let head = own.consumed.0.head.load(Ordering::Relaxed);
+            let wake = peer.wake_at_head.0.load(Ordering::Relaxed);
+            head < wake && wake <= head
+        };
+        let (first, ring) = self.end(&own.consumed.0.stop, how, &peer.wake_at_head.0, by_formula);
+        if ring {
+            self.peer(who).writer.ring();
+        }
+        first
+    }
+
+    /// Stores an end; says whether it is the first one, and whether the half that owns `wake` has
+    /// to be rung.
+    fn end(
+        &self,
+        word: &A::U32,
+        how: u32,
+        wake: &A::U64,
+        by_formula: impl Fn() -> bool,
+    ) -> (bool, bool) {
+        weakly(self.flaw.in_end(), || match self.flaw {
+            Flaw::EndOverwrites => {
+                word.store(how, Ordering::Release);
+                (true, wake_word::is_armed::<A>(wake))
+            }
+            Flaw::EndByFormula => {
+                let first = word.replace(ended::OPEN, how, Ordering::Release);
+                (first, first && by_formula())
+            }
+            _ => ring::end::<A>(word, how, wake),
+        })
+    }
+
+    /// Both directions, with a code, as `Endpoint::abort` does.
+    pub(super) fn abort(&self, who: Who, code: u32) {
+        let store = || {
+            self.own(who)
+                .header
+                .published
+                .0
+                .code
+                .store(code, Ordering::Relaxed)
+        };
+        if self.flaw != Flaw::CodeAfterEnd {
+            store();
+        }
+        self.end_writing(who, ended::ABORTED);
+        self.end_reading(who, ended::ABORTED);
+        if self.flaw == Flaw::CodeAfterEnd {
+            store();
+        }
+    }
+
+    /// The process lets go of the link, in order or by dying. The kernel tells every sleeper that
+    /// watches the other end.
+    pub(super) fn hang_up(&self, who: Who) {
+        // Release: see `is_hung_up`.
+        self.own(who).hung_up.store(true, Ordering::Release);
+        self.peer(who).reader.ring();
+        self.peer(who).writer.ring();
+    }
+
+    /// As `Endpoint::look_at_link` does.
+    pub(super) fn look_at_link(&self, who: Who) {
+        let order = match self.flaw {
+            Flaw::GoneRelease => Ordering::Relaxed,
+            _ => Ordering::Release,
+        };
+        if self.peer(who).is_hung_up() {
+            self.own(who).gone.store(true, order);
+        }
+    }
+
+    /// As `Endpoint::is_gone` does.
+    pub(super) fn is_gone(&self, who: Who) -> bool {
+        let order = match self.flaw {
+            Flaw::GoneAcquire => Ordering::Relaxed,
+            _ => Ordering::Acquire,
+        };
+        self.own(who).gone.load(order)
+    }
+}

@@ -1,0 +1,151 @@
+//! The writing half of the models: the real [`Producer`] between loom's bytes and bells.
+//!
+//! It does what `endpoint::WriteHalf` does, less what a [`Flaw`] leaves out.
+
+use super::asleep::Half;
+use super::byte_at;
+use super::flaw::Flaw;
+use super::mutant::weakly;
+use super::world::{Bell, Who, World};
+use crate::ring::{Atomics, Producer, Status, Word};
+use crate::wait::WakeWord;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+pub(super) struct Writing<A: Atomics> {
+    world: Arc<World<A>>,
+    who: Who,
+    wake_word: WakeWord,
+    pub(super) ring: Producer<A>,
+}
+
+impl<A: Atomics> Writing<A> {
+    pub(super) fn new(world: &Arc<World<A>>, who: Who) -> Writing<A> {
+        Writing {
+            ring: Producer::new(world.own(who).bytes.capacity()),
+            world: Arc::clone(world),
+            who,
+            wake_word: WakeWord::default(),
+        }
+    }
+
+    /// This half never sleeps from now on.
+    pub(super) fn never_sleep(&mut self) {
+        let word = &self.world.own(self.who).header.wake_at_head.0;
+        self.wake_word.never_sleep::<A>(word);
+    }
+
+    /// Writes the next `n` bytes, which are free, without publishing them.
+    pub(super) fn put(&mut self, n: u64) {
+        let offset = self.ring.offset();
+        for i in 0..n {
+            let byte = byte_at(self.ring.position() + i);
+            self.world
+                .own(self.who)
+                .bytes
+                .write(offset + i as usize, byte);
+        }
+        self.ring.advance(n);
+    }
+
+    pub(super) fn publish(&mut self) {
+        let headers = self.world.headers(self.who);
+        if weakly(self.world.flaw.in_publish(), || self.ring.publish(headers)) {
+            self.world.peer(self.who).reader.ring();
+        }
+    }
+
+    pub(super) fn write(&mut self, n: u64) {
+        self.put(n);
+        self.publish();
+    }
+
+    /// Takes in what the reader has consumed. An honest reader never seems corrupt.
+    pub(super) fn refresh(&mut self) {
+        let headers = self.world.headers(self.who);
+        weakly(self.world.flaw.in_writer_refresh(), || {
+            self.ring.refresh(headers)
+        })
+        .expect("an honest reader");
+    }
+
+    /// [`Producer::poll`] that takes the reader's wake word for newer than it may be.
+    fn poll_once(&mut self, want: u64) -> Status {
+        self.refresh();
+        let published = self.ring.position() - self.ring.unpublished();
+        let peer = &self.world.peer(self.who).header;
+        let free = self.ring.free();
+        if free >= want {
+            Status::Ready
+        } else if free > 0 && peer.wake_at_tail.0.load(Ordering::Relaxed) > published {
+            if self.world.flaw == Flaw::WakeAcquire {
+                self.refresh();
+            }
+            if self.ring.free() >= want {
+                Status::Ready
+            } else {
+                Status::Starving
+            }
+        } else {
+            Status::Pending
+        }
+    }
+
+    /// Ends the writing; the first reason stays.
+    pub(super) fn end(&self, how: u32) {
+        self.world.end_writing(self.who, how);
+    }
+}
+
+impl<A: Atomics> Half for Writing<A> {
+    fn flaw(&self) -> Flaw {
+        self.world.flaw
+    }
+
+    fn bell(&self) -> Arc<Bell> {
+        Arc::clone(&self.world.own(self.who).writer)
+    }
+
+    fn known(&self) -> u64 {
+        self.ring.free()
+    }
+
+    fn arm(&mut self, want: u64) {
+        let word = &self.world.own(self.who).header.wake_at_head.0;
+        let at = self.ring.wake_at(want);
+        // `advertise` and not `arm`: a control sleeps though it has said that it never does.
+        weakly(self.world.flaw.in_writer_arm(), || {
+            self.wake_word.advertise::<A>(word, at);
+        });
+    }
+
+    fn disarm(&mut self) {
+        let word = &self.world.own(self.who).header.wake_at_head.0;
+        self.wake_word.disarm::<A>(word);
+    }
+
+    fn poll(&mut self, want: u64) -> Status {
+        if matches!(self.world.flaw, Flaw::StarvingByOldHead | Flaw::WakeAcquire) {
+            return self.poll_once(want);
+        }
+        let world = Arc::clone(&self.world);
+        let gone = world.peer(self.who).is_hung_up();
+        match weakly(world.flaw.in_writer_poll(), || {
+            self.ring.poll(world.headers(self.who), want, gone)
+        })
+        .expect("an honest reader")
+        {
+            Status::Starving if self.world.flaw == Flaw::NoStarvingRule => Status::Pending,
+            // As in `WriteHalf::poll`: a dead reader's wake word still says what it waited for.
+            Status::Starving if self.world.peer(self.who).is_hung_up() => match self.world.flaw {
+                Flaw::HangUpAfterStop => Status::PeerDied,
+                _ => self.poll(want),
+            },
+            look => look,
+        }
+    }
+
+    fn wake_starved_peer(&mut self) {
+        // As in `WriteWait`: a starving reader is seen by `look`.
+    }
+}

@@ -1,0 +1,41 @@
+//! Who is at the other end, and who may be.
+
+/// Which users may be at the other end.
+///
+/// This process's own user and root are always allowed: they could do anything to this process
+/// anyway. Towards any other user borrowed views are copied through private memory and bells are of
+/// a kind that cannot block the ringer; that needs Linux 5.8. Both sides have to allow each other.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Peers {
+    /// Only this process's effective user, and root. The default.
+    #[default]
+    SameUser,
+    /// These users as well, by their numbers.
+    Users(Vec<u32>),
+    /// Anyone who can reach the name.
+    Anyone,
+}
+
+/// What a user may do at the other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// Be there, and be relied on: it is this process's own user, or root.
+    Trusted,
+    /// Be there.
+    Allowed,
+    /// Nothing, and why.
+    Refused(&'static str),
+}
+
+/// Who is at the other end, by the kernel's word at the time of the handshake.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// The process; `None` if it is not visible from this pid namespace.
+    pub pid: Option<u32>,
+    /// Its effective user.
+    pub uid: u32,
+    /// Its effective group.
+    pub gid: u32,
+}

@@ -1,0 +1,97 @@
+//! How blocking streams and listeners are made: the verbs of [`Options`].
+
+use super::{Listener, Stream};
+#[cfg(doc)]
+use crate::error::Error;
+use crate::error::Result;
+use crate::link::{self, Handshake, Rendezvous, Waits, check_options};
+use crate::name::Name;
+use crate::options::Options;
+use std::ffi::OsStr;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+
+impl Options {
+    /// Binds a name and listens; see [`Listener`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidName`], [`Error::PathTooLong`], [`Error::NameInUse`],
+    /// [`Error::NoRuntimeDirectory`], [`Error::UnsafeDirectory`], [`Error::Capacity`],
+    /// [`Error::ProtocolTooLong`], [`Error::Os`].
+    pub fn bind(&self, name: impl AsRef<OsStr>) -> Result<Listener> {
+        check_options(self)?;
+        Listener::new(Arc::new(self.clone()), Name::parse(name)?)
+    }
+
+    /// Connects to a name that a [`Listener`] is bound to.
+    ///
+    /// Returns when the listener has *accepted* and the handshake is done; a Unix socket would
+    /// return from the backlog. It waits its turn there, for up to the
+    /// [`backlog_timeout`](Self::backlog_timeout). A thread that binds, connects and only then
+    /// accepts waits for itself, until the [`handshake_timeout`](Self::handshake_timeout).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotBound`], [`Error::SocketGone`], [`Error::Timeout`], [`Error::Protocol`],
+    /// [`Error::Refused`], [`Error::UntrustedPeer`], [`Error::NotSlipring`], [`Error::PeerGone`]
+    /// and others, each with what to do about it.
+    pub fn connect(&self, name: impl AsRef<OsStr>) -> Result<Stream> {
+        check_options(self)?;
+        let name = Name::parse(name)?;
+        let dialed = self.dialling(&name).drive(&|uid| self.trusts(uid))?;
+        let handshake =
+            Handshake::of_client(dialed, Arc::new(self.clone()), name, Waits::Blocking)?;
+        Stream::new(link::drive(handshake)?, self.spin)
+    }
+
+    /// Meets one other process at a name, whoever comes first: both call this, and each gets its
+    /// end of one stream.
+    ///
+    /// The first one waits for the second ([`wait_for_listener`](Self::wait_for_listener)); a third
+    /// is refused for as long as the first keeps its end. A [`Listener`] that is bound to the name
+    /// is met as a first one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RendezvousTaken`]; [`Error::Timeout`]; otherwise as [`bind`](Self::bind) and
+    /// [`connect`](Self::connect).
+    pub fn rendezvous(&self, name: impl AsRef<OsStr>) -> Result<Stream> {
+        check_options(self)?;
+        let options = Arc::new(self.clone());
+        Stream::new(
+            Rendezvous::new(options, Name::parse(name)?).meet()?,
+            self.spin,
+        )
+    }
+
+    /// Makes a stream of any connected Unix stream socket: an inherited one, one from a
+    /// socket-activated listener, one half of [`UnixStream::pair`]. The process at the other end
+    /// does the same.
+    ///
+    /// What had been sent over the socket before must have been read.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect), except for those about names.
+    #[doc(alias = "from_raw_fd")]
+    pub fn upgrade(&self, socket: UnixStream) -> Result<Stream> {
+        check_options(self)?;
+        let handshake = self.upgrading(socket.into(), Waits::Blocking)?;
+        Stream::new(link::drive(handshake)?, self.spin)
+    }
+
+    /// Two connected endpoints within this process, for threads and tests.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Capacity`], [`Error::ProtocolTooLong`], [`Error::Os`], [`Error::Unsupported`].
+    #[doc(alias = "socketpair")]
+    pub fn pair(&self) -> Result<(Stream, Stream)> {
+        let [left, right] = self.connected_pair(Waits::Blocking)?;
+        Ok((
+            Stream::new(left, self.spin)?,
+            Stream::new(right, self.spin)?,
+        ))
+    }
+}

@@ -1,0 +1,308 @@
+//! The stream: both halves of one endpoint.
+
+mod closer;
+mod connect;
+mod grant;
+mod listener;
+mod park;
+mod reader;
+mod readiness;
+mod writer;
+
+pub use closer::Closer;
+pub use grant::{Batch, Grant};
+pub use listener::{Incoming, Listener};
+pub use reader::Reader;
+pub use readiness::Readiness;
+pub use writer::Writer;
+
+use crate::endpoint::{Connected, Whole};
+use crate::endpoint::{ReadHalf, WriteHalf};
+use crate::error::Result;
+use crate::name::Name;
+use crate::options::Options;
+use crate::peer::Peer;
+use crate::sys::watch::Watches;
+use crate::wait::Spin;
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::io::{self, BufRead, IoSlice, IoSliceMut, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A full-duplex byte stream to another process, in shared memory, that behaves like a connected
+/// socket.
+///
+/// # Closing a stream
+///
+/// Dropping a stream, or both its halves, ends it in order: the peer reads every byte that was
+/// written, then gets `Ok(0)`; if it writes, `BrokenPipe`. Dropping one half ends one direction.
+///
+/// Dropping a whole stream with bytes unread is no end in order, as it is none for a socket: the
+/// peer reads every byte that was written, then gets `ConnectionReset`
+/// ([`EndReason::Reset`](crate::EndReason::Reset)). [`Writer::finish`] or
+/// [`shutdown`](Self::shutdown) before is in order whatever is unread. A relay that fails with
+/// everything read has to [`abort`](Writer::abort): if it only drops its streams, what it has
+/// passed on looks complete. A process that leaves without dropping its stream (`process::exit`, a
+/// signal, an abort) has *died*, and its peer gets `ConnectionReset` after the last byte; a socket
+/// would show an end of file. [`Writer::finish`] before leaving is the cure.
+///
+/// # Examples
+///
+/// ```
+/// use slipring::{Listener, Stream};
+/// use std::io::{BufRead, Write};
+/// # let name = format!("doc-stream-{}", std::process::id());
+///
+/// let listener = Listener::bind(&name)?;
+/// let server = std::thread::spawn(move || -> std::io::Result<()> {
+///     let mut stream = listener.accept()?;
+///     let mut line = String::new();
+///     stream.read_line(&mut line)?;
+///     stream.write_all(line.to_uppercase().as_bytes())
+/// });
+///
+/// let mut stream = Stream::connect(&name)?;
+/// stream.write_all(b"hello\n")?;
+/// let mut line = String::new();
+/// stream.read_line(&mut line)?;
+/// assert_eq!(line, "HELLO\n");
+/// # server.join().unwrap()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Stream {
+    // Dropped before the halves.
+    whole: Whole,
+    reader: Reader,
+    writer: Writer,
+}
+
+impl Stream {
+    /// A stream whose handshake was for blocking halves.
+    pub(crate) fn new(connected: Connected, spin: Spin) -> Result<Stream> {
+        let Connected { endpoint, watches } = connected;
+        let Watches { reader, writer } = match watches {
+            Some(watches) => watches,
+            None => Watches::new(&endpoint.own_bells, endpoint.link.as_fd())?,
+        };
+        Ok(Stream {
+            whole: Whole::of(&endpoint),
+            reader: Reader::new(ReadHalf::new(Arc::clone(&endpoint)), reader, spin),
+            writer: Writer::new(WriteHalf::new(endpoint), writer, spin),
+        })
+    }
+
+    pub(crate) fn of_halves(reader: Reader, writer: Writer) -> Stream {
+        Stream {
+            whole: Whole::of(reader.endpoint()),
+            reader,
+            writer,
+        }
+    }
+
+    /// Connects to a name with the default [`Options`]; see [`Options::connect`].
+    ///
+    /// # Errors
+    ///
+    /// See [`Options::connect`].
+    pub fn connect(name: impl AsRef<OsStr>) -> Result<Stream> {
+        Options::new().connect(name)
+    }
+
+    /// Meets one other process at a name with the default [`Options`]; see [`Options::rendezvous`].
+    ///
+    /// # Errors
+    ///
+    /// See [`Options::rendezvous`].
+    pub fn rendezvous(name: impl AsRef<OsStr>) -> Result<Stream> {
+        Options::new().rendezvous(name)
+    }
+
+    /// Two connected endpoints within this process, with the default [`Options`]; see
+    /// [`Options::pair`].
+    ///
+    /// # Errors
+    ///
+    /// See [`Options::pair`].
+    pub fn pair() -> Result<(Stream, Stream)> {
+        Options::new().pair()
+    }
+
+    /// The reading half.
+    pub fn reader(&mut self) -> &mut Reader {
+        &mut self.reader
+    }
+
+    /// The writing half.
+    pub fn writer(&mut self) -> &mut Writer {
+        &mut self.writer
+    }
+
+    /// Both halves, borrowed: each can be used by a scoped thread of its own.
+    ///
+    /// Where `std::io::BufRead` is in scope its method `split` comes first; write
+    /// `Stream::split(&mut stream)` there.
+    pub fn split(&mut self) -> (&mut Reader, &mut Writer) {
+        (&mut self.reader, &mut self.writer)
+    }
+
+    /// Both halves, owned: each can move to a thread of its own. Dropping one ends its direction.
+    #[doc(alias = "try_clone")]
+    pub fn into_split(self) -> (Reader, Writer) {
+        self.whole.take_apart();
+        (self.reader, self.writer)
+    }
+
+    /// Puts two halves of one stream together again.
+    ///
+    /// # Errors
+    ///
+    /// [`ReuniteError`] with both halves, if they are not of the same stream.
+    pub fn reunite(reader: Reader, writer: Writer) -> std::result::Result<Stream, ReuniteError> {
+        if Arc::ptr_eq(reader.endpoint(), writer.endpoint()) {
+            Ok(Stream::of_halves(reader, writer))
+        } else {
+            Err(ReuniteError(Box::new(reader), Box::new(writer)))
+        }
+    }
+
+    /// Ends one direction or both, as [`Reader::shutdown`] and [`Writer::finish`] do.
+    ///
+    /// # Errors
+    ///
+    /// None: as with a socket, a direction that has ended before, even because the peer is gone, is
+    /// no error here. [`Writer::finish`] tells whether the peer may miss something.
+    pub fn shutdown(&mut self, how: Shutdown) -> io::Result<()> {
+        if matches!(how, Shutdown::Read | Shutdown::Both) {
+            self.reader.shutdown();
+        }
+        if matches!(how, Shutdown::Write | Shutdown::Both) {
+            let _ = self.writer.finish();
+        }
+        Ok(())
+    }
+
+    /// Who is at the other end.
+    #[doc(alias = "peer_cred")]
+    #[doc(alias = "peer_addr")]
+    pub fn peer(&self) -> &Peer {
+        self.reader.peer()
+    }
+
+    /// The name over which the stream was set up, if it was over one.
+    #[doc(alias = "local_addr")]
+    pub fn name(&self) -> Option<&Name> {
+        self.reader.endpoint().name.as_ref()
+    }
+
+    /// The size of the ring that this side writes into, in bytes.
+    pub fn capacity(&self) -> usize {
+        self.writer.capacity()
+    }
+
+    /// The size of the ring that the peer writes into, in bytes.
+    pub fn peer_capacity(&self) -> usize {
+        self.reader.peer_capacity()
+    }
+
+    /// See [`Reader::set_timeout`].
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a timeout of zero.
+    pub fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.reader.set_timeout(timeout)
+    }
+
+    /// See [`Writer::set_timeout`].
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a timeout of zero.
+    pub fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.writer.set_timeout(timeout)
+    }
+
+    /// The timeout of reads.
+    pub fn read_timeout(&self) -> Option<Duration> {
+        self.reader.timeout()
+    }
+
+    /// The timeout of writes.
+    pub fn write_timeout(&self) -> Option<Duration> {
+        self.writer.timeout()
+    }
+
+    /// Lets reads and writes that would block fail with `WouldBlock` at once.
+    ///
+    /// # Errors
+    ///
+    /// None; the result is there for the sake of programs written for sockets.
+    pub fn set_nonblocking(&mut self, yes: bool) -> io::Result<()> {
+        self.reader.set_nonblocking(yes);
+        self.writer.set_nonblocking(yes);
+        Ok(())
+    }
+
+    /// A handle that ends the stream from any thread.
+    #[doc(alias = "try_clone")]
+    #[doc(alias = "shutdown")]
+    pub fn closer(&self) -> Closer {
+        self.reader.closer()
+    }
+}
+
+impl Read for Stream {
+    #[inline]
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.reader.read(buf)
+    }
+
+    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.reader.read_vectored(bufs)
+    }
+}
+
+impl BufRead for Stream {
+    #[inline]
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.reader.fill_buf()
+    }
+
+    #[inline]
+    fn consume(&mut self, n: usize) {
+        self.reader.consume(n);
+    }
+}
+
+impl Write for Stream {
+    #[inline]
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.writer.write(buf)
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.writer.write_vectored(bufs)
+    }
+
+    #[inline]
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+/// Two halves that are not of the same stream; see [`Stream::reunite`].
+#[derive(Debug)]
+pub struct ReuniteError(pub Box<Reader>, pub Box<Writer>);
+
+impl fmt::Display for ReuniteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the reader and the writer are halves of different streams")
+    }
+}
+
+impl std::error::Error for ReuniteError {}

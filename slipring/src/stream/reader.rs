@@ -1,0 +1,364 @@
+//! The reading half of a stream.
+
+use crate::endpoint::End;
+use crate::endpoint::Endpoint;
+use crate::endpoint::{ReadHalf, ReadWait, Readable};
+use crate::peer::Peer;
+use crate::stream::Closer;
+use crate::stream::Readiness;
+use crate::stream::park::Blocking;
+use crate::sys::watch::Watch;
+use crate::wait::Spin;
+use rustix::fd::{AsFd, BorrowedFd};
+use std::io::{self, BufRead, IoSliceMut, Read};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The reading half of a [`Stream`](crate::Stream): `Read` and `BufRead`, and what only shared
+/// memory can do.
+///
+/// It is `Send` and can move to a thread of its own
+/// ([`Stream::into_split`](crate::Stream::into_split)). Dropping it tells the peer, whose writer
+/// then gets `BrokenPipe`; bytes that were not read are lost.
+///
+/// # Room
+///
+/// Each read makes room for the peer's writer at once, be it a single byte. That costs a fence
+/// for each read, or [`consume`](BufRead::consume). [`fill_buf`](BufRead::fill_buf) lends the
+/// ring's own memory, so that one `consume` can be for many bytes. A program that reads single
+/// bytes or short lines, and has no use for their room before 8 KiB have been read, puts a
+/// [`BufReader`](std::io::BufReader) around it, as around a socket.
+///
+/// # Ends
+///
+/// Every byte that the peer published comes first, whatever happened. Then: `Ok(0)` if the peer
+/// finished or dropped its writer, `ConnectionReset` if it died, `ConnectionAborted` if it aborted,
+/// `InvalidData` if its header made no sense. The end stays: each further read says the same.
+/// [`end`](Self::end) has the details.
+///
+/// # Examples
+///
+/// Lines and records are looked at where they lie, in the peer's memory:
+///
+/// ```
+/// use slipring::Stream;
+/// use std::io::{BufRead, Write};
+///
+/// let (mut left, mut right) = Stream::pair()?;
+/// left.write_all(&[7, 0, 0, 0, 42, 0, 0, 0])?;
+///
+/// let reader = right.reader();
+/// let record = reader.fill_at_least(8)?;
+/// let key = u32::from_le_bytes(record[..4].try_into()?);
+/// let value = u32::from_le_bytes(record[4..8].try_into()?);
+/// assert_eq!((key, value), (7, 42));
+/// reader.consume(8);
+/// assert_eq!(reader.position(), 8);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Reader {
+    pub(crate) half: ReadHalf,
+    blocking: Blocking,
+}
+
+impl Reader {
+    pub(crate) fn new(mut half: ReadHalf, watch: Watch, spin: Spin) -> Reader {
+        if spin == Spin::Always {
+            half.never_sleep();
+        }
+        Reader {
+            blocking: Blocking::new(half.endpoint(), watch, spin),
+            half,
+        }
+    }
+
+    /// A half that has been in an event loop so far.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn from_half(half: ReadHalf, spin: Spin) -> crate::Result<Reader> {
+        let endpoint = half.endpoint();
+        let watch = Watch::new(
+            &endpoint.own_bells.reader,
+            rustix::fd::AsFd::as_fd(&endpoint.link),
+        )?;
+        Ok(Reader::new(half, watch, spin))
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn into_half(self) -> crate::Result<ReadHalf> {
+        self.blocking.may_sleep()?;
+        Ok(self.half)
+    }
+
+    pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {
+        self.half.endpoint()
+    }
+
+    /// Blocks until `want` bytes are there, or the stream ended in order before.
+    #[inline]
+    pub(crate) fn wait(&mut self, want: usize) -> io::Result<Readable> {
+        if self.half.has(want) {
+            return Ok(Readable::Enough);
+        }
+        let mut wait = ReadWait {
+            half: &mut self.half,
+            want,
+        };
+        self.blocking.wait(&mut wait, None)
+    }
+
+    /// [`wait`](Self::wait), for a call that waits several times and has to end by `deadline`, if
+    /// it has one.
+    #[inline]
+    pub(crate) fn wait_until(
+        &mut self,
+        want: usize,
+        deadline: Option<Instant>,
+    ) -> io::Result<Readable> {
+        if self.half.has(want) {
+            return Ok(Readable::Enough);
+        }
+        let mut wait = ReadWait {
+            half: &mut self.half,
+            want,
+        };
+        self.blocking.wait(&mut wait, deadline)
+    }
+
+    /// When a call that begins now has to end.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.blocking.deadline()
+    }
+
+    pub(crate) fn is_nonblocking(&self) -> bool {
+        self.blocking.is_nonblocking()
+    }
+
+    /// Blocks until something is there, or the end.
+    #[inline(never)]
+    fn wait_for_some(&mut self) -> io::Result<Readable> {
+        self.wait(1)
+    }
+
+    /// Reads what is there, once something is. The wait and what comes after it are one piece of
+    /// code.
+    #[inline(never)]
+    fn read_some(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self.wait(1)? {
+            Readable::Enough => Ok(self.half.take(buf)),
+            Readable::End => Ok(0),
+        }
+    }
+
+    /// Reads what is there, without blocking.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if nothing is there yet; at the end as [`Reader`] says (`Ok(0)` included).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// # use std::io::{ErrorKind, Write};
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// let mut buf = [0; 16];
+    /// assert_eq!(right.reader().try_read(&mut buf).unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// left.write_all(b"tick")?;
+    /// assert_eq!(right.reader().try_read(&mut buf)?, 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.half.try_take(buf)
+    }
+
+    /// Blocks until at least `n` bytes can be read, and lends everything that is there as one
+    /// slice, without consuming it.
+    ///
+    /// The slice is contiguous, wherever in the ring the bytes lie. It is the peer's memory itself,
+    /// unless the peer is another user or [`copy_reads`](crate::Options::copy_reads) asked for a
+    /// copy; see "Trust" in the [crate documentation](crate). `n = 0` does not block and may lend
+    /// an empty slice.
+    ///
+    /// # Errors
+    ///
+    /// * `InvalidInput` at once if `n` is more than [`peer_capacity`](Self::peer_capacity): it
+    ///   could never fit.
+    /// * `UnexpectedEof` if the stream ends in order before; what is left can still be read.
+    /// * `WouldBlock` after the timeout or in non-blocking mode. Nothing is consumed; bytes that
+    ///   came stay.
+    /// * Otherwise as at any end; see [`Reader`].
+    pub fn fill_at_least(&mut self, n: usize) -> io::Result<&[u8]> {
+        self.half.can_hold(n)?;
+        if n == 0 {
+            return self.half.view_known();
+        }
+        if self.wait(n)? == Readable::End {
+            return Err(self.half.too_short(n));
+        }
+        Ok(self.half.view(n))
+    }
+
+    /// Bytes that can be read now without blocking.
+    ///
+    /// There may be more a moment later, never fewer: nobody else can take them away.
+    ///
+    /// # Errors
+    ///
+    /// None yet: at an end the rest is counted, then 0.
+    pub fn available(&mut self) -> io::Result<usize> {
+        Ok(self.half.count_available())
+    }
+
+    /// Bytes consumed so far.
+    pub fn position(&self) -> u64 {
+        self.half.position()
+    }
+
+    /// How and where the stream ended, once a read has met the end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::{End, EndReason, Stream};
+    /// # use std::io::{ErrorKind, Read};
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// left.writer().abort(17);
+    /// assert_eq!(right.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionAborted);
+    /// let end = right.reader().end();
+    /// assert_eq!(end, Some(End { reason: EndReason::Aborted { code: 17 }, position: 0 }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn end(&self) -> Option<End> {
+        self.half.end()
+    }
+
+    /// Ends this direction: the peer's writer gets `BrokenPipe`, further reads here `Ok(0)`.
+    ///
+    /// Bytes that were not read are lost. Does not block; dropping the reader does the same.
+    pub fn shutdown(&mut self) {
+        self.half.stop();
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> &Peer {
+        &self.half.endpoint().peer
+    }
+
+    /// The size of the ring that this half reads from, in bytes: the most that
+    /// [`fill_at_least`](Self::fill_at_least) can ask for.
+    pub fn peer_capacity(&self) -> usize {
+        self.half.capacity()
+    }
+
+    /// Lets blocking reads fail with `WouldBlock` after `timeout`. `None`, the default, waits for
+    /// ever.
+    ///
+    /// It is the time of one call of this reader, [`fill_at_least`](Self::fill_at_least) included.
+    /// As with a socket, calls of `std::io` that read several times (`read_exact`, `read_line`)
+    /// have it for each. Rounded up to whole milliseconds when it has to sleep.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a timeout of zero.
+    pub fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.blocking.set_timeout(timeout)
+    }
+
+    /// The timeout that was set.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.blocking.timeout()
+    }
+
+    /// Lets reads that would block fail with `WouldBlock` at once.
+    pub fn set_nonblocking(&mut self, yes: bool) {
+        self.blocking.set_nonblocking(yes);
+    }
+
+    /// Prepares for polling this reader's descriptor until `n` bytes can be read, or the stream has
+    /// ended; see [`Readiness`].
+    ///
+    /// A successful read takes it back, and so does [`disarm`](Self::disarm).
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if `n` is more than [`peer_capacity`](Self::peer_capacity); `Unsupported`
+    /// ([`Error::NeverSleeps`](crate::Error::NeverSleeps)) with [`Spin::Always`]; what the system
+    /// says if the epoll set
+    /// cannot be asked. An end of the stream is `Ready`: the next read tells it.
+    pub fn arm(&mut self, n: usize) -> io::Result<Readiness> {
+        self.half.can_hold(n)?;
+        self.blocking.arm(&mut ReadWait {
+            half: &mut self.half,
+            want: n,
+        })
+    }
+
+    /// Takes back an [`arm`](Self::arm) that was `Pending`, if this reader is not going to be
+    /// polled after all. Without it the peer rings once more than it needs to.
+    pub fn disarm(&mut self) {
+        // A forked child's copy is not armed, and what its header says is the parent's.
+        self.half.disarm_stale();
+    }
+
+    /// A handle that ends the stream from any thread.
+    pub fn closer(&self) -> Closer {
+        Closer::new(self.half.endpoint())
+    }
+}
+
+/// The descriptor to poll after [`Reader::arm`]: readable means that it is time to read, or to arm,
+/// again. For `poll` only; nothing can be read from it.
+impl AsFd for Reader {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.blocking.as_fd()
+    }
+}
+
+impl Read for Reader {
+    #[inline]
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        if self.half.try_take_fast(buf) {
+            return Ok(buf.len());
+        }
+        self.read_some(buf)
+    }
+
+    /// Fills all of `bufs` that it can and consumes once.
+    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        if bufs.iter().all(|buf| buf.is_empty()) {
+            return Ok(0);
+        }
+        match self.wait(1)? {
+            Readable::Enough => Ok(self.half.take_vectored(bufs)),
+            Readable::End => Ok(0),
+        }
+    }
+}
+
+impl BufRead for Reader {
+    /// Lends what is there, without a copy; blocks while nothing is.
+    #[inline]
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.half.can_lend_fast() {
+            return Ok(self.half.view_fast());
+        }
+        match self.wait_for_some()? {
+            Readable::Enough => Ok(self.half.view_some()),
+            Readable::End => Ok(&[]),
+        }
+    }
+
+    /// Gives `n` bytes back to the writer.
+    ///
+    /// # Panics
+    ///
+    /// If fewer than `n` bytes have been lent.
+    #[inline]
+    fn consume(&mut self, n: usize) {
+        self.half.consume_fast(n);
+    }
+}

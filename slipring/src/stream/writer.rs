@@ -1,0 +1,402 @@
+//! The writing half of a stream.
+
+use crate::endpoint::End;
+use crate::endpoint::Endpoint;
+use crate::endpoint::{Room, WriteHalf, WriteWait};
+use crate::peer::Peer;
+use crate::stream::Closer;
+use crate::stream::Readiness;
+use crate::stream::park::Blocking;
+use crate::stream::{Batch, Grant};
+use crate::sys::watch::Watch;
+use crate::wait::Spin;
+use rustix::fd::{AsFd, BorrowedFd};
+use std::io::{self, IoSlice, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The writing half of a [`Stream`](crate::Stream): `Write`, and what only shared memory can do.
+///
+/// It is `Send` and can move to a thread of its own
+/// ([`Stream::into_split`](crate::Stream::into_split)). Dropping it finishes the direction: the
+/// peer reads to the end, then gets `Ok(0)`.
+///
+/// `write` blocks while the ring is full (back-pressure), writes what fits and publishes it before
+/// it returns; a write of any size flows through a ring of any size with `write_all`.
+///
+/// # Ends
+///
+/// `BrokenPipe` if the peer's reader is gone, or its process, or this side has finished;
+/// `ConnectionAborted` if the peer aborted; `InvalidData` if its header made no sense.
+/// [`end`](Self::end) has the details. Bytes that were accepted may not have been read:
+/// [`wait_consumed`](Self::wait_consumed) tells.
+#[derive(Debug)]
+pub struct Writer {
+    pub(crate) half: WriteHalf,
+    blocking: Blocking,
+}
+
+impl Writer {
+    pub(crate) fn new(mut half: WriteHalf, watch: Watch, spin: Spin) -> Writer {
+        if spin == Spin::Always {
+            half.never_sleep();
+        }
+        Writer {
+            blocking: Blocking::new(half.endpoint(), watch, spin),
+            half,
+        }
+    }
+
+    /// A half that has been in an event loop so far.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn from_half(half: WriteHalf, spin: Spin) -> crate::Result<Writer> {
+        let endpoint = half.endpoint();
+        let watch = Watch::new(
+            &endpoint.own_bells.writer,
+            rustix::fd::AsFd::as_fd(&endpoint.link),
+        )?;
+        Ok(Writer::new(half, watch, spin))
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn into_half(self) -> crate::Result<WriteHalf> {
+        self.blocking.may_sleep()?;
+        Ok(self.half)
+    }
+
+    pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {
+        self.half.endpoint()
+    }
+
+    fn wait(&mut self, want: usize, drained: bool) -> io::Result<Room> {
+        // What is kept back could be what the reader waits for.
+        self.half.publish();
+        let mut wait = WriteWait {
+            half: &mut self.half,
+            want,
+            drained,
+        };
+        self.blocking.wait(&mut wait, None)
+    }
+
+    /// Makes room for some of `len` bytes; says for how many.
+    #[inline]
+    pub(crate) fn make_room(&mut self, len: usize) -> io::Result<usize> {
+        if let Some(room) = self.half.room(len) {
+            return room;
+        }
+        self.wait(self.half.low_watermark(len), false)?;
+        Ok(self.half.free().min(len))
+    }
+
+    #[inline(never)]
+    fn wait_for_room(&mut self, n: usize) -> io::Result<()> {
+        self.wait(n, false)?.enough_for(n)
+    }
+
+    /// Writes what there is room for, once there is some.
+    #[inline(never)]
+    pub(crate) fn write_some(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        let n = self.make_room(buf.len())?;
+        self.half.put(&buf[..n]);
+        Ok(n)
+    }
+
+    /// Like [`write_some`](Self::write_some), of a batch.
+    #[inline(never)]
+    pub(crate) fn keep_some(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        let n = self.make_room(buf.len())?;
+        self.half.stage(&buf[..n]);
+        Ok(n)
+    }
+
+    /// Like [`keep_some`](Self::keep_some), until nothing is left.
+    #[inline(never)]
+    pub(crate) fn keep_all(&mut self, mut buf: &[u8]) -> io::Result<()> {
+        while !buf.is_empty() {
+            let n = self.keep_some(buf)?;
+            buf = &buf[n..];
+        }
+        Ok(())
+    }
+
+    /// Writes what fits, without blocking.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if the ring is full; otherwise as [`Writer`] says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::{Options, Stream};
+    /// # use std::io::ErrorKind;
+    /// let (mut left, _right) = Options::new().capacity(64 * 1024).pair()?;
+    /// let writer = left.writer();
+    /// assert_eq!(writer.try_write(&[1; 100_000])?, 64 * 1024);
+    /// assert_eq!(writer.try_write(b"more").unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.half.try_put(buf)
+    }
+
+    /// Blocks until `n` bytes are free, and lends them to be written in place.
+    ///
+    /// The slice is contiguous and holds old bytes of this ring. Nothing of it is visible to the
+    /// peer before [`Grant::commit`]; dropping the grant publishes nothing.
+    ///
+    /// # Errors
+    ///
+    /// * `InvalidInput` at once if `n` is more than [`capacity`](Self::capacity): it could never
+    ///   fit.
+    /// * `Deadlock` if the peer's reader waits for more bytes than are in the ring while this waits
+    ///   for more room than there is: neither could ever go on. Write less at a time, or use a
+    ///   larger capacity than the two together.
+    /// * `WouldBlock` after the timeout or in non-blocking mode.
+    /// * Otherwise as [`Writer`] says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// # use std::io::{Read, Write};
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// let mut grant = left.writer().reserve(100)?;
+    /// grant[..5].copy_from_slice(b"hello");
+    /// grant.commit(5);
+    /// let mut buf = [0; 5];
+    /// right.read_exact(&mut buf)?;
+    /// assert_eq!(&buf, b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn reserve(&mut self, n: usize) -> io::Result<Grant<'_>> {
+        self.reserve_room(n, true)?;
+        Ok(Grant::new(&mut self.half, n, true))
+    }
+
+    /// Like [`reserve`](Self::reserve), without blocking.
+    ///
+    /// # Errors
+    ///
+    /// As `reserve`; `WouldBlock` if fewer than `n` bytes are free.
+    #[inline]
+    pub fn try_reserve(&mut self, n: usize) -> io::Result<Grant<'_>> {
+        self.reserve_room(n, false)?;
+        Ok(Grant::new(&mut self.half, n, true))
+    }
+
+    #[inline]
+    pub(crate) fn reserve_room(&mut self, n: usize, block: bool) -> io::Result<()> {
+        if self.half.can_lend_fast(n) {
+            return Ok(());
+        }
+        self.make_room_for(n, block)
+    }
+
+    #[inline(never)]
+    fn make_room_for(&mut self, n: usize, block: bool) -> io::Result<()> {
+        match self.half.room_for(n)? {
+            Some(room) => room.enough_for(n),
+            None if block => self.wait_for_room(n),
+            None => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    /// Several writes that are published at once.
+    ///
+    /// A publication costs a fence, unless the peer spins for ever, and perhaps a wake-up of the
+    /// peer; a batch pays for them once. It publishes at [`flush`](Write::flush), when dropped,
+    /// after each 64 KiB, and whenever it has to wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// # use std::io::Write;
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// let mut batch = left.writer().batch();
+    /// for price in 0..100u32 {
+    ///     batch.write_all(&price.to_le_bytes())?;
+    /// }
+    /// assert_eq!(right.reader().available()?, 0);
+    /// drop(batch);
+    /// assert_eq!(right.reader().available()?, 400);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn batch(&mut self) -> Batch<'_> {
+        Batch::new(self)
+    }
+
+    /// Ends this direction in order: the peer reads every byte, then gets `Ok(0)`. The other
+    /// direction goes on.
+    ///
+    /// Does not block, and can be called again. Writing afterwards is `BrokenPipe`. Dropping the
+    /// writer does the same; a process that leaves without either (`process::exit`, a signal) has
+    /// died, as far as its peer can see.
+    ///
+    /// # Errors
+    ///
+    /// If the direction had ended otherwise before, so that the peer may not get everything.
+    pub fn finish(&mut self) -> io::Result<()> {
+        self.half.finish_checked()
+    }
+
+    /// Blocks until the peer has consumed everything written so far.
+    ///
+    /// Consumed means read out of the ring, not acted upon. May be called after
+    /// [`finish`](Self::finish).
+    ///
+    /// # Errors
+    ///
+    /// * `BrokenPipe` if the peer's reader goes before it has consumed everything.
+    /// * `Deadlock` if the peer's reader waits for more bytes than are in the ring.
+    /// * `WouldBlock` after the timeout or in non-blocking mode.
+    /// * Otherwise as [`Writer`] says.
+    pub fn wait_consumed(&mut self) -> io::Result<()> {
+        self.wait(0, true)?.enough_to_drain()
+    }
+
+    /// Bytes that can be written now without blocking.
+    ///
+    /// There may be more a moment later, never fewer: nobody else writes here.
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer`] says, if the direction has ended.
+    pub fn space(&mut self) -> io::Result<usize> {
+        self.half.space()
+    }
+
+    /// Bytes written so far.
+    pub fn position(&self) -> u64 {
+        self.half.position()
+    }
+
+    /// Ends the stream, both ways, with a code of the application's own.
+    ///
+    /// The peer reads what was published before and then gets `ConnectionAborted`; its writer gets
+    /// that at once. On this side reads return `Ok(0)`, and writes `BrokenPipe`. Does not block.
+    pub fn abort(&mut self, code: u32) {
+        self.half.abort(code);
+    }
+
+    /// How and where this direction ended, once a write has met the end.
+    pub fn end(&self) -> Option<End> {
+        self.half.end()
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> &Peer {
+        &self.half.endpoint().peer
+    }
+
+    /// The size of the ring that this half writes into, in bytes: the most that
+    /// [`reserve`](Self::reserve) can ask for.
+    pub fn capacity(&self) -> usize {
+        self.half.capacity()
+    }
+
+    /// Lets blocking writes fail with `WouldBlock` after `timeout`. `None`, the default, waits for
+    /// ever.
+    ///
+    /// It is the time of one call of this writer, [`wait_consumed`](Self::wait_consumed) included.
+    /// As with a socket, `write_all` has it for each of its writes, that of a
+    /// [`batch`](Self::batch) included. Rounded up to whole milliseconds when it has to sleep.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a timeout of zero.
+    pub fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.blocking.set_timeout(timeout)
+    }
+
+    /// The timeout that was set.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.blocking.timeout()
+    }
+
+    /// Lets writes that would block fail with `WouldBlock` at once.
+    pub fn set_nonblocking(&mut self, yes: bool) {
+        self.blocking.set_nonblocking(yes);
+    }
+
+    /// Prepares for polling this writer's descriptor until `n` bytes are free, or the direction has
+    /// ended; see [`Readiness`]. The larger `n`, the fewer wake-ups: half the
+    /// [`capacity`](Self::capacity) is a good choice for a long write. All of it means that the
+    /// peer has consumed everything.
+    ///
+    /// A peer that waits for more bytes than there are makes it `Ready` with less room, if there is
+    /// any: [`try_write`](Self::try_write) writes what fits, [`try_reserve`](Self::try_reserve)
+    /// fails with `Deadlock`.
+    ///
+    /// A successful write takes it back, and so does [`disarm`](Self::disarm).
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if `n` is more than [`capacity`](Self::capacity); `Unsupported`
+    /// ([`Error::NeverSleeps`](crate::Error::NeverSleeps)) with [`Spin::Always`]; what the system
+    /// says if the epoll set cannot be asked. An end is `Ready`: the next write tells it.
+    pub fn arm(&mut self, n: usize) -> io::Result<Readiness> {
+        self.half.can_hold(n)?;
+        // What is kept back could be what the reader waits for.
+        self.half.publish();
+        self.blocking.arm(&mut WriteWait {
+            half: &mut self.half,
+            want: n,
+            drained: false,
+        })
+    }
+
+    /// Takes back an [`arm`](Self::arm) that was `Pending`, if this writer is not going to be
+    /// polled after all. Without it the peer rings once more than it needs to.
+    pub fn disarm(&mut self) {
+        // A forked child's copy is not armed, and what its header says is the parent's.
+        self.half.disarm_stale();
+    }
+
+    /// A handle that ends the stream from any thread.
+    pub fn closer(&self) -> Closer {
+        Closer::new(self.half.endpoint())
+    }
+}
+
+/// The descriptor to poll after [`Writer::arm`]: *readable* means that it is time to write, or to
+/// arm, again. For `poll` only; nothing can be written to it.
+impl AsFd for Writer {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.blocking.as_fd()
+    }
+}
+
+impl Write for Writer {
+    #[inline]
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if self.half.try_put_fast(buf) {
+            return Ok(buf.len());
+        }
+        self.write_some(buf)
+    }
+
+    /// Gathers all of `bufs` that fit and publishes once.
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let Some(first) = bufs.iter().find(|buf| !buf.is_empty()) else {
+            return Ok(0);
+        };
+        self.make_room(first.len())?;
+        Ok(self.half.put_vectored(bufs, true))
+    }
+
+    /// Does nothing: every write has been published when it returns.
+    #[inline]
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,156 @@
+//! How many halves of a process may spin at the same time.
+//!
+//! Each half decides for itself whether spinning pays, and hundreds of them may all be right:
+//! together they would take the CPUs from those whom they wait for. So a half takes a permit before
+//! it spins for longer than the first polls, and there are fewer permits than CPUs. A half that finds
+//! none left sleeps at once, which costs a wake-up and nobody else's time.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The permits of a process, as one half sees them. (Go bounds its spinning threads likewise:
+/// `runtime/proc.go`, "Worker thread parking/unparking".)
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Permits {
+    /// How many are out.
+    taken: &'static AtomicU32,
+    most: u32,
+}
+
+/// Lets its holder spin; given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    taken: &'static AtomicU32,
+}
+
+impl Permits {
+    /// `own`: how many CPUs this process may use; `both`: it and the peer between them. One of its
+    /// own is left to those who work, unless it has no more than that one: then the peer has
+    /// another.
+    pub(crate) fn new(taken: &'static AtomicU32, own: usize, both: usize) -> Permits {
+        let most = if both < 2 {
+            0
+        } else {
+            own.saturating_sub(1).max(1)
+        };
+        Permits {
+            taken,
+            most: u32::try_from(most).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// A permit, if one is left.
+    pub(crate) fn try_acquire(&self) -> Option<Permit> {
+        // Relaxed, here and below: the number guards no memory. Loading first keeps hundreds that
+        // are refused from passing the line to and fro.
+        if self.taken.load(Ordering::Relaxed) >= self.most {
+            return None;
+        }
+        let before = self.taken.fetch_add(1, Ordering::Relaxed);
+        let permit = Permit { taken: self.taken };
+        // One too many, if another was faster: dropping it puts that right. Meanwhile a third may
+        // be refused for nothing, never granted for nothing.
+        (before < self.most).then_some(permit)
+    }
+
+    /// A permit, even if none is left: it counts for the others all the same.
+    pub(crate) fn force_acquire(&self) -> Permit {
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        Permit { taken: self.taken }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        // Never below zero: a signal handler may have forked while this half spun, and the child's
+        // number begins at zero. An update that fails has nothing to give back.
+        let _ = self
+            .taken
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| {
+                taken.checked_sub(1)
+            });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::thread;
+
+    fn out(permits: &Permits) -> u32 {
+        permits.taken.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn one_cpu_is_left_to_those_who_work() {
+        static TAKEN: AtomicU32 = AtomicU32::new(0);
+        for (own, both, most) in [
+            (1, 1, 0),
+            (2, 2, 1),
+            (8, 8, 7),
+            (1, 2, 1),
+            (1, 64, 1),
+            (2, 4, 1),
+        ] {
+            let permits = Permits::new(&TAKEN, own, both);
+            let taken: Vec<Permit> = std::iter::from_fn(|| permits.try_acquire())
+                .take(100)
+                .collect();
+            assert_eq!(taken.len(), most, "{own} CPUs, {both} with the peer's");
+        }
+    }
+
+    #[test]
+    fn a_forced_permit_counts_for_the_others() {
+        static TAKEN: AtomicU32 = AtomicU32::new(0);
+        let permits = Permits::new(&TAKEN, 4, 4);
+        let forced: Vec<Permit> = (0..5).map(|_| permits.force_acquire()).collect();
+        assert!(permits.try_acquire().is_none());
+        drop(forced);
+        assert!(permits.try_acquire().is_some());
+        assert_eq!(out(&permits), 0);
+    }
+
+    #[test]
+    fn a_panic_gives_it_back() {
+        static TAKEN: AtomicU32 = AtomicU32::new(0);
+        let permits = Permits::new(&TAKEN, 2, 2);
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let _permit = permits.try_acquire().expect("nobody else has it");
+            std::panic::resume_unwind(Box::new(()));
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(out(&permits), 0);
+    }
+
+    #[test]
+    fn a_forked_child_gives_back_nothing() {
+        static TAKEN: AtomicU32 = AtomicU32::new(0);
+        let permits = Permits::new(&TAKEN, 2, 2);
+        let permit = permits.try_acquire();
+        // What the kernel does to a child.
+        permits.taken.store(0, Ordering::Relaxed);
+        drop(permit);
+        assert_eq!(out(&permits), 0);
+    }
+
+    #[test]
+    fn many_threads_never_hold_more_than_there_are() {
+        static TAKEN: AtomicU32 = AtomicU32::new(0);
+        let permits = Permits::new(&TAKEN, 3, 3);
+        let holding = AtomicU32::new(0);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..20_000 {
+                        if let Some(_permit) = permits.try_acquire() {
+                            assert!(holding.fetch_add(1, Ordering::SeqCst) < 2);
+                            holding.fetch_sub(1, Ordering::SeqCst);
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(out(&permits), 0);
+    }
+}

@@ -1,0 +1,181 @@
+//! How a half spins before it sleeps: the one policy of blocking halves, tokio and `mmf`.
+
+use super::coalescer::Coalescer;
+use super::half::{Limit, PollHalf};
+use super::pause;
+use super::permits::Permits;
+use super::spinner::{Spin, Spinner};
+use std::io;
+use std::mem;
+use std::sync::atomic::AtomicU32;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How often a spinner checks whether its peer is still there, and after how long it lets the peer
+/// see that it waits.
+const CHECK_EVERY: Duration = Duration::from_millis(1);
+
+/// How one half spins, and what it has learnt of its peer.
+#[derive(Debug)]
+pub(crate) struct SpinPolicy {
+    spinner: Spinner,
+    coalescer: Coalescer,
+    permits: Permits,
+    /// `Spin::Always` on a single CPU: the peer needs it too.
+    yields: bool,
+    /// [`PollHalf::answers`] when the spinner learnt last.
+    answers: u64,
+    /// When a wait began that spun, and from which nothing has been learnt yet.
+    unlearnt_since: Option<Instant>,
+}
+
+impl SpinPolicy {
+    /// `own`: how many CPUs this process may use; `both`: it and its peer between them. `spinning`
+    /// counts the halves of this process that spin.
+    pub(crate) fn new(
+        spin: Spin,
+        own: usize,
+        both: usize,
+        spinning: &'static AtomicU32,
+    ) -> SpinPolicy {
+        SpinPolicy {
+            spinner: Spinner::new(spin, both),
+            coalescer: Coalescer::new(),
+            permits: Permits::new(spinning, own, both),
+            yields: both < 2,
+            answers: 0,
+            unlearnt_since: None,
+        }
+    }
+
+    /// Whether nothing ends the spinning but news and the limit of the wait.
+    pub(crate) fn is_endless(&self) -> bool {
+        self.spinner.is_endless()
+    }
+
+    /// Spins until there is news. `None`: it is time to sleep.
+    ///
+    /// One piece of code with the polls and with the caller: the way from the byte that arrives to
+    /// the caller is the round trip's.
+    #[inline(always)]
+    pub(crate) fn spin<H: PollHalf>(
+        &mut self,
+        half: &mut H,
+        limit: Limit,
+    ) -> Option<io::Result<H::News>> {
+        let budget = self.spinner.budget();
+        if budget == Some(Duration::ZERO) {
+            return None;
+        }
+        self.coalescer.delay_first_poll();
+        // The first polls come without reading the clock, which would cost as much as several of
+        // them.
+        if let Some(outcome) = poll_often(half, pause::SHORT_POLLS, pause::short) {
+            self.spinner.learn_later();
+            self.coalescer.short(|| (Instant::now(), half.progress()));
+            half.count_spin();
+            return Some(outcome);
+        }
+        self.spin_on(half, budget, limit)
+    }
+
+    /// Spins for as long as `budget` says, if there is a permit for it. Apart from the first polls,
+    /// so that they stay one small piece of code.
+    #[cold]
+    #[inline(never)]
+    fn spin_on<H: PollHalf>(
+        &mut self,
+        half: &mut H,
+        budget: Option<Duration>,
+        limit: Limit,
+    ) -> Option<io::Result<H::News>> {
+        self.coalescer.long();
+        let start = Instant::now();
+        let permit = match budget {
+            Some(_) => self.permits.try_acquire()?,
+            // A core for each blocked call was asked for by name.
+            None => self.permits.force_acquire(),
+        };
+        let outcome = self.poll_until(half, start, budget, limit.end(|| start));
+        drop(permit);
+        self.unlearnt_since = Some(start);
+        if outcome.is_some() {
+            half.count_spin();
+            self.learn(half);
+        }
+        outcome
+    }
+
+    fn poll_until<H: PollHalf>(
+        &self,
+        half: &mut H,
+        start: Instant,
+        budget: Option<Duration>,
+        deadline: Option<Instant>,
+    ) -> Option<io::Result<H::News>> {
+        let mut checked = start;
+        let mut advertised = false;
+        let outcome = loop {
+            if let Some(outcome) = poll_often(half, pause::LONG_POLLS, pause::long) {
+                break Some(outcome);
+            }
+            let now = Instant::now();
+            if deadline.is_some_and(|deadline| now >= deadline) {
+                break Some(Err(io::ErrorKind::WouldBlock.into()));
+            }
+            if budget.is_some_and(|budget| now - start >= budget) {
+                break None;
+            }
+            if now - checked >= CHECK_EVERY {
+                checked = now;
+                if let Err(e) = half.check_peer() {
+                    break Some(Err(e));
+                }
+                if !advertised {
+                    // A peer that waits for what this half will not give has to see that this half
+                    // waits too.
+                    half.advertise();
+                    half.wake_starved_peer();
+                    advertised = true;
+                }
+            }
+            if self.yields {
+                thread::yield_now();
+            }
+        };
+        if advertised {
+            half.disarm();
+        }
+        if matches!(&outcome, Some(Err(e)) if e.kind() == io::ErrorKind::WouldBlock) {
+            half.give_up();
+        }
+        outcome
+    }
+
+    /// Learns how long a wait took that began by spinning, now that it is over. One that slept at
+    /// once says nothing.
+    pub(crate) fn learn<H: PollHalf>(&mut self, half: &H) {
+        let Some(start) = self.unlearnt_since.take() else {
+            return;
+        };
+        if self.spinner.learns() {
+            let before = mem::replace(&mut self.answers, half.answers());
+            self.spinner.learn(start.elapsed(), self.answers != before);
+        }
+    }
+}
+
+#[inline(always)]
+fn poll_often<H: PollHalf>(
+    half: &mut H,
+    polls: u32,
+    pause: impl Fn(),
+) -> Option<io::Result<H::News>> {
+    for _ in 0..polls {
+        if let Some(outcome) = half.poll() {
+            return Some(outcome);
+        }
+        pause();
+    }
+    None
+}
