@@ -51,8 +51,8 @@ fn note(text: Vec<u8>) -> Note {
 }
 
 #[test]
-#[ignore = "the other process of the tests here"]
-fn server() {
+#[ignore = "another process, started by the tests here"]
+fn child_process() {
     listen(async |listener, _| {
         let incoming = stream::unfold(listener, async |listener| {
             Some((listener.accept().await, listener))

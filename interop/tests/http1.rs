@@ -37,8 +37,8 @@ fn pieces(bytes: Vec<u8>) -> Body {
 }
 
 #[test]
-#[ignore = "the other process of the tests here"]
-fn server() {
+#[ignore = "another process, started by the tests here"]
+fn child_process() {
     serve(async |stream| {
         let (upgrades, mut upgraded) = unbounded_channel();
         let service = service_fn(|request| answer(request, upgrades.clone()));

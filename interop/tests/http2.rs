@@ -29,8 +29,8 @@ fn body(bytes: impl Into<Bytes>) -> Body {
 }
 
 #[test]
-#[ignore = "the other process of the tests here"]
-fn server() {
+#[ignore = "another process, started by the tests here"]
+fn child_process() {
     serve(async |stream| {
         let leave = Arc::new(Notify::new());
         let service = service_fn(|request| answer(request, Arc::clone(&leave)));

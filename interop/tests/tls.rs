@@ -23,8 +23,8 @@ const ECHO: &[u8] = b"echo";
 const RUDE: &[u8] = b"rude";
 
 #[test]
-#[ignore = "the other process of the tests here"]
-fn server() {
+#[ignore = "another process, started by the tests here"]
+fn child_process() {
     listen(async |listener, connections| {
         // Before the first accept, so that a client finds it when it is connected.
         let acceptor = acceptor(&listener.path().with_file_name(CERTIFICATE));

@@ -13,8 +13,8 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, accept_async, client_async};
 
 #[test]
-#[ignore = "the other process of the tests here"]
-fn server() {
+#[ignore = "another process, started by the tests here"]
+fn child_process() {
     serve(async |stream| {
         let mut socket = accept_async(stream).await.expect("a handshake");
         let mut closed = false;

@@ -9,6 +9,7 @@ use slipring::Spin;
 use std::time::Duration;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[("exchanges", exchanges)]);
 }

@@ -24,6 +24,7 @@ const STRANGER: u32 = 54321;
 const ANOTHER: u32 = 54322;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[
         ("floods", floods),

@@ -1,7 +1,7 @@
 //! The ring in a file with a real C# program at the other end.
 //!
 //! They need Mono (`examples/csharp/setup.sh` installs it), so they are left out unless asked for:
-//! `cargo test -p slipring --test csharp -- --ignored`.
+//! `cargo test -p slipring --test csharp -- --ignored --skip child_process`.
 
 mod common;
 
@@ -23,6 +23,7 @@ fn path(place: &Place, name: &str) -> String {
 }
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[("writes", writes), ("reads", reads)]);
 }

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::thread;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[
         ("binds", binds),

@@ -197,12 +197,12 @@ fn what_is_final_stays_so() {
 
 const ROLE: &str = "SLIPRING_HANDOVER_NAME";
 
-/// Nothing by itself; in a child process the sender that is interrupted, again and again.
+/// The sender that is interrupted again and again, in a process of its own.
 #[test]
-fn child() {
-    let Ok(name) = std::env::var(ROLE) else {
-        return;
-    };
+#[ignore = "another process, started by the tests here"]
+fn child_process() {
+    let name = std::env::var(ROLE)
+        .expect("started by a test only: leave it out with --skip child_process");
     let stream = options().wait_for_listener(LONG).connect(name).unwrap();
     let (mut sender, mut receiver) = frame::split(stream).unwrap();
     for number in 0..200u64 {
@@ -233,7 +233,7 @@ fn what_is_received_was_sent() {
     let name = directory.path().join("handover");
     let listener = options().spin(Spin::Never).bind(&name).unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child", "--nocapture"])
+        .args(["--ignored", "--exact", "child_process", "--nocapture"])
         .env(ROLE, &name)
         .spawn()
         .expect("the test binary starts");

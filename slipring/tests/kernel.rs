@@ -15,6 +15,7 @@ use std::io::{Read, Write};
 use std::thread;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[
         ("pairs", pairs),

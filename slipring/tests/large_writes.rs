@@ -17,6 +17,7 @@ const STEP: usize = 16 * 1024;
 const PART: usize = 64 * 1024;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[("writes much and dies", writes_much_and_dies)]);
 }

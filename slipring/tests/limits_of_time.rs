@@ -17,6 +17,7 @@ use std::thread;
 use std::time::Duration;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[("stands in line under signals", stands_in_line_under_signals)]);
 }

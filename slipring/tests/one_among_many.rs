@@ -32,6 +32,7 @@ const CAPACITY: usize = 4096;
 const LENGTH: u64 = 10 * CAPACITY as u64 + 77;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[
         ("echoes on all", echoes_on_all),

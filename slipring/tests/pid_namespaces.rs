@@ -12,6 +12,7 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[
         (

@@ -18,6 +18,7 @@ const PROCESSES: u64 = 8;
 const STREAMS: u64 = 40;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[("serves", serves), ("talks", talks)]);
 }

@@ -22,6 +22,7 @@ static ALONE: Mutex<()> = Mutex::new(());
 const MORE: usize = 24;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[("waits", waits), ("forks", forks), ("is there", is_there)]);
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 static ALONE: Mutex<()> = Mutex::new(());
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[("exchanges", exchanges)]);
 }

@@ -16,6 +16,7 @@ use std::time::Duration;
 const CAPACITY: usize = 4096;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[("storms", storms), ("floods", floods), ("echoes", echoes)]);
 }

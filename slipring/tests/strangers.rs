@@ -17,6 +17,7 @@ const STRANGER: u32 = 12345;
 const CAPACITY: usize = 4096;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[
         ("connects", connects),

@@ -194,6 +194,7 @@ fn options() -> Options {
 }
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[
         ("listens", listens),

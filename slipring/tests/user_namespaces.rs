@@ -25,6 +25,7 @@ const FIRST: u32 = 100_000;
 const OUTSIDER: u32 = 1235;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[
         ("binds", binds),
