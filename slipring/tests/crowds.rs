@@ -89,40 +89,6 @@ fn a_flood_does_not_take_the_time_away() {
     });
 }
 
-/// The same for a listener that they may not even come to, and which refuses them.
-#[test]
-fn a_flood_of_strangers_does_not_take_the_time_away() {
-    guard(|| {
-        let Some(place) = users::open_place() else {
-            return;
-        };
-        let listener = options()
-            .allow(Peers::Users(vec![1]))
-            .bind(place.name("x"))
-            .unwrap();
-        let path = listener.path().to_str().unwrap().to_owned();
-        let mut flooding = users::start(&place, STRANGER, "floods", &[&path]);
-        flooding.expect("floods");
-        for _ in 0..5 {
-            let error = listener
-                .accept_timeout(Duration::from_millis(20))
-                .unwrap_err();
-            assert!(matches!(error, Error::Timeout { .. }), "{error}");
-            assert!(listener.try_accept().unwrap().is_none());
-        }
-        eventually("some are refused", || {
-            let _ = listener.try_accept();
-            listener.refused() > 100
-        });
-        assert!(
-            listener
-                .last_refusal()
-                .unwrap()
-                .contains(&STRANGER.to_string())
-        );
-    });
-}
-
 #[cfg(feature = "tokio")]
 #[test]
 fn a_flood_leaves_other_tasks_their_turn() {
@@ -344,36 +310,73 @@ fn listens_with_few_on_their_way(arguments: &[&str]) {
     say(&listener.last_refusal().unwrap_or_default());
 }
 
-/// A user that leaves its answers where they are is refused after some, and nobody else is.
-#[test]
-fn answers_that_nobody_receives_are_few() {
-    guard(|| {
-        let Some(place) = users::open_place() else {
-            return;
-        };
-        let name = place.name("sockets");
-        fs::create_dir(&name).unwrap();
-        std::os::unix::fs::chown(&name, Some(ANOTHER), None).unwrap();
-        let name = name.join("x");
-        let name = name.to_str().unwrap();
-        let mut listener = users::start(&place, ANOTHER, "listens with few on their way", &[name]);
-        listener.expect("bound");
-        let mut hostile = users::start(&place, STRANGER, "receives nothing", &[name, "120"]);
-        hostile.expect("answered");
-        for _ in 0..10 {
-            let mut honest = users::start(&place, STRANGER + 7, "connects", &[name]);
-            honest.tell("connect");
-            honest.expect("connected");
-            honest.tell("leave");
-            honest.succeed();
-        }
-        listener.tell("stop");
-        let refusal = listener.hear();
-        assert!(
-            refusal.contains("do not receive what they are answered"),
-            "{refusal}"
-        );
-        listener.succeed();
-        hostile.tell("leave");
-    });
+mod needs_root {
+    use super::*;
+
+    /// The same for a listener that they may not even come to, and which refuses them.
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn a_flood_of_strangers_does_not_take_the_time_away() {
+        guard(|| {
+            let place = users::open_place();
+            let listener = options()
+                .allow(Peers::Users(vec![1]))
+                .bind(place.name("x"))
+                .unwrap();
+            let path = listener.path().to_str().unwrap().to_owned();
+            let mut flooding = users::start(&place, STRANGER, "floods", &[&path]);
+            flooding.expect("floods");
+            for _ in 0..5 {
+                let error = listener
+                    .accept_timeout(Duration::from_millis(20))
+                    .unwrap_err();
+                assert!(matches!(error, Error::Timeout { .. }), "{error}");
+                assert!(listener.try_accept().unwrap().is_none());
+            }
+            eventually("some are refused", || {
+                let _ = listener.try_accept();
+                listener.refused() > 100
+            });
+            assert!(
+                listener
+                    .last_refusal()
+                    .unwrap()
+                    .contains(&STRANGER.to_string())
+            );
+        });
+    }
+
+    /// A user that leaves its answers where they are is refused after some, and nobody else is.
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn answers_that_nobody_receives_are_few() {
+        guard(|| {
+            let place = users::open_place();
+            let name = place.name("sockets");
+            fs::create_dir(&name).unwrap();
+            std::os::unix::fs::chown(&name, Some(ANOTHER), None).unwrap();
+            let name = name.join("x");
+            let name = name.to_str().unwrap();
+            let mut listener =
+                users::start(&place, ANOTHER, "listens with few on their way", &[name]);
+            listener.expect("bound");
+            let mut hostile = users::start(&place, STRANGER, "receives nothing", &[name, "120"]);
+            hostile.expect("answered");
+            for _ in 0..10 {
+                let mut honest = users::start(&place, STRANGER + 7, "connects", &[name]);
+                honest.tell("connect");
+                honest.expect("connected");
+                honest.tell("leave");
+                honest.succeed();
+            }
+            listener.tell("stop");
+            let refusal = listener.hear();
+            assert!(
+                refusal.contains("do not receive what they are answered"),
+                "{refusal}"
+            );
+            listener.succeed();
+            hostile.tell("leave");
+        });
+    }
 }

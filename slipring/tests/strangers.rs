@@ -62,37 +62,6 @@ fn connects(arguments: &[&str]) {
     }
 }
 
-#[test]
-fn by_default_the_socket_keeps_others_out() {
-    guard(|| {
-        let Some(place) = users::open_place() else {
-            return;
-        };
-        let listener = options().bind(name(&place)).unwrap();
-        assert_eq!(mode(&listener), 0o600);
-        let mut other = stranger(&place, "connects", &[&name(&place)]);
-        let said = other.hear();
-        assert!(said.starts_with("PermissionDenied"), "{said}");
-        assert!(listener.try_accept().unwrap().is_none());
-        assert_eq!(listener.refused(), 0);
-        // Whoever opens the socket to all has not opened the listener.
-        fs::set_permissions(listener.path(), Permissions::from_mode(0o666)).unwrap();
-        refused(&place, &listener);
-    });
-}
-
-#[test]
-fn who_is_not_among_those_allowed_is_refused() {
-    guard(|| {
-        let Some(place) = users::open_place() else {
-            return;
-        };
-        let listener = allowing(STRANGER + 1).bind(name(&place)).unwrap();
-        assert_eq!(mode(&listener), 0o666);
-        refused(&place, &listener);
-    });
-}
-
 /// A stranger who connects is told, and so is the listener.
 fn refused(place: &Place, listener: &Listener) {
     let mut other = stranger(place, "connects", &[&name(place)]);
@@ -113,28 +82,6 @@ fn refused(place: &Place, listener: &Listener) {
     );
 }
 
-#[test]
-fn who_is_allowed_gets_a_stream() {
-    guard(|| {
-        let Some(place) = users::open_place() else {
-            return;
-        };
-        let listener = allowing(STRANGER).bind(name(&place)).unwrap();
-        let mut other = stranger(&place, "connects", &[&name(&place)]);
-        let mut stream = listener.accept().unwrap();
-        assert_eq!(stream.peer().uid, STRANGER);
-        let mut buf = [0; 5];
-        stream.read_exact(&mut buf).unwrap();
-        assert_eq!(&buf, b"hello");
-        other.expect("connected to 0");
-        other.kill();
-        assert_eq!(
-            common::kind(stream.read(&mut [0])),
-            ErrorKind::ConnectionReset
-        );
-    });
-}
-
 /// Shakes hands as a client should that is of another user.
 fn introduce(name: &str) -> Peer {
     let mut side = Side::new(CAPACITY);
@@ -153,29 +100,6 @@ fn changes_its_mind(arguments: &[&str]) {
     told();
 }
 
-#[test]
-fn what_is_lent_of_a_stranger_does_not_change() {
-    guard(|| {
-        let Some(place) = users::open_place() else {
-            return;
-        };
-        let listener = allowing(STRANGER).bind(name(&place)).unwrap();
-        let mut other = stranger(&place, "changes its mind", &[&name(&place)]);
-        let mut stream = listener.accept().unwrap();
-        stream.set_read_timeout(Some(common::GENEROUS)).unwrap();
-        // It publishes without ringing: a look is made at the latest when the time is up, so look
-        // until it is there.
-        common::eventually("it has published", || {
-            stream.reader().available().unwrap() == 6
-        });
-        let lent = stream.fill_buf().unwrap();
-        assert_eq!(lent, b"before");
-        other.tell("now");
-        other.expect("changed");
-        assert_eq!(lent, b"before");
-    });
-}
-
 /// Comes with bells that it could make blocking.
 fn brings_plain_bells(arguments: &[&str]) {
     let link = UnixStream::connect(arguments[0]).unwrap();
@@ -189,22 +113,6 @@ fn brings_plain_bells(arguments: &[&str]) {
     ));
 }
 
-#[test]
-fn a_stranger_may_not_bring_a_bell_that_could_block() {
-    guard(|| {
-        let Some(place) = users::open_place() else {
-            return;
-        };
-        let listener = allowing(STRANGER).bind(name(&place)).unwrap();
-        let mut other = stranger(&place, "brings plain bells", &[&name(&place)]);
-        common::eventually("it is refused", || {
-            assert!(listener.try_accept().unwrap().is_none());
-            listener.refused() == 1
-        });
-        other.expect("a bell that another user could block");
-    });
-}
-
 /// Binds a name, and serves one client.
 fn binds(arguments: &[&str]) {
     let listener = allowing(0).bind(arguments[0]).unwrap();
@@ -214,29 +122,119 @@ fn binds(arguments: &[&str]) {
     told();
 }
 
-#[test]
-fn a_name_that_a_stranger_has_bound_is_not_connected_to() {
-    guard(|| {
-        let Some(place) = users::open_place() else {
-            return;
-        };
-        let squatted = place.name("theirs");
-        fs::create_dir(&squatted).unwrap();
-        chown(&squatted, Some(STRANGER), Some(STRANGER)).unwrap();
-        let name = squatted.join("x");
-        let name: &Path = &name;
-        let mut other = stranger(&place, "binds", &[name.to_str().unwrap()]);
-        other.expect("bound");
-        let error = options().connect(name).unwrap_err();
-        assert!(
-            matches!(error, Error::UntrustedPeer { uid: STRANGER, .. }),
-            "{error}"
-        );
-        // Unless it is asked for.
-        let mut stream = allowing(STRANGER).connect(name).unwrap();
-        assert_eq!(stream.peer().uid, STRANGER);
-        stream.read_exact(&mut [0; 5]).unwrap();
-        other.tell("leave");
-        other.succeed();
-    });
+mod needs_root {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn by_default_the_socket_keeps_others_out() {
+        guard(|| {
+            let place = users::open_place();
+            let listener = options().bind(name(&place)).unwrap();
+            assert_eq!(mode(&listener), 0o600);
+            let mut other = stranger(&place, "connects", &[&name(&place)]);
+            let said = other.hear();
+            assert!(said.starts_with("PermissionDenied"), "{said}");
+            assert!(listener.try_accept().unwrap().is_none());
+            assert_eq!(listener.refused(), 0);
+            // Whoever opens the socket to all has not opened the listener.
+            fs::set_permissions(listener.path(), Permissions::from_mode(0o666)).unwrap();
+            refused(&place, &listener);
+        });
+    }
+
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn who_is_not_among_those_allowed_is_refused() {
+        guard(|| {
+            let place = users::open_place();
+            let listener = allowing(STRANGER + 1).bind(name(&place)).unwrap();
+            assert_eq!(mode(&listener), 0o666);
+            refused(&place, &listener);
+        });
+    }
+
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn who_is_allowed_gets_a_stream() {
+        guard(|| {
+            let place = users::open_place();
+            let listener = allowing(STRANGER).bind(name(&place)).unwrap();
+            let mut other = stranger(&place, "connects", &[&name(&place)]);
+            let mut stream = listener.accept().unwrap();
+            assert_eq!(stream.peer().uid, STRANGER);
+            let mut buf = [0; 5];
+            stream.read_exact(&mut buf).unwrap();
+            assert_eq!(&buf, b"hello");
+            other.expect("connected to 0");
+            other.kill();
+            assert_eq!(
+                common::kind(stream.read(&mut [0])),
+                ErrorKind::ConnectionReset
+            );
+        });
+    }
+
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn what_is_lent_of_a_stranger_does_not_change() {
+        guard(|| {
+            let place = users::open_place();
+            let listener = allowing(STRANGER).bind(name(&place)).unwrap();
+            let mut other = stranger(&place, "changes its mind", &[&name(&place)]);
+            let mut stream = listener.accept().unwrap();
+            stream.set_read_timeout(Some(common::GENEROUS)).unwrap();
+            // It publishes without ringing: a look is made at the latest when the time is up, so
+            // look until it is there.
+            common::eventually("it has published", || {
+                stream.reader().available().unwrap() == 6
+            });
+            let lent = stream.fill_buf().unwrap();
+            assert_eq!(lent, b"before");
+            other.tell("now");
+            other.expect("changed");
+            assert_eq!(lent, b"before");
+        });
+    }
+
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn a_stranger_may_not_bring_a_bell_that_could_block() {
+        guard(|| {
+            let place = users::open_place();
+            let listener = allowing(STRANGER).bind(name(&place)).unwrap();
+            let mut other = stranger(&place, "brings plain bells", &[&name(&place)]);
+            common::eventually("it is refused", || {
+                assert!(listener.try_accept().unwrap().is_none());
+                listener.refused() == 1
+            });
+            other.expect("a bell that another user could block");
+        });
+    }
+
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn a_name_that_a_stranger_has_bound_is_not_connected_to() {
+        guard(|| {
+            let place = users::open_place();
+            let squatted = place.name("theirs");
+            fs::create_dir(&squatted).unwrap();
+            chown(&squatted, Some(STRANGER), Some(STRANGER)).unwrap();
+            let name = squatted.join("x");
+            let name: &Path = &name;
+            let mut other = stranger(&place, "binds", &[name.to_str().unwrap()]);
+            other.expect("bound");
+            let error = options().connect(name).unwrap_err();
+            assert!(
+                matches!(error, Error::UntrustedPeer { uid: STRANGER, .. }),
+                "{error}"
+            );
+            // Unless it is asked for.
+            let mut stream = allowing(STRANGER).connect(name).unwrap();
+            assert_eq!(stream.peer().uid, STRANGER);
+            stream.read_exact(&mut [0; 5]).unwrap();
+            other.tell("leave");
+            other.succeed();
+        });
+    }
 }

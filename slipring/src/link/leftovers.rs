@@ -157,7 +157,7 @@ mod tests {
     use std::os::unix::net::UnixListener;
 
     use super::super::binding::Binding;
-    use super::super::directory::testing::{is_root, name, places, stale_socket};
+    use super::super::directory::testing::{name, need_root, places, stale_socket};
     use super::*;
     use crate::name::Scope;
 
@@ -241,26 +241,29 @@ mod tests {
         });
     }
 
-    #[test]
-    fn files_of_others_are_left_but_for_root() {
-        if !is_root() {
-            return;
+    mod needs_root {
+        use super::*;
+
+        #[test]
+        #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+        fn files_of_others_are_left_but_for_root() {
+            need_root();
+            let temporary = tempfile::tempdir().unwrap();
+            let mut places = places(temporary.path());
+            let directory = places.for_binding(Scope::Global).unwrap();
+            let lock = directory.join("theirs.lock");
+            fs::write(&lock, "1\n").unwrap();
+            chown(&lock, Some(12345), None).unwrap();
+            places.uid = 54321;
+            let left = remove_leftovers_in(&places).unwrap();
+            let why = left[0].kept.as_deref().unwrap();
+            assert!(
+                why.contains("belongs to user 12345") && why.contains("root"),
+                "{why}"
+            );
+            assert_eq!(fs::metadata(&lock).unwrap().uid(), 12345);
+            places.uid = 0;
+            assert_eq!(removed(&places), [("theirs.lock".into(), false)]);
         }
-        let temporary = tempfile::tempdir().unwrap();
-        let mut places = places(temporary.path());
-        let directory = places.for_binding(Scope::Global).unwrap();
-        let lock = directory.join("theirs.lock");
-        fs::write(&lock, "1\n").unwrap();
-        chown(&lock, Some(12345), None).unwrap();
-        places.uid = 54321;
-        let left = remove_leftovers_in(&places).unwrap();
-        let why = left[0].kept.as_deref().unwrap();
-        assert!(
-            why.contains("belongs to user 12345") && why.contains("root"),
-            "{why}"
-        );
-        assert_eq!(fs::metadata(&lock).unwrap().uid(), 12345);
-        places.uid = 0;
-        assert_eq!(removed(&places), [("theirs.lock".into(), false)]);
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::binding::Binding;
 use super::dial::{Dial, Dialed, Patience, Queue};
 use super::directory::Places;
-use super::directory::testing::{is_root, name, places, places_in};
+use super::directory::testing::{name, need_root, places, places_in};
 use super::listing::{NameState, names_in};
 use crate::error::{Error, Result};
 use crate::name::Name;
@@ -117,58 +117,62 @@ fn parent() -> u32 {
     std::os::unix::process::parent_id()
 }
 
-#[test]
-fn users_keep_to_themselves_but_for_what_is_shared() {
-    if !is_root() {
-        return;
+mod needs_root {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn users_keep_to_themselves_but_for_what_is_shared() {
+        need_root();
+        let temporary = tempfile::tempdir().unwrap();
+        let directory = temporary.path();
+        let places = places(directory);
+        fs::set_permissions(directory, Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(&places.tmp, Permissions::from_mode(0o1777)).unwrap();
+        let open = Binding::new_in(&places, &name("Global/open"), 0o666, 16).unwrap();
+        let closed = Binding::new_in(&places, &name("Global/closed"), 0o600, 16).unwrap();
+        // What a killed holder leaves.
+        fs::write(places.run.join("slipring/left.lock"), "1\n").unwrap();
+
+        // A copy: the stranger may not be let into the directory where this program is.
+        let program = directory.join("program");
+        fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+        let (_, module) = module_path!().split_once("::").unwrap();
+        let visitor = Command::new(&program)
+            .args([
+                "--ignored",
+                "--exact",
+                &format!("{module}::child_process"),
+                "--nocapture",
+            ])
+            .env(VISITED, directory)
+            .current_dir("/")
+            .uid(STRANGER)
+            .gid(STRANGER)
+            .output()
+            .unwrap();
+        let said =
+            String::from_utf8_lossy(&visitor.stdout) + String::from_utf8_lossy(&visitor.stderr);
+        assert!(visitor.status.success(), "{said}");
+        assert!(
+            !said.contains("test result"),
+            "{said}: it left as it should, at the end"
+        );
+        drop((open, closed));
+
+        // Root's own look at what the stranger left: stale, not root's to connect to or to replace.
+        let only_root = |uid| uid == 0;
+        let mine = name("Global/mine");
+        let result = dial(&places, &mine, Patience::None, &only_root);
+        assert!(
+            matches!(result, Err(Error::UntrustedPeer { uid: STRANGER, .. })),
+            "{result:?}"
+        );
+        let error = Binding::new_in(&places, &mine, 0o666, 16).unwrap_err();
+        assert!(
+            error.to_string().contains("belongs to user 12345"),
+            "{error}"
+        );
+        assert!(places.run.join("slipring/mine.sock").exists());
     }
-    let temporary = tempfile::tempdir().unwrap();
-    let directory = temporary.path();
-    let places = places(directory);
-    fs::set_permissions(directory, Permissions::from_mode(0o755)).unwrap();
-    fs::set_permissions(&places.tmp, Permissions::from_mode(0o1777)).unwrap();
-    let open = Binding::new_in(&places, &name("Global/open"), 0o666, 16).unwrap();
-    let closed = Binding::new_in(&places, &name("Global/closed"), 0o600, 16).unwrap();
-    // What a killed holder leaves.
-    fs::write(places.run.join("slipring/left.lock"), "1\n").unwrap();
-
-    // A copy: the stranger may not be let into the directory where this program is.
-    let program = directory.join("program");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
-    let (_, module) = module_path!().split_once("::").unwrap();
-    let visitor = Command::new(&program)
-        .args([
-            "--ignored",
-            "--exact",
-            &format!("{module}::child_process"),
-            "--nocapture",
-        ])
-        .env(VISITED, directory)
-        .current_dir("/")
-        .uid(STRANGER)
-        .gid(STRANGER)
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&visitor.stdout) + String::from_utf8_lossy(&visitor.stderr);
-    assert!(visitor.status.success(), "{said}");
-    assert!(
-        !said.contains("test result"),
-        "{said}: it left as it should, at the end"
-    );
-    drop((open, closed));
-
-    // Root's own look at what the stranger left: stale, not root's to connect to or to replace.
-    let only_root = |uid| uid == 0;
-    let mine = name("Global/mine");
-    let result = dial(&places, &mine, Patience::None, &only_root);
-    assert!(
-        matches!(result, Err(Error::UntrustedPeer { uid: STRANGER, .. })),
-        "{result:?}"
-    );
-    let error = Binding::new_in(&places, &mine, 0o666, 16).unwrap_err();
-    assert!(
-        error.to_string().contains("belongs to user 12345"),
-        "{error}"
-    );
-    assert!(places.run.join("slipring/mine.sock").exists());
 }

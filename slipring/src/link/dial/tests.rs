@@ -9,7 +9,7 @@ use std::thread;
 use rustix::net::sockopt::socket_timeout;
 
 use super::super::binding::Binding;
-use super::super::directory::testing::{is_root, name, places, stale_socket};
+use super::super::directory::testing::{name, need_root, places, stale_socket};
 use super::*;
 
 const LONG: Duration = Duration::from_secs(20);
@@ -195,23 +195,13 @@ fn an_unsafe_directory_is_reported_and_not_used() {
 fn the_owner_of_the_socket_must_be_trusted() {
     let temporary = tempfile::tempdir().unwrap();
     let places = places(temporary.path());
-    let (binding, listener) = bind(&places, "clock");
+    let (_binding, listener) = bind(&places, "clock");
     let nobody = |_| false;
     let result = dial_in(&places, &name("clock"), soon(), &nobody);
     assert!(
         matches!(result, Err(Error::UntrustedPeer { uid, .. }) if me(uid)),
         "{result:?}"
     );
-    if is_root() {
-        chown(binding.path(), Some(12345), None).unwrap();
-        let result = dial_in(&places, &name("clock"), soon(), &me);
-        assert!(
-            matches!(result, Err(Error::UntrustedPeer { uid: 12345, .. })),
-            "{result:?}"
-        );
-        dial_in(&places, &name("clock"), soon(), &|uid| uid == 12345).unwrap();
-        listener.accept().unwrap();
-    }
     assert_eq!(
         listener.accept().unwrap_err().kind(),
         io::ErrorKind::WouldBlock,
@@ -433,5 +423,31 @@ fn waiting_ends_and_says_how_long_it_was() {
             panic!("{result:?}")
         };
         assert!(waited >= wait && !tried.is_empty(), "{waited:?}");
+    }
+}
+
+mod needs_root {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn another_owner_of_the_socket_is_trusted_if_that_user_is() {
+        need_root();
+        let temporary = tempfile::tempdir().unwrap();
+        let places = places(temporary.path());
+        let (binding, listener) = bind(&places, "clock");
+        chown(binding.path(), Some(12345), None).unwrap();
+        let result = dial_in(&places, &name("clock"), soon(), &me);
+        assert!(
+            matches!(result, Err(Error::UntrustedPeer { uid: 12345, .. })),
+            "{result:?}"
+        );
+        dial_in(&places, &name("clock"), soon(), &|uid| uid == 12345).unwrap();
+        listener.accept().unwrap();
+        assert_eq!(
+            listener.accept().unwrap_err().kind(),
+            io::ErrorKind::WouldBlock,
+            "one had connected"
+        );
     }
 }

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::thread;
 
-use super::super::directory::testing::{is_root, name};
+use super::super::directory::testing::{name, need_root};
 use super::*;
 
 fn lock_file() -> (tempfile::TempDir, PathBuf) {
@@ -315,17 +315,20 @@ fn a_fifo_does_not_make_anybody_hang() {
     assert!(acquire(&path).unwrap_err().to_string().contains("FIFO"));
 }
 
-#[test]
-fn a_lock_file_of_another_user_is_refused() {
-    let (_temporary, path) = lock_file();
-    fs::write(&path, "").unwrap();
-    if !is_root() {
-        return;
+mod needs_root {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn a_lock_file_of_another_user_is_refused() {
+        let (_temporary, path) = lock_file();
+        need_root();
+        fs::write(&path, "").unwrap();
+        chown(&path, Some(12345), None).unwrap();
+        let error = acquire(&path).unwrap_err();
+        assert!(
+            error.to_string().contains("belongs to user 12345"),
+            "{error}"
+        );
     }
-    chown(&path, Some(12345), None).unwrap();
-    let error = acquire(&path).unwrap_err();
-    assert!(
-        error.to_string().contains("belongs to user 12345"),
-        "{error}"
-    );
 }
