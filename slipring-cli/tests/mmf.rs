@@ -13,7 +13,7 @@ use std::{
     thread,
 };
 
-use common::{Process, Sandbox, WAIT, file_with, noise, wait_until};
+use common::{DEADLINE, Process, Sandbox, WAIT, file_with, noise, wait_until};
 use rustix::process::Signal;
 use server::{connect, serve};
 use slipring::mmf::{Duplex, Reader, Writer};
@@ -35,6 +35,11 @@ fn input_goes_into_a_ring_and_comes_out_of_it() {
     shows.stdout_has(data.len());
     shows.stdout_begins(&data);
     assert!(shows.is_running());
+    // It consumes what it has passed on, a moment later: killed before, it would leave the rest.
+    let mut writer = Writer::open(file(&sandbox, "ring")).unwrap();
+    writer.set_timeout(Some(DEADLINE)).unwrap();
+    writer.wait_consumed().unwrap();
+    drop(writer);
     // What was written while nobody read is still there.
     shows.signal(Signal::TERM);
     drop(shows);
