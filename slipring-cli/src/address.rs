@@ -43,8 +43,8 @@ pub struct Address {
     pub listen: bool,
 }
 
-const KINDS: &str = "slip:NAME, slip-listen:NAME, tcp:HOST:PORT, tcp-listen:HOST:PORT, unix:PATH, unix-listen:PATH, \
-                     mmf:PATH, mmf:IN,OUT or -";
+const KINDS: &str = "slip:NAME, slip-listen:NAME, tcp:HOST:PORT, tcp-listen:HOST:PORT, unix:PATH, \
+                     unix-listen:PATH, mmf:PATH, mmf:IN,OUT or -";
 
 /// The smallest file that has room for a ring.
 const SMALLEST_RING: usize = 17;
@@ -115,8 +115,8 @@ fn tcp(text: &str, listen: bool) -> Result<Place, String> {
     })
 }
 
-const NO_HOST: &str = "no host; write tcp:HOST:PORT, with 127.0.0.1 for this machine only and 0.0.0.0 or [::] \
-                       to listen on all its addresses";
+const NO_HOST: &str = "no host; write tcp:HOST:PORT, with 127.0.0.1 for this machine only and \
+                       0.0.0.0 or [::] to listen on all its addresses";
 
 /// A number alone is a port.
 fn no_host_or_port(text: &str) -> String {
@@ -168,8 +168,8 @@ fn mmf(text: &str) -> Result<Place, String> {
     };
     if wrong {
         return Err(
-            "write one file, as in mmf:/dev/shm/quotes, or two different ones: the one to read and the one to \
-                    write, as in mmf:/dev/shm/orders,/dev/shm/quotes"
+            "write one file, as in mmf:/dev/shm/quotes, or two different ones: the one to read and \
+             the one to write, as in mmf:/dev/shm/orders,/dev/shm/quotes"
                 .to_owned(),
         );
     }

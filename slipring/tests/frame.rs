@@ -146,7 +146,8 @@ proptest! {
         asleep in any::<bool>(),
     ) {
         let spin = if asleep { Spin::Never } else { Spin::default() };
-        let (mut sender, mut receiver, _others) = channel_with(&options().copy_reads(copied).spin(spin));
+        let options = options().copy_reads(copied).spin(spin);
+        let (mut sender, mut receiver, _others) = channel_with(&options);
         let sending = thread::spawn({
             let passages = passages.clone();
             move || -> io::Result<()> {

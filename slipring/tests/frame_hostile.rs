@@ -108,7 +108,8 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
         3 => Just(framed(0, 2, 0)),
         1 => (0..5000u32, 0..5u32).prop_map(move |(len, flags)| framed(len % 700, flags, 0)),
         1 => (0..200u32, -8..8i32).prop_map(move |(len, off)| framed(len, 0, off)),
-        1 => (any::<u32>(), 0..4u32).prop_map(|(len, flags)| [len.to_le_bytes(), flags.to_le_bytes()].concat()),
+        1 => (any::<u32>(), 0..4u32)
+            .prop_map(|(len, flags)| [len.to_le_bytes(), flags.to_le_bytes()].concat()),
         1 => prop::collection::vec(any::<u8>(), 0..40),
     ]
 }

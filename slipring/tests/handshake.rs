@@ -342,7 +342,8 @@ fn refusals(arguments: &[&str]) {
     );
     let error = refused(2, b"other/2");
     assert!(
-        matches!(&error, Error::Protocol { ours, theirs } if ours == "test/1" && theirs == "other/2"),
+        matches!(&error, Error::Protocol { ours, theirs }
+            if ours == "test/1" && theirs == "other/2"),
         "{error:?}"
     );
     for (why, text, part) in [

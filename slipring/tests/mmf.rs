@@ -376,7 +376,8 @@ fn sizes_that_no_ring_can_have() {
     for size in [1, 15, 16] {
         fs::write(&path, vec![0; size]).unwrap();
         assert!(
-            matches!(Reader::open(&path), Err(Error::TooShort { size: found, .. }) if found == size as u64)
+            matches!(Reader::open(&path), Err(Error::TooShort { size: found, .. })
+                if found == size as u64)
         );
         assert!(matches!(
             Reader::create_or_open(&path, 17),
@@ -422,7 +423,8 @@ fn a_file_can_be_waited_for() {
         let path = place.name("ring");
         let timeout = Some(Duration::from_millis(10));
         assert!(
-            matches!(wait_for_file(&path, timeout), Err(Error::NotThere { waited, .. }) if !waited.is_zero())
+            matches!(wait_for_file(&path, timeout), Err(Error::NotThere { waited, .. })
+                if !waited.is_zero())
         );
         fs::write(&path, [0; 16]).unwrap();
         assert!(matches!(
@@ -538,7 +540,8 @@ fn nonsense_is_refused_when_it_is_opened() {
         ] {
             let text = error.to_string();
             assert!(
-                matches!(error, Error::Indexes { head: h, tail: t, capacity: 10, .. } if (h, t) == (head, tail)),
+                matches!(error, Error::Indexes { head: h, tail: t, capacity: 10, .. }
+                    if (h, t) == (head, tail)),
                 "{text}"
             );
             assert!(

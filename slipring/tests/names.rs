@@ -161,7 +161,8 @@ fn a_name_whose_place_is_taken_or_missing() {
     assert!(error.to_string().contains("not a socket"), "{error}");
     assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
     assert!(
-        matches!(Stream::connect(&file), Err(Error::NotBound { passed_over, .. }) if passed_over.len() == 1)
+        matches!(Stream::connect(&file), Err(Error::NotBound { passed_over, .. })
+            if passed_over.len() == 1)
     );
     let nowhere = place.name("no/such/directory/x");
     assert!(matches!(Listener::bind(&nowhere), Err(Error::Os { .. })));

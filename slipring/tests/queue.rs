@@ -81,7 +81,8 @@ fn the_queue_has_a_limit_of_its_own() {
         ] {
             let error = options.connect(&name).unwrap_err();
             assert!(
-                matches!(error, Error::Timeout { what, after } if after == limit && what.contains("to accept")),
+                matches!(error, Error::Timeout { what, after }
+                    if after == limit && what.contains("to accept")),
                 "{error}"
             );
         }
@@ -107,7 +108,8 @@ fn a_listener_that_stops_half_way_is_not_waited_for() {
         Side::new(4096).say_hello(&link);
         let error = connecting.join().unwrap().unwrap_err();
         assert!(
-            matches!(error, Error::Timeout { what, after } if after == limit && what.contains("had begun")),
+            matches!(error, Error::Timeout { what, after }
+                if after == limit && what.contains("had begun")),
             "{error}"
         );
     });

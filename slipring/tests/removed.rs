@@ -62,13 +62,15 @@ fn a_removed_socket_is_told_alike_and_made_anew() {
 
         let connected = Stream::connect(&name);
         assert!(
-            matches!(&connected, Err(Error::SocketGone { pid, path, .. }) if *pid == its_pid && *path == name),
+            matches!(&connected, Err(Error::SocketGone { pid, path, .. })
+                if *pid == its_pid && *path == name),
             "{connected:?}"
         );
         let hasty = Options::new().wait_for_listener(Duration::from_millis(20));
         let connected = hasty.connect(&name);
         assert!(
-            matches!(&connected, Err(Error::SocketGone { pid, waited, .. }) if *pid == its_pid && !waited.is_zero()),
+            matches!(&connected, Err(Error::SocketGone { pid, waited, .. })
+                if *pid == its_pid && !waited.is_zero()),
             "{connected:?}"
         );
         let bound = Listener::bind(&name);

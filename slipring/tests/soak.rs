@@ -403,8 +403,8 @@ fn run(seconds: u64) {
     );
     let [_, accepted, bytes, finished, aborted, died, wrong] = counts;
     println!(
-        "\n{accepted} streams: {finished} ended in order, {aborted} aborted, {died} died; {bytes} \
-            bytes each way, all checked"
+        "\n{accepted} streams: {finished} ended in order, {aborted} aborted, {died} died\n\
+         {bytes} bytes each way, all checked"
     );
     println!("before: {settled:?}\nafter:  {left:?}");
     assert_eq!(wrong, 0, "streams went wrong at the server; see above");

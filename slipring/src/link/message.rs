@@ -208,7 +208,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_decoded_or_refused(tail in proptest::collection::vec(any::<u8>(), LEN - 8), magic: bool) {
+        fn any_bytes_are_decoded_or_refused(
+            tail in proptest::collection::vec(any::<u8>(), LEN - 8),
+            magic: bool,
+        ) {
             let mut bytes = [0; LEN];
             bytes[8..].copy_from_slice(&tail);
             if magic {

@@ -1,6 +1,7 @@
 //! Other processes: this very test binary, started once more in another role.
 //!
-//! A test binary that uses them has this, which is no test: it is ignored, so that no run counts it.
+//! A test binary that uses them has this, which is no test: it is ignored, so that no run counts
+//! it.
 //!
 //! ```ignore
 //! #[test]
