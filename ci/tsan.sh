@@ -27,9 +27,9 @@ stress() {
         "$1" -- --exact "${@:2}"
 }
 
-stress ring::stress::with_loads_that_acquire
+stress ring::stress::two_threads_with_acquiring_loads_pass_every_byte
 
-if stress ring::stress::with_nothing_released --ignored >"$log" 2>&1; then
+if stress ring::stress::two_threads_with_nothing_released_race --ignored >"$log" 2>&1; then
     echo "$0: a race went unnoticed" >&2
     exit 1
 fi

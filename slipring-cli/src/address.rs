@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind() {
+    fn addresses_of_every_kind_are_parsed() {
         let tcp = |host: &str, port| Place::Tcp {
             host: host.to_owned(),
             port,
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn rings() {
+    fn addresses_of_rings_are_parsed() {
         let mmf = |files, size| Address {
             place: Place::Mmf(Rings { files, size }),
             listen: false,
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn shown_as_written() {
+    fn addresses_are_shown_as_they_are_written() {
         for text in [
             "tcp:localhost:80",
             "tcp-listen:[::1]:0",
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_kind_names_all_kinds() {
+    fn an_address_of_no_known_kind_is_told_all_kinds() {
         for text in [
             "",
             "name",

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_status_is_documented() {
+    fn every_exit_status_is_documented() {
         for status in [
             Status::Failed,
             Status::Usage,

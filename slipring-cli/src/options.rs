@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spin_modes() {
+    fn spin_modes_are_parsed() {
         assert_eq!(parse_spin("never"), Ok(Spin::Never));
         assert_eq!(parse_spin("always"), Ok(Spin::Always));
         assert_eq!(parse_spin("adaptive"), Ok(Spin::default()));

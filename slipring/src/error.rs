@@ -670,7 +670,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_say_what_happened_and_what_to_do() {
+    fn texts_of_errors_say_what_happened_and_what_to_do() {
         for (error, _, parts) in each() {
             let text = error.to_string();
             for part in parts {
@@ -681,7 +681,7 @@ mod tests {
     }
 
     #[test]
-    fn becomes_an_io_error_of_the_right_kind_and_stays_inside() {
+    fn an_error_becomes_an_io_error_of_the_right_kind_and_stays_inside() {
         for (error, kind, _) in each() {
             let text = error.to_string();
             let io = io::Error::from(error);
@@ -695,7 +695,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_is_the_text_on_its_own_and_inside_an_io_error() {
+    fn debug_of_an_error_is_its_text_also_inside_an_io_error() {
         for (error, ..) in each() {
             let text = error.to_string();
             assert_eq!(format!("{error:?}"), text);
@@ -705,7 +705,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_upon_which_callers_try_again_are_none_of_these() {
+    fn no_error_has_a_kind_upon_which_callers_try_again() {
         use rustix::io::Errno;
         for (errno, kind) in [
             (Errno::AGAIN, ErrorKind::OutOfMemory),

@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn is_displayed_in_its_canonical_spelling() {
+    fn a_name_is_displayed_in_its_canonical_spelling() {
         for (given, shown, scope, bare) in [
             ("x", "Local/x", Scope::Local, "x"),
             (
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_is_wrong() {
+    fn the_error_of_a_wrong_name_says_what_is_wrong() {
         for empty in ["", "Local/", r"Global\"] {
             assert_eq!(why(empty), "it is empty");
         }
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn has_64_bytes_at_most() {
+    fn a_name_has_64_bytes_at_most() {
         let longest = "n".repeat(64);
         name(&longest);
         name(&format!("Global/{longest}"));
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn the_error_does_not_repeat_a_very_long_name() {
+    fn the_error_of_a_very_long_name_does_not_repeat_it() {
         let error = Name::parse("x".repeat(1 << 20)).unwrap_err();
         assert!(error.to_string().len() < 500);
     }

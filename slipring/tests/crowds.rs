@@ -73,7 +73,7 @@ fn flood(place: &Place, listener: &Listener, number: usize) -> Vec<Other> {
 
 /// The flood goes on until the test ends, so a call without an end is a test that hangs.
 #[test]
-fn a_flood_does_not_take_the_time_away() {
+fn a_flood_of_clients_does_not_take_the_time_of_accept_away() {
     guard(|| {
         let place = Place::new();
         let listener = options().bind(place.name("x")).unwrap();
@@ -91,7 +91,7 @@ fn a_flood_does_not_take_the_time_away() {
 
 #[cfg(feature = "tokio")]
 #[test]
-fn a_flood_leaves_other_tasks_their_turn() {
+fn a_flood_of_clients_leaves_other_tasks_their_turn() {
     guard(|| {
         let place = Place::new();
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -124,7 +124,7 @@ fn a_flood_leaves_other_tasks_their_turn() {
 /// Each of several tasks gets its client.
 #[cfg(feature = "tokio")]
 #[test]
-fn several_tasks_may_accept() {
+fn several_tasks_may_accept_at_one_listener() {
     const TASKS: usize = 8;
     guard(|| {
         for workers in [1, 2] {
@@ -212,7 +212,7 @@ fn serve<T>(listener: &Listener, meanwhile: impl FnOnce() -> T) -> (T, u32) {
 
 /// Honest clients, one after the other, beside many that never go on.
 #[test]
-fn a_crowd_that_goes_half_way_keeps_nobody_out() {
+fn a_crowd_that_stops_in_the_handshake_keeps_nobody_out() {
     guard(|| alone("a small table"));
 }
 
@@ -239,7 +239,7 @@ fn a_small_table(_: &[&str]) {
 
 /// The oldest that is half-way makes way when descriptors run out, and whoever means it is served.
 #[test]
-fn the_oldest_makes_way_when_descriptors_run_out() {
+fn the_oldest_handshake_makes_way_when_descriptors_run_out() {
     guard(|| alone("descriptors run out"));
 }
 
@@ -316,7 +316,7 @@ mod needs_root {
     /// The same for a listener that they may not even come to, and which refuses them.
     #[test]
     #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
-    fn a_flood_of_strangers_does_not_take_the_time_away() {
+    fn a_flood_of_refused_users_does_not_take_the_time_of_accept_away() {
         guard(|| {
             let place = users::open_place();
             let listener = options()
@@ -349,7 +349,7 @@ mod needs_root {
     /// A user that leaves its answers where they are is refused after some, and nobody else is.
     #[test]
     #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
-    fn answers_that_nobody_receives_are_few() {
+    fn handshakes_that_a_user_does_not_receive_are_limited() {
         guard(|| {
             let place = users::open_place();
             let name = place.name("sockets");

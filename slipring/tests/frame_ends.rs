@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 #[test]
-fn beyond_the_maximum() {
+fn a_message_beyond_the_maximum_ends_both_sides() {
     let max = 3 * RING + 5;
     for whole in [false, true] {
         let (mut sender, receiver, _others) = channel();
@@ -130,7 +130,7 @@ fn torn_bytes() -> Vec<(Vec<u8>, u64)> {
 }
 
 #[test]
-fn an_orderly_end_inside_a_message() {
+fn an_orderly_end_inside_a_message_tears_it() {
     for (bytes, arrived) in torn_bytes() {
         let (left, right) = raw_pair();
         let (_reader, mut writer) = left.into_split();
@@ -154,7 +154,7 @@ fn an_orderly_end_inside_a_message() {
 }
 
 #[test]
-fn an_abort_inside_a_message() {
+fn an_abort_inside_a_message_tears_it() {
     let (mut left, right) = raw_pair();
     let (_sender, mut receiver) = frame::split(right).unwrap();
     // A part that others follow.
@@ -168,7 +168,7 @@ fn an_abort_inside_a_message() {
 }
 
 #[test]
-fn an_abort_after_a_message_that_was_given_up() {
+fn an_abort_after_a_message_that_was_given_up_tears_none() {
     let (mut sender, mut receiver, _others) = channel();
     sender.set_nonblocking(true);
     assert_eq!(
@@ -197,7 +197,7 @@ fn a_closer_ends_a_blocked_receive() {
 }
 
 #[test]
-fn a_timeout_loses_nothing() {
+fn a_timeout_inside_a_message_loses_nothing() {
     let (mut left, right) = raw_pair();
     let (_sender, mut receiver) = frame::split(right).unwrap();
     receiver

@@ -117,7 +117,7 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
-    fn any_bytes_are_read_as_the_format_says(
+    fn any_bytes_are_received_as_the_format_says(
         pieces in prop::collection::vec(piece(), 0..40),
         max in prop_oneof![0..300usize, Just(1 << 30)],
         copied: bool,
@@ -135,7 +135,7 @@ proptest! {
 
 /// A message of parts that claims no end: memory follows what has come.
 #[test]
-fn memory_follows_what_has_arrived() {
+fn memory_of_a_receiver_follows_what_has_arrived() {
     let (mut left, right) = Stream::pair().unwrap();
     let (_sender, receiver) = frame::split(right).unwrap();
     let mut receiver = receiver.with_max(usize::MAX);
@@ -164,7 +164,7 @@ fn memory_follows_what_has_arrived() {
 
 /// However large a message is allowed to be, no more memory is taken than that.
 #[test]
-fn memory_stays_within_the_maximum() {
+fn memory_of_a_receiver_stays_within_the_maximum() {
     let max = 300_000;
     let (left, right) = Stream::pair().unwrap();
     let (mut sender, _) = frame::split(left).unwrap();

@@ -170,7 +170,7 @@ fn a_receiver_that_only_tries_is_seen_to_wait() {
 }
 
 #[test]
-fn a_time_that_no_clock_reaches_is_no_limit() {
+fn a_timeout_that_no_clock_reaches_is_no_limit() {
     let spins = [
         Spin::UpTo(Duration::MAX),
         Spin::Adaptive { max: Duration::MAX },
@@ -207,7 +207,7 @@ fn a_time_that_no_clock_reaches_is_no_limit() {
 
 #[cfg(feature = "tokio")]
 #[test]
-fn a_flood_lets_other_tasks_run() {
+fn a_flood_of_given_up_messages_lets_other_tasks_run() {
     use slipring::frame::tokio::split;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

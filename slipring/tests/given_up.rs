@@ -103,7 +103,7 @@ fn meets_nobody(arguments: &[&str]) {
 }
 
 #[test]
-fn what_is_given_up_neither_goes_on_nor_holds_anything_up() {
+fn a_connect_that_is_given_up_neither_goes_on_nor_holds_anything_up() {
     guard(|| alone("gives up"));
 }
 

@@ -102,12 +102,12 @@ fn stands_in_line_under_signals(arguments: &[&str]) {
 }
 
 #[test]
-fn a_limit_is_kept_under_a_storm_of_signals() {
+fn a_limit_of_connect_is_kept_under_a_storm_of_signals() {
     guard(|| alone("stands in line under signals"));
 }
 
 #[test]
-fn the_longest_times_are_no_limit() {
+fn the_longest_times_are_no_limit_of_connect() {
     guard(|| {
         let place = Place::new();
         let (name, meeting) = (place.name("x"), place.name("meeting"));

@@ -48,7 +48,7 @@ fn answer(mut stream: Stream) -> Stream {
 }
 
 #[test]
-fn several_threads_may_accept() {
+fn several_threads_may_accept_at_one_listener() {
     guard(|| {
         let place = Place::new();
         let listener = Arc::new(bind(&place));

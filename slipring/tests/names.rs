@@ -44,7 +44,7 @@ fn assert_greeted(mut stream: Stream) {
 }
 
 #[test]
-fn a_name_that_nobody_is_bound_to() {
+fn connecting_to_an_unbound_name_says_what_was_tried() {
     let place = Place::new();
     let name = place.name("nobody");
     let error = Stream::connect(&name).unwrap_err();
@@ -93,7 +93,7 @@ fn a_name_in_use_tells_by_whom() {
 }
 
 #[test]
-fn what_is_no_name_is_said_to_be_none() {
+fn a_wrong_name_is_refused_by_bind_and_connect() {
     for wrong in [
         "",
         "a b",
@@ -135,7 +135,7 @@ fn what_is_no_name_is_said_to_be_none() {
 }
 
 #[test]
-fn a_path_may_be_too_long_for_a_socket() {
+fn a_path_too_long_for_a_socket_is_refused() {
     let place = Place::new();
     let longest = 107 - place.path().as_os_str().len() - 1;
     drop(Listener::bind(place.name(&"n".repeat(longest))).unwrap());
@@ -153,7 +153,7 @@ fn a_path_may_be_too_long_for_a_socket() {
 }
 
 #[test]
-fn a_name_whose_place_is_taken_or_missing() {
+fn a_name_whose_place_is_taken_or_missing_is_refused() {
     let place = Place::new();
     let file = place.name("file");
     fs::write(&file, "precious").unwrap();
@@ -234,7 +234,7 @@ fn capacities_and_protocols_are_checked_before_anything_is_made() {
 }
 
 #[test]
-fn protocols_must_be_the_same() {
+fn sides_with_different_protocols_are_refused() {
     guard(|| {
         for (ours, theirs) in [
             ("a/1", "a/2"),
@@ -351,7 +351,7 @@ fn a_name_can_be_waited_for() {
 /// A name that is bound again at once by another process, over and over: whoever connects meets the
 /// one or the other, or nobody.
 #[test]
-fn a_name_may_change_hands() {
+fn a_name_may_pass_from_one_process_to_another() {
     guard(|| {
         let place = Place::new();
         let name = place.name("x");

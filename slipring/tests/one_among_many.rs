@@ -191,7 +191,7 @@ fn raise_the_limit() {
 }
 
 #[test]
-fn the_bad_ones_cost_the_others_nothing() {
+fn bad_peers_among_many_cost_the_others_nothing() {
     guard_for(6 * GENEROUS, || {
         raise_the_limit();
         runtime().block_on(serve());

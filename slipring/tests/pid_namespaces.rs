@@ -171,7 +171,7 @@ mod needs_root {
 
     #[test]
     #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
-    fn a_forked_child_with_its_parents_number_is_not_its_parent() {
+    fn a_forked_child_with_its_parents_pid_leaves_the_parents_name() {
         root_alone(|place| {
             let name = place.name("x");
             let name = name.to_str().unwrap();
@@ -192,7 +192,7 @@ mod needs_root {
 
     #[test]
     #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
-    fn a_forked_child_with_its_parents_number_writes_into_no_ring_of_its_parents() {
+    fn a_forked_child_with_its_parents_pid_writes_into_no_ring_of_its_parents() {
         root_alone(|place| {
             process::start(&place, "is process 1 and forks another with a stream", &[]).succeed();
         });
@@ -200,7 +200,7 @@ mod needs_root {
 
     #[test]
     #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
-    fn a_holder_in_another_namespace_has_no_number_here() {
+    fn a_holder_in_another_pid_namespace_has_no_number_here() {
         root_alone(|place| {
             let mut holder = start(&place, "binds as process 1");
             holder.expect("bound");

@@ -98,7 +98,7 @@ fn a_removed_socket_is_told_alike_and_made_anew() {
 }
 
 #[test]
-fn a_name_that_another_has_taken_stays_with_that_one() {
+fn a_removed_name_that_another_has_taken_stays_with_that_one() {
     guard(|| {
         let place = Place::new();
         let name = place.name("x");

@@ -133,7 +133,7 @@ fn round(seed: u64) {
 }
 
 #[test]
-fn ended_from_everywhere() {
+fn a_stream_that_is_ended_from_everywhere_at_once_has_one_end() {
     guard_for(Duration::from_secs(3600), || {
         for seed in 0..setting("SLIPRING_RACE_ROUNDS", 300) {
             round(seed);

@@ -224,7 +224,7 @@ mod needs_root {
 
     #[test]
     #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
-    fn two_without_a_name_of_their_own_find_each_other() {
+    fn two_in_a_user_namespace_find_each_other_by_name() {
         root_alone(|stage| {
             let runtime = stage.directory("runtime", FIRST + NOBODY, 0o700);
             let mut listener = stage.inside(&runtime, "binds", "clock");
@@ -246,7 +246,7 @@ mod needs_root {
 
     #[test]
     #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
-    fn a_socket_of_another_without_a_number_is_not_ones_own() {
+    fn a_socket_of_a_user_without_a_number_here_is_not_trusted() {
         root_alone(|stage| {
             let theirs = stage.directory("theirs", OUTSIDER, 0o755);
             let name = format!("{theirs}/x");
@@ -267,7 +267,7 @@ mod needs_root {
     /// it allows.
     #[test]
     #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
-    fn a_client_without_a_number_is_not_the_listeners_user() {
+    fn a_client_without_a_number_here_is_not_the_listeners_user() {
         root_alone(|stage| {
             let shared = stage.directory("shared", FIRST + NOBODY, 0o755);
             let name = format!("{shared}/x");
@@ -287,7 +287,7 @@ mod needs_root {
 
     #[test]
     #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
-    fn anyone_may_be_without_a_number() {
+    fn peers_anyone_lets_in_a_user_without_a_number_here() {
         root_alone(|stage| {
             let shared = stage.directory("shared", FIRST + NOBODY, 0o755);
             let name = format!("{shared}/x");
@@ -305,7 +305,7 @@ mod needs_root {
     /// A process whose own user has no number cannot say who it is, and is told so.
     #[test]
     #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
-    fn a_process_without_a_number_is_told_so() {
+    fn a_process_without_a_number_of_its_own_is_told_so() {
         root_alone(|stage| {
             let shared = stage.directory("shared", 0, 0o755);
             let name = format!("{shared}/x");
@@ -326,7 +326,7 @@ mod needs_root {
 
     #[test]
     #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
-    fn a_directory_of_another_without_a_number_is_not_ones_own() {
+    fn a_directory_of_a_user_without_a_number_here_is_not_trusted() {
         root_alone(|stage| {
             let theirs = stage.directory("theirs", OUTSIDER, 0o755);
             let said = stage.inside(&theirs, "connects", "clock").hear();
@@ -349,7 +349,7 @@ mod needs_root {
 
     #[test]
     #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
-    fn a_lock_file_of_another_without_a_number_is_not_ones_own() {
+    fn a_lock_file_of_a_user_without_a_number_here_is_not_trusted() {
         root_alone(|stage| {
             let shared = stage.directory("shared", OUTSIDER, 0o777);
             let lock = format!("{shared}/x.lock");
@@ -371,7 +371,7 @@ mod needs_root {
 
     #[test]
     #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
-    fn an_error_of_the_host_is_none_of_the_namespace() {
+    fn outside_of_a_namespace_errors_speak_of_no_missing_number() {
         // Outside, where every number is somebody's, 65534 is a user as any other.
         users::need_root();
         let place = Place::new();

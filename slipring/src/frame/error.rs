@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kinds_and_the_way_back() {
+    fn frame_errors_have_their_kinds_and_are_found_inside_io_errors() {
         let torn = |reason| Error::Torn { arrived: 7, reason };
         let cases = [
             (

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn removes_what_nobody_holds_and_nothing_else() {
+    fn cleaning_removes_what_nobody_holds_and_nothing_else() {
         let temporary = tempfile::tempdir().unwrap();
         let places = places(temporary.path());
         assert!(removed(&places).is_empty());
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn keeps_nobody_from_binding() {
+    fn cleaning_keeps_nobody_from_binding() {
         let temporary = tempfile::tempdir().unwrap();
         let places = places(temporary.path());
         let path = places.for_binding(Scope::Local).unwrap().join("clock.sock");
@@ -246,7 +246,7 @@ mod tests {
 
         #[test]
         #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
-        fn files_of_others_are_left_but_for_root() {
+        fn cleaning_leaves_files_of_other_users_except_as_root() {
             need_root();
             let temporary = tempfile::tempdir().unwrap();
             let mut places = places(temporary.path());

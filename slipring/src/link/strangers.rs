@@ -122,7 +122,7 @@ mod needs_root {
 
     #[test]
     #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
-    fn users_keep_to_themselves_but_for_what_is_shared() {
+    fn two_users_meet_only_at_shared_names() {
         need_root();
         let temporary = tempfile::tempdir().unwrap();
         let directory = temporary.path();

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn copies_so_many_bytes_and_no_other() {
+    fn a_copy_moves_so_many_bytes_and_no_other() {
         for len in (0..=130)
             .chain(STORE_MUCH - 2..STORE_MUCH + 2)
             .chain(LOAD_MUCH - 2..LOAD_MUCH + 2)
@@ -152,7 +152,7 @@ mod tests {
 
     /// Also on a processor on which nobody else would do so.
     #[test]
-    fn so_do_strings() {
+    fn a_copy_by_string_instructions_moves_so_many_bytes_and_no_other() {
         for len in (0..=130).chain([STORE_MUCH, 2048, 2049, 3000, 4095, 4096, 100_000]) {
             check(len, strings::copy);
         }

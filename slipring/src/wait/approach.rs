@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_does_not_move_is_not_looked_away_from() {
+    fn a_peer_that_does_not_move_is_not_looked_away_from() {
         assert_eq!(
             looks(100, |t| if t < 50_000 { 0 } else { 100 }),
             (50, 50_000)
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_becomes_faster_costs_no_more_than_the_wait_before() {
+    fn a_peer_that_becomes_faster_costs_no_more_than_the_wait_before() {
         for sets_off in [500, 1500, 10_000, 100_000] {
             let (_, nanos) = looks(65_536, |t| if t < sets_off { t / 100 } else { 65_536 });
             assert!(nanos <= 2 * sets_off + 3000, "{nanos} after {sets_off}");
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn no_time_is_too_long_to_be_counted() {
+    fn no_time_of_an_approach_is_too_long_to_be_counted() {
         let start = Instant::now();
         let mut approach = Approach::new(start, None, 0);
         approach.see(start + MICRO, 1, u64::MAX);
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_ends_when_it_has_to() {
+    fn an_approach_ends_at_its_deadline() {
         let start = Instant::now();
         let mut approach = Approach::new(start, Some(start + 12 * MICRO), 0);
         for now in 1..=10 {

@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn stays_on_where_it_pays() {
+    fn looking_away_stays_on_where_it_pays() {
         let mut coalescer = Coalescer::new();
         let count = away(&mut coalescer, 100_000, (60, 64), (1100, 40 * 64));
         // Of the time, which is what counts: a wait without is the shorter one.
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waits_for_an_answer_hardly_looks_away() {
+    fn a_half_that_waits_for_an_answer_hardly_looks_away() {
         let mut coalescer = Coalescer::new();
         away(&mut coalescer, 100_000, (130, 64), (1100, 64));
         let count = away(&mut coalescer, 1_000_000, (130, 64), (1100, 64));
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn nor_does_whoever_gets_no_more_of_it() {
+    fn a_half_that_gains_nothing_hardly_looks_away() {
         let mut coalescer = Coalescer::new();
         away(&mut coalescer, 100_000, (200, 64), (1000, 5 * 64));
         let count = away(&mut coalescer, 1_000_000, (200, 64), (1000, 5 * 64));
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn one_slow_moment_proves_nothing() {
+    fn one_slow_moment_does_not_start_looking_away() {
         // Time was taken away from the waits before the trial, not by the peer's being in step.
         let mut coalescer = Coalescer::new();
         let mut now = Instant::now();
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn bursts_are_not_tried_again_and_again() {
+    fn looking_away_is_not_tried_again_in_every_burst() {
         for burst in [5, 20, 40, 60, 90, 130] {
             let mut coalescer = Coalescer::new();
             let mut bursts = |waits: u32| -> u32 {
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn luck_does_not_last() {
+    fn looking_away_does_not_last_by_luck() {
         // The rates vary from wait to wait, and looking away changes nothing.
         let mut coalescer = Coalescer::new();
         let (mut now, mut position, mut random) = (Instant::now(), 0, 1_u64);
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn long_waits_in_between_do_not_keep_it_from_being_tried() {
+    fn long_waits_do_not_keep_looking_away_from_being_tried() {
         let mut coalescer = Coalescer::new();
         away(&mut coalescer, 100_000, (130, 64), (1100, 64));
         let on = (0..1000).any(|_| {
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_wait_ends_it_and_a_change_of_the_peer_does_so_soon() {
+    fn a_long_wait_or_a_change_of_the_peer_ends_looking_away() {
         let pays = |coalescer: &mut Coalescer| {
             away(coalescer, 1000, (60, 64), (1100, 40 * 64));
             assert!(coalescer.away);

@@ -86,7 +86,7 @@ mod tests {
     use std::sync::atomic::Ordering;
 
     #[test]
-    fn what_is_said_on_the_way() {
+    fn a_wake_word_says_each_step_of_an_excuse() {
         let word = AtomicU64::new(wake::AWAKE);
         let says = || word.load(Ordering::Relaxed);
         let mut excuse = Excuse::default();

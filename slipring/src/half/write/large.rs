@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn looks_seldom_while_nobody_waits_and_always_while_somebody_does() {
+    fn a_large_write_looks_rarely_while_nobody_waits_and_always_while_somebody_does() {
         let mut expectation = Expectation::default();
         let mut looks = |writes: u32, waits: bool| {
             let looks = (0..writes).filter(|_| {

@@ -74,7 +74,7 @@ fn bound_child(path: &Path) -> BoundChild {
 }
 
 #[test]
-fn binds_listens_and_leaves_nothing_behind() {
+fn a_binding_listens_and_leaves_nothing_behind() {
     let temporary = tempfile::tempdir().unwrap();
     let places = places(temporary.path());
     let (binding, listener) = Binding::new_in(&places, &name("clock"), 0o640, 16).unwrap();
@@ -202,7 +202,7 @@ fn a_live_listener_without_the_lock_is_respected() {
 }
 
 #[test]
-fn what_is_no_socket_is_not_touched() {
+fn binding_touches_nothing_that_is_no_socket() {
     let temporary = tempfile::tempdir().unwrap();
     let path = temporary.path().join("x");
     fs::write(&path, "precious").unwrap();
@@ -229,7 +229,7 @@ fn what_is_no_socket_is_not_touched() {
 }
 
 #[test]
-fn removes_only_its_own_socket() {
+fn a_binding_removes_only_its_own_socket() {
     let temporary = tempfile::tempdir().unwrap();
     let path = temporary.path().join("x");
     let (binding, _listener) = bind_path(&path).unwrap();
@@ -242,7 +242,7 @@ fn removes_only_its_own_socket() {
 }
 
 #[test]
-fn holds_the_name_without_its_socket() {
+fn a_binding_holds_its_name_without_its_socket() {
     let temporary = tempfile::tempdir().unwrap();
     let path = temporary.path().join("x");
     let (mut binding, listener) = bind_path(&path).unwrap();
@@ -266,7 +266,7 @@ fn holds_the_name_without_its_socket() {
 }
 
 #[test]
-fn a_holder_whose_socket_is_gone_is_told_of() {
+fn binding_tells_of_a_holder_whose_socket_is_gone() {
     let temporary = tempfile::tempdir().unwrap();
     let path = temporary.path().join("x");
     let (mut binding, _listener) = bind_path(&path).unwrap();
@@ -284,7 +284,7 @@ fn a_holder_whose_socket_is_gone_is_told_of() {
 }
 
 #[test]
-fn learns_that_its_files_are_gone_and_makes_them_anew() {
+fn a_binding_learns_that_its_files_are_gone_and_makes_them_anew() {
     let temporary = tempfile::tempdir().unwrap();
     let directory = temporary.path().join("d");
     fs::create_dir(&directory).unwrap();
@@ -365,7 +365,7 @@ fn a_name_that_somebody_else_has_taken_is_not_taken_back() {
 }
 
 #[test]
-fn too_long_a_path_is_said_before_anything_is_made() {
+fn binding_refuses_too_long_a_path_before_anything_is_made() {
     let temporary = tempfile::tempdir().unwrap();
     let path = temporary.path().join("n".repeat(107));
     assert!(matches!(
@@ -376,7 +376,7 @@ fn too_long_a_path_is_said_before_anything_is_made() {
 }
 
 #[test]
-fn a_directory_that_is_missing_is_named() {
+fn binding_names_a_missing_directory() {
     let temporary = tempfile::tempdir().unwrap();
     let path = temporary.path().join("missing/x");
     let error = bind_path(&path).unwrap_err();

@@ -24,7 +24,7 @@ fn unsafe_because(places: &Places, scope: Scope) -> String {
 }
 
 #[test]
-fn makes_the_first_directory_that_can_be_had() {
+fn the_first_directory_for_names_that_can_be_had_is_made() {
     let temporary = tempfile::tempdir().unwrap();
     let mut places = places(temporary.path());
     let xdg = places.xdg.clone().unwrap();
@@ -57,7 +57,7 @@ fn makes_the_first_directory_that_can_be_had() {
 }
 
 #[test]
-fn makes_no_parents_and_lists_all_reasons() {
+fn no_parents_of_a_directory_for_names_are_made_and_all_reasons_listed() {
     let temporary = tempfile::tempdir().unwrap();
     let mut places = places(temporary.path());
     fs::remove_dir(places.xdg.clone().unwrap()).unwrap();
@@ -79,7 +79,7 @@ fn makes_no_parents_and_lists_all_reasons() {
 }
 
 #[test]
-fn an_unsafe_directory_is_an_error_and_no_reason_to_go_elsewhere() {
+fn an_unsafe_directory_for_names_is_an_error_and_no_reason_to_go_elsewhere() {
     let temporary = tempfile::tempdir().unwrap();
     let mut places = places(temporary.path());
     let directory = places.xdg.clone().unwrap().join("slipring");
@@ -102,7 +102,7 @@ fn an_unsafe_directory_is_an_error_and_no_reason_to_go_elsewhere() {
 }
 
 #[test]
-fn a_link_or_a_file_is_no_directory() {
+fn a_link_or_a_file_is_no_directory_for_names() {
     let temporary = tempfile::tempdir().unwrap();
     let places = places(temporary.path());
     let directory = places.xdg.clone().unwrap().join("slipring");

@@ -27,7 +27,7 @@ fn listed(places: &Places) -> Vec<(String, &'static str)> {
 }
 
 #[test]
-fn lists_what_is_bound_in_order() {
+fn a_listing_shows_bound_names_in_order() {
     let temporary = tempfile::tempdir().unwrap();
     let places = places(temporary.path());
     assert!(listed(&places).is_empty());
@@ -50,7 +50,7 @@ fn lists_what_is_bound_in_order() {
 }
 
 #[test]
-fn a_live_name_tells_its_process_and_socket() {
+fn a_listed_live_name_tells_its_process_and_socket() {
     let temporary = tempfile::tempdir().unwrap();
     let places = places(temporary.path());
     let mut binding = bind(&places, "clock");
@@ -82,7 +82,7 @@ fn a_live_name_tells_its_process_and_socket() {
 }
 
 #[test]
-fn tells_stale_from_unknown_and_leaves_other_files_out() {
+fn a_listing_tells_stale_from_unknown_and_leaves_other_files_out() {
     let temporary = tempfile::tempdir().unwrap();
     let places = places(temporary.path());
     let directory = places.for_binding(Scope::Local).unwrap();
@@ -104,7 +104,7 @@ fn tells_stale_from_unknown_and_leaves_other_files_out() {
 }
 
 #[test]
-fn many_locks_that_say_nothing_are_waited_for_once() {
+fn a_listing_waits_once_for_many_locks_that_say_nothing() {
     let temporary = tempfile::tempdir().unwrap();
     let places = places(temporary.path());
     let directory = places.for_binding(Scope::Local).unwrap();
@@ -127,7 +127,7 @@ fn many_locks_that_say_nothing_are_waited_for_once() {
 }
 
 #[test]
-fn looking_does_not_keep_anybody_from_binding() {
+fn a_listing_keeps_nobody_from_binding() {
     let temporary = tempfile::tempdir().unwrap();
     let places = places(temporary.path());
     drop(bind(&places, "clock"));
@@ -140,7 +140,7 @@ fn looking_does_not_keep_anybody_from_binding() {
 }
 
 #[test]
-fn believes_nothing_in_an_unsafe_directory() {
+fn a_listing_believes_nothing_in_an_unsafe_directory() {
     let temporary = tempfile::tempdir().unwrap();
     let places = places(temporary.path());
     let _bound = bind(&places, "clock");
@@ -164,7 +164,7 @@ mod needs_root {
 
     #[test]
     #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
-    fn lists_global_names_before_local_ones() {
+    fn a_listing_shows_global_names_before_local_ones() {
         need_root();
         let temporary = tempfile::tempdir().unwrap();
         let places = places(temporary.path());
@@ -175,7 +175,7 @@ mod needs_root {
 
     #[test]
     #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
-    fn believes_nothing_in_a_directory_of_another_user() {
+    fn a_listing_believes_nothing_in_a_directory_of_another_user() {
         need_root();
         let temporary = tempfile::tempdir().unwrap();
         let places = places(temporary.path());

@@ -127,7 +127,7 @@ mod needs_root {
 
     #[test]
     #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
-    fn by_default_the_socket_keeps_others_out() {
+    fn other_users_are_kept_out_by_default() {
         guard(|| {
             let place = users::open_place();
             let listener = options().bind(name(&place)).unwrap();
@@ -145,7 +145,7 @@ mod needs_root {
 
     #[test]
     #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
-    fn who_is_not_among_those_allowed_is_refused() {
+    fn a_user_who_is_not_among_those_allowed_is_refused() {
         guard(|| {
             let place = users::open_place();
             let listener = allowing(STRANGER + 1).bind(name(&place)).unwrap();
@@ -156,7 +156,7 @@ mod needs_root {
 
     #[test]
     #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
-    fn who_is_allowed_gets_a_stream() {
+    fn a_user_who_is_allowed_gets_a_stream() {
         guard(|| {
             let place = users::open_place();
             let listener = allowing(STRANGER).bind(name(&place)).unwrap();
@@ -177,7 +177,7 @@ mod needs_root {
 
     #[test]
     #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
-    fn what_is_lent_of_a_stranger_does_not_change() {
+    fn bytes_lent_from_another_user_do_not_change() {
         guard(|| {
             let place = users::open_place();
             let listener = allowing(STRANGER).bind(name(&place)).unwrap();
@@ -199,7 +199,7 @@ mod needs_root {
 
     #[test]
     #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
-    fn a_stranger_may_not_bring_a_bell_that_could_block() {
+    fn another_user_may_not_bring_a_bell_that_could_block() {
         guard(|| {
             let place = users::open_place();
             let listener = allowing(STRANGER).bind(name(&place)).unwrap();
@@ -214,7 +214,7 @@ mod needs_root {
 
     #[test]
     #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
-    fn a_name_that_a_stranger_has_bound_is_not_connected_to() {
+    fn a_name_that_another_user_has_bound_is_not_connected_to() {
         guard(|| {
             let place = users::open_place();
             let squatted = place.name("theirs");

@@ -28,7 +28,7 @@ fn options() -> Options {
 /// A process that rings without end, and a stream that is quiet otherwise: its timeouts come all
 /// the same.
 #[test]
-fn a_flood_of_rings_does_not_take_the_timeouts_away() {
+fn a_flood_of_rings_does_not_outlast_timeouts() {
     guard(|| {
         for bell in 0..2 {
             let (_place, other, mut stream) = scene("floods", &bell.to_string());
@@ -242,7 +242,7 @@ fn write_everything(writer: &mut slipring::Writer, seed: u64) -> u64 {
 }
 
 #[test]
-fn a_storm_in_the_header_ends_that_stream_at_most() {
+fn a_header_that_changes_all_the_time_ends_that_stream_at_most() {
     guard_for(Duration::from_secs(3600), || {
         // Another stream of this process, that has nothing to do with it.
         let place = Place::new();
