@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # `length` of awk counts bytes in some locales and in some versions, so Python counts.
-git ls-files -z -- '*.rs' '*.md' '*.toml' '*.sh' '*.c' '*.cs' '*.pml' .ci/run | python3 -c '
+git ls-files -z -- '*.rs' '*.md' '*.toml' '*.sh' '*.c' '*.cs' '*.pml' '*.py' .ci/run | python3 -c '
 import os, re, sys
 
 EXEMPT = re.compile(r"\s*(//[/!]? |# )?\s*(\||[-*]? ?<?https?://\S+$|\[[^]]+\]: https?://\S+$)")
