@@ -437,12 +437,13 @@ fn a_death_at_any_step_leaves_what_was_published_and_nothing_else() {
 #[test]
 fn a_death_anywhere_in_the_handshake_leaves_no_stream() {
     guard_for(Duration::from_secs(3600), || {
-        for seed in 0..setting("SLIPRING_FAIL_ROUNDS", 100) {
-            let mut random = Random::new(seed);
+        let rounds = (0..setting("SLIPRING_FAIL_ROUNDS", 100)).filter(|seed| {
+            let mut random = Random::new(*seed);
             let doomed = random.choose(&[Doomed::Connects, Doomed::Listens]);
             let (point, _) = random.choose(ALL);
-            dies(doomed, point, 1 + random.below(60));
-        }
+            dies(doomed, point, 1 + random.below(60))
+        });
+        assert!(rounds.count() > 0, "nobody has died");
     });
 }
 

@@ -231,12 +231,15 @@ mod tests {
         std::thread::scope(|scope| {
             let cleaning =
                 scope.spawn(|| (0..300).for_each(|_| drop(remove_leftovers_in(&places).unwrap())));
-            while !cleaning.is_finished() {
+            loop {
                 let (binding, _listener) =
                     Binding::new_in(&places, &name("clock"), 0o600, 16).unwrap();
                 assert!(binding.path().exists());
                 drop(binding);
                 stale_socket(&path);
+                if cleaning.is_finished() {
+                    break;
+                }
             }
         });
     }
