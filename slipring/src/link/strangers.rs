@@ -117,6 +117,12 @@ fn parent() -> u32 {
     std::os::unix::process::parent_id()
 }
 
+/// As the test harness names it.
+fn child_process_of_this_module() -> String {
+    let (_, module) = module_path!().split_once("::").unwrap();
+    format!("{module}::child_process")
+}
+
 mod needs_root {
     use super::*;
 
@@ -137,12 +143,11 @@ mod needs_root {
         // A copy: the stranger may not be let into the directory where this program is.
         let program = directory.join("program");
         fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
-        let (_, module) = module_path!().split_once("::").unwrap();
         let visitor = Command::new(&program)
             .args([
                 "--ignored",
                 "--exact",
-                &format!("{module}::child_process"),
+                &child_process_of_this_module(),
                 "--nocapture",
             ])
             .env(VISITED, directory)
