@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Fuzzes each target, or those that are named, for some seconds each (60 by default), from the corpora in the repository, with
-# AddressSanitizer:
+# Fuzzes each target, or those that are named, for some seconds each (60 by default), from the
+# corpora in the repository, with AddressSanitizer:
 #
 #     ci/fuzz.sh [SECONDS [TARGET...]]
 #
-# Needs a nightly toolchain, a C++ compiler and cargo-fuzz (`cargo install cargo-fuzz`). What is found new is kept in
-# `fuzz/found`, and what fails in `fuzz/artifacts`; the corpora themselves stay as they are.
+# Needs a nightly toolchain, a C++ compiler and cargo-fuzz (`cargo install cargo-fuzz`). What is
+# found new is kept in `fuzz/found`, and what fails in `fuzz/artifacts`; the corpora themselves stay
+# as they are.
 set -euo pipefail
 cd "$(dirname "$0")/../fuzz"
 
@@ -21,5 +22,6 @@ for target in "${targets[@]}"; do
     mkdir -p "found/$target"
     # A peer's word may cost no memory, and no scene takes long.
     cargo +nightly fuzz run --features libfuzzer "$target" "found/$target" "corpus/$target" -- \
-        -max_total_time="$seconds" -timeout=30 -malloc_limit_mb=64 -max_len=4096 -print_final_stats=1
+        -max_total_time="$seconds" -timeout=30 -malloc_limit_mb=64 -max_len=4096 \
+        -print_final_stats=1
 done

@@ -13,7 +13,8 @@ cargo package --quiet --locked -p slipring --allow-dirty --no-verify
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
-# The files in a package have one date for ever, by which cargo would take them for what it has built.
+# The files in a package have one date for ever, by which cargo would take them for what it has
+# built.
 tar -xmf "target/package/slipring-$version.crate" -C "$place"
 cd "$place/slipring-$version"
 for file in README.md LICENSE-APACHE LICENSE-MIT; do

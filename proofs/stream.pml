@@ -1,22 +1,27 @@
 /*
  * One direction of a stream: a writer, a reader, how they wait for each other, and how it ends.
  *
- * Follows ring/{producer,consumer}.rs, wait/sleep.rs and half/{read,write}.rs in slipring/src. The other direction is the mirror
- * image and shares nothing with this one but the link. Checked by ci/promela.sh.
+ * Follows ring/{producer,consumer}.rs, wait/sleep.rs and half/{read,write}.rs in slipring/src. The
+ * other direction is the mirror image and shares nothing with this one but the link. Checked by
+ * ci/promela.sh.
  *
  * What is shown, for every interleaving of streams of up to N bytes through a ring of CAP:
  *
  *   integrity      what is read is a prefix of what was written (assertions on the bytes);
- *   nothing lost   whoever sees the end, or a hang-up, has seen everything that was published before it (assertions);
- *   the right end  who leaves in order is not taken for dead, nor the dead for somebody who left (assertions);
- *   no deadlock    and no lost wake-up: a half that sleeps on although it could go on is an invalid end state.
+ *   nothing lost   whoever sees the end, or a hang-up, has seen everything that was published
+ *                  before it (assertions);
+ *   the right end  who leaves in order is not taken for dead, nor the dead for somebody who left
+ *                  (assertions);
+ *   no deadlock    and no lost wake-up: a half that sleeps on although it could go on is an invalid
+ *                  end state.
  *
- * Each half wants any number of bytes up to CAP, time and again; waits in any of the ways that the library has (it sleeps, or polls
- * in an event loop, or asks again and again); may give up waiting; may leave; may be killed at any point.
+ * Each half wants any number of bytes up to CAP, time and again; waits in any of the ways that the
+ * library has (it sleeps, or polls in an event loop, or asks again and again); may give up waiting;
+ * may leave; may be killed at any point.
  *
- * Each process has a store buffer, as on x86 (TSO), so that a missing fence shows. Steps between which nobody else could notice
- * anything are one (atomic): a load of the other side's begins each. With -DX, for each X that stands in an #ifdef
- * below, something is left out, and a check fails.
+ * Each process has a store buffer, as on x86 (TSO), so that a missing fence shows. Steps between
+ * which nobody else could notice anything are one (atomic): a load of the other side's begins each.
+ * With -DX, for each X that stands in an #ifdef below, something is left out, and a check fails.
  */
 
 #ifndef N
@@ -29,7 +34,8 @@
 #define STORES 2        /* entries of a store buffer */
 #endif
 #ifndef SPURIOUS
-#define SPURIOUS 1      /* rings that nobody meant. Bounded: one more could always make up for one that was lost */
+/* Rings that nobody meant. Bounded: one more could always make up for one that was lost. */
+#define SPURIOUS 1
 #endif
 #ifndef TIMEOUTS
 #define TIMEOUTS 1      /* sleeps that a half gives up. Bounded for the same reason */
@@ -38,7 +44,8 @@
 #define DEATHS 1        /* processes that are killed */
 #endif
 
-/* The shared words. Each has one writer, which never reads it back: no load has to look into its own buffer. */
+/* The shared words. Each has one writer, which never reads it back: no load has to look into its
+ * own buffer. */
 #define TAIL         0
 #define FIN          1
 #define WAKE_AT_HEAD 2  /* the writer sleeps until `head` reaches this; 0 = awake */
@@ -50,7 +57,8 @@ byte mem[BYTES + CAP];
 chan writers = [STORES] of { byte, byte };
 chan readers = [STORES] of { byte, byte };
 
-/* What the kernel has: the edges that lie in each half's epoll set, and who has hung up the link. */
+/* What the kernel has: the edges that lie in each half's epoll set, and who has hung up the
+ * link. */
 bit bell_w, bell_r, link_w, link_r;
 bit hung_w, hung_r;
 
@@ -70,7 +78,8 @@ mtype = { ready, pending, starving, ended, gone, late };
 /* Stands before everything that the other side could notice. */
 #define mortal if :: deaths > 0 -> deaths--; goto killed :: true fi
 
-/* The lock in an eventfd orders what was stored before a ring before the end of the sleep that it ends. */
+/* The lock in an eventfd orders what was stored before a ring before the end of the sleep that it
+ * ends. */
 #ifdef BELL_FORGETS
 #define rung(bell, asleep) if :: asleep -> bell = 1 :: else fi
 #define goes_to_sleep(asleep) asleep = 1
@@ -95,8 +104,9 @@ end:	do
 	od
 }
 
-/* What comes from outside: rings that nobody meant (left over from a withdrawal, or a peer's play); and that nobody dies or gives up
- * any more, for a sleeper that still could would hide a deadlock. */
+/* What comes from outside: rings that nobody meant (left over from a withdrawal, or a peer's play);
+ * and that nobody dies or gives up any more, for a sleeper that still could would hide a
+ * deadlock. */
 active proctype Fate() {
 	byte rings = SPURIOUS;
 end:	do
@@ -106,7 +116,7 @@ end:	do
 	od
 }
 
-/* ---------------------------------------------------------------------------------------------------------- the writer */
+/* ---------------------------------------------------------------------- the writer */
 
 #define room (CAP - (tail - head))
 
@@ -114,7 +124,10 @@ end:	do
 inline look_w() {
 	atomic {
 		if :: hung_r -> dead = 1 :: true fi;
-		if :: mem[STOP] != 0 -> found = ended :: else -> if :: dead -> found = gone :: else -> found = pending fi fi
+		if
+		:: mem[STOP] != 0 -> found = ended
+		:: else -> if :: dead -> found = gone :: else -> found = pending fi
+		fi
 	};
 	if
 	:: found != pending
@@ -130,8 +143,8 @@ inline look_w() {
 	fi
 }
 
-/* The reader seems to starve. But the head may be older than its wake word; and a dead reader's wake word still says what it waited
- * for. One that left has said so before it hung up. */
+/* The reader seems to starve. But the head may be older than its wake word; and a dead reader's
+ * wake word still says what it waited for. One that left has said so before it hung up. */
 inline look_closer_w() {
 	atomic { head = mem[HEAD]; if :: room >= want -> found = ready :: else fi };
 #ifdef HANG_UP_AFTER_STOP
@@ -139,7 +152,9 @@ inline look_closer_w() {
 #else
 	atomic {
 		if
-		:: found == starving && hung_r -> dead = 1; if :: mem[STOP] != 0 -> found = ended :: else -> found = gone fi
+		:: found == starving && hung_r ->
+			dead = 1;
+			if :: mem[STOP] != 0 -> found = ended :: else -> found = gone fi
 		:: else
 		fi
 	};
@@ -147,7 +162,8 @@ inline look_closer_w() {
 #ifdef NO_STARVING_RULE
 	if :: found == starving -> found = pending :: else fi;
 #endif
-	/* `look_drained`: after `finish` a reader that waits for more finds the end; it has been rung for it. */
+	/* `look_drained`: after `finish` a reader that waits for more finds the end; it has been rung
+	 * for it. */
 	if :: found == starving && finished -> found = pending :: else fi
 }
 
@@ -174,7 +190,8 @@ inline sleep_w() {
 	:: atomic { found == pending -> goes_to_sleep(asleep_w) };
 		if
 		:: atomic { bell_w || link_w -> wakes_up(asleep_w); take_out(bell_w, link_w, dead) }; look_w()
-		:: atomic { timeouts > 0 -> wakes_up(asleep_w); timeouts-- }; look_w(); if :: found == pending -> found = late :: else fi
+		:: atomic { timeouts > 0 -> wakes_up(asleep_w); timeouts-- }; look_w();
+			if :: found == pending -> found = late :: else fi
 		:: atomic { deaths > 0 -> deaths--; goto killed }
 		fi
 	od;
@@ -201,7 +218,8 @@ inline poll_w() {
 	fi
 }
 
-/* Asks again and again. A look that finds nothing new changes nothing, so this goes on with the first that does. */
+/* Asks again and again. A look that finds nothing new changes nothing, so this goes on with the
+ * first that does. */
 inline ask_w() {
 	(mem[STOP] != 0 || mem[HEAD] != head || (room > 0 && mem[WAKE_AT_TAIL] > tail) || hung_r);
 	found = late
@@ -296,7 +314,7 @@ killed:	atomic { empty(writers) -> hung_w = 1; link_r = 1 };
 left:	skip
 }
 
-/* ---------------------------------------------------------------------------------------------------------- the reader */
+/* ---------------------------------------------------------------------- the reader */
 
 #define available (tail - head)
 
@@ -318,7 +336,11 @@ inline look_r() {
 	atomic {
 		if
 		:: available >= want -> found = ready
-		:: else -> if :: fin -> found = ended :: else -> if :: dead -> found = gone :: else -> found = pending fi fi
+		:: else ->
+			if
+			:: fin -> found = ended
+			:: else -> if :: dead -> found = gone :: else -> found = pending fi
+			fi
 		fi;
 		fin = 0
 	}
@@ -357,7 +379,8 @@ inline sleep_r() {
 	:: atomic { found == pending -> goes_to_sleep(asleep_r) };
 		if
 		:: atomic { bell_r || link_r -> wakes_up(asleep_r); take_out(bell_r, link_r, dead) }; look_r()
-		:: atomic { timeouts > 0 -> wakes_up(asleep_r); timeouts-- }; look_r(); if :: found == pending -> found = late :: else fi
+		:: atomic { timeouts > 0 -> wakes_up(asleep_r); timeouts-- }; look_r();
+			if :: found == pending -> found = late :: else fi
 		:: atomic { deaths > 0 -> deaths--; goto killed }
 		fi
 	od;
@@ -393,7 +416,8 @@ inline ask_r() {
 	found = late
 }
 
-/* Looks at the next bytes. In one step, which comes anywhere between the look that found them and their consumption. */
+/* Looks at the next bytes. In one step, which comes anywhere between the look that found them and
+ * their consumption. */
 inline check() {
 	d_step {
 		i = 0;

@@ -1,5 +1,5 @@
-// Bytes that are a function of their position, so that whatever is lost, doubled or changed is found, and where. The same
-// ones as in slipring/tests/common/bytes.rs.
+// Bytes that are a function of their position, so that whatever is lost, doubled or changed is
+// found, and where. The same ones as in slipring/tests/common/bytes.rs.
 
 using System;
 
@@ -35,12 +35,13 @@ static class Bytes
             buffer[i] = At(seed, position + i);
     }
 
-    /// <summary>Fails with the position of the first byte that is not the one of the stream.</summary>
+    /// <summary>Fails with the position of the first byte that is not the stream's.</summary>
     public static void Check(ulong seed, long position, byte[] buffer, int count, byte[] scratch)
     {
         Fill(seed, position, scratch, count);
         for (int i = 0; i < count; i++)
             if (buffer[i] != scratch[i])
-                throw new Exception("stream " + seed + ": the byte at " + (position + i) + " is wrong");
+                throw new Exception(
+                    "stream " + seed + ": the byte at " + (position + i) + " is wrong");
     }
 }

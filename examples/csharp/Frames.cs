@@ -1,5 +1,6 @@
-// Messages on top of the ring, in the format of slipring's `frame` (docs/layout.md): eight bytes before each part of a
-// message (the length of its payload, then flags, both 32 bits), the payload, and zeros up to a multiple of 8.
+// Messages on top of the ring, in the format of slipring's `frame` (docs/layout.md): eight bytes
+// before each part of a message (the length of its payload, then flags, both 32 bits), the payload,
+// and zeros up to a multiple of 8.
 
 using System;
 using System.IO;
@@ -35,7 +36,8 @@ sealed class FrameReader
             for (;;)
             {
                 byte[] header = ReadExactly(8);
-                int length = BitConverter.ToInt32(header, 0), flags = BitConverter.ToInt32(header, 4);
+                int length = BitConverter.ToInt32(header, 0);
+                int flags = BitConverter.ToInt32(header, 4);
                 if (length < 0 || (flags & ~(More | GivenUp)) != 0)
                     throw new InvalidDataException("the other side does not send messages");
                 message.Write(ReadExactly((length + 7) / 8 * 8), 0, length);

@@ -1,13 +1,14 @@
 // A program that talks to others through the ring: what slipring's tests run, and something to try.
 //
 //   ring.exe write PATH SIZE            copies standard input into the ring
-//   ring.exe read PATH SIZE             copies what comes out of the ring to standard output, for ever
+//   ring.exe read PATH SIZE             copies the ring to standard output, for ever
 //   ring.exe echo IN OUT SIZE           copies from one ring to another, for ever
-//   ring.exe answer IN OUT SIZE         receives messages, and sends each back with its bytes reversed, for ever
+//   ring.exe answer IN OUT SIZE         sends each message back with its bytes reversed, for ever
 //   ring.exe send PATH SIZE BYTES SEED  writes that many bytes of a sequence that `expect` knows
 //   ring.exe expect PATH SIZE BYTES SEED  reads them and checks each
 //
-// SIZE is that of the file. BYTES 0 is for ever. The sequence goes on at the position that the file is at.
+// SIZE is that of the file. BYTES 0 is for ever. The sequence goes on at the position that the file
+// is at.
 
 using System;
 using System.IO;
@@ -24,10 +25,15 @@ static class Program
                 case "read": Read(args[1], long.Parse(args[2])); return 0;
                 case "echo": Echo(args[1], args[2], long.Parse(args[3])); return 0;
                 case "answer": Answer(args[1], args[2], long.Parse(args[3])); return 0;
-                case "send": Send(args[1], long.Parse(args[2]), long.Parse(args[3]), ulong.Parse(args[4])); return 0;
-                case "expect": Expect(args[1], long.Parse(args[2]), long.Parse(args[3]), ulong.Parse(args[4])); return 0;
+                case "send":
+                    Send(args[1], long.Parse(args[2]), long.Parse(args[3]), ulong.Parse(args[4]));
+                    return 0;
+                case "expect":
+                    Expect(args[1], long.Parse(args[2]), long.Parse(args[3]), ulong.Parse(args[4]));
+                    return 0;
                 default:
-                    Console.Error.WriteLine("usage: ring.exe write|read|echo|answer|send|expect ... (see Program.cs)");
+                    Console.Error.WriteLine(
+                        "usage: ring.exe write|read|echo|answer|send|expect ... (see Program.cs)");
                     return 2;
             }
         }
@@ -116,7 +122,8 @@ static class Program
             Say("at " + position);
             while (position < end)
             {
-                int n = ring.Read(buffer, 0, (int)Math.Min(random.Next(buffer.Length) + 1, end - position));
+                long most = Math.Min(random.Next(buffer.Length) + 1, end - position);
+                int n = ring.Read(buffer, 0, (int)most);
                 Bytes.Check(seed, position, buffer, n, scratch);
                 position += n;
             }

@@ -3,15 +3,15 @@
 //   offset   0        8        16                        size of the file
 //            | head   | tail   | data .................. |
 //
-// head: bytes ever consumed, written by the consumer. tail: bytes ever produced, written by the producer. Both only grow.
-// The byte at position p lies at 16 + p % (size - 16).
+// head: bytes ever consumed, written by the consumer. tail: bytes ever produced, written by the
+// producer. Both only grow. The byte at position p lies at 16 + p % (size - 16).
 
 using System;
 using System.IO;
 using System.IO.MemoryMappedFiles;
 using System.Threading;
 
-/// <summary>A file that two processes have mapped, and what both ends of the ring in it need.</summary>
+/// <summary>A file that two processes have mapped, and what both ends of its ring need.</summary>
 unsafe abstract class Ring : IDisposable
 {
     const int Header = 16;
@@ -23,7 +23,7 @@ unsafe abstract class Ring : IDisposable
     /// <summary>Bytes that the ring can hold.</summary>
     public readonly long Capacity;
 
-    /// <summary>Opens the file, and makes it if it is not there: all zeros, an empty ring.</summary>
+    /// <summary>Opens the file, or makes it: all zeros, an empty ring.</summary>
     protected Ring(string path, long size)
     {
         file = MemoryMappedFile.CreateFromFile(path, FileMode.OpenOrCreate, null, size);
@@ -33,7 +33,8 @@ unsafe abstract class Ring : IDisposable
         Capacity = size - Header;
     }
 
-    // Volatile: what was copied before a store is there for whoever loads what was stored; and the load is repeated.
+    // Volatile: what was copied before a store is there for whoever loads what was stored; and the
+    // load is repeated.
     protected long Head
     {
         get { return Volatile.Read(ref *(long*)start); }
@@ -46,7 +47,7 @@ unsafe abstract class Ring : IDisposable
         set { Volatile.Write(ref *(long*)(start + 8), value); }
     }
 
-    /// <summary>Copies into the ring: up to the end of the data, and the rest to its start.</summary>
+    /// <summary>Copies into the ring: to the end of the data, and the rest to its start.</summary>
     protected void CopyIn(long position, byte[] from, int offset, int count)
     {
         long at = position % Capacity;
@@ -54,7 +55,8 @@ unsafe abstract class Ring : IDisposable
         fixed (byte* source = from)
         {
             Buffer.MemoryCopy(source + offset, start + Header + at, first, first);
-            Buffer.MemoryCopy(source + offset + first, start + Header, count - first, count - first);
+            long rest = count - first;
+            Buffer.MemoryCopy(source + offset + first, start + Header, rest, rest);
         }
     }
 
@@ -66,7 +68,8 @@ unsafe abstract class Ring : IDisposable
         fixed (byte* target = to)
         {
             Buffer.MemoryCopy(start + Header + at, target + offset, first, first);
-            Buffer.MemoryCopy(start + Header, target + offset + first, count - first, count - first);
+            long rest = count - first;
+            Buffer.MemoryCopy(start + Header, target + offset + first, rest, rest);
         }
     }
 
@@ -124,7 +127,7 @@ sealed class RingReader : Ring
     /// <summary>Bytes ever consumed from this file, by this process or another.</summary>
     public long Position { get { return Head; } }
 
-    /// <summary>Waits until there is something, and takes what is there, as far as it fits.</summary>
+    /// <summary>Waits until there is something, and takes what of it fits.</summary>
     public int Read(byte[] buffer, int offset, int count)
     {
         long head = Head;

@@ -99,7 +99,7 @@ fn assert_met(reasons: &[&str], outcomes: &[Option<String>]) {
 }
 
 #[test]
-fn connect() {
+fn the_corpus_of_connect_replays() {
     let outcomes = replay("connect", slipring_fuzz::connect);
     assert_met(&REASONS, &outcomes);
     // What is sent before this side asks for credentials comes without, unless it brings its own.
@@ -110,41 +110,41 @@ fn connect() {
 }
 
 #[test]
-fn accept() {
+fn the_corpus_of_accept_replays() {
     assert_met(&REASONS, &replay("accept", slipring_fuzz::accept));
 }
 
 #[test]
-fn listener() {
+fn the_corpus_of_listener_replays() {
     replay("listener", slipring_fuzz::listener);
 }
 
 #[test]
-fn random_listeners() {
+fn random_inputs_for_listener_play() {
     random(3000, 300, slipring_fuzz::listener);
 }
 
 #[test]
-fn header() {
+fn the_corpus_of_header_replays() {
     replay("header", slipring_fuzz::header);
 }
 
 #[test]
-fn frames() {
+fn the_corpus_of_frames_replays() {
     replay("frames", slipring_fuzz::frames);
 }
 
 #[test]
-fn messages() {
+fn the_corpus_of_messages_replays() {
     replay("messages", slipring_fuzz::messages);
 }
 
 #[test]
-fn name() {
+fn the_corpus_of_name_replays() {
     replay("name", slipring_fuzz::name);
 }
 
 #[test]
-fn address() {
+fn the_corpus_of_address_replays() {
     replay("address", slipring_fuzz::address);
 }

@@ -16,8 +16,8 @@ use tokio::time::timeout;
 const NAME: &str = "SLIPRING_INTEROP_NAME";
 const CONNECTIONS: &str = "SLIPRING_INTEROP_CONNECTIONS";
 
-/// The other process: the test binary again, which runs only the ignored test `server`, and that
-/// calls [`serve`] or [`listen`].
+/// The other process: the test binary again, which runs only the ignored
+/// `child_process`, and that calls [`serve`] or [`listen`].
 #[derive(Debug)]
 pub struct Peer {
     child: Child,
@@ -61,7 +61,7 @@ impl Peer {
 
 fn spawn(name: &Path, connections: usize) -> Child {
     Command::new(env::current_exe().expect("the path of this test"))
-        .args(["--exact", "server", "--ignored", "--nocapture"])
+        .args(["--ignored", "--exact", "child_process", "--nocapture"])
         .env(NAME, name)
         .env(CONNECTIONS, connections.to_string())
         // The harness says there that one test has passed; a panic's message is on standard error.
@@ -72,12 +72,12 @@ fn spawn(name: &Path, connections: usize) -> Child {
 }
 
 /// The server's side, for the other process: listens where it was told to. It runs on several
-/// threads, the client on one, so that both kinds of runtime are used. Does nothing where nothing
-/// was told, as when somebody runs all ignored tests.
+/// threads, the client on one, so that both kinds of runtime are used. Fails in a process
+/// that no test started.
 pub fn listen<F: Future<Output = ()>>(server: impl FnOnce(Listener, usize) -> F) {
-    let (Some(name), Ok(connections)) = (env::var_os(NAME), env::var(CONNECTIONS)) else {
-        return;
-    };
+    let name =
+        env::var_os(NAME).expect("started by a test only: leave it out with --skip child_process");
+    let connections = env::var(CONNECTIONS).expect("the number of connections");
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -52,7 +52,7 @@ fn alone_and_as_two(name: &str, client: &[&str], expected: &[&str]) {
 }
 
 #[test]
-fn http() {
+fn the_http_example_runs() {
     alone_and_as_two(
         "http",
         &["/hello"],
@@ -61,12 +61,12 @@ fn http() {
 }
 
 #[test]
-fn axum() {
+fn the_axum_example_runs() {
     alone_and_as_two("axum", &["/hello/Ada"], &["200 OK", "hello, Ada"]);
 }
 
 #[test]
-fn grpc() {
+fn the_grpc_example_runs() {
     alone_and_as_two(
         "grpc",
         &["Ada", "Grace"],

@@ -51,8 +51,8 @@ fn note(text: Vec<u8>) -> Note {
 }
 
 #[test]
-#[ignore = "the other process of the tests here"]
-fn server() {
+#[ignore = "another process, started by the tests here"]
+fn child_process() {
     listen(async |listener, _| {
         let incoming = stream::unfold(listener, async |listener| {
             Some((listener.accept().await, listener))
@@ -167,7 +167,7 @@ fn by_hand() -> (mpsc::UnboundedSender<Note>, BoxStream<'static, Note>) {
 }
 
 #[test]
-fn large_notes_many_at_once() {
+fn grpc_carries_many_large_notes_at_once() {
     run(async {
         let peer = Peer::start(1);
         let client = Client::connect(&peer).await;
@@ -189,7 +189,7 @@ fn large_notes_many_at_once() {
 }
 
 #[test]
-fn a_refusal_and_a_call_that_is_not_there() {
+fn grpc_tells_a_refusal_from_a_call_that_is_not_there() {
     run(async {
         let peer = Peer::start(1);
         let mut client = Client::connect(&peer).await;
@@ -208,7 +208,7 @@ fn a_refusal_and_a_call_that_is_not_there() {
 }
 
 #[test]
-fn megabytes_both_ways_in_one_call() {
+fn one_grpc_call_carries_megabytes_both_ways() {
     run(async {
         let peer = Peer::start(1);
         let mut client = Client::connect(&peer).await;
@@ -232,7 +232,7 @@ fn megabytes_both_ways_in_one_call() {
 }
 
 #[test]
-fn each_note_waits_for_the_answer_to_the_last() {
+fn grpc_carries_notes_that_each_wait_for_an_answer() {
     run(async {
         let peer = Peer::start(1);
         let mut client = Client::connect(&peer).await;
@@ -250,7 +250,7 @@ fn each_note_waits_for_the_answer_to_the_last() {
 }
 
 #[test]
-fn a_call_that_is_dropped_ends_alone() {
+fn a_dropped_grpc_call_ends_no_other() {
     run(async {
         let peer = Peer::start(1);
         let mut client = Client::connect(&peer).await;
@@ -267,7 +267,7 @@ fn a_call_that_is_dropped_ends_alone() {
 }
 
 #[test]
-fn a_killed_server_fails_its_calls_and_the_next_one_is_found() {
+fn grpc_calls_fail_with_a_killed_server_and_reach_the_next_one() {
     run(async {
         let mut peer = Peer::start(1);
         let mut client = Client::connect(&peer).await;

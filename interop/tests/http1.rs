@@ -37,8 +37,8 @@ fn pieces(bytes: Vec<u8>) -> Body {
 }
 
 #[test]
-#[ignore = "the other process of the tests here"]
-fn server() {
+#[ignore = "another process, started by the tests here"]
+fn child_process() {
     serve(async |stream| {
         let (upgrades, mut upgraded) = unbounded_channel();
         let service = service_fn(|request| answer(request, upgrades.clone()));
@@ -112,7 +112,7 @@ fn post(body: Body) -> Request<Body> {
 }
 
 #[test]
-fn large_bodies_both_ways_on_one_kept_connection() {
+fn http1_carries_large_bodies_both_ways_on_one_kept_connection() {
     run(async {
         let peer = Peer::start(1);
         let (mut client, connection) = client(peer.connect().await).await;
@@ -140,7 +140,7 @@ fn large_bodies_both_ways_on_one_kept_connection() {
 }
 
 #[test]
-fn lengths_and_chunks_are_told_apart() {
+fn http1_tells_bodies_with_a_length_from_chunked_ones() {
     run(async {
         let peer = Peer::start(1);
         let (mut client, connection) = client(peer.connect().await).await;
@@ -171,7 +171,7 @@ fn lengths_and_chunks_are_told_apart() {
 }
 
 #[test]
-fn many_connections_at_once() {
+fn http1_serves_many_connections_at_once() {
     run(async {
         let peer = Peer::start(12);
         join_all((0..12).map(async |seed| {
@@ -194,7 +194,7 @@ fn many_connections_at_once() {
 }
 
 #[test]
-fn a_server_that_closes_ends_the_stream_in_order() {
+fn an_http1_server_that_closes_ends_the_stream_in_order() {
     run(async {
         let peer = Peer::start(1);
         let (mut client, connection) = client(peer.connect().await).await;
@@ -217,7 +217,7 @@ fn a_server_that_closes_ends_the_stream_in_order() {
 }
 
 #[test]
-fn an_upgraded_connection_is_the_stream_again() {
+fn an_upgraded_http1_connection_is_the_stream_again() {
     run(async {
         let peer = Peer::start(1);
         let (mut client, connection) = client(peer.connect().await).await;

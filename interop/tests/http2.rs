@@ -29,8 +29,8 @@ fn body(bytes: impl Into<Bytes>) -> Body {
 }
 
 #[test]
-#[ignore = "the other process of the tests here"]
-fn server() {
+#[ignore = "another process, started by the tests here"]
+fn child_process() {
     serve(async |stream| {
         let leave = Arc::new(Notify::new());
         let service = service_fn(|request| answer(request, Arc::clone(&leave)));
@@ -147,7 +147,7 @@ fn get() -> Request<Body> {
 }
 
 #[test]
-fn many_large_requests_at_once_over_one_stream() {
+fn http2_carries_many_large_requests_at_once_over_one_stream() {
     run(async {
         let peer = Peer::start(1);
         let client = Client::connect(&peer).await;
@@ -165,7 +165,7 @@ fn many_large_requests_at_once_over_one_stream() {
 }
 
 #[test]
-fn an_answer_that_nobody_reads_holds_up_nobody() {
+fn an_unread_http2_answer_holds_up_no_other() {
     run(async {
         let peer = Peer::start(1);
         let client = Client::connect(&peer).await;
@@ -179,7 +179,7 @@ fn an_answer_that_nobody_reads_holds_up_nobody() {
 }
 
 #[test]
-fn an_answer_that_is_dropped_half_way_ends_alone() {
+fn a_dropped_http2_answer_ends_no_other() {
     run(async {
         let peer = Peer::start(1);
         let client = Client::connect(&peer).await;
@@ -195,7 +195,7 @@ fn an_answer_that_is_dropped_half_way_ends_alone() {
 }
 
 #[test]
-fn a_server_that_leaves_answers_first() {
+fn an_http2_server_that_shuts_down_answers_first() {
     run(async {
         let peer = Peer::start(1);
         let mut client = Client::connect(&peer).await;

@@ -131,7 +131,7 @@ fn tool(name: &str) -> PathBuf {
 }
 
 #[test]
-fn copies_of_megabytes() {
+fn postgres_copies_megabytes_in_and_out() {
     run(async |postgres| {
         let (client, connection) = postgres.connect().await;
         client
@@ -163,7 +163,7 @@ fn copies_of_megabytes() {
 }
 
 #[test]
-fn queries_large_and_many() {
+fn postgres_answers_large_and_many_queries() {
     run(async |postgres| {
         let (client, connection) = postgres.connect().await;
         client
@@ -197,7 +197,7 @@ fn queries_large_and_many() {
 }
 
 #[test]
-fn many_connections_and_one_that_the_server_ends() {
+fn postgres_serves_many_connections_and_ends_one() {
     run(async |postgres| {
         let (client, connection) = postgres.connect().await;
         client

@@ -75,7 +75,7 @@ fn redis_server() -> PathBuf {
 }
 
 #[test]
-fn large_values() {
+fn redis_keeps_large_values() {
     run(async |redis| {
         let (mut connection, driver) = redis.connect().await;
         for seed in 0..4 {
@@ -97,7 +97,7 @@ fn large_values() {
 }
 
 #[test]
-fn pipelines() {
+fn redis_answers_pipelines() {
     run(async |redis| {
         let (mut connection, driver) = redis.connect().await;
         let values: Vec<Vec<u8>> = (0..4000).map(|key| noise(key, 1000)).collect();
@@ -129,7 +129,7 @@ fn pipelines() {
 }
 
 #[test]
-fn many_connections_at_once_and_one_that_waits_for_another() {
+fn redis_serves_many_connections_and_one_that_waits_for_another() {
     run(async |redis| {
         let (mut waiting, _driver) = redis.connect().await;
         let waiting =
@@ -154,7 +154,7 @@ fn many_connections_at_once_and_one_that_waits_for_another() {
 }
 
 #[test]
-fn published_messages_arrive_in_order() {
+fn redis_publishes_messages_in_order() {
     run(async |redis| {
         let stream = redis.forward.connect().await;
         let mut subscriber = PubSub::new(&RedisConnectionInfo::default(), stream)

@@ -23,8 +23,8 @@ const ECHO: &[u8] = b"echo";
 const RUDE: &[u8] = b"rude";
 
 #[test]
-#[ignore = "the other process of the tests here"]
-fn server() {
+#[ignore = "another process, started by the tests here"]
+fn child_process() {
     listen(async |listener, connections| {
         // Before the first accept, so that a client finds it when it is connected.
         let acceptor = acceptor(&listener.path().with_file_name(CERTIFICATE));
@@ -97,7 +97,7 @@ async fn exchange(stream: TlsStream<Stream>, data: &[u8]) -> io::Result<Vec<u8>>
 }
 
 #[test]
-fn megabytes_both_ways_and_a_clean_close() {
+fn tls_carries_megabytes_both_ways_and_closes_cleanly() {
     run(async {
         let peer = Peer::start(1);
         let sent = noise(1, 2 * MUCH);
@@ -112,7 +112,7 @@ fn megabytes_both_ways_and_a_clean_close() {
 }
 
 #[test]
-fn many_connections_at_once() {
+fn tls_serves_many_connections_at_once() {
     run(async {
         let peer = Peer::start(8);
         join_all((0..8).map(async |seed| {
@@ -128,7 +128,7 @@ fn many_connections_at_once() {
 }
 
 #[test]
-fn small_records_one_at_a_time() {
+fn tls_carries_small_records_one_at_a_time() {
     run(async {
         let peer = Peer::start(1);
         let mut stream = client(&peer, ECHO).await;
@@ -148,7 +148,7 @@ fn small_records_one_at_a_time() {
 }
 
 #[test]
-fn an_end_without_close_notify_is_told_from_a_clean_one() {
+fn a_tls_end_without_close_notify_is_told_from_a_clean_one() {
     run(async {
         let peer = Peer::start(1);
         let mut stream = client(&peer, RUDE).await;
@@ -161,7 +161,7 @@ fn an_end_without_close_notify_is_told_from_a_clean_one() {
 }
 
 #[test]
-fn a_killed_server_is_a_reset() {
+fn a_killed_tls_server_is_a_reset() {
     run(async {
         let mut peer = Peer::start(1);
         let mut stream = client(&peer, ECHO).await;

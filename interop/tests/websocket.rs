@@ -13,8 +13,8 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, accept_async, client_async};
 
 #[test]
-#[ignore = "the other process of the tests here"]
-fn server() {
+#[ignore = "another process, started by the tests here"]
+fn child_process() {
     serve(async |stream| {
         let mut socket = accept_async(stream).await.expect("a handshake");
         let mut closed = false;
@@ -70,7 +70,7 @@ async fn close(mut socket: WebSocketStream<Stream>) {
 }
 
 #[test]
-fn text_and_binary_from_nothing_to_megabytes() {
+fn a_websocket_carries_text_and_binary_from_nothing_to_megabytes() {
     run(async {
         let peer = Peer::start(1);
         let mut socket = client(&peer).await;
@@ -91,7 +91,7 @@ fn text_and_binary_from_nothing_to_megabytes() {
 
 /// Neither side could take a whole one at once, so both have to read while they write.
 #[test]
-fn large_messages_both_ways_at_once() {
+fn a_websocket_carries_large_messages_both_ways_at_once() {
     run(async {
         let peer = Peer::start(1);
         let (mut sink, mut source) = client(&peer).await.split();
@@ -119,7 +119,7 @@ fn large_messages_both_ways_at_once() {
 }
 
 #[test]
-fn small_messages_and_pings_between_them() {
+fn a_websocket_answers_pings_between_small_messages() {
     run(async {
         let peer = Peer::start(1);
         let mut socket = client(&peer).await;
@@ -138,7 +138,7 @@ fn small_messages_and_pings_between_them() {
 }
 
 #[test]
-fn many_sockets_at_once() {
+fn many_websockets_are_served_at_once() {
     run(async {
         let peer = Peer::start(10);
         join_all((0..10).map(async |seed| {
@@ -155,7 +155,7 @@ fn many_sockets_at_once() {
 }
 
 #[test]
-fn a_killed_server_is_an_error_and_no_close() {
+fn a_killed_websocket_server_is_an_error_and_no_close() {
     run(async {
         let mut peer = Peer::start(1);
         let mut socket = client(&peer).await;

@@ -43,8 +43,8 @@ pub struct Address {
     pub listen: bool,
 }
 
-const KINDS: &str = "slip:NAME, slip-listen:NAME, tcp:HOST:PORT, tcp-listen:HOST:PORT, unix:PATH, unix-listen:PATH, \
-                     mmf:PATH, mmf:IN,OUT or -";
+const KINDS: &str = "slip:NAME, slip-listen:NAME, tcp:HOST:PORT, tcp-listen:HOST:PORT, unix:PATH, \
+                     unix-listen:PATH, mmf:PATH, mmf:IN,OUT or -";
 
 /// The smallest file that has room for a ring.
 const SMALLEST_RING: usize = 17;
@@ -115,8 +115,8 @@ fn tcp(text: &str, listen: bool) -> Result<Place, String> {
     })
 }
 
-const NO_HOST: &str = "no host; write tcp:HOST:PORT, with 127.0.0.1 for this machine only and 0.0.0.0 or [::] \
-                       to listen on all its addresses";
+const NO_HOST: &str = "no host; write tcp:HOST:PORT, with 127.0.0.1 for this machine only and \
+                       0.0.0.0 or [::] to listen on all its addresses";
 
 /// A number alone is a port.
 fn no_host_or_port(text: &str) -> String {
@@ -168,8 +168,8 @@ fn mmf(text: &str) -> Result<Place, String> {
     };
     if wrong {
         return Err(
-            "write one file, as in mmf:/dev/shm/quotes, or two different ones: the one to read and the one to \
-                    write, as in mmf:/dev/shm/orders,/dev/shm/quotes"
+            "write one file, as in mmf:/dev/shm/quotes, or two different ones: the one to read and \
+             the one to write, as in mmf:/dev/shm/orders,/dev/shm/quotes"
                 .to_owned(),
         );
     }
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind() {
+    fn addresses_of_every_kind_are_parsed() {
         let tcp = |host: &str, port| Place::Tcp {
             host: host.to_owned(),
             port,
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn rings() {
+    fn addresses_of_rings_are_parsed() {
         let mmf = |files, size| Address {
             place: Place::Mmf(Rings { files, size }),
             listen: false,
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn shown_as_written() {
+    fn addresses_are_shown_as_they_are_written() {
         for text in [
             "tcp:localhost:80",
             "tcp-listen:[::1]:0",
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_kind_names_all_kinds() {
+    fn an_address_of_no_known_kind_is_told_all_kinds() {
         for text in [
             "",
             "name",

@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_to_a_bound_and_start_anew() {
+    fn pauses_of_a_backoff_grow_to_a_bound_and_start_anew() {
         let mut backoff = Backoff::new();
         assert_eq!(backoff.step(), FIRST);
         assert_eq!(backoff.step(), FIRST * 2);

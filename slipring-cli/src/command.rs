@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_flags_are_found_behind_any_name() {
+    fn flags_of_a_process_are_found_behind_any_program_name() {
         let stat = "7 (a) (b 1 2) R 1 7 7 0 -1 4194308 90 0";
         assert_eq!(flags(stat), Some(4_194_308));
         assert_eq!(flags("7 (a"), None);

@@ -19,8 +19,8 @@ use crate::{
 pub const EXAMPLES: &str = "\
 The end of standard input ends only that direction; what the peer sends is still read to its end. \
 SIGTERM and SIGHUP end the stream in order, as closing a socket does; for the peer Ctrl-C is a \
-loss. A CMD that a signal killed is a loss for the peer, too. CMD gets a SIGTERM if this is told to \
-end, and a SIGHUP if it goes on although its peer was lost.
+loss. A CMD that a signal killed is a loss for the peer, too. CMD gets a SIGTERM if this is told \
+to end, and a SIGHUP if it goes on although its peer was lost.
 
 Examples:
   tar c . | slipring connect backup            # and elsewhere: slipring listen backup > backup.tar
@@ -28,7 +28,8 @@ Examples:
   slipring connect --wait=10s --progress bulk < image.iso
   slipring connect /run/app/control
 
-Exit code: 0 after a clean end, 3 if the peer was lost, 4 if no connection came about; see `slipring --help`.";
+Exit code: 0 after a clean end, 3 if the peer was lost, 4 if no connection came about; see \
+`slipring --help`.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -39,7 +40,13 @@ pub struct Args {
     name: OsString,
 
     /// If nobody listens yet, wait for that: for ever, or for this long (--wait=500ms, --wait=10s)
-    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, value_parser = parse_duration)]
+    #[arg(
+        long,
+        value_name = "TIME",
+        num_args = 0..=1,
+        require_equals = true,
+        value_parser = parse_duration
+    )]
     wait: Option<Option<Duration>>,
 
     #[command(flatten)]

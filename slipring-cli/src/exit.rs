@@ -39,7 +39,8 @@ Exit codes:
     4  could not connect or bind: name not bound, in use, refused, timed out
   130  interrupted by Ctrl-C; 128 + N in general, as shells reckon, if signal N ended it
 
-With `-- CMD`, `listen` and `connect` pass on the exit code of CMD (128 + N if signal N killed it), unless the peer was lost.
+With `-- CMD`, `listen` and `connect` pass on the exit code of CMD (128 + N if signal N killed \
+it), unless the peer was lost.
 A reader of standard output that stops early, as in `slipring ls | head -1`, is not a failure.
 
 `slipring COMMAND --help` shows each command's options, units, defaults and examples.";
@@ -49,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_status_is_documented() {
+    fn every_exit_status_is_documented() {
         for status in [
             Status::Failed,
             Status::Usage,

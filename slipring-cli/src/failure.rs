@@ -152,20 +152,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_closed_output_is_quiet() {
+    fn a_failure_by_a_closed_output_is_quiet() {
         let failure = Failure::writing_output(io::Error::from(io::ErrorKind::BrokenPipe));
         assert_eq!(failure.message, None);
     }
 
     #[test]
-    fn a_full_disk_is_told() {
+    fn a_failure_by_a_full_disk_is_told() {
         let failure = Failure::writing_output(io::Error::from_raw_os_error(28));
         assert_eq!(failure.status, Status::Failed);
         assert!(failure.message().contains("standard output"), "{failure}");
     }
 
     #[test]
-    fn context_goes_in_front() {
+    fn the_context_of_a_failure_goes_in_front_of_it() {
         assert_eq!(Failure::failed("no").context("here").message(), "here: no");
     }
 }

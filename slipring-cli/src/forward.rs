@@ -35,36 +35,41 @@ Addresses:
   tcp-listen:HOST:PORT listen for TCP connections; port 0 lets the system choose one
   unix:PATH            connect to a Unix stream socket
   unix-listen:PATH     listen at one; the path is removed at the end
-  mmf:IN,OUT[?size=N]  the rings of a C# program in two mapped files: the one to read from and the one to write into;
+  mmf:IN,OUT[?size=N]  the rings of a C# program in two mapped files: the one to read from and the \
+one to write into;
                        of N bytes (K, M or G for powers of 1024), and made if they are not there
   mmf:PATH[?size=N]    one of them: read if it is FROM, written if it is TO
   -                    standard input and output
 
-A listening FROM serves any number of connections at once, each joined to a new one at TO. A connecting FROM \
-serves one, and its outcome is the exit code. Each listening address is announced on standard error as \
-`listening on ADDRESS`. If both are listening, each connection at FROM waits for one at TO.
+A listening FROM serves any number of connections at once, each joined to a new one at TO. A \
+connecting FROM serves one, and its outcome is the exit code. Each listening address is announced \
+on standard error as `listening on ADDRESS`. If both are listening, each connection at FROM waits \
+for one at TO.
 
-Either side may end its direction while the other one goes on. If one side is lost or resets, the other is closed \
-abortively: TCP with a reset, a slipring stream with abort code 1 (or the code that the lost side gave); if TO cannot \
-be reached, with abort code 2; if something fails here, with 3.
+Either side may end its direction while the other one goes on. If one side is lost or resets, the \
+other is closed abortively: TCP with a reset, a slipring stream with abort code 1 (or the code \
+that the lost side gave); if TO cannot be reached, with abort code 2; if something fails here, \
+with 3.
 
 A server that asks the kernel who is at the other end of a Unix socket (as PostgreSQL does for its \
 `peer` authentication) is told the user of this process, whoever is on the other side.
 
 If one side is `-`, SIGTERM and SIGHUP end a slipring stream in order, as closing a socket does.
 
-Such a ring has no end: what a C# program has written is passed on as long as this runs, and it is not told when \
-the other side has finished. One connection at a time can have it.
+Such a ring has no end: what a C# program has written is passed on as long as this runs, and it is \
+not told when the other side has finished. One connection at a time can have it.
 
 Examples:
   slipring forward tcp-listen:127.0.0.1:8080 slip:web        # let TCP clients use a slipring server
   slipring forward slip-listen:db tcp:db.example.org:5432    # and the reverse
   slipring forward unix-listen:/run/app.sock slip:app
   slipring forward -v slip-listen:front slip:back --capacity 1M
-  slipring forward slip-listen:panel mmf:/dev/shm/quotes,/dev/shm/orders   # a C# program behind a name
+  slipring forward slip-listen:panel mmf:/dev/shm/quotes,/dev/shm/orders   \
+# a C# program behind a name
   slipring forward mmf:/dev/shm/quotes -                                   # what it writes, shown
 
-Exit code: 0 after a clean end, 3 if a side was lost, 4 if one could not be reached or bound; see `slipring --help`.";
+Exit code: 0 after a clean end, 3 if a side was lost, 4 if one could not be reached or bound; see \
+`slipring --help`.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn data_wakes() {
+    fn data_wakes_a_direction_that_waits() {
         let (reader, mut writer) = std::io::pipe().unwrap();
         writer.write_all(b"x").unwrap();
         assert_eq!(
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn stopping_wakes_every_waiter() {
+    fn stopping_wakes_every_direction_that_waits() {
         let (reader, _writer) = std::io::pipe().unwrap();
         let link = link();
         thread::scope(|scope| {
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_stop_decides() {
+    fn the_first_reason_to_stop_decides() {
         let link = link();
         link.close();
         link.abort(7);

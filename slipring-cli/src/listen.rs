@@ -18,8 +18,8 @@ use crate::{
 
 pub const EXAMPLES: &str = "\
 The end of standard input ends only that direction; what the peer sends is still read to its end. \
-A CMD that a signal killed is a loss for the peer. CMD gets a SIGTERM if this is told to end, and a \
-SIGHUP if it goes on although its peer was lost.
+A CMD that a signal killed is a loss for the peer. CMD gets a SIGTERM if this is told to end, and \
+a SIGHUP if it goes on although its peer was lost.
 
 Examples:
   slipring listen backup > backup.tar          # and elsewhere: tar c . | slipring connect backup
@@ -28,7 +28,8 @@ Examples:
   slipring listen -k --socket files -- rsync --daemon --config=rsyncd.conf
   slipring listen --capacity 4M --progress bulk > /dev/null
 
-Exit code: 0 after a clean end, 3 if the peer was lost, 4 if the name could not be bound; see `slipring --help`.";
+Exit code: 0 after a clean end, 3 if the peer was lost, 4 if the name could not be bound; see \
+`slipring --help`.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]

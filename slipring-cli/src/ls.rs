@@ -15,13 +15,13 @@ use crate::{
 };
 
 pub const EXAMPLES: &str = "\
-Lists the names of this user, and those of the whole machine. A name is `live` while a process listens \
-at it, and `stale` if its process died without removing it; the next listener replaces a stale name. \
-Nobody is connected to for this. A directory in which names could be and that cannot be used is named on \
-standard error.
+Lists the names of this user, and those of the whole machine. A name is `live` while a process \
+listens at it, and `stale` if its process died without removing it; the next listener replaces a \
+stale name. Nobody is connected to for this. A directory in which names could be and that cannot \
+be used is named on standard error.
 
-With --clean, what killed processes have left is removed first: stale sockets, and lock files that nobody \
-holds. Each file is named on standard error, as is what belongs to another user and stays.
+With --clean, what killed processes have left is removed first: stale sockets, and lock files that \
+nobody holds. Each file is named on standard error, as is what belongs to another user and stays.
 
 Examples:
   slipring ls
@@ -183,7 +183,13 @@ mod tests {
         let json = serde_json::to_value([row("a", None)]).unwrap();
         assert_eq!(
             json,
-            serde_json::json!([{"name": "a", "state": "stale", "pid": null, "program": null, "path": "/run/a"}])
+            serde_json::json!([{
+                "name": "a",
+                "state": "stale",
+                "pid": null,
+                "program": null,
+                "path": "/run/a"
+            }])
         );
     }
 }

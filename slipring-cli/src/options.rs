@@ -41,7 +41,13 @@ pub struct StreamArgs {
 
     /// How long to poll the shared memory before going to sleep: never, always, adaptive, or a
     /// time such as 20us
-    #[arg(long, value_name = "MODE", value_parser = SpinParser, hide_possible_values = true, default_value = "adaptive")]
+    #[arg(
+        long,
+        value_name = "MODE",
+        value_parser = SpinParser,
+        hide_possible_values = true,
+        default_value = "adaptive"
+    )]
     spin: Spin,
 
     /// How long a handshake may take, with a unit of ns, us, ms, s, m or h [default: 5s]. If it is
@@ -176,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spin_modes() {
+    fn spin_modes_are_parsed() {
         assert_eq!(parse_spin("never"), Ok(Spin::Never));
         assert_eq!(parse_spin("always"), Ok(Spin::Always));
         assert_eq!(parse_spin("adaptive"), Ok(Spin::default()));

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn no_time_at_all_is_no_division_by_zero() {
+    fn a_summary_after_no_time_divides_by_no_zero() {
         assert_eq!(rate(u64::MAX, Duration::ZERO), u64::MAX);
         assert_eq!(rate(0, Duration::ZERO), 0);
     }

@@ -28,7 +28,7 @@ mod tests {
     use signal_hook::consts::{SIGPIPE, SIGTERM};
 
     #[test]
-    fn the_mask_is_read() {
+    fn the_mask_of_ignored_signals_is_read() {
         assert_eq!(
             ignored("Name:\tx\nSigIgn:\t0000000000001003\nSigCgt:\tff\n"),
             0x1003
@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_runtime_ignores_is_seen() {
+    fn signals_that_the_runtime_ignores_are_seen() {
         // Rust's runtime ignores SIGPIPE in every program.
         assert!(!not_ignored(&[SIGPIPE]).contains(&SIGPIPE));
         assert_eq!(not_ignored(&[SIGTERM]), [SIGTERM]);

@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes() {
+    fn sizes_are_parsed() {
         assert_eq!(parse_size("4096"), Ok(4096));
         assert_eq!(parse_size("256K"), Ok(256 << 10));
         assert_eq!(parse_size("256k"), Ok(256 << 10));
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn durations() {
+    fn durations_are_parsed() {
         assert_eq!(parse_duration("20us"), Ok(Duration::from_micros(20)));
         assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(parse_duration("2.5s"), Ok(Duration::from_millis(2500)));

@@ -12,7 +12,7 @@ use common::{Process, Sandbox, WAIT, file_with, noise};
 use rustix::process::Signal;
 
 #[test]
-fn fifty_megabytes_both_ways_at_once() {
+fn fifty_megabytes_go_both_ways_at_once() {
     let sandbox = Sandbox::new();
     let (there, back) = (noise(1, 50_000_000), noise(2, 50_000_001));
     let mut listen = sandbox.command(["listen", "bulk"]);
@@ -24,7 +24,7 @@ fn fifty_megabytes_both_ways_at_once() {
 }
 
 #[test]
-fn a_pipe_with_small_and_large_capacity() {
+fn a_pipe_arrives_whole_through_small_and_large_rings() {
     for capacity in ["4K", "4M"] {
         let sandbox = Sandbox::new();
         let data = noise(3, 3_000_000);
@@ -90,7 +90,7 @@ fn a_peer_that_is_done_ends_us_although_our_input_is_open() {
 }
 
 #[test]
-fn keep_serves_one_after_the_other() {
+fn listen_keep_serves_one_after_the_other() {
     let sandbox = Sandbox::new();
     let listen = sandbox.start(["listen", "-v", "-k", "n"]);
     for text in ["one ", "two ", "three"] {
@@ -109,7 +109,7 @@ fn keep_serves_one_after_the_other() {
 }
 
 #[test]
-fn keep_goes_on_after_clean_ends_until_nobody_reads() {
+fn listen_keep_goes_on_after_clean_ends_until_nobody_reads() {
     let sandbox = Sandbox::new();
     let (unread, output) = io::pipe().unwrap();
     let mut listen = sandbox.command(["listen", "-k", "n"]);
@@ -132,7 +132,7 @@ fn keep_goes_on_after_clean_ends_until_nobody_reads() {
 }
 
 #[test]
-fn every_spin_mode_works() {
+fn bytes_arrive_in_every_spin_mode() {
     for mode in ["never", "always", "adaptive", "20us"] {
         let sandbox = Sandbox::new();
         let listen = sandbox.start(["listen", "--spin", mode, "n", "--", "cat"]);
@@ -166,7 +166,7 @@ fn progress_ends_with_a_summary() {
 }
 
 #[test]
-fn verbose_tells_who_connects() {
+fn listen_verbose_tells_who_connects() {
     let sandbox = Sandbox::new();
     let listen = sandbox.start(["listen", "-v", "n", "--", "true"]);
     assert!(listen.listening_on().starts_with("slip-listen:"));

@@ -1,11 +1,11 @@
 //! `slipring bench` as a user runs it. Nothing here depends on how fast anything is.
 
-mod trial;
+mod harness;
 
 use rustix::process::Signal;
 use serde_json::Value;
 
-use trial::{Trial, run, signal, until_ended};
+use harness::{Trial, run, signal, until_ended};
 
 const QUICK: [&str; 5] = ["bench", "--quick", "--rounds", "1", "--json"];
 

@@ -1,14 +1,14 @@
 //! `slipring bench --report` as a user runs it: the page is whole, and has everything that was
 //! measured.
 
-mod trial;
+mod harness;
 
 use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
 
+use harness::{Outcome, Trial, run};
 use roxmltree::{Document, Node, ParsingOptions};
 use rustix::process::Signal;
 use serde_json::Value;
-use trial::{Outcome, Trial, run};
 
 /// The text of an element and all that is in it.
 fn text(node: Node) -> String {
@@ -187,7 +187,7 @@ fn a_transport_that_fails_is_told() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("report.html");
     let trial = one_that_takes_long(&path);
-    trial::signal(trial.children(1)[0], Signal::KILL);
+    harness::signal(trial.children(1)[0], Signal::KILL);
     assert_eq!(trial.outcome().code, 1);
     let page = fs::read_to_string(path).expect("the report is there");
     let lines = texts(&parsed(&page), "p");

@@ -1,11 +1,11 @@
 //! `slipring bench --streams` as a user runs it. Nothing here depends on how fast anything is.
 
-mod trial;
+mod harness;
 
 use rustix::process::Signal;
 use serde_json::Value;
 
-use trial::{Trial, run, signal, until_ended};
+use harness::{Trial, run, signal, until_ended};
 
 fn transports(count: &Value) -> &Vec<Value> {
     count["transports"]

@@ -12,7 +12,7 @@ use common::{Process, Sandbox, WAIT, file_with, noise, wait_until};
 use rustix::process::{Pid, Signal, test_kill_process};
 
 #[test]
-fn keep_with_a_command_serves_at_once() {
+fn listen_keep_with_a_command_serves_at_once() {
     let sandbox = Sandbox::new();
     let mut listen = sandbox.start(["listen", "-k", "upper", "--", "cat"]);
     let mut clients: Vec<Process> = (0..5)
@@ -224,7 +224,7 @@ fn exists(pid: i32) -> bool {
 }
 
 #[test]
-fn connect_runs_a_command_too() {
+fn connect_runs_a_command() {
     let sandbox = Sandbox::new();
     let mut listen = sandbox.start(["listen", "n"]);
     listen.write(b"hello");

@@ -51,7 +51,7 @@ fn csharp(sandbox: &Sandbox, arguments: &[&str]) -> Process {
 
 #[test]
 #[ignore = "needs Mono: examples/csharp/setup.sh, then --ignored"]
-fn both_directions_through_a_stream_and_back() {
+fn csharp_rings_are_joined_through_a_stream_both_ways() {
     let sandbox = Sandbox::new();
     compile(&sandbox);
     // Two C# programs that know nothing but their rings, each pair of them of another size, and a
@@ -77,7 +77,7 @@ fn both_directions_through_a_stream_and_back() {
 
 #[test]
 #[ignore = "needs Mono: examples/csharp/setup.sh, then --ignored"]
-fn a_csharp_program_behind_a_tcp_port() {
+fn a_csharp_program_is_reached_behind_a_tcp_port() {
     let sandbox = Sandbox::new();
     compile(&sandbox);
     let forward = sandbox.start([
@@ -103,7 +103,7 @@ fn a_csharp_program_behind_a_tcp_port() {
 
 #[test]
 #[ignore = "needs Mono: examples/csharp/setup.sh, then --ignored"]
-fn a_csharp_program_and_standard_input_and_output() {
+fn a_csharp_program_is_joined_to_standard_input_and_output() {
     let sandbox = Sandbox::new();
     compile(&sandbox);
     let mut fills = sandbox.start(["forward", "-", "mmf:ring?size=100"]);

@@ -1,13 +1,13 @@
 //! `slipring demo` as a user runs it, and what happens when panels, the engine or the user go away.
 
-mod trial;
+mod harness;
 
 use std::process::Command;
 
 use rustix::process::Signal;
 use serde_json::Value;
 
-use trial::{Trial, run, signal, until_ended};
+use harness::{Trial, run, signal, until_ended};
 
 fn document(stdout: &str) -> Value {
     serde_json::from_str(stdout).expect("one JSON document is on standard output")
@@ -34,7 +34,7 @@ fn announced(trial: &mut Trial) -> Vec<u32> {
 }
 
 #[test]
-fn three_panels_get_everything() {
+fn a_demo_with_three_panels_loses_nothing() {
     let outcome = run(&[
         "demo",
         "--panels",
@@ -63,7 +63,7 @@ fn three_panels_get_everything() {
 }
 
 #[test]
-fn the_table_ends_with_the_verdict() {
+fn the_table_of_a_demo_ends_with_the_verdict() {
     let outcome = run(&["demo", "--panels", "2", "--rate", "500", "--seconds", "1"]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     let last = outcome.stdout.lines().last();
@@ -286,7 +286,7 @@ fn a_panel_that_stops_in_between_is_named_and_so_is_its_return() {
 }
 
 #[test]
-fn one_message_a_second_is_that() {
+fn a_demo_of_one_message_a_second_sends_just_that() {
     let outcome = run(&["demo", "--panels", "2", "--rate", "1", "--seconds", "1"]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     assert!(
@@ -361,7 +361,7 @@ fn panels_do_not_outlive_a_killed_engine() {
 }
 
 #[test]
-fn wrong_arguments_are_refused() {
+fn demo_refuses_wrong_arguments() {
     for args in [
         ["--panels", "0"],
         ["--panels", "1025"],

@@ -39,7 +39,7 @@ fn a_peer_that_is_killed_after_its_end_is_still_lost_for_what_we_send() {
 }
 
 #[test]
-fn nobody_bound() {
+fn connect_without_a_listener_exits_with_4() {
     let sandbox = Sandbox::new();
     sandbox
         .run(["connect", "nobody"])
@@ -49,7 +49,7 @@ fn nobody_bound() {
 }
 
 #[test]
-fn a_name_in_use() {
+fn listen_at_a_name_in_use_exits_with_4() {
     let sandbox = Sandbox::new();
     let _listen = sandbox.listen(["taken"]);
     sandbox
@@ -59,7 +59,7 @@ fn a_name_in_use() {
 }
 
 #[test]
-fn a_stale_name_is_taken_over() {
+fn listen_takes_over_a_stale_name() {
     let sandbox = Sandbox::new();
     let dead = sandbox.listen(["n"]);
     dead.signal(Signal::KILL);
@@ -75,7 +75,7 @@ fn a_stale_name_is_taken_over() {
 }
 
 #[test]
-fn wrong_usage() {
+fn wrong_usage_exits_with_2() {
     let sandbox = Sandbox::new();
     sandbox.run(["listen", ""]).expect(2);
     sandbox.run(["connect", "a/b/c"]).expect(2);

@@ -45,7 +45,7 @@ impl Tunnel {
 }
 
 #[test]
-fn many_connections_at_once_through_a_tunnel() {
+fn a_tunnel_carries_many_connections_at_once() {
     let sandbox = Sandbox::new();
     let tunnel = Tunnel::to(&sandbox, serve(server::echo));
     thread::scope(|scope| {
@@ -67,7 +67,7 @@ fn many_connections_at_once_through_a_tunnel() {
 }
 
 #[test]
-fn half_close_by_the_client() {
+fn a_tunnel_passes_on_a_half_close_by_the_client() {
     let sandbox = Sandbox::new();
     let tunnel = Tunnel::to(&sandbox, serve(server::count));
     assert_eq!(
@@ -78,7 +78,7 @@ fn half_close_by_the_client() {
 }
 
 #[test]
-fn half_close_by_the_server() {
+fn a_tunnel_passes_on_a_half_close_by_the_server() {
     let sandbox = Sandbox::new();
     let (sender, received) = std::sync::mpsc::channel();
     let target = serve(move |mut stream| {
@@ -160,7 +160,7 @@ fn a_reset_tcp_connection_aborts_the_slipring_peer() {
 }
 
 #[test]
-fn an_abort_code_passes_through() {
+fn a_tunnel_passes_an_abort_code_on() {
     let sandbox = Sandbox::new();
     let exit = sandbox.start(["forward", "slip-listen:outer", "slip:inner"]);
     exit.listening_on();
@@ -183,7 +183,7 @@ fn exit_to_unix(sandbox: &Sandbox, serve: impl FnOnce(UnixStream) + Send + 'stat
 }
 
 #[test]
-fn unix_sockets_on_both_ends() {
+fn a_tunnel_joins_unix_sockets_on_both_ends() {
     let sandbox = Sandbox::new();
     let _exit = exit_to_unix(&sandbox, |mut stream| {
         let mut all = Vec::new();

@@ -24,7 +24,7 @@ fn forward(sandbox: &Sandbox, target: impl std::fmt::Display) -> (Process, Strin
 }
 
 #[test]
-fn many_connections_at_once() {
+fn sockets_are_joined_many_at_once() {
     let sandbox = Sandbox::new();
     let (forward, address) = forward(&sandbox, serve(server::echo));
     thread::scope(|scope| {
@@ -43,7 +43,7 @@ fn many_connections_at_once() {
 }
 
 #[test]
-fn half_close_by_the_client() {
+fn joined_sockets_pass_on_a_half_close_by_the_client() {
     let sandbox = Sandbox::new();
     let (_forward, address) = forward(&sandbox, serve(server::count));
     assert_eq!(exchange(connect(&address), &noise(1, 300_000)), b"300000");
@@ -51,7 +51,7 @@ fn half_close_by_the_client() {
 }
 
 #[test]
-fn half_close_by_the_server() {
+fn joined_sockets_pass_on_a_half_close_by_the_server() {
     let sandbox = Sandbox::new();
     let (sender, received) = mpsc::channel();
     let target = serve(move |mut stream| {
@@ -72,7 +72,7 @@ fn half_close_by_the_server() {
 }
 
 #[test]
-fn resets_pass_through() {
+fn joined_sockets_pass_on_resets() {
     let sandbox = Sandbox::new();
     let (target, ends) = server::report_end();
     let (forward_up, address) = forward(&sandbox, target);
@@ -122,7 +122,7 @@ fn a_reset_amid_traffic_both_ways_is_never_a_clean_end() {
 }
 
 #[test]
-fn unix_sockets() {
+fn unix_sockets_are_joined() {
     let sandbox = Sandbox::new();
     let server = UnixListener::bind(sandbox.path().join("back")).unwrap();
     thread::spawn(move || {

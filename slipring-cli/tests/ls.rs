@@ -8,7 +8,7 @@ use common::{Process, Sandbox};
 use rustix::process::Signal;
 
 #[test]
-fn live_and_stale_names() {
+fn ls_tells_live_names_from_stale_ones() {
     let sandbox = Sandbox::new();
     let live = sandbox.listen(["alive"]);
     let dead = sandbox.listen(["dead"]);
@@ -85,7 +85,7 @@ fn a_listener_that_a_signal_ends_leaves_no_name() {
 }
 
 #[test]
-fn what_killed_listeners_left_is_removed_and_said() {
+fn ls_clean_removes_what_killed_listeners_left_and_says_so() {
     let sandbox = Sandbox::new();
     let live = sandbox.listen(["alive"]);
     let dead = sandbox.listen(["dead"]);
@@ -111,7 +111,7 @@ fn what_killed_listeners_left_is_removed_and_said() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_used_is_named() {
+fn ls_names_a_directory_that_cannot_be_used() {
     let sandbox = Sandbox::new();
     let directory = sandbox.path().join("slipring");
     std::fs::create_dir(&directory).unwrap();
@@ -146,7 +146,7 @@ fn a_listener_without_its_socket_is_not_live() {
 }
 
 #[test]
-fn nothing_bound() {
+fn ls_says_that_nothing_is_bound() {
     let sandbox = Sandbox::new();
     assert!(sandbox.names().is_empty());
     let listed = sandbox.run(["ls"]).expect(0);
@@ -157,7 +157,7 @@ fn nothing_bound() {
 }
 
 #[test]
-fn a_closed_output_is_quiet() {
+fn ls_is_quiet_about_a_closed_output() {
     let sandbox = Sandbox::new();
     let _listen = sandbox.listen(["n"]);
     for arguments in [
@@ -175,7 +175,7 @@ fn a_closed_output_is_quiet() {
 }
 
 #[test]
-fn a_full_output_is_told() {
+fn ls_tells_of_a_full_output() {
     let sandbox = Sandbox::new();
     let _listen = sandbox.listen(["n"]);
     for arguments in [
@@ -196,7 +196,7 @@ fn a_full_output_is_told() {
 }
 
 #[test]
-fn a_missing_output_is_told() {
+fn ls_tells_of_a_missing_output() {
     let sandbox = Sandbox::new();
     let _listen = sandbox.listen(["n"]);
     for arguments in ["ls", "ls --json", "completions bash", "--help", "--version"] {
@@ -209,7 +209,7 @@ fn a_missing_output_is_told() {
 }
 
 #[test]
-fn completions_for_every_shell() {
+fn completions_are_printed_for_every_shell() {
     let sandbox = Sandbox::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = sandbox.run(["completions", shell]).expect(0).stdout;

@@ -13,7 +13,7 @@ use std::{
     thread,
 };
 
-use common::{Process, Sandbox, WAIT, file_with, noise, wait_until};
+use common::{DEADLINE, Process, Sandbox, WAIT, file_with, noise, wait_until};
 use rustix::process::Signal;
 use server::{connect, serve};
 use slipring::mmf::{Duplex, Reader, Writer};
@@ -35,6 +35,11 @@ fn input_goes_into_a_ring_and_comes_out_of_it() {
     shows.stdout_has(data.len());
     shows.stdout_begins(&data);
     assert!(shows.is_running());
+    // It consumes what it has passed on, a moment later: killed before, it would leave the rest.
+    let mut writer = Writer::open(file(&sandbox, "ring")).unwrap();
+    writer.set_timeout(Some(DEADLINE)).unwrap();
+    writer.wait_consumed().unwrap();
+    drop(writer);
     // What was written while nobody read is still there.
     shows.signal(Signal::TERM);
     drop(shows);
@@ -64,7 +69,7 @@ fn a_program_behind_a_ring_is_spoken_to_by_standard_input_and_output() {
 }
 
 #[test]
-fn ends_when_nobody_reads_the_output() {
+fn forward_from_a_ring_ends_when_nobody_reads_its_output() {
     for address in ["mmf:from,to", "mmf:from"] {
         let sandbox = Sandbox::new();
         let mut program = Duplex::create(file(&sandbox, "to"), file(&sandbox, "from"), 64).unwrap();
@@ -85,7 +90,7 @@ fn ends_when_nobody_reads_the_output() {
 }
 
 #[test]
-fn a_tcp_client_and_a_ring() {
+fn a_tcp_client_is_joined_to_a_ring() {
     let sandbox = Sandbox::new();
     let forward = sandbox.start(["forward", ANY, "mmf:from,to?size=1000"]);
     let address = forward.listening_on();
@@ -171,7 +176,7 @@ fn one_ring_goes_one_way() {
 }
 
 #[test]
-fn from_ring_to_ring() {
+fn a_ring_is_copied_into_another() {
     let sandbox = Sandbox::new();
     let mut one = Writer::create(file(&sandbox, "one"), 100).unwrap();
     let mut two = Reader::create(file(&sandbox, "two"), 4096).unwrap();
@@ -186,7 +191,7 @@ fn from_ring_to_ring() {
 }
 
 #[test]
-fn what_cannot_be_opened() {
+fn forward_tells_why_a_ring_cannot_be_opened() {
     let sandbox = Sandbox::new();
     let run = |address: &str| sandbox.run(["forward", address, "-"]);
     run("mmf:missing")

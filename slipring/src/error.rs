@@ -44,8 +44,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Error {
     /// The text is not a name.
     #[error(
-        "{name:?} is not a name: {why}. A name is 1 to 64 bytes of A-Z a-z 0-9 . _ -, optionally after Local/ or \
-         Global/, or an absolute path"
+        "{name:?} is not a name: {why}. A name is 1 to 64 bytes of A-Z a-z 0-9 . _ -, optionally \
+         after Local/ or Global/, or an absolute path"
     )]
     InvalidName {
         /// What was given (shortened, if it was very long).
@@ -56,8 +56,8 @@ pub enum Error {
 
     /// The path does not fit into the address of a Unix socket.
     #[error(
-        "the socket path {} has {} bytes, and a Unix socket takes at most {limit}. Choose a shorter name, or a \
-         directory with a shorter path",
+        "the socket path {} has {} bytes, and a Unix socket takes at most {limit}. Choose a \
+         shorter name, or a directory with a shorter path",
         path.display(),
         path.as_os_str().len()
     )]
@@ -120,8 +120,9 @@ pub enum Error {
     /// That process learns it by [`Listener::check`](crate::Listener::check), and mends it by
     /// [`Listener::repair`](crate::Listener::repair).
     #[error(
-        "{} is bound to the name {name}, but its socket {} has been removed, as cleaners of temporary files do, so that \
-         nobody can connect{}. Start that process anew, unless it repairs that itself (Listener::repair)",
+        "{} is bound to the name {name}, but its socket {} has been removed, as cleaners of \
+         temporary files do, so that nobody can connect{}. Start that process anew, unless it \
+         repairs that itself (Listener::repair)",
         holder(*pid),
         path.display(),
         after_waiting(*waited)
@@ -148,8 +149,8 @@ pub enum Error {
 
     /// The capacity cannot be had.
     #[error(
-        "a capacity of {asked} bytes cannot be had: {why}. Ask for a power of two from one page to 1 GiB, \
-         within what the peer accepts"
+        "a capacity of {asked} bytes cannot be had: {why}. Ask for a power of two from one page to \
+         1 GiB, within what the peer accepts"
     )]
     Capacity {
         /// The capacity asked for, in bytes.
@@ -160,8 +161,8 @@ pub enum Error {
 
     /// The peer speaks another application protocol.
     #[error(
-        "the peer speaks the protocol {theirs:?}, and this side {ours:?}. Connect to the right name, or set the \
-         same protocol on both sides"
+        "the peer speaks the protocol {theirs:?}, and this side {ours:?}. Connect to the right \
+         name, or set the same protocol on both sides"
     )]
     Protocol {
         /// The protocol of this side.
@@ -183,8 +184,8 @@ pub enum Error {
 
     /// There is no version of slipring that both sides understand.
     #[error(
-        "this side understands the versions {} to {} of slipring, and the peer {} to {}. Bring both programs to the \
-         same release",
+        "this side understands the versions {} to {} of slipring, and the peer {} to {}. Bring \
+         both programs to the same release",
         ours.0, ours.1, theirs.0, theirs.1
     )]
     Version {
@@ -669,7 +670,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_say_what_happened_and_what_to_do() {
+    fn texts_of_errors_say_what_happened_and_what_to_do() {
         for (error, _, parts) in each() {
             let text = error.to_string();
             for part in parts {
@@ -680,7 +681,7 @@ mod tests {
     }
 
     #[test]
-    fn becomes_an_io_error_of_the_right_kind_and_stays_inside() {
+    fn an_error_becomes_an_io_error_of_the_right_kind_and_stays_inside() {
         for (error, kind, _) in each() {
             let text = error.to_string();
             let io = io::Error::from(error);
@@ -694,7 +695,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_is_the_text_on_its_own_and_inside_an_io_error() {
+    fn debug_of_an_error_is_its_text_also_inside_an_io_error() {
         for (error, ..) in each() {
             let text = error.to_string();
             assert_eq!(format!("{error:?}"), text);
@@ -704,7 +705,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_upon_which_callers_try_again_are_none_of_these() {
+    fn no_error_has_a_kind_upon_which_callers_try_again() {
         use rustix::io::Errno;
         for (errno, kind) in [
             (Errno::AGAIN, ErrorKind::OutOfMemory),

@@ -64,11 +64,14 @@
 //!
 //! # What it cannot do
 //!
-//! * It connects processes of one machine, and of one kernel. Containers have to share the socket's directory.
-//! * It needs 64-bit little-endian Linux, 5.1 or newer, with `/proc` mounted; 5.8 for peers of other users.
+//! * It connects processes of one machine, and of one kernel. Containers have to share the socket's
+//!   directory.
+//! * It needs 64-bit little-endian Linux, 5.1 or newer, with `/proc` mounted; 5.8 for peers of
+//!   other users.
 //! * A stream has two ends. Many readers of one writer are many streams.
 //! * It carries bytes (and [messages](frame) on top of them), but no descriptors.
-//! * It costs memory: both rings are allocated and populated when the stream is made (256 KiB a side, by default).
+//! * It costs memory: both rings are allocated and populated when the stream is made (256 KiB a
+//!   side, by default).
 //! * It costs descriptors: seven an endpoint, five on tokio. See [below](#descriptors).
 //!
 //! # Features
@@ -85,23 +88,23 @@
 //! # Names
 //!
 //! `NAME` and `Local/NAME` belong to this user: the socket lies in `$XDG_RUNTIME_DIR/slipring/`, or
-//! `/run/user/UID/slipring/`, or `/tmp/slipring-UID/`. `Global/NAME` is machine-wide (`/run/slipring/`). `Local\NAME`
-//! and `Global\NAME` are other spellings of the same. An absolute path is a name as well. A name lives as long as its
-//! [`Listener`]; what a killed one leaves behind is replaced.
+//! `/run/user/UID/slipring/`, or `/tmp/slipring-UID/`. `Global/NAME` is machine-wide
+//! (`/run/slipring/`). `Local\NAME` and `Global\NAME` are other spellings of the same. An absolute
+//! path is a name as well. A name lives as long as its [`Listener`]; what a killed one leaves
+//! behind is replaced.
 //!
-//! A listener binds in the first of its directories, and a client looks into all of its own. If the listener's
-//! `$XDG_RUNTIME_DIR` is neither the client's nor `/run/user/UID`, the client does not find it; an absolute path is the
-//! same for both. If something cleans up where the socket lies, [`Listener::check`] finds out and
-//! [`Listener::repair`] makes it anew.
+//! A listener binds in the first of its directories, and a client looks into all of its own. If the
+//! listener's `$XDG_RUNTIME_DIR` is neither the client's nor `/run/user/UID`, the client does not
+//! find it; an absolute path is the same for both. If something cleans up where the socket lies,
+//! [`Listener::check`] finds out and [`Listener::repair`] makes it anew.
 //!
-//! Without a name: [`Options::upgrade`] over any connected
-//! Unix socket, [`Options::pair`] within a process, and [`Options::rendezvous`] for two that do not want to say who
-//! is first.
+//! Without a name: [`Options::upgrade`] over any connected Unix socket, [`Options::pair`] within a
+//! process, and [`Options::rendezvous`] for two that do not want to say who is first.
 //!
 //! # Coming from `UnixStream`
 //!
-//! [`Listener::bind`] takes the place of `UnixListener::bind`, and [`Stream::connect`] that of `UnixStream::connect`.
-//! Then this is different:
+//! [`Listener::bind`] takes the place of `UnixListener::bind`, and [`Stream::connect`] that of
+//! `UnixStream::connect`. Then this is different:
 //!
 //! | with sockets | here |
 //! |---|---|
@@ -114,18 +117,19 @@
 //! | `Read` and `Write` for `&UnixStream` | for `&mut`; a stream is `BufRead` itself |
 //! | `listener.set_nonblocking(true)` | [`Listener::try_accept`], [`Listener::accept_timeout`] |
 //!
-//! * **A ring has one writer and one reader.** It needs no lock for that reason. Two handles that could both write would
-//!   have to take one.
+//! * **A ring has one writer and one reader.** It needs no lock for that reason. Two handles that
+//!   could both write would have to take one.
 //! * **`connect` returns after `accept`**, not from the backlog, and waits there for its turn; see
 //!   [`Options::backlog_timeout`].
-//! * **A whole stream that is dropped with unread bytes is reset**, as a socket is; halves end one by one, in order. A
-//!   program that gives up within an answer, or a relay that fails, with everything read, calls [`Writer::abort`] or
-//!   [`Closer::abort`], or the peer takes the part for the whole.
-//! * **Leaving without dropping is a death.** After `process::exit`, a signal, or a `main` that returns while a thread
-//!   holds the stream, the peer gets `ConnectionReset` (after the last byte), where a socket shows an end of file.
-//!   [`Writer::finish`] before leaving is the cure.
-//! * **`fork`**: a forked child can neither use nor end its parent's streams. As long as it lives, though, and has
-//!   not called `exec`, a parent that is *killed* does not seem dead to its peers.
+//! * **A whole stream that is dropped with unread bytes is reset**, as a socket is; halves end one
+//!   by one, in order. A program that gives up within an answer, or a relay that fails, with
+//!   everything read, calls [`Writer::abort`] or [`Closer::abort`], or the peer takes the part for
+//!   the whole.
+//! * **Leaving without dropping is a death.** After `process::exit`, a signal, or a `main` that
+//!   returns while a thread holds the stream, the peer gets `ConnectionReset` (after the last
+//!   byte), where a socket shows an end of file. [`Writer::finish`] before leaving is the cure.
+//! * **`fork`**: a forked child can neither use nor end its parent's streams. As long as it lives,
+//!   though, and has not called `exec`, a parent that is *killed* does not seem dead to its peers.
 //!
 //! The whole table, and a program before and after: `docs/from-unixstream.md`.
 //!
@@ -140,22 +144,24 @@
 //! | the peer aborted | the bytes up to the abort, then `ConnectionAborted` | `ConnectionAborted` |
 //! | the peer's header makes no sense | `InvalidData` | `InvalidData` |
 //!
-//! [`Reader::end`] and [`Writer::end`] tell the reason and the position. A peer that is paused is not dead, however
-//! long. A timeout is `WouldBlock`, as with sockets.
+//! [`Reader::end`] and [`Writer::end`] tell the reason and the position. A peer that is paused is
+//! not dead, however long. A timeout is `WouldBlock`, as with sockets.
 //!
 //! # Errors
 //!
-//! Setting up fails with an [`Error`], whose text says what happened and what to do next, and whose `Debug` is that
-//! text. `?` makes an [`std::io::Error`] of it; [`Error::kind`] is the kind, and [`Error::raw_os_error`] the number of
-//! the operating system. Streams fail with plain [`std::io::Error`]s.
+//! Setting up fails with an [`Error`], whose text says what happened and what to do next, and whose
+//! `Debug` is that text. `?` makes an [`std::io::Error`] of it; [`Error::kind`] is the kind, and
+//! [`Error::raw_os_error`] the number of the operating system. Streams fail with plain
+//! [`std::io::Error`]s.
 //!
-//! If [`Listener::accept`] fails, this process lacks descriptors or memory, and the listener goes on: so should the
-//! loop around it. Which kind a program acts upon, and how: `docs/errors.md`.
+//! If [`Listener::accept`] fails, this process lacks descriptors or memory, and the listener goes
+//! on: so should the loop around it. Which kind a program acts upon, and how: `docs/errors.md`.
 //!
 //! # Logging
 //!
 //! There is none. A refused client makes no call return: [`Listener::refused`] counts them, and
-//! [`Listener::last_refusal`] says why the last one was. `docs/errors.md` lists what is worth a line in a log.
+//! [`Listener::last_refusal`] says why the last one was. `docs/errors.md` lists what is worth a
+//! line in a log.
 //!
 //! # Descriptors
 //!
@@ -167,38 +173,40 @@
 //! | epoll sets | each half sleeps on its bell and the link at once; on tokio the reactor does | 2 | |
 //! | in all | | 7 | 5 |
 //!
-//! Many systems start programs with a limit of 1,024, which is enough for about 140 streams, or 200 on tokio.
-//! [`raise_descriptor_limit`] raises it to what the system allows.
+//! Many systems start programs with a limit of 1,024, which is enough for about 140 streams, or 200
+//! on tokio. [`raise_descriptor_limit`] raises it to what the system allows.
 //!
 //! # Testing
 //!
-//! [`Stream::pair`] makes both ends within one process, on tokio too. For tests with a name each takes one of its own;
-//! `connect` and `accept` are called by two threads, or two futures. More of it: `docs/testing.md`.
+//! [`Stream::pair`] makes both ends within one process, on tokio too. For tests with a name each
+//! takes one of its own; `connect` and `accept` are called by two threads, or two futures. More of
+//! it: `docs/testing.md`.
 //!
 //! # Trust
 //!
-//! A peer is of the same user (or root) unless [`Options::allow`] says otherwise. It cannot write one byte of this
-//! process's memory, nor shrink or thin out what both share: the kernel sees to that. Whatever it writes
-//! into its own memory is input here: loaded once, checked, then used; nonsense ends that stream with an error and
-//! touches nothing else. Two things rest on the good behaviour of a peer of the same user, who could as well attach a debugger: that
-//! it does not rewrite published bytes while this side holds them borrowed ([`fill_buf`](std::io::BufRead::fill_buf),
-//! [`Reader::fill_at_least`]; [`Options::copy_reads`] does without that), and that it does not block a bell. Towards
-//! other users neither is relied on: views are copied, and bells are of a kind that cannot block. `read` copies
-//! always.
+//! A peer is of the same user (or root) unless [`Options::allow`] says otherwise. It cannot write
+//! one byte of this process's memory, nor shrink or thin out what both share: the kernel sees to
+//! that. Whatever it writes into its own memory is input here: loaded once, checked, then used;
+//! nonsense ends that stream with an error and touches nothing else. Two things rest on the good
+//! behaviour of a peer of the same user, who could as well attach a debugger: that it does not
+//! rewrite published bytes while this side holds them borrowed
+//! ([`fill_buf`](std::io::BufRead::fill_buf), [`Reader::fill_at_least`]; [`Options::copy_reads`]
+//! does without that), and that it does not block a bell. Towards other users neither is relied on:
+//! views are copied, and bells are of a kind that cannot block. `read` copies always.
 //!
 //! # Waiting
 //!
-//! A blocked call looks, spins for a while if that has paid lately, then sleeps in the kernel until it is woken by
-//! the other side; it never polls. [`Spin`] chooses, within a bound for the whole process. An idle stream costs
-//! nothing.
+//! A blocked call looks, spins for a while if that has paid lately, then sleeps in the kernel until
+//! it is woken by the other side; it never polls. [`Spin`] chooses, within a bound for the whole
+//! process. An idle stream costs nothing.
 //!
 //! An event loop waits by itself: `slipring::tokio` with the feature `tokio`, any other by
 //! [`Reader::arm`] and a descriptor to poll; see [`Readiness`].
 //!
 //! # More
 //!
-//! The documents named above, and these, are in the folder `docs` of the repository and of the package. Some are
-//! on docs.rs as the module `guide` as well.
+//! The documents named above, and these, are in the folder `docs` of the repository and of the
+//! package. Some are on docs.rs as the module `guide` as well.
 //!
 //! * `docs/choosing.md`: how to wait, and which capacity, with measurements.
 //! * `docs/servers.md`: beside a TCP listener, axum, relays, panels that fall behind.
@@ -206,8 +214,8 @@
 //!
 //! # Coming from C#
 //!
-//! [`mmf`] talks to programs that are built on `MemoryMappedFile`, through the ring that they use. Everything above is
-//! about streams; that ring has none of it.
+//! [`mmf`] talks to programs that are built on `MemoryMappedFile`, through the ring that they use.
+//! Everything above is about streams; that ring has none of it.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -164,8 +164,8 @@ impl Options {
             Peers::Anyone => Admission::Allowed,
             Peers::Users(users) if is_told && users.contains(&uid) => Admission::Allowed,
             _ if !is_told => Admission::Refused(
-                "it is the number of all users that have none in this user namespace, and so tells nobody from another; \
-                 Peers::Anyone lets them in",
+                "it is the number of all users that have none in this user namespace, and so tells \
+                 nobody from another; Peers::Anyone lets them in",
             ),
             _ => Admission::Refused(
                 "a peer of this user is not allowed; allow it with Options::allow",

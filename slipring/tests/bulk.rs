@@ -9,6 +9,7 @@ use slipring::Spin;
 use std::time::Duration;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[("exchanges", exchanges)]);
 }
@@ -22,21 +23,21 @@ fn bulk(capacity: usize, share: u64) {
 }
 
 #[test]
-fn through_4_kib() {
+fn every_byte_arrives_through_4_kib() {
     bulk(4 << 10, 10);
 }
 
 #[test]
-fn through_64_kib() {
+fn every_byte_arrives_through_64_kib() {
     bulk(64 << 10, 30);
 }
 
 #[test]
-fn through_1_mib() {
+fn every_byte_arrives_through_1_mib() {
     bulk(1 << 20, 30);
 }
 
 #[test]
-fn through_4_mib() {
+fn every_byte_arrives_through_4_mib() {
     bulk(4 << 20, 30);
 }

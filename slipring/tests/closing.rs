@@ -21,6 +21,7 @@ use std::thread;
 use std::time::Duration;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[
         ("for a listener", for_a_listener),

@@ -14,6 +14,7 @@ use std::path::Path;
 const CAPACITY: usize = 16 * 1024;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[("serves", serves), ("writes", writes), ("waits", waits)]);
 }

@@ -24,6 +24,7 @@ const STRANGER: u32 = 54321;
 const ANOTHER: u32 = 54322;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[
         ("floods", floods),
@@ -72,7 +73,7 @@ fn flood(place: &Place, listener: &Listener, number: usize) -> Vec<Other> {
 
 /// The flood goes on until the test ends, so a call without an end is a test that hangs.
 #[test]
-fn a_flood_does_not_take_the_time_away() {
+fn a_flood_of_clients_does_not_take_the_time_of_accept_away() {
     guard(|| {
         let place = Place::new();
         let listener = options().bind(place.name("x")).unwrap();
@@ -88,43 +89,9 @@ fn a_flood_does_not_take_the_time_away() {
     });
 }
 
-/// The same for a listener that they may not even come to, and which refuses them.
-#[test]
-fn a_flood_of_strangers_does_not_take_the_time_away() {
-    guard(|| {
-        let Some(place) = users::open_place() else {
-            return;
-        };
-        let listener = options()
-            .allow(Peers::Users(vec![1]))
-            .bind(place.name("x"))
-            .unwrap();
-        let path = listener.path().to_str().unwrap().to_owned();
-        let mut flooding = users::start(&place, STRANGER, "floods", &[&path]);
-        flooding.expect("floods");
-        for _ in 0..5 {
-            let error = listener
-                .accept_timeout(Duration::from_millis(20))
-                .unwrap_err();
-            assert!(matches!(error, Error::Timeout { .. }), "{error}");
-            assert!(listener.try_accept().unwrap().is_none());
-        }
-        eventually("some are refused", || {
-            let _ = listener.try_accept();
-            listener.refused() > 100
-        });
-        assert!(
-            listener
-                .last_refusal()
-                .unwrap()
-                .contains(&STRANGER.to_string())
-        );
-    });
-}
-
 #[cfg(feature = "tokio")]
 #[test]
-fn a_flood_leaves_other_tasks_their_turn() {
+fn a_flood_of_clients_leaves_other_tasks_their_turn() {
     guard(|| {
         let place = Place::new();
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -157,7 +124,7 @@ fn a_flood_leaves_other_tasks_their_turn() {
 /// Each of several tasks gets its client.
 #[cfg(feature = "tokio")]
 #[test]
-fn several_tasks_may_accept() {
+fn several_tasks_may_accept_at_one_listener() {
     const TASKS: usize = 8;
     guard(|| {
         for workers in [1, 2] {
@@ -245,7 +212,7 @@ fn serve<T>(listener: &Listener, meanwhile: impl FnOnce() -> T) -> (T, u32) {
 
 /// Honest clients, one after the other, beside many that never go on.
 #[test]
-fn a_crowd_that_goes_half_way_keeps_nobody_out() {
+fn a_crowd_that_stops_in_the_handshake_keeps_nobody_out() {
     guard(|| alone("a small table"));
 }
 
@@ -272,7 +239,7 @@ fn a_small_table(_: &[&str]) {
 
 /// The oldest that is half-way makes way when descriptors run out, and whoever means it is served.
 #[test]
-fn the_oldest_makes_way_when_descriptors_run_out() {
+fn the_oldest_handshake_makes_way_when_descriptors_run_out() {
     guard(|| alone("descriptors run out"));
 }
 
@@ -343,36 +310,73 @@ fn listens_with_few_on_their_way(arguments: &[&str]) {
     say(&listener.last_refusal().unwrap_or_default());
 }
 
-/// A user that leaves its answers where they are is refused after some, and nobody else is.
-#[test]
-fn answers_that_nobody_receives_are_few() {
-    guard(|| {
-        let Some(place) = users::open_place() else {
-            return;
-        };
-        let name = place.name("sockets");
-        fs::create_dir(&name).unwrap();
-        std::os::unix::fs::chown(&name, Some(ANOTHER), None).unwrap();
-        let name = name.join("x");
-        let name = name.to_str().unwrap();
-        let mut listener = users::start(&place, ANOTHER, "listens with few on their way", &[name]);
-        listener.expect("bound");
-        let mut hostile = users::start(&place, STRANGER, "receives nothing", &[name, "120"]);
-        hostile.expect("answered");
-        for _ in 0..10 {
-            let mut honest = users::start(&place, STRANGER + 7, "connects", &[name]);
-            honest.tell("connect");
-            honest.expect("connected");
-            honest.tell("leave");
-            honest.succeed();
-        }
-        listener.tell("stop");
-        let refusal = listener.hear();
-        assert!(
-            refusal.contains("do not receive what they are answered"),
-            "{refusal}"
-        );
-        listener.succeed();
-        hostile.tell("leave");
-    });
+mod needs_root {
+    use super::*;
+
+    /// The same for a listener that they may not even come to, and which refuses them.
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn a_flood_of_refused_users_does_not_take_the_time_of_accept_away() {
+        guard(|| {
+            let place = users::open_place();
+            let listener = options()
+                .allow(Peers::Users(vec![1]))
+                .bind(place.name("x"))
+                .unwrap();
+            let path = listener.path().to_str().unwrap().to_owned();
+            let mut flooding = users::start(&place, STRANGER, "floods", &[&path]);
+            flooding.expect("floods");
+            for _ in 0..5 {
+                let error = listener
+                    .accept_timeout(Duration::from_millis(20))
+                    .unwrap_err();
+                assert!(matches!(error, Error::Timeout { .. }), "{error}");
+                assert!(listener.try_accept().unwrap().is_none());
+            }
+            eventually("some are refused", || {
+                let _ = listener.try_accept();
+                listener.refused() > 100
+            });
+            assert!(
+                listener
+                    .last_refusal()
+                    .unwrap()
+                    .contains(&STRANGER.to_string())
+            );
+        });
+    }
+
+    /// A user that leaves its answers where they are is refused after some, and nobody else is.
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn handshakes_that_a_user_does_not_receive_are_limited() {
+        guard(|| {
+            let place = users::open_place();
+            let name = place.name("sockets");
+            fs::create_dir(&name).unwrap();
+            std::os::unix::fs::chown(&name, Some(ANOTHER), None).unwrap();
+            let name = name.join("x");
+            let name = name.to_str().unwrap();
+            let mut listener =
+                users::start(&place, ANOTHER, "listens with few on their way", &[name]);
+            listener.expect("bound");
+            let mut hostile = users::start(&place, STRANGER, "receives nothing", &[name, "120"]);
+            hostile.expect("answered");
+            for _ in 0..10 {
+                let mut honest = users::start(&place, STRANGER + 7, "connects", &[name]);
+                honest.tell("connect");
+                honest.expect("connected");
+                honest.tell("leave");
+                honest.succeed();
+            }
+            listener.tell("stop");
+            let refusal = listener.hear();
+            assert!(
+                refusal.contains("do not receive what they are answered"),
+                "{refusal}"
+            );
+            listener.succeed();
+            hostile.tell("leave");
+        });
+    }
 }

@@ -1,7 +1,7 @@
 //! The ring in a file with a real C# program at the other end.
 //!
 //! They need Mono (`examples/csharp/setup.sh` installs it), so they are left out unless asked for:
-//! `cargo test -p slipring --test csharp -- --ignored`.
+//! `cargo test -p slipring --test csharp -- --ignored --skip child_process`.
 
 mod common;
 
@@ -23,6 +23,7 @@ fn path(place: &Place, name: &str) -> String {
 }
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[("writes", writes), ("reads", reads)]);
 }
@@ -53,7 +54,7 @@ fn expect(reader: &mut Reader, seed: u64, bytes: u64) {
 
 #[test]
 #[ignore = "needs Mono: examples/csharp/setup.sh, then --ignored"]
-fn hundreds_of_megabytes_both_ways_at_once() {
+fn csharp_exchanges_hundreds_of_megabytes_both_ways_at_once() {
     guard_for(LONG, || {
         let place = Place::new();
         let (to, from) = (path(&place, "to"), path(&place, "from"));
@@ -76,7 +77,7 @@ fn hundreds_of_megabytes_both_ways_at_once() {
 
 #[test]
 #[ignore = "needs Mono: examples/csharp/setup.sh, then --ignored"]
-fn rings_of_every_size_and_either_side_first() {
+fn csharp_shares_rings_of_every_size_with_either_side_first() {
     guard_for(LONG, || {
         for (capacity, bytes) in [
             (1_u64, 20_000_u64),
@@ -129,7 +130,7 @@ fn rings_of_every_size_and_either_side_first() {
 
 #[test]
 #[ignore = "needs Mono: examples/csharp/setup.sh, then --ignored"]
-fn what_was_written_waits_for_whoever_reads() {
+fn bytes_wait_in_a_csharp_ring_until_they_are_read() {
     guard_for(LONG, || {
         let place = Place::new();
         let file = path(&place, "ring");
@@ -154,7 +155,7 @@ fn what_was_written_waits_for_whoever_reads() {
 
 #[test]
 #[ignore = "needs Mono: examples/csharp/setup.sh, then --ignored"]
-fn messages_of_every_length() {
+fn csharp_answers_messages_of_every_length() {
     guard_for(LONG, || {
         let place = Place::new();
         let (to, from) = (path(&place, "to"), path(&place, "from"));

@@ -18,6 +18,7 @@ use std::time::Duration;
 const CAPACITY: usize = 16 * 1024;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[
         ("waits", waits),

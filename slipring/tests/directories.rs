@@ -4,7 +4,7 @@
 mod common;
 
 use common::process::{self, alone};
-use common::{Place, guard};
+use common::{Place, guard, users};
 use slipring::{Error, Listener, NameState, Scope, Stream, names};
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
@@ -13,6 +13,7 @@ use std::path::Path;
 use std::thread;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[
         ("binds", binds),
@@ -21,14 +22,6 @@ fn child_process() {
         ("no directory", no_directory),
         ("a directory of somebody else", a_directory_of_somebody_else),
     ]);
-}
-
-fn is_root() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        println!("not root: this test, or a part of it, is left out");
-    }
-    root
 }
 
 /// Binds a name, says so, and serves whoever comes until it is told to leave.
@@ -153,9 +146,10 @@ fn a_listing(arguments: &[&str]) {
             .find(|bound| bound.name.to_string() == name)
             .map(|bound| bound.state)
     };
-    assert!(
-        matches!(state("Local/killed"), Some(NameState::Live { pid: Some(pid), .. }) if pid == other.id())
-    );
+    let Some(NameState::Live { pid, .. }) = state("Local/killed") else {
+        panic!("it is listed as live")
+    };
+    assert_eq!(pid, Some(other.id()));
     other.kill();
     assert_eq!(state("Local/killed"), Some(NameState::Stale));
     drop(Listener::bind("killed").unwrap());
@@ -236,43 +230,48 @@ fn a_directory_of_somebody_else(arguments: &[&str]) {
     chown(runtime, Some(0), None).unwrap();
 }
 
-#[test]
-fn a_directory_of_somebody_else_is_not_used() {
-    guard(|| {
-        if is_root() {
-            alone("a directory of somebody else");
-        }
-    });
-}
+mod needs_root {
+    use super::*;
 
-#[test]
-fn a_global_name_is_seen_from_every_runtime_directory() {
-    guard(|| {
-        if !is_root() {
-            return;
-        }
-        let (here, there) = (Place::new(), Place::new());
-        let name = format!("Global/slipring-test-{}", std::process::id());
-        let mut other = process::start(&here, "binds", &[&name]);
-        other.expect("bound");
-        let mut second = process::start(&there, "binds", &[&name]);
-        assert_eq!(second.try_hear(), None, "it cannot be bound twice");
-        assert!(!second.wait().success());
-        for same in [name.clone(), name.replace('/', r"\")] {
-            let stream = Stream::connect(&same).unwrap();
-            assert_eq!(stream.name().unwrap().scope(), Scope::Global);
-            assert_greeted(stream);
-        }
-        let listed = names().unwrap();
-        let bound = listed
-            .iter()
-            .find(|bound| bound.name.to_string() == name)
-            .unwrap();
-        assert!(matches!(bound.state, NameState::Live { pid: Some(pid), .. } if pid == other.id()));
-        other.tell("leave");
-        other.succeed();
-        assert!(!bound.path.exists());
-        // A lock file may stay behind, as it should; but not that of a test.
-        let _ = fs::remove_file(bound.path.with_extension("lock"));
-    });
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn a_directory_of_somebody_else_is_not_used() {
+        guard(|| {
+            users::need_root();
+            alone("a directory of somebody else");
+        });
+    }
+
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn a_global_name_is_seen_from_every_runtime_directory() {
+        guard(|| {
+            users::need_root();
+            let (here, there) = (Place::new(), Place::new());
+            let name = format!("Global/slipring-test-{}", std::process::id());
+            let mut other = process::start(&here, "binds", &[&name]);
+            other.expect("bound");
+            let mut second = process::start(&there, "binds", &[&name]);
+            assert_eq!(second.try_hear(), None, "it cannot be bound twice");
+            assert!(!second.wait().success());
+            for same in [name.clone(), name.replace('/', r"\")] {
+                let stream = Stream::connect(&same).unwrap();
+                assert_eq!(stream.name().unwrap().scope(), Scope::Global);
+                assert_greeted(stream);
+            }
+            let listed = names().unwrap();
+            let bound = listed
+                .iter()
+                .find(|bound| bound.name.to_string() == name)
+                .unwrap();
+            assert!(
+                matches!(bound.state, NameState::Live { pid: Some(pid), .. } if pid == other.id())
+            );
+            other.tell("leave");
+            other.succeed();
+            assert!(!bound.path.exists());
+            // A lock file may stay behind, as it should; but not that of a test.
+            let _ = fs::remove_file(bound.path.with_extension("lock"));
+        });
+    }
 }

@@ -46,7 +46,7 @@ fn an_end_is_known_once_it_is_met() {
 }
 
 #[test]
-fn a_reader_that_goes_is_known_to_the_writer() {
+fn a_dropped_reader_is_known_to_the_writer() {
     guard(|| {
         let (left, right) = pair();
         let (reader, _writer) = left.into_split();
@@ -133,7 +133,7 @@ fn a_closer_ends_both_directions_in_order() {
 
 /// A reader takes nothing any more once its thread has learnt that its side ended the stream.
 #[test]
-fn who_knows_that_the_stream_was_closed_reads_not_one_byte_more() {
+fn a_closed_stream_gives_not_one_byte_more() {
     guard(|| {
         let mut random = Random::new(1);
         let mut ended_in_the_middle = 0;
@@ -191,7 +191,7 @@ fn who_knows_that_the_stream_was_closed_reads_not_one_byte_more() {
 }
 
 #[test]
-fn shutting_down_ends_what_it_says() {
+fn shutdown_ends_the_directions_it_names() {
     guard(|| {
         let (mut left, mut right) = pair();
         right.write_all(b"abc").unwrap();

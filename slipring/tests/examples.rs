@@ -27,12 +27,12 @@ fn run(name: &str, expected: &str) {
 }
 
 #[test]
-fn echo() {
+fn the_echo_example_runs() {
     run("echo", "hello there");
 }
 
 #[test]
-fn request_response() {
+fn the_request_response_example_runs() {
     run(
         "request_response",
         "100000 requests answered, the sum of their squares is 333328333350000",
@@ -40,7 +40,7 @@ fn request_response() {
 }
 
 #[test]
-fn zero_copy() {
+fn the_zero_copy_example_runs() {
     run(
         "zero_copy",
         "1000000 records seen where they lie, 51448495999 in all",
@@ -48,12 +48,12 @@ fn zero_copy() {
 }
 
 #[test]
-fn inherited() {
+fn the_inherited_example_runs() {
     run("inherited", "14 bytes heard");
 }
 
 #[test]
-fn messages() {
+fn the_messages_example_runs() {
     run(
         "messages",
         "a history of 5000000 bytes through a ring of 262144\n100000 quotes drawn or skipped",
@@ -61,6 +61,6 @@ fn messages() {
 }
 
 #[test]
-fn poll() {
+fn the_poll_example_runs() {
     run("poll", "200000 ticks of 2 feeds, their sum is 20599990");
 }

@@ -30,6 +30,7 @@ const BULK: usize = 2 * CAPACITY + 77;
 const STEP: usize = 16 * 1024;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[
         ("connects and dies", connects_and_dies),
@@ -419,7 +420,7 @@ fn each_point(doomed: Doomed) -> BTreeSet<&'static str> {
 }
 
 #[test]
-fn whoever_dies_at_any_step_leaves_what_was_published_and_nothing_else() {
+fn a_death_at_any_step_leaves_what_was_published_and_nothing_else() {
     guard_for(Duration::from_secs(3600), || {
         let listening = thread::spawn(|| each_point(Doomed::Listens));
         let mut reached = each_point(Doomed::Connects);
@@ -434,19 +435,20 @@ fn whoever_dies_at_any_step_leaves_what_was_published_and_nothing_else() {
 }
 
 #[test]
-fn whoever_dies_anywhere_on_the_way() {
+fn a_death_anywhere_in_the_handshake_leaves_no_stream() {
     guard_for(Duration::from_secs(3600), || {
-        for seed in 0..setting("SLIPRING_FAIL_ROUNDS", 100) {
-            let mut random = Random::new(seed);
+        let rounds = (0..setting("SLIPRING_FAIL_ROUNDS", 100)).filter(|seed| {
+            let mut random = Random::new(*seed);
             let doomed = random.choose(&[Doomed::Connects, Doomed::Listens]);
             let (point, _) = random.choose(ALL);
-            dies(doomed, point, 1 + random.below(60));
-        }
+            dies(doomed, point, 1 + random.below(60))
+        });
+        assert!(rounds.count() > 0, "nobody has died");
     });
 }
 
 #[test]
-fn a_point_that_does_not_exist_is_found_out() {
+fn a_fail_point_that_does_not_exist_is_found_out() {
     let place = Place::new();
     let mut command = process::command(
         &place,

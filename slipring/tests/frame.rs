@@ -11,7 +11,7 @@ use std::io::{self, ErrorKind, Read};
 use std::thread;
 
 #[test]
-fn every_size_arrives() {
+fn messages_of_every_size_arrive() {
     let half = RING / 2;
     let around = |size: usize| {
         [
@@ -52,7 +52,7 @@ fn every_size_arrives() {
 
 /// Two frames that fill the ring exactly, and are lent from it across its end.
 #[test]
-fn half_the_ring_goes_at_once() {
+fn a_message_of_half_the_ring_is_published_at_once() {
     let (mut sender, mut receiver, _others) = channel();
     for round in 0..5 {
         for number in 0..2 {
@@ -76,7 +76,7 @@ fn half_the_ring_goes_at_once() {
 
 /// The bytes that `docs/layout.md` shows.
 #[test]
-fn golden_bytes() {
+fn sent_messages_have_the_documented_bytes() {
     let (left, mut right) = raw_pair();
     let (mut sender, _receiver) = frame::split(left).unwrap();
     sender.send(b"hello").unwrap();
@@ -139,14 +139,15 @@ fn passages() -> impl Strategy<Value = Vec<Passage>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
-    fn whatever_is_sent_arrives_in_order(
+    fn messages_sent_in_any_way_arrive_in_order(
         passages in passages(),
         batched in any::<bool>(),
         copied in any::<bool>(),
         asleep in any::<bool>(),
     ) {
         let spin = if asleep { Spin::Never } else { Spin::default() };
-        let (mut sender, mut receiver, _others) = channel_with(&options().copy_reads(copied).spin(spin));
+        let options = options().copy_reads(copied).spin(spin);
+        let (mut sender, mut receiver, _others) = channel_with(&options);
         let sending = thread::spawn({
             let passages = passages.clone();
             move || -> io::Result<()> {
@@ -190,7 +191,7 @@ proptest! {
 
 /// Frames of nearly half the ring make both sides wait for each other all the time.
 #[test]
-fn neither_side_waits_for_ever() {
+fn messages_of_half_the_ring_let_neither_side_wait_for_ever() {
     for spin in [Spin::Never, Spin::default()] {
         let (mut sender, mut receiver, _others) = channel_with(&options().spin(spin));
         let len = |number: u64| [2040, 1000, 700, 2040, 8, 1500, 4096][number as usize % 7];
@@ -210,7 +211,7 @@ fn neither_side_waits_for_ever() {
 }
 
 #[test]
-fn a_batch_is_invisible_until_it_is_published() {
+fn a_batch_of_messages_is_invisible_until_it_is_published() {
     let (mut sender, mut receiver, _others) = channel();
     let mut batch = sender.batch();
     for number in 0..10 {
@@ -267,7 +268,7 @@ fn a_panic_while_filling_sends_nothing() {
 }
 
 #[test]
-fn without_waiting() {
+fn try_send_and_try_recv_do_not_wait() {
     let (mut sender, mut receiver, _others) = channel();
     assert_eq!(
         receiver.try_recv().unwrap_err().kind(),
@@ -325,7 +326,7 @@ fn a_message_that_was_interrupted_is_taken_back() {
 }
 
 #[test]
-fn the_latest_of_many() {
+fn recv_latest_gives_the_newest_of_many() {
     for copied in [false, true] {
         let (mut sender, receiver, _others) = channel_with(&options().copy_reads(copied));
         // All together they are more than one may have.
@@ -349,7 +350,7 @@ fn the_latest_of_many() {
 }
 
 #[test]
-fn the_latest_among_messages_in_parts() {
+fn recv_latest_gives_the_newest_among_messages_in_parts() {
     let (mut sender, mut receiver, _others) = channel();
     let in_parts = message(0, RING / 2 + 8);
     sender.send(b"old").unwrap();
@@ -384,7 +385,7 @@ fn the_latest_among_messages_in_parts() {
 }
 
 #[test]
-fn the_latest_blocks_while_there_is_none() {
+fn recv_latest_blocks_while_there_is_none() {
     let (mut sender, mut receiver, _others) = channel_with(&options().spin(Spin::Never));
     let sending = thread::spawn(move || sender.send(&message(3, 3 * RING)));
     let latest = receiver.latest().unwrap().unwrap();
@@ -443,7 +444,7 @@ struct Quote {
 
 #[cfg(feature = "zerocopy")]
 #[test]
-fn values_are_viewed_in_place() {
+fn plain_old_data_is_viewed_in_place() {
     for copied in [false, true] {
         let (mut sender, mut receiver, _others) = channel_with(&options().copy_reads(copied));
         for price in 0..1000 {
@@ -473,7 +474,7 @@ fn values_are_viewed_in_place() {
 
 #[cfg(feature = "zerocopy")]
 #[test]
-fn a_value_of_another_size_stays() {
+fn plain_old_data_of_another_size_stays_in_the_ring() {
     let (mut sender, mut receiver, _others) = channel();
     sender.send_pod(&[1u32, 2, 3]).unwrap();
     for _ in 0..2 {

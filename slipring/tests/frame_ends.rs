@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 #[test]
-fn beyond_the_maximum() {
+fn a_message_beyond_the_maximum_ends_both_sides() {
     let max = 3 * RING + 5;
     for whole in [false, true] {
         let (mut sender, receiver, _others) = channel();
@@ -130,7 +130,7 @@ fn torn_bytes() -> Vec<(Vec<u8>, u64)> {
 }
 
 #[test]
-fn an_orderly_end_inside_a_message() {
+fn an_orderly_end_inside_a_message_tears_it() {
     for (bytes, arrived) in torn_bytes() {
         let (left, right) = raw_pair();
         let (_reader, mut writer) = left.into_split();
@@ -154,7 +154,7 @@ fn an_orderly_end_inside_a_message() {
 }
 
 #[test]
-fn an_abort_inside_a_message() {
+fn an_abort_inside_a_message_tears_it() {
     let (mut left, right) = raw_pair();
     let (_sender, mut receiver) = frame::split(right).unwrap();
     // A part that others follow.
@@ -168,7 +168,7 @@ fn an_abort_inside_a_message() {
 }
 
 #[test]
-fn an_abort_after_a_message_that_was_given_up() {
+fn an_abort_after_a_message_that_was_given_up_tears_none() {
     let (mut sender, mut receiver, _others) = channel();
     sender.set_nonblocking(true);
     assert_eq!(
@@ -197,7 +197,7 @@ fn a_closer_ends_a_blocked_receive() {
 }
 
 #[test]
-fn a_timeout_loses_nothing() {
+fn a_timeout_inside_a_message_loses_nothing() {
     let (mut left, right) = raw_pair();
     let (_sender, mut receiver) = frame::split(right).unwrap();
     receiver
@@ -219,21 +219,21 @@ fn a_timeout_loses_nothing() {
 
 const ROLE: &str = "SLIPRING_FRAME_ROLE";
 
-/// This test binary once more, to do what the test `child` does in that role.
+/// This test binary once more, to do what `child_process` does in that role.
 fn spawn(role: &str, name: &str) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child", "--nocapture"])
+        .args(["--ignored", "--exact", "child_process", "--nocapture"])
         .env(ROLE, format!("{role} {name}"))
         .spawn()
         .expect("the test binary starts")
 }
 
-/// Nothing by itself; in a child process the peer that is killed.
+/// The peer that is killed, in a process of its own.
 #[test]
-fn child() {
-    let Ok(role) = std::env::var(ROLE) else {
-        return;
-    };
+#[ignore = "another process, started by the tests here"]
+fn child_process() {
+    let role = std::env::var(ROLE)
+        .expect("started by a test only: leave it out with --skip child_process");
     let (role, name) = role.split_once(' ').unwrap();
     let stream = options().wait_for_listener(LONG).connect(name).unwrap();
     let (mut sender, _receiver) = frame::split(stream).unwrap();

@@ -108,7 +108,8 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
         3 => Just(framed(0, 2, 0)),
         1 => (0..5000u32, 0..5u32).prop_map(move |(len, flags)| framed(len % 700, flags, 0)),
         1 => (0..200u32, -8..8i32).prop_map(move |(len, off)| framed(len, 0, off)),
-        1 => (any::<u32>(), 0..4u32).prop_map(|(len, flags)| [len.to_le_bytes(), flags.to_le_bytes()].concat()),
+        1 => (any::<u32>(), 0..4u32)
+            .prop_map(|(len, flags)| [len.to_le_bytes(), flags.to_le_bytes()].concat()),
         1 => prop::collection::vec(any::<u8>(), 0..40),
     ]
 }
@@ -116,7 +117,7 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
-    fn any_bytes_are_read_as_the_format_says(
+    fn any_bytes_are_received_as_the_format_says(
         pieces in prop::collection::vec(piece(), 0..40),
         max in prop_oneof![0..300usize, Just(1 << 30)],
         copied: bool,
@@ -134,7 +135,7 @@ proptest! {
 
 /// A message of parts that claims no end: memory follows what has come.
 #[test]
-fn memory_follows_what_has_arrived() {
+fn memory_of_a_receiver_follows_what_has_arrived() {
     let (mut left, right) = Stream::pair().unwrap();
     let (_sender, receiver) = frame::split(right).unwrap();
     let mut receiver = receiver.with_max(usize::MAX);
@@ -163,7 +164,7 @@ fn memory_follows_what_has_arrived() {
 
 /// However large a message is allowed to be, no more memory is taken than that.
 #[test]
-fn memory_stays_within_the_maximum() {
+fn memory_of_a_receiver_stays_within_the_maximum() {
     let max = 300_000;
     let (left, right) = Stream::pair().unwrap();
     let (mut sender, _) = frame::split(left).unwrap();

@@ -74,7 +74,7 @@ async fn cancelled_after<F: Future>(polls: u64, future: F) -> Option<F::Output> 
 }
 
 #[test]
-fn every_size_arrives_whatever_it_is_received_with() {
+fn messages_of_every_size_arrive_on_tokio_in_every_way() {
     on_both(|| async {
         let (mut sender, mut receiver, _others) = channel();
         let sizes = [
@@ -123,7 +123,7 @@ fn every_size_arrives_whatever_it_is_received_with() {
 }
 
 #[test]
-fn a_sequence_of_messages() {
+fn a_receiver_becomes_a_stream_of_messages() {
     on_both(|| async {
         let (mut sender, receiver, _others) = channel();
         let sending = tokio::spawn(async move {
@@ -289,7 +289,7 @@ fn a_dropped_send_is_delivered_in_full_or_not_at_all() {
 /// A poll that was pending has told the peer what for. Whoever waits for less, or blocks from now
 /// on, takes that back.
 #[test]
-fn a_pending_poll_is_taken_back_by_whoever_goes_on() {
+fn a_pending_poll_is_taken_back_by_the_next_call() {
     on_both(|| async {
         for still_on_tokio in [true, false] {
             let (left, right) = Stream::pair_with(&Options::new().capacity(RING)).expect("a pair");
@@ -323,7 +323,7 @@ fn a_pending_poll_is_taken_back_by_whoever_goes_on() {
 }
 
 #[test]
-fn a_batch_is_invisible_until_it_is_published() {
+fn a_batch_on_tokio_is_invisible_until_it_is_published() {
     on_both(|| async {
         let (mut sender, mut receiver, _others) = channel();
         let mut batch = sender.batch();
@@ -363,7 +363,7 @@ fn a_batch_is_invisible_until_it_is_published() {
 
 #[cfg(feature = "zerocopy")]
 #[test]
-fn values_are_viewed_in_place() {
+fn plain_old_data_is_viewed_in_place_on_tokio() {
     on_both(|| async {
         let (mut sender, mut receiver, _others) = channel();
         sender.send_pod(&[1u64, 2, 3]).await.unwrap();
@@ -378,7 +378,7 @@ fn values_are_viewed_in_place() {
 }
 
 #[test]
-fn beyond_the_maximum() {
+fn a_message_beyond_the_maximum_ends_both_sides_on_tokio() {
     on_both(|| async {
         let (mut sender, receiver, _others) = channel();
         let mut receiver = receiver.with_max(RING);
@@ -399,7 +399,7 @@ fn beyond_the_maximum() {
 }
 
 #[test]
-fn an_abort_inside_a_message() {
+fn an_abort_inside_a_message_tears_it_on_tokio() {
     on_both(|| async {
         let (mut left, right) = Stream::pair_with(&Options::new().capacity(RING)).unwrap();
         let (_sender, mut receiver) = split(right).unwrap();
@@ -459,7 +459,7 @@ fn a_cancelled_message_is_no_part_of_what_follows_it() {
 
 /// A sequence that is taken apart in the middle of a message goes on with it.
 #[test]
-fn a_sequence_gives_its_receiver_back_as_it_is() {
+fn a_stream_of_messages_gives_its_receiver_back_as_it_is() {
     on_both(|| async {
         let (mut sender, receiver, _others) = channel();
         let mut messages = receiver.into_messages();
@@ -486,7 +486,7 @@ fn a_sequence_gives_its_receiver_back_as_it_is() {
 /// Messages that never have to be waited for: without the budget of the runtime this task would not
 /// yield.
 #[test]
-fn a_busy_channel_lets_other_tasks_run() {
+fn a_busy_channel_of_messages_lets_other_tasks_run() {
     current_thread().block_on(async {
         let (mut sender, receiver, _others) = channel();
         let busy = tokio::spawn(async move {

@@ -112,7 +112,7 @@ const WRITES: [Part; 7] = [
 ];
 
 #[test]
-fn however_it_is_read_and_written() {
+fn consumed_bytes_are_given_back_however_they_are_read() {
     thread::scope(|scope| {
         for (reads, read) in READS {
             for (writes, write) in WRITES {
@@ -136,7 +136,7 @@ fn however_it_is_read_and_written() {
 
 /// The halves apart: one thread reads by one, and writes by the other.
 #[test]
-fn halves_that_know_nothing_of_each_other() {
+fn halves_apart_give_back_what_each_consumed() {
     let (here, there) = options().pair().unwrap();
     let (tell, told) = mpsc::channel();
     let there = thread::spawn(move || scene(there, told));
@@ -166,7 +166,7 @@ fn messages_scene(
 }
 
 #[test]
-fn messages() {
+fn consumed_messages_are_given_back() {
     let (here, there) = options().pair().unwrap();
     let (tell, told) = mpsc::channel();
     let there = thread::spawn(move || messages_scene(frame::split(there).unwrap(), told));
@@ -249,7 +249,7 @@ mod on_tokio {
     }
 
     #[test]
-    fn however_it_is_read_and_written() {
+    fn consumed_bytes_are_given_back_however_they_are_read() {
         thread::scope(|scope| {
             for reads in 0..4 {
                 for writes in 0..4 {
@@ -268,7 +268,7 @@ mod on_tokio {
     }
 
     #[test]
-    fn messages() {
+    fn consumed_messages_are_given_back() {
         let play = |stream, told| messages_scene(frame::split(stream).unwrap(), told);
         with(play, async |here, tell| {
             let (mut sender, mut receiver) = frame::tokio::split(here).unwrap();

@@ -14,6 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[
         ("echoes", echoes),

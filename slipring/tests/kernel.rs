@@ -15,6 +15,7 @@ use std::io::{Read, Write};
 use std::thread;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[
         ("pairs", pairs),
@@ -375,7 +376,7 @@ fn serves(arguments: &[&str]) {
 }
 
 #[test]
-fn a_pair_cannot_be_made() {
+fn a_pair_that_the_kernel_refuses_is_an_error_and_leaves_nothing() {
     guard(|| {
         for fault in &FAULTS {
             start(&Place::new(), "pairs", &[fault.what]).succeed();
@@ -384,7 +385,7 @@ fn a_pair_cannot_be_made() {
 }
 
 #[test]
-fn a_client_cannot_connect() {
+fn a_connect_that_the_kernel_refuses_is_an_error_and_leaves_nothing() {
     guard(|| {
         for fault in &FAULTS {
             let place = Place::new();
@@ -405,7 +406,7 @@ fn a_client_cannot_connect() {
 }
 
 #[test]
-fn a_listener_cannot_accept() {
+fn an_accept_that_the_kernel_refuses_is_an_error_and_leaves_nothing() {
     guard(|| {
         for fault in &FAULTS {
             let place = Place::new();
@@ -432,7 +433,7 @@ fn a_listener_cannot_accept() {
 }
 
 #[test]
-fn a_name_cannot_be_bound_in_a_directory_that_takes_nothing() {
+fn a_bind_in_a_directory_that_takes_nothing_is_an_error() {
     guard(|| {
         for fault in &DIRECTORIES {
             let place = Place::new();

@@ -17,6 +17,7 @@ const STEP: usize = 16 * 1024;
 const PART: usize = 64 * 1024;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[("writes much and dies", writes_much_and_dies)]);
 }
@@ -43,7 +44,7 @@ fn writes_much_and_dies(arguments: &[&str]) {
 /// A reader that has nothing left and does not sleep gets the beginning of a large write while the
 /// rest is still written.
 #[test]
-fn who_waits_for_a_large_write_gets_it_in_steps() {
+fn a_reader_that_waits_for_a_large_write_gets_it_in_steps() {
     #[derive(Debug, Clone, Copy)]
     enum Reader {
         /// It has read all, and does not sleep.

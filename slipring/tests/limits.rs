@@ -18,6 +18,7 @@ const MIB: usize = 1 << 20;
 const PAGE: usize = 4096;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[
         ("no addresses", no_addresses),

@@ -17,6 +17,7 @@ use std::thread;
 use std::time::Duration;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[("stands in line under signals", stands_in_line_under_signals)]);
 }
@@ -101,12 +102,12 @@ fn stands_in_line_under_signals(arguments: &[&str]) {
 }
 
 #[test]
-fn a_limit_is_kept_under_a_storm_of_signals() {
+fn a_limit_of_connect_is_kept_under_a_storm_of_signals() {
     guard(|| alone("stands in line under signals"));
 }
 
 #[test]
-fn the_longest_times_are_no_limit() {
+fn the_longest_times_are_no_limit_of_connect() {
     guard(|| {
         let place = Place::new();
         let (name, meeting) = (place.name("x"), place.name("meeting"));

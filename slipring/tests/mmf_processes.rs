@@ -14,6 +14,7 @@ use std::path::Path;
 use std::time::Duration;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[
         ("writes", writes),
@@ -87,7 +88,7 @@ fn reads(arguments: &[&str]) {
 }
 
 #[test]
-fn every_byte_through_rings_of_every_size() {
+fn every_byte_passes_plain_rings_of_every_size_between_processes() {
     guard(|| {
         for (capacity, bytes) in [
             (1, 20_000),
@@ -331,7 +332,7 @@ fn streams_through_a_cut(arguments: &[&str]) {
 }
 
 #[test]
-fn with_the_handler_no_cut_is_fatal() {
+fn no_cut_of_the_file_is_fatal_with_the_handler() {
     guard(|| {
         for round in 0..20 {
             let place = Place::new();
@@ -389,7 +390,7 @@ fn is_hit_by_a_foreign_fault(arguments: &[&str]) {
 }
 
 #[test]
-fn other_faults_are_left_to_whom_they_concern() {
+fn the_handler_leaves_other_faults_to_their_handlers() {
     guard(|| {
         let place = Place::new();
         let path = path(&place);
@@ -451,7 +452,7 @@ fn makes_a_ring_here(arguments: &[&str]) {
 }
 
 #[test]
-fn a_relative_path_will_do() {
+fn a_plain_ring_is_opened_by_a_relative_path() {
     guard(|| {
         let place = Place::new();
         let mut command = process::command(&place, "makes a ring here", &["ring"]);

@@ -6,12 +6,13 @@
 mod common;
 
 use common::process::{self, Other};
-use common::{Place, guard};
+use common::{Place, guard, users};
 use slipring::{Error, Listener, NameState, Options, Stream, names};
 use std::io::{Read, Write};
 use std::time::Duration;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[
         (
@@ -157,63 +158,67 @@ fn looks_as_process_1(arguments: &[&str]) {
 }
 
 fn root_alone(body: impl FnOnce(Place) + Send + 'static) {
-    if rustix::process::geteuid().is_root() {
-        guard(|| body(Place::new()));
-    } else {
-        println!("not root: this test is left out");
-    }
+    users::need_root();
+    guard(|| body(Place::new()));
 }
 
 fn start(place: &Place, role: &str) -> Other {
     process::start(place, role, &["clock"])
 }
 
-#[test]
-fn a_forked_child_with_its_parents_number_is_not_its_parent() {
-    root_alone(|place| {
-        let name = place.name("x");
-        let name = name.to_str().unwrap();
-        let parent = process::start(&place, "is process 1 and forks another", &[name]);
-        let options = Options::new().wait_for_listener(common::GENEROUS);
-        let mut stream = options.connect(name).unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        assert_eq!(text, "hello");
-        parent.succeed();
-        let error = Options::new()
-            .wait_for_listener(Duration::from_millis(10))
-            .connect(name)
-            .unwrap_err();
-        assert!(matches!(error, Error::NotBound { .. }), "{error}");
-    });
-}
+mod needs_root {
+    use super::*;
 
-#[test]
-fn a_forked_child_with_its_parents_number_writes_into_no_ring_of_its_parents() {
-    root_alone(|place| {
-        process::start(&place, "is process 1 and forks another with a stream", &[]).succeed();
-    });
-}
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn a_forked_child_with_its_parents_pid_leaves_the_parents_name() {
+        root_alone(|place| {
+            let name = place.name("x");
+            let name = name.to_str().unwrap();
+            let parent = process::start(&place, "is process 1 and forks another", &[name]);
+            let options = Options::new().wait_for_listener(common::GENEROUS);
+            let mut stream = options.connect(name).unwrap();
+            let mut text = String::new();
+            stream.read_to_string(&mut text).unwrap();
+            assert_eq!(text, "hello");
+            parent.succeed();
+            let error = Options::new()
+                .wait_for_listener(Duration::from_millis(10))
+                .connect(name)
+                .unwrap_err();
+            assert!(matches!(error, Error::NotBound { .. }), "{error}");
+        });
+    }
 
-#[test]
-fn a_holder_in_another_namespace_has_no_number_here() {
-    root_alone(|place| {
-        let mut holder = start(&place, "binds as process 1");
-        holder.expect("bound");
-        // Not this machine's first process; nor, in a namespace of its own, the one that asks.
-        start(&place, "looks").expect("somebody");
-        start(&place, "looks as process 1").expect("somebody");
-        holder.tell("leave");
-        holder.succeed();
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn a_forked_child_with_its_parents_pid_writes_into_no_ring_of_its_parents() {
+        root_alone(|place| {
+            process::start(&place, "is process 1 and forks another with a stream", &[]).succeed();
+        });
+    }
 
-        let mut holder = start(&place, "binds");
-        holder.expect("bound");
-        let pid = holder.id().to_string();
-        start(&place, "looks").expect(&pid);
-        start(&place, "looks as process 1").expect("somebody");
-        holder.tell("leave");
-        holder.succeed();
-        let missing = Stream::connect(place.name("clock"));
-        assert!(matches!(missing, Err(Error::NotBound { .. })));
-    });
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn a_holder_in_another_pid_namespace_has_no_number_here() {
+        root_alone(|place| {
+            let mut holder = start(&place, "binds as process 1");
+            holder.expect("bound");
+            // Not this machine's first process; nor, in a namespace of its own, the one that asks.
+            start(&place, "looks").expect("somebody");
+            start(&place, "looks as process 1").expect("somebody");
+            holder.tell("leave");
+            holder.succeed();
+
+            let mut holder = start(&place, "binds");
+            holder.expect("bound");
+            let pid = holder.id().to_string();
+            start(&place, "looks").expect(&pid);
+            start(&place, "looks as process 1").expect("somebody");
+            holder.tell("leave");
+            holder.succeed();
+            let missing = Stream::connect(place.name("clock"));
+            assert!(matches!(missing, Err(Error::NotBound { .. })));
+        });
+    }
 }

@@ -12,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[("takes its time", takes_its_time)]);
 }
@@ -33,7 +34,7 @@ fn takes_its_time(arguments: &[&str]) {
 
 /// A client that has waited for longer than a handshake may take is served, when its turn comes.
 #[test]
-fn waiting_in_the_queue_is_no_part_of_the_handshake() {
+fn waiting_in_the_queue_of_a_listener_is_no_part_of_the_handshake() {
     guard(|| {
         let place = Place::new();
         let name = place.name("x");
@@ -67,7 +68,7 @@ fn waiting_in_the_queue_is_no_part_of_the_handshake() {
 
 /// The limit of the queue ends the waiting, and the error says what was waited for.
 #[test]
-fn the_queue_has_a_limit_of_its_own() {
+fn the_queue_of_a_listener_has_a_limit_of_its_own() {
     guard(|| {
         let place = Place::new();
         let name = place.name("x");
@@ -80,7 +81,8 @@ fn the_queue_has_a_limit_of_its_own() {
         ] {
             let error = options.connect(&name).unwrap_err();
             assert!(
-                matches!(error, Error::Timeout { what, after } if after == limit && what.contains("to accept")),
+                matches!(error, Error::Timeout { what, after }
+                    if after == limit && what.contains("to accept")),
                 "{error}"
             );
         }
@@ -106,7 +108,8 @@ fn a_listener_that_stops_half_way_is_not_waited_for() {
         Side::new(4096).say_hello(&link);
         let error = connecting.join().unwrap().unwrap_err();
         assert!(
-            matches!(error, Error::Timeout { what, after } if after == limit && what.contains("had begun")),
+            matches!(error, Error::Timeout { what, after }
+                if after == limit && what.contains("had begun")),
             "{error}"
         );
     });
@@ -114,7 +117,7 @@ fn a_listener_that_stops_half_way_is_not_waited_for() {
 
 /// A process that connects to itself and accepts in the same thread would wait for ever.
 #[test]
-fn a_process_that_waits_for_itself_is_told() {
+fn a_connect_to_a_listener_of_the_same_process_says_so() {
     guard(|| {
         let place = Place::new();
         let listener = options().bind(place.name("x")).unwrap();
@@ -131,7 +134,7 @@ fn a_process_that_waits_for_itself_is_told() {
 
 /// Times that cannot be counted are none.
 #[test]
-fn an_endless_timeout_is_none() {
+fn an_endless_timeout_of_connect_is_none() {
     guard(|| {
         let place = Place::new();
         for endless in [Duration::MAX, Duration::from_secs(400 * 24 * 3600)] {

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[("meets", meets)]);
 }
@@ -32,7 +33,7 @@ fn meets(arguments: &[&str]) {
 }
 
 #[test]
-fn two_processes_meet_and_a_third_is_refused() {
+fn two_processes_meet_at_a_rendezvous_and_a_third_is_refused() {
     guard(|| {
         let place = Place::new();
         let name = place.name("x");
@@ -65,7 +66,7 @@ fn two_processes_meet_and_a_third_is_refused() {
 /// Of three that come at the same time two meet, and the third gets to know it: nobody holds a
 /// stream that leads nowhere.
 #[test]
-fn of_three_that_come_at_once_two_meet() {
+fn of_three_that_come_to_a_rendezvous_at_once_two_meet() {
     guard(|| {
         let place = Place::new();
         for round in 0..100 {

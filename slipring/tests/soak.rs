@@ -18,6 +18,7 @@ const PROCESSES: u64 = 8;
 const STREAMS: u64 = 40;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[("serves", serves), ("talks", talks)]);
 }
@@ -402,8 +403,8 @@ fn run(seconds: u64) {
     );
     let [_, accepted, bytes, finished, aborted, died, wrong] = counts;
     println!(
-        "\n{accepted} streams: {finished} ended in order, {aborted} aborted, {died} died; {bytes} \
-            bytes each way, all checked"
+        "\n{accepted} streams: {finished} ended in order, {aborted} aborted, {died} died\n\
+         {bytes} bytes each way, all checked"
     );
     println!("before: {settled:?}\nafter:  {left:?}");
     assert_eq!(wrong, 0, "streams went wrong at the server; see above");

@@ -22,6 +22,7 @@ static ALONE: Mutex<()> = Mutex::new(());
 const MORE: usize = 24;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[("waits", waits), ("forks", forks), ("is there", is_there)]);
 }
@@ -232,7 +233,7 @@ fn number(other: &mut Other) -> u32 {
 }
 
 #[test]
-fn no_more_spin_than_may_and_the_rest_sleeps() {
+fn no_more_halves_spin_than_may_and_the_rest_sleeps() {
     alone(|| {
         let mut waiting = Waiting::start();
         for _ in 0..3 {
@@ -244,7 +245,7 @@ fn no_more_spin_than_may_and_the_rest_sleeps() {
 /// Each way out of a wait is taken more often than there are permits: were it to keep one, fewer
 /// would spin afterwards.
 #[test]
-fn every_end_of_a_wait_lets_the_next_one_spin() {
+fn every_end_of_a_wait_lets_the_next_half_spin() {
     alone(|| {
         let mut waiting = Waiting::start();
         let rounds = most() + 1;
@@ -326,7 +327,7 @@ fn forks(arguments: &[&str]) {
 }
 
 #[test]
-fn a_forked_child_starts_with_none_that_spins() {
+fn a_forked_child_starts_with_no_half_that_spins() {
     alone(|| {
         let place = Place::new();
         let name = place.name("forks");
@@ -345,7 +346,7 @@ fn a_forked_child_starts_with_none_that_spins() {
 
 /// Who always spins does, whatever the others do, and counts for them.
 #[test]
-fn who_insists_spins_and_counts() {
+fn a_half_that_always_spins_counts_among_those_that_may() {
     alone(|| {
         let always = Options::new().capacity(4096).spin(Spin::Always);
         let (mut left, mut right) = always.pair().unwrap();

@@ -13,6 +13,7 @@ use std::time::Duration;
 static ALONE: Mutex<()> = Mutex::new(());
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[("exchanges", exchanges)]);
 }
@@ -26,21 +27,21 @@ fn bulk(capacity: usize, spin: Spin) {
 }
 
 #[test]
-fn for_ever_through_16_kib() {
+fn every_byte_arrives_spinning_for_ever_through_16_kib() {
     bulk(16 << 10, Spin::Always);
 }
 
 #[test]
-fn for_ever_through_1_mib() {
+fn every_byte_arrives_spinning_for_ever_through_1_mib() {
     bulk(1 << 20, Spin::Always);
 }
 
 #[test]
-fn for_a_while_through_16_kib() {
+fn every_byte_arrives_spinning_for_a_while_through_16_kib() {
     bulk(16 << 10, Spin::UpTo(Duration::from_micros(100)));
 }
 
 #[test]
-fn as_it_pays_through_64_kib() {
+fn every_byte_arrives_spinning_as_it_pays_through_64_kib() {
     bulk(64 << 10, Spin::default());
 }

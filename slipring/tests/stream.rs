@@ -428,6 +428,7 @@ fn consuming_what_was_not_lent_is_a_mistake() {
 }
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[("echoes", echoes)]);
 }

@@ -51,7 +51,7 @@ fn shutting_down_after_the_peer_has_gone_is_no_error() {
 }
 
 #[test]
-fn reads_what_was_written_then_the_end() {
+fn a_stream_on_tokio_reads_what_was_written_then_the_end() {
     on_both(|| async {
         let (mut left, mut right) = Stream::pair().unwrap();
         left.write_all(b"one\ntwo\n").await.unwrap();
@@ -74,7 +74,7 @@ fn reads_what_was_written_then_the_end() {
 }
 
 #[test]
-fn halves_on_tasks_of_their_own_both_ways_at_once() {
+fn halves_on_tasks_of_their_own_move_bytes_both_ways_at_once() {
     const TOTAL: u64 = 8 << 20;
     on_both(|| async {
         let (left, right) = Stream::pair_with(&Options::new().capacity(4096)).unwrap();
@@ -117,7 +117,7 @@ fn halves_on_tasks_of_their_own_both_ways_at_once() {
 }
 
 #[test]
-fn talks_to_a_blocking_peer_and_back() {
+fn a_stream_on_tokio_talks_to_a_blocking_peer_and_back() {
     let (_directory, name) = name();
     let listener = slipring::Listener::bind(&name).unwrap();
     let peer = std::thread::spawn(move || {
@@ -141,7 +141,7 @@ fn talks_to_a_blocking_peer_and_back() {
 }
 
 #[test]
-fn changes_between_the_kinds_lose_nothing() {
+fn changing_between_blocking_and_tokio_loses_nothing() {
     current_thread().block_on(async {
         let (mut left, right) = slipring::Stream::pair().unwrap();
         left.write_all(&bytes(0, 1000)).unwrap();
@@ -159,7 +159,7 @@ fn changes_between_the_kinds_lose_nothing() {
 }
 
 #[test]
-fn a_silent_client_delays_nobody() {
+fn a_silent_client_of_a_listener_on_tokio_delays_nobody() {
     on_both(|| async {
         let (_directory, name) = name();
         let options = Options::new().handshake_timeout(Duration::from_secs(30));
@@ -186,7 +186,7 @@ fn a_silent_client_delays_nobody() {
 }
 
 #[test]
-fn accept_can_be_stopped() {
+fn accept_on_tokio_can_be_stopped() {
     on_both(|| async {
         let (_directory, name) = name();
         let listener = Listener::bind(&name).unwrap();
@@ -215,7 +215,7 @@ fn a_closer_ends_a_pending_read_and_a_pending_write() {
 }
 
 #[test]
-fn reserve_and_at_least() {
+fn reserve_and_fill_at_least_wait_on_tokio() {
     on_both(|| async {
         let (mut left, mut right) = Stream::pair_with(&Options::new().capacity(4096)).unwrap();
         assert_eq!(
@@ -293,7 +293,7 @@ fn a_busy_stream_lets_other_tasks_run() {
 }
 
 #[test]
-fn five_hundred_and_twelve_streams_on_one_thread() {
+fn five_hundred_and_twelve_streams_share_one_thread() {
     current_thread().block_on(async {
         let mut tasks = Vec::new();
         for stream in 0..512u64 {
@@ -342,7 +342,7 @@ fn spinning_before_pending_changes_nothing_but_time() {
 /// Nothing consumed is nothing changed: whoever has been told that there is nothing yet is told
 /// when there is.
 #[test]
-fn consuming_nothing_leaves_a_wait_as_it_is() {
+fn consuming_nothing_leaves_a_pending_wait_as_it_is() {
     on_both(|| async {
         let (left, mut right) = Stream::pair().unwrap();
         let mut left = Some(left.into_blocking(Spin::Never).unwrap());

@@ -76,7 +76,7 @@ fn a_half_that_never_sleeps_is_not_polled() {
 
 /// It may be asked again and again without waiting, which is no sleep.
 #[test]
-fn it_may_be_asked_again_and_again() {
+fn a_half_that_never_sleeps_may_be_asked_without_waiting() {
     guard(|| {
         let (mut left, mut right) = options().pair().unwrap();
         right.set_nonblocking(true).unwrap();
@@ -97,7 +97,7 @@ fn it_may_be_asked_again_and_again() {
 }
 
 #[test]
-fn wake_words_say_that_nobody_sleeps_and_what_is_waited_for() {
+fn wake_words_of_a_half_that_never_sleeps_say_so_and_what_is_waited_for() {
     guard(|| {
         let (mut stream, _link, side, theirs) = stream_of(&options(), Side::new(CAPACITY));
         let words = common::raw::Words::map(theirs.as_fd(), 4096 + CAPACITY, false).unwrap();

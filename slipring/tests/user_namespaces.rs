@@ -25,6 +25,7 @@ const FIRST: u32 = 100_000;
 const OUTSIDER: u32 = 1235;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[
         ("binds", binds),
@@ -212,162 +213,175 @@ impl Stage {
 
 fn root_alone(body: impl FnOnce(Stage) + Send + 'static) {
     guard(|| {
-        if let Some(place) = users::open_place() {
-            body(Stage { place });
-        }
+        body(Stage {
+            place: users::open_place(),
+        });
     });
 }
 
-#[test]
-fn two_without_a_name_of_their_own_find_each_other() {
-    root_alone(|stage| {
-        let runtime = stage.directory("runtime", FIRST + NOBODY, 0o700);
-        let mut listener = stage.inside(&runtime, "binds", "clock");
-        listener.expect("bound");
-        assert!(Path::new(&runtime).join("slipring/clock.sock").exists());
-        stage.inside(&runtime, "connects", "clock").expect("hello");
-        let said = stage.inside(&runtime, "tries to bind", "clock").hear();
-        assert!(
-            said.contains(&format!("in use by process {}", listener.id())),
-            "{said}"
-        );
-        listener.tell("leave");
-        listener.succeed();
-        stage
-            .inside(&runtime, "tries to bind", "clock")
-            .expect("bound");
-    });
-}
+mod needs_root {
+    use super::*;
 
-#[test]
-fn a_socket_of_another_without_a_number_is_not_ones_own() {
-    root_alone(|stage| {
-        let theirs = stage.directory("theirs", OUTSIDER, 0o755);
-        let name = format!("{theirs}/x");
-        let mut listener = stage.outside(&theirs, "binds", &name);
-        listener.expect("bound");
-        let said = stage.inside(&theirs, "connects", &name).hear();
-        assert!(
-            said.contains("is not trusted") && said.contains("no number in this user namespace"),
-            "{said}"
-        );
-        listener.tell("leave");
-        listener.succeed();
-    });
-}
-
-/// A listener that is the user of all who have no number lets none of them in, whatever number it
-/// allows.
-#[test]
-fn a_client_without_a_number_is_not_the_listeners_user() {
-    root_alone(|stage| {
-        let shared = stage.directory("shared", FIRST + NOBODY, 0o755);
-        let name = format!("{shared}/x");
-        let mut listener = stage.inside(&shared, "admits some", &name);
-        listener.expect("bound");
-        let said = stage.outside(&shared, "connects to anyone", &name).hear();
-        assert!(
-            said.contains(&format!("does not allow user {OUTSIDER}")),
-            "{said}"
-        );
-        let refusal = listener.hear();
-        assert!(refusal.contains("none in this user namespace"), "{refusal}");
-        listener.tell("leave");
-        listener.succeed();
-    });
-}
-
-#[test]
-fn anyone_may_be_without_a_number() {
-    root_alone(|stage| {
-        let shared = stage.directory("shared", FIRST + NOBODY, 0o755);
-        let name = format!("{shared}/x");
-        let mut listener = stage.inside(&shared, "admits anyone", &name);
-        listener.expect("bound");
-        stage
-            .outside(&shared, "connects to anyone", &name)
-            .expect("hello");
-        listener.expect(&format!("user {NOBODY}"));
-        listener.tell("leave");
-        listener.succeed();
-    });
-}
-
-/// A process whose own user has no number cannot say who it is, and is told so.
-#[test]
-fn a_process_without_a_number_is_told_so() {
-    root_alone(|stage| {
-        let shared = stage.directory("shared", 0, 0o755);
-        let name = format!("{shared}/x");
-        let mut listener = process::start(&stage.place, "binds", &[&name]);
-        listener.expect("bound");
-        let mut command = stage.command(&shared, "connects", &name);
-        // SAFETY: as in `inside`.
-        unsafe { command.pre_exec(without_numbers) };
-        let said = process::start_as(command, "connects").hear();
-        assert!(
-            said.contains("number for this process's user or group"),
-            "{said}"
-        );
-        listener.tell("leave");
-        listener.succeed();
-    });
-}
-
-#[test]
-fn a_directory_of_another_without_a_number_is_not_ones_own() {
-    root_alone(|stage| {
-        let theirs = stage.directory("theirs", OUTSIDER, 0o755);
-        let said = stage.inside(&theirs, "connects", "clock").hear();
-        let expected =
-            format!("passed over {theirs}/slipring ({theirs} belongs to a user who has no number");
-        assert!(said.contains(&expected), "{said}");
-
-        // The same of the directory itself, in one's own.
-        let runtime = stage.directory("runtime", FIRST + NOBODY, 0o700);
-        stage.directory("runtime/slipring", OUTSIDER, 0o700);
-        let said = stage.inside(&runtime, "tries to bind", "clock").hear();
-        assert!(
-            said.contains("cannot be trusted") && said.contains("no number in this user namespace"),
-            "{said}"
-        );
-    });
-}
-
-#[test]
-fn a_lock_file_of_another_without_a_number_is_not_ones_own() {
-    root_alone(|stage| {
-        let shared = stage.directory("shared", OUTSIDER, 0o777);
-        let lock = format!("{shared}/x.lock");
-        fs::write(&lock, "").unwrap();
-        fs::set_permissions(&lock, Permissions::from_mode(0o666)).unwrap();
-        chown(&lock, Some(OUTSIDER), Some(OUTSIDER)).unwrap();
-        let said = stage
-            .inside(&shared, "tries to bind", &format!("{shared}/x"))
-            .hear();
-        assert!(said.contains("no number in this user namespace"), "{said}");
-        assert!(Path::new(&lock).exists());
-        // With one's own it goes well.
-        chown(&lock, Some(FIRST + NOBODY), Some(FIRST + NOBODY)).unwrap();
-        stage
-            .inside(&shared, "tries to bind", &format!("{shared}/x"))
-            .expect("bound");
-    });
-}
-
-#[test]
-fn an_error_of_the_host_is_none_of_the_namespace() {
-    // Outside, where every number is somebody's, 65534 is a user as any other.
-    if !rustix::process::geteuid().is_root() {
-        return;
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn two_in_a_user_namespace_find_each_other_by_name() {
+        root_alone(|stage| {
+            let runtime = stage.directory("runtime", FIRST + NOBODY, 0o700);
+            let mut listener = stage.inside(&runtime, "binds", "clock");
+            listener.expect("bound");
+            assert!(Path::new(&runtime).join("slipring/clock.sock").exists());
+            stage.inside(&runtime, "connects", "clock").expect("hello");
+            let said = stage.inside(&runtime, "tries to bind", "clock").hear();
+            assert!(
+                said.contains(&format!("in use by process {}", listener.id())),
+                "{said}"
+            );
+            listener.tell("leave");
+            listener.succeed();
+            stage
+                .inside(&runtime, "tries to bind", "clock")
+                .expect("bound");
+        });
     }
-    let place = Place::new();
-    let listener = Listener::bind(place.name("x")).unwrap();
-    chown(listener.path(), Some(NOBODY), None).unwrap();
-    let error = Stream::connect(place.name("x")).unwrap_err();
-    assert!(
-        matches!(error, Error::UntrustedPeer { uid: NOBODY, .. }),
-        "{error}"
-    );
-    assert!(!error.to_string().contains("no number"), "{error}");
+
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn a_socket_of_a_user_without_a_number_here_is_not_trusted() {
+        root_alone(|stage| {
+            let theirs = stage.directory("theirs", OUTSIDER, 0o755);
+            let name = format!("{theirs}/x");
+            let mut listener = stage.outside(&theirs, "binds", &name);
+            listener.expect("bound");
+            let said = stage.inside(&theirs, "connects", &name).hear();
+            assert!(
+                said.contains("is not trusted")
+                    && said.contains("no number in this user namespace"),
+                "{said}"
+            );
+            listener.tell("leave");
+            listener.succeed();
+        });
+    }
+
+    /// A listener that is the user of all who have no number lets none of them in, whatever number
+    /// it allows.
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn a_client_without_a_number_here_is_not_the_listeners_user() {
+        root_alone(|stage| {
+            let shared = stage.directory("shared", FIRST + NOBODY, 0o755);
+            let name = format!("{shared}/x");
+            let mut listener = stage.inside(&shared, "admits some", &name);
+            listener.expect("bound");
+            let said = stage.outside(&shared, "connects to anyone", &name).hear();
+            assert!(
+                said.contains(&format!("does not allow user {OUTSIDER}")),
+                "{said}"
+            );
+            let refusal = listener.hear();
+            assert!(refusal.contains("none in this user namespace"), "{refusal}");
+            listener.tell("leave");
+            listener.succeed();
+        });
+    }
+
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn peers_anyone_lets_in_a_user_without_a_number_here() {
+        root_alone(|stage| {
+            let shared = stage.directory("shared", FIRST + NOBODY, 0o755);
+            let name = format!("{shared}/x");
+            let mut listener = stage.inside(&shared, "admits anyone", &name);
+            listener.expect("bound");
+            stage
+                .outside(&shared, "connects to anyone", &name)
+                .expect("hello");
+            listener.expect(&format!("user {NOBODY}"));
+            listener.tell("leave");
+            listener.succeed();
+        });
+    }
+
+    /// A process whose own user has no number cannot say who it is, and is told so.
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn a_process_without_a_number_of_its_own_is_told_so() {
+        root_alone(|stage| {
+            let shared = stage.directory("shared", 0, 0o755);
+            let name = format!("{shared}/x");
+            let mut listener = process::start(&stage.place, "binds", &[&name]);
+            listener.expect("bound");
+            let mut command = stage.command(&shared, "connects", &name);
+            // SAFETY: as in `inside`.
+            unsafe { command.pre_exec(without_numbers) };
+            let said = process::start_as(command, "connects").hear();
+            assert!(
+                said.contains("number for this process's user or group"),
+                "{said}"
+            );
+            listener.tell("leave");
+            listener.succeed();
+        });
+    }
+
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn a_directory_of_a_user_without_a_number_here_is_not_trusted() {
+        root_alone(|stage| {
+            let theirs = stage.directory("theirs", OUTSIDER, 0o755);
+            let said = stage.inside(&theirs, "connects", "clock").hear();
+            let expected = format!(
+                "passed over {theirs}/slipring ({theirs} belongs to a user who has no number"
+            );
+            assert!(said.contains(&expected), "{said}");
+
+            // The same of the directory itself, in one's own.
+            let runtime = stage.directory("runtime", FIRST + NOBODY, 0o700);
+            stage.directory("runtime/slipring", OUTSIDER, 0o700);
+            let said = stage.inside(&runtime, "tries to bind", "clock").hear();
+            assert!(
+                said.contains("cannot be trusted")
+                    && said.contains("no number in this user namespace"),
+                "{said}"
+            );
+        });
+    }
+
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn a_lock_file_of_a_user_without_a_number_here_is_not_trusted() {
+        root_alone(|stage| {
+            let shared = stage.directory("shared", OUTSIDER, 0o777);
+            let lock = format!("{shared}/x.lock");
+            fs::write(&lock, "").unwrap();
+            fs::set_permissions(&lock, Permissions::from_mode(0o666)).unwrap();
+            chown(&lock, Some(OUTSIDER), Some(OUTSIDER)).unwrap();
+            let said = stage
+                .inside(&shared, "tries to bind", &format!("{shared}/x"))
+                .hear();
+            assert!(said.contains("no number in this user namespace"), "{said}");
+            assert!(Path::new(&lock).exists());
+            // With one's own it goes well.
+            chown(&lock, Some(FIRST + NOBODY), Some(FIRST + NOBODY)).unwrap();
+            stage
+                .inside(&shared, "tries to bind", &format!("{shared}/x"))
+                .expect("bound");
+        });
+    }
+
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn outside_of_a_namespace_errors_speak_of_no_missing_number() {
+        // Outside, where every number is somebody's, 65534 is a user as any other.
+        users::need_root();
+        let place = Place::new();
+        let listener = Listener::bind(place.name("x")).unwrap();
+        chown(listener.path(), Some(NOBODY), None).unwrap();
+        let error = Stream::connect(place.name("x")).unwrap_err();
+        assert!(
+            matches!(error, Error::UntrustedPeer { uid: NOBODY, .. }),
+            "{error}"
+        );
+        assert!(!error.to_string().contains("no number"), "{error}");
+    }
 }

@@ -12,6 +12,7 @@ use std::fs::File;
 use std::io::ErrorKind;
 
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
     process::play(&[
         ("binds", binds),

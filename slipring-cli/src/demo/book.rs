@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn updates_are_books_of_all_sizes() {
+    fn demo_updates_are_books_of_all_sizes() {
         let mut feed = Feed::new(3);
         let (mut smallest, mut largest) = (usize::MAX, 0);
         for sequence in 0..100_000 {
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn every_run_sends_the_same() {
+    fn every_demo_sends_the_same_books() {
         let (mut one, mut other) = (Feed::new(1), Feed::new(1));
         for sequence in 0..1000 {
             let mut messages = [vec![0; one.length()], vec![0; other.length()]];

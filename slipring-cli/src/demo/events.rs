@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn each_event_is_told_once() {
+    fn each_event_of_a_panel_is_told_once() {
         let board = Board::new([100, 200]);
         let mut told = Told::default();
         assert_eq!(look(&mut told, &board, 0), None);
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn those_that_are_late_are_named() {
+    fn late_panels_are_named() {
         let board = Board::new([100, 200]);
         assert_eq!(waiting(&board), None, "it still publishes");
         board.set_all_published();

@@ -56,7 +56,8 @@ Examples:
   slipring demo --panels 500 --seconds 20
   slipring demo --json --seconds 2 | jq .latency_ns
 
-While it runs, stop a panel (kill -STOP, kill -CONT) or kill it (kill -9): the others go on, and it is named.
+While it runs, stop a panel (kill -STOP, kill -CONT) or kill it (kill -9): the others go on, and \
+it is named.
 
 Exit code: 0 all well; 1 something was lost, reordered or corrupt, or the demo could not run;
 2 wrong arguments; 3 a panel went away; 130 ended by Ctrl-C.";
@@ -171,8 +172,8 @@ fn warn_of_too_much_spinning(args: &Args) {
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     if args.spin == Spin::Always && threads > cores {
         eprintln!(
-            "note: with --spin always, {threads} threads never sleep, but there are {cores} cores: expect latencies of \
-             milliseconds"
+            "note: with --spin always, {threads} threads never sleep, but there are {cores} cores: \
+             expect latencies of milliseconds"
         );
     }
 }

@@ -288,13 +288,13 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_machine_is_told() {
+    fn the_outcome_of_a_demo_tells_of_a_busy_machine() {
         assert_eq!(busy(0.0), None);
         assert!(busy(100_000.0).is_some_and(|hint| hint.contains("load 100000.0 on ")));
     }
 
     #[test]
-    fn all_well_is_0() {
+    fn a_demo_in_which_all_is_well_exits_with_0() {
         let outcome = outcome(5, Finish::Complete, None);
         assert_eq!(outcome.exit_code(), 0);
         assert_eq!(outcome.sum(|panel| panel.unpublished), 0);
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panel_gone_is_3_and_its_unread_messages_are_not_lost() {
+    fn a_demo_with_a_panel_gone_exits_with_3_and_lost_nothing() {
         let outcome = outcome(5, gone(), None);
         assert!(!outcome.damaged());
         assert_eq!(outcome.exit_code(), 3);

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_is_read_as_it_was_written() {
+    fn a_panel_report_is_read_as_it_was_written() {
         let mut latency = latencies();
         latency.saturating_record(1234);
         latency.saturating_record(u64::MAX);
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_since_the_last_report_is_told_apart() {
+    fn a_panel_report_tells_apart_what_came_since_the_last() {
         let mut latency = latencies();
         latency.saturating_record_n(5_000_000, 10);
         let before = report(latency.clone());
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn reports_come_one_after_the_other() {
+    fn panel_reports_are_read_one_after_the_other() {
         assert_eq!(rhythm(0, 1), (SECOND, SECOND));
         assert_eq!(rhythm(0, 4), (SECOND, SECOND / 4));
         assert_eq!(rhythm(3, 4), (SECOND, SECOND));

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_add_up() {
+    fn shares_of_the_panels_add_up_to_what_is_due() {
         let mut before = vec![0; 5];
         for due in 0..100 {
             let shares: Vec<_> = (0..5).map(|panel| UNEVEN.deal(due).share(panel)).collect();

@@ -35,8 +35,8 @@ fn one<'p, T>(
         Some(size) => Ok(create_or_open(path, size)?),
         None => open(path).map_err(|error| match error {
             Error::NotThere { .. } => Failure::unreachable(format!(
-                "there is no file {}; start the program that makes it, or write ?size=N behind it, with the size that \
-                 this program uses",
+                "there is no file {}; start the program that makes it, or write ?size=N behind it, \
+                 with the size that this program uses",
                 path.display()
             )),
             error => error.into(),

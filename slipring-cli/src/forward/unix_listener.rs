@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_path_goes_with_the_listener() {
+    fn the_path_of_a_unix_listener_goes_with_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
         let listener = PathListener::bind(&path).unwrap();
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stale_socket_is_replaced() {
+    fn a_unix_listener_replaces_a_stale_socket() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
         drop(UnixListener::bind(&path).unwrap());
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_live_socket_and_a_file_are_left_alone() {
+    fn a_unix_listener_leaves_a_live_socket_and_a_file_alone() {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("s");
         let _live = UnixListener::bind(&socket).unwrap();
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_was_replaced_is_not_removed() {
+    fn a_unix_listener_does_not_remove_a_path_that_was_replaced() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
         let listener = PathListener::bind(&path).unwrap();

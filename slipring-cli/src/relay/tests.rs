@@ -120,7 +120,7 @@ fn told(source: Option<Fault>, sink: Option<Fault>) -> Vec<String> {
 }
 
 #[test]
-fn an_end_is_passed_on() {
+fn a_relay_passes_an_end_on() {
     assert_eq!(told(None, None), ["a-sink finish", "b-sink finish"]);
 }
 

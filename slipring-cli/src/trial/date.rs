@@ -50,7 +50,7 @@ mod tests {
     use super::text;
 
     #[test]
-    fn dates_as_date_prints_them() {
+    fn dates_are_shown_as_the_date_command_shows_them() {
         assert_eq!(text(0), "1970-01-01 00:00 UTC");
         assert_eq!(text(951_782_399), "2000-02-28 23:59 UTC");
         assert_eq!(text(951_782_400), "2000-02-29 00:00 UTC");

@@ -20,7 +20,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn a_spin_mode_that_is_written_is_read_back() {
         for spin in [
             Spin::Never,
             Spin::Always,

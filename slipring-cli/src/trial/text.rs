@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn units_fit() {
+    fn times_and_sizes_are_shown_in_fitting_units() {
         assert_eq!(time(999), "999 ns");
         assert_eq!(time(1_500), "1.50 µs");
         assert_eq!(time(12_340_000), "12.3 ms");

@@ -71,8 +71,9 @@ impl Baseline {
     pub fn write(&self) -> std::io::Result<()> {
         let mut text = format!(
             "# Instructions per operation, {ARCH}\n\n\
-             Written by `cargo bench -p slipring --features tokio --bench instructions -- --accept`; explained in \
-             [docs/performance.md](../../../docs/performance.md).\n\n\
+             Written by \
+             `cargo bench -p slipring --features tokio --bench instructions -- --accept`;\n\
+             explained in [docs/performance.md](../../../docs/performance.md).\n\n\
              {TOOLS}{}\n\n\
              | path | one operation | instructions |\n|---|---|---:|\n",
             self.tools

@@ -2,9 +2,11 @@
 //! written down: a step too many shows at once, whatever else the machine does.
 //!
 //! ```text
-//! cargo bench -p slipring --features tokio --bench instructions               # compares; needs valgrind
-//! cargo bench -p slipring --features tokio --bench instructions -- --accept   # writes down what it counts
+//! cargo bench -p slipring --features tokio --bench instructions
+//! cargo bench -p slipring --features tokio --bench instructions -- --accept
 //! ```
+//!
+//! The first compares and needs valgrind; the second writes down what it counts.
 //!
 //! The program counts itself: it runs each path of `paths` under valgrind, `INSTRUCTIONS --run PATH
 //! OPERATIONS`.
@@ -54,7 +56,8 @@ fn compare() -> Result<ExitCode, Box<dyn Error>> {
         eprintln!("  {difference}");
     }
     eprintln!(
-        "A rise that the change is worth, or a fall, is accepted by writing it down; the commit message says why:\n  \
+        "A rise that the change is worth, or a fall, is accepted by writing it down; the commit \
+         message says why:\n  \
          cargo bench -p slipring --features tokio --bench instructions -- --accept"
     );
     Ok(ExitCode::FAILURE)

@@ -316,7 +316,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_span_is_contiguous() {
+    fn any_span_of_a_mapped_ring_is_contiguous() {
         let capacity = min_capacity();
         let (outbox, fd) = Outbox::create(capacity).unwrap();
         let inbox = Inbox::map(fd.as_fd(), header_len(), capacity).unwrap();
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_can_map_it_writable_or_change_its_size() {
+    fn a_peer_can_neither_map_a_ring_writable_nor_change_its_size() {
         let (_outbox, fd) = Outbox::create(min_capacity()).unwrap();
         // SAFETY: a fresh mapping; it is expected to fail.
         let mapped = unsafe {

@@ -49,8 +49,8 @@ impl Room {
             Room::Enough => Ok(()),
             Room::Starving => {
                 let text = format!(
-                    "waiting for {} while the peer waits for more bytes than are in the ring: neither could go on; \
-                     use a capacity that holds both",
+                    "waiting for {} while the peer waits for more bytes than are in the ring: \
+                     neither could go on; use a capacity that holds both",
                     what()
                 );
                 Err(io::Error::new(io::ErrorKind::Deadlock, text))

@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_grows_in_place_and_stays_aligned() {
+    fn a_message_buffer_grows_in_place_and_stays_aligned() {
         let mut buffer = Buffer::default();
         assert_eq!(buffer.bytes(), []);
         let mut expected = Vec::new();
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_follows_what_is_in_it_up_to_the_maximum() {
+    fn a_message_buffer_grows_with_its_bytes_up_to_the_maximum() {
         let mut buffer = Buffer::default();
         for _ in 0..10 {
             buffer.extend(1000, 10_000).unwrap();
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_memory_could_hold_is_an_error() {
+    fn a_message_that_no_memory_could_hold_is_an_error() {
         for len in [usize::MAX, isize::MAX as usize] {
             assert_eq!(
                 Buffer::zeroed(len).unwrap_err().kind(),

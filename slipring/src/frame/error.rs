@@ -29,8 +29,9 @@ use std::io;
 pub enum Error {
     /// Messages cannot begin here. `InvalidInput`.
     #[error(
-        "messages begin at a position, and at a place in the ring, that are multiples of {HEADER}; this direction is \
-         at position {position}, place {place}. Pad what goes before the messages, or send messages from the start"
+        "messages begin at a position, and at a place in the ring, that are multiples of {HEADER}; \
+         this direction is at position {position}, place {place}. Pad what goes before the \
+         messages, or send messages from the start"
     )]
     Misaligned {
         /// Bytes that this half has read or written so far.
@@ -41,8 +42,9 @@ pub enum Error {
 
     /// A receiver was taken away inside a message, and bytes were read since. `InvalidInput`.
     #[error(
-        "a receiver has left this direction inside a message, at position {left}, and bytes up to {position} have been \
-         read since: where a message begins is not known any more. Make the next receiver before anything is read"
+        "a receiver has left this direction inside a message, at position {left}, and bytes up to \
+         {position} have been read since: where a message begins is not known any more. Make the \
+         next receiver before anything is read"
     )]
     InsideMessage {
         /// Where the receiver has left the direction.
@@ -53,8 +55,8 @@ pub enum Error {
 
     /// A header has flags that this version does not know. `InvalidData`.
     #[error(
-        "the header at position {position} has the flags {flags:#x}. Either the peer does not send messages, or it is \
-         of a newer version"
+        "the header at position {position} has the flags {flags:#x}. Either the peer does not send \
+         messages, or it is of a newer version"
     )]
     UnknownFlags {
         /// The flags.
@@ -65,8 +67,8 @@ pub enum Error {
 
     /// A header that can be none of a part at this place. `InvalidData`.
     #[error(
-        "the header at position {position} (length {len}, flags {flags:#x}) cannot stand there. The peer does \
-         not send messages"
+        "the header at position {position} (length {len}, flags {flags:#x}) cannot stand there. \
+         The peer does not send messages"
     )]
     BadPart {
         /// The length that it claims.
@@ -79,8 +81,8 @@ pub enum Error {
 
     /// A header claims more than the peer's ring could ever hold at once. `InvalidData`.
     #[error(
-        "the header at position {position} claims {len} bytes, and the peer's ring has {capacity}. The peer does \
-         not send messages"
+        "the header at position {position} claims {len} bytes, and the peer's ring has {capacity}. \
+         The peer does not send messages"
     )]
     NeverFits {
         /// The length that it claims.
@@ -94,8 +96,8 @@ pub enum Error {
     /// The peer has moved its ring so that messages do not lie at multiples of 8 any more.
     /// `InvalidData`.
     #[error(
-        "the message at position {position} lies at an address that is no multiple of {HEADER}. The peer broke the \
-         protocol"
+        "the message at position {position} lies at an address that is no multiple of {HEADER}. \
+         The peer broke the protocol"
     )]
     Misplaced {
         /// Where its header is.
@@ -184,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kinds_and_the_way_back() {
+    fn frame_errors_have_their_kinds_and_are_found_inside_io_errors() {
         let torn = |reason| Error::Torn { arrived: 7, reason };
         let cases = [
             (

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn golden_bytes() {
+    fn frame_headers_have_the_documented_bytes() {
         assert_eq!(Header::last(5).to_bytes(), [5, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(
             Header::more(0x1_0218).to_bytes(),
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_where() {
+    fn frame_headers_are_accepted_only_where_they_may_stand() {
         for bounds in [BOUNDS, WITHIN] {
             assert!(header(0, 0, bounds).is_ok());
             assert!(header(4088, 0, bounds).is_ok());
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn the_maximum_counts_all_parts() {
+    fn the_maximum_of_a_message_counts_all_parts() {
         let bounds = Bounds { max: 24, ..BOUNDS };
         assert!(header(24, 0, bounds).is_ok());
         assert!(matches!(
@@ -229,7 +229,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_accepted_fits(word: u64, arrived in 0usize..100, max in 0usize..10_000) {
+        fn an_accepted_frame_header_fits_ring_and_maximum(
+            word: u64,
+            arrived in 0usize..100,
+            max in 0usize..10_000,
+        ) {
             let bounds = Bounds { arrived, max, ..BOUNDS };
             if let Ok(header) = Header::check(word.to_le_bytes(), bounds) {
                 prop_assert!(header.frame_len() <= bounds.ring);

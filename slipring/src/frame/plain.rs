@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn through_rings_of_any_size() {
+    fn messages_pass_plain_rings_of_any_size() {
         for size in [17, 30, 4096, 65537] {
             // In a ring of a byte each byte is handed over by itself, to a thread that nobody
             // wakes.
@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_lends_in_place_understands_it_and_is_understood() {
+    fn plain_messages_and_those_of_a_stream_understand_each_other() {
         let (left, right) = Stream::pair().unwrap();
         let (mut plain_receiver, plain_writer) = {
             let (reader, writer) = left.into_split();
@@ -448,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_are_those_of_the_format() {
+    fn plain_messages_have_the_bytes_of_the_format() {
         let mut sender = Sender::new(Vec::new());
         sender.send(b"hi").unwrap();
         sender.send(b"").unwrap();
@@ -457,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_was_given_up_is_not_delivered() {
+    fn a_plain_message_that_was_given_up_is_not_delivered() {
         let bytes = [
             Header::more(8).to_bytes(),
             *b"12345678",
@@ -471,7 +471,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_and_ends_inside_are_errors_for_good() {
+    fn nonsense_and_ends_inside_a_plain_message_are_errors_for_good() {
         let whole = [Header::last(3).to_bytes(), *b"abc\0\0\0\0\0"].concat();
         for len in 1..whole.len() {
             let mut receiver = Receiver::new(&whole[..len]);
@@ -494,7 +494,7 @@ mod tests {
     }
 
     #[test]
-    fn what_passes_loses_nothing_and_what_tears_a_message_is_told() {
+    fn a_plain_message_outlasts_would_block_and_a_torn_one_is_told() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("ring");
         // Room for 20 bytes: one short message, and a part of the next.
@@ -557,7 +557,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_below_is_given_back_between_messages_alone() {
+    fn a_plain_half_is_given_back_between_messages_alone() {
         let parts = [
             &Header::more(8).to_bytes(),
             &[7; 8],
@@ -597,7 +597,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_becomes_a_message_does_not_hold_up_for_ever() {
+    fn a_flood_of_given_up_plain_messages_does_not_block_for_ever() {
         /// Begins messages and gives them up, a byte at a time, until it is used up.
         struct Flood {
             given: usize,
@@ -641,7 +641,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_that_has_failed_keeps_its_reader() {
+    fn a_plain_receiver_that_has_failed_keeps_its_reader() {
         let mut receiver = Receiver::new(&[0xff; 8][..]);
         assert!(receiver.recv().is_err());
         let error = io::Error::from(receiver.into_inner().unwrap_err());
@@ -649,7 +649,7 @@ mod tests {
     }
 
     #[test]
-    fn a_writer_that_panics_tears_the_message() {
+    fn a_writer_that_panics_tears_the_plain_message() {
         struct Panics;
         impl Write for Panics {
             fn write(&mut self, _: &[u8]) -> io::Result<usize> {

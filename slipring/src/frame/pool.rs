@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buffers_come_back() {
+    fn dropped_messages_give_their_buffers_back() {
         let pool = Pool::new(1 << 20);
         let mut buffer = pool.take(1000).unwrap();
         buffer.extend(3, 1000).unwrap().copy_from_slice(b"abc");
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_kept_than_allowed() {
+    fn a_pool_of_buffers_keeps_no_more_than_allowed() {
         let pool = Pool::new(10_000);
         for len in [9_000, 3_000, 600] {
             drop(pool.lend(Buffer::zeroed(len).unwrap()));

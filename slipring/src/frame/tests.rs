@@ -52,7 +52,7 @@ impl Peer {
 }
 
 #[test]
-fn a_header_is_loaded_once() {
+fn a_frame_header_is_loaded_once() {
     for copied in [false, true] {
         let mut peer = Peer::new(copied);
         peer.write(&Header::last(8).to_bytes());
@@ -99,7 +99,7 @@ fn a_ring_that_is_moved_gives_an_error_and_no_unaligned_view() {
 }
 
 #[test]
-fn the_newest_is_looked_for_with_a_ring_that_lies() {
+fn the_latest_message_is_looked_for_in_a_ring_that_lies() {
     // Behind the first message there is nothing that could be one, then one that is not there in
     // full.
     for header in [

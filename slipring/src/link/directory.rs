@@ -355,13 +355,11 @@ pub(crate) mod testing {
         places_in(directory)
     }
 
-    /// Whether the tests run as root, so that they can give files to others.
-    pub(crate) fn is_root() -> bool {
+    /// For a test that gives files to other users: fails without root.
+    #[track_caller]
+    pub(crate) fn need_root() {
         let root = rustix::process::geteuid().is_root();
-        if !root {
-            eprintln!("not root: this test, or a part of it, was left out");
-        }
-        root
+        assert!(root, "this test gives files to other users: run it as root");
     }
 
     /// Leaves a socket that nobody listens on. It never was listened on: one that was could live on

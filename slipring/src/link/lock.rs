@@ -353,8 +353,9 @@ fn shut_out(path: &Path, name: &Name, errno: Errno) -> Result<Error> {
         (LockState::Free, Ok(stat)) => {
             let (path, owner) = (path.display(), whose(stat.st_uid));
             let text = format!(
-                "{path} belongs to {owner}. Nobody holds it: a process of that user was killed and has left it. That \
-                 user or root can remove it, by `slipring ls --clean` or `rm {path}`; or choose another name"
+                "{path} belongs to {owner}. Nobody holds it: a process of that user was killed and \
+                 has left it. That user or root can remove it, by `slipring ls --clean` or `rm \
+                 {path}`; or choose another name"
             );
             Error::os_because("locking the name", text)(errno)
         }

@@ -173,7 +173,7 @@ mod tests {
 
     /// The bytes that `docs/layout.md` shows.
     #[test]
-    fn golden_bytes() {
+    fn handshake_messages_have_the_documented_bytes() {
         let mut expected = [0; LEN];
         expected[..32].copy_from_slice(
             b"slipring\x01\0\0\0\x01\0\x03\0\x08\x07\x06\x05\x04\x03\x02\x01\0\x10\0\0\0\x07\0\0",
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_encoded_is_decoded() {
+    fn handshake_messages_that_are_encoded_are_decoded() {
         for message in [
             hello(b""),
             hello(&[b'x'; MAX_PROTOCOL]),
@@ -208,7 +208,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_decoded_or_refused(tail in proptest::collection::vec(any::<u8>(), LEN - 8), magic: bool) {
+        fn any_bytes_of_a_handshake_message_are_decoded_or_refused(
+            tail in proptest::collection::vec(any::<u8>(), LEN - 8),
+            magic: bool,
+        ) {
             let mut bytes = [0; LEN];
             bytes[8..].copy_from_slice(&tail);
             if magic {

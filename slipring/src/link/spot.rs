@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_directory_is_looked_at_once() {
+    fn connecting_looks_at_the_same_directory_once() {
         let temporary = tempfile::tempdir().unwrap();
         let mut places = places(temporary.path());
         places.xdg = Some(places.run.join("user").join(places.uid.to_string()));

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::binding::Binding;
 use super::dial::{Dial, Dialed, Patience, Queue};
 use super::directory::Places;
-use super::directory::testing::{is_root, name, places, places_in};
+use super::directory::testing::{name, need_root, places, places_in};
 use super::listing::{NameState, names_in};
 use crate::error::{Error, Result};
 use crate::name::Name;
@@ -34,12 +34,12 @@ fn dial(
     Dial::new(places.clone(), name.clone(), patience, queue).drive(trusted)
 }
 
-/// Not a test but the stranger: another process, as another user.
+/// The stranger: another process, as another user.
 #[test]
-fn visit() {
-    let Some(directory) = std::env::var_os(VISITED) else {
-        return;
-    };
+#[ignore = "another process, started by the tests here"]
+fn child_process() {
+    let directory = std::env::var_os(VISITED)
+        .expect("started by a test only: leave it out with --skip child_process");
     let places = places_in(Path::new(&directory));
     assert_eq!(places.uid, STRANGER);
     let root_or_me = |uid| uid == 0 || uid == STRANGER;
@@ -117,53 +117,67 @@ fn parent() -> u32 {
     std::os::unix::process::parent_id()
 }
 
-#[test]
-fn users_keep_to_themselves_but_for_what_is_shared() {
-    if !is_root() {
-        return;
-    }
-    let temporary = tempfile::tempdir().unwrap();
-    let directory = temporary.path();
-    let places = places(directory);
-    fs::set_permissions(directory, Permissions::from_mode(0o755)).unwrap();
-    fs::set_permissions(&places.tmp, Permissions::from_mode(0o1777)).unwrap();
-    let open = Binding::new_in(&places, &name("Global/open"), 0o666, 16).unwrap();
-    let closed = Binding::new_in(&places, &name("Global/closed"), 0o600, 16).unwrap();
-    // What a killed holder leaves.
-    fs::write(places.run.join("slipring/left.lock"), "1\n").unwrap();
-
-    // A copy: the stranger may not be let into the directory where this program is.
-    let program = directory.join("program");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+/// As the test harness names it.
+fn child_process_of_this_module() -> String {
     let (_, module) = module_path!().split_once("::").unwrap();
-    let visitor = Command::new(&program)
-        .args(["--exact", &format!("{module}::visit"), "--nocapture"])
-        .env(VISITED, directory)
-        .current_dir("/")
-        .uid(STRANGER)
-        .gid(STRANGER)
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&visitor.stdout) + String::from_utf8_lossy(&visitor.stderr);
-    assert!(visitor.status.success(), "{said}");
-    assert!(
-        !said.contains("test result"),
-        "{said}: it left as it should, at the end"
-    );
-    drop((open, closed));
+    format!("{module}::child_process")
+}
 
-    // Root's own look at what the stranger left: stale, not root's to connect to or to replace.
-    let only_root = |uid| uid == 0;
-    let mine = name("Global/mine");
-    let result = dial(&places, &mine, Patience::None, &only_root);
-    assert!(
-        matches!(result, Err(Error::UntrustedPeer { uid: STRANGER, .. })),
-        "{result:?}"
-    );
-    let error = Binding::new_in(&places, &mine, 0o666, 16).unwrap_err();
-    assert!(
-        error.to_string().contains("belongs to user 12345"),
-        "{error}"
-    );
-    assert!(places.run.join("slipring/mine.sock").exists());
+mod needs_root {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn two_users_meet_only_at_shared_names() {
+        need_root();
+        let temporary = tempfile::tempdir().unwrap();
+        let directory = temporary.path();
+        let places = places(directory);
+        fs::set_permissions(directory, Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(&places.tmp, Permissions::from_mode(0o1777)).unwrap();
+        let open = Binding::new_in(&places, &name("Global/open"), 0o666, 16).unwrap();
+        let closed = Binding::new_in(&places, &name("Global/closed"), 0o600, 16).unwrap();
+        // What a killed holder leaves.
+        fs::write(places.run.join("slipring/left.lock"), "1\n").unwrap();
+
+        // A copy: the stranger may not be let into the directory where this program is.
+        let program = directory.join("program");
+        fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+        let visitor = Command::new(&program)
+            .args([
+                "--ignored",
+                "--exact",
+                &child_process_of_this_module(),
+                "--nocapture",
+            ])
+            .env(VISITED, directory)
+            .current_dir("/")
+            .uid(STRANGER)
+            .gid(STRANGER)
+            .output()
+            .unwrap();
+        let said =
+            String::from_utf8_lossy(&visitor.stdout) + String::from_utf8_lossy(&visitor.stderr);
+        assert!(visitor.status.success(), "{said}");
+        assert!(
+            !said.contains("test result"),
+            "{said}: it left as it should, at the end"
+        );
+        drop((open, closed));
+
+        // Root's own look at what the stranger left: stale, not root's to connect to or to replace.
+        let only_root = |uid| uid == 0;
+        let mine = name("Global/mine");
+        let result = dial(&places, &mine, Patience::None, &only_root);
+        assert!(
+            matches!(result, Err(Error::UntrustedPeer { uid: STRANGER, .. })),
+            "{result:?}"
+        );
+        let error = Binding::new_in(&places, &mine, 0o666, 16).unwrap_err();
+        assert!(
+            error.to_string().contains("belongs to user 12345"),
+            "{error}"
+        );
+        assert!(places.run.join("slipring/mine.sock").exists());
+    }
 }

@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn sees_what_comes_and_only_that() {
+    fn a_watch_sees_what_comes_and_only_that() {
         let temporary = tempfile::tempdir().unwrap();
         let file = temporary.path().join("x");
         let mut watch = Watch::new();
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn follows_a_way_that_is_missing_step_by_step_and_back() {
+    fn a_watch_follows_a_missing_path_step_by_step_and_back() {
         let temporary = tempfile::tempdir().unwrap();
         let file = temporary.path().join("a/b/x");
         let mut watch = Watch::new();
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn misses_nothing_that_comes_while_it_is_armed() {
+    fn a_watch_misses_nothing_that_comes_while_it_is_armed() {
         let temporary = tempfile::tempdir().unwrap();
         let mut watch = Watch::new();
         for round in 0..300 {
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn without_inotify_it_only_waits() {
+    fn a_watch_without_inotify_only_waits() {
         let watch = Watch {
             inotify: None,
             wanted: HashMap::new(),

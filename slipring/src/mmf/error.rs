@@ -42,7 +42,10 @@ pub enum Error {
     },
 
     /// The file that was to be created is there already. `AlreadyExists`.
-    #[error("the file {} is there already. Open it, or remove it if no program uses it", path.display())]
+    #[error(
+        "the file {} is there already. Open it, or remove it if no program uses it",
+        path.display()
+    )]
     Exists {
         /// The file.
         path: PathBuf,
@@ -70,8 +73,8 @@ pub enum Error {
 
     /// The file is too short for a ring. `InvalidData`.
     #[error(
-        "{} has {size} bytes, and a ring has more than 16. See whether it is the right file, and whether the program \
-         that makes it has given it its size",
+        "{} has {size} bytes, and a ring has more than 16. See whether it is the right file, and \
+         whether the program that makes it has given it its size",
         path.display()
     )]
     TooShort {
@@ -83,8 +86,8 @@ pub enum Error {
 
     /// The file has another size than was expected. `InvalidData`.
     #[error(
-        "{} has {found} bytes, and {expected} were expected. Both programs have to use the same size: it decides \
-         where each byte lies",
+        "{} has {found} bytes, and {expected} were expected. Both programs have to use the same \
+         size: it decides where each byte lies",
         path.display()
     )]
     WrongSize {
@@ -120,8 +123,9 @@ pub enum Error {
     /// The indexes cannot be those of a ring of this size. `InvalidData`. The handle is of no use
     /// any more.
     #[error(
-        "{}: head {head} and tail {tail} make no sense in a ring of {capacity} bytes: {why}. See whether both programs \
-         use the same size, and whether two of them write to it, or read from it",
+        "{}: head {head} and tail {tail} make no sense in a ring of {capacity} bytes: {why}. See \
+         whether both programs use the same size, and whether two of them write to it, or read \
+         from it",
         path.display()
     )]
     Indexes {

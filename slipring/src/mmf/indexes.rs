@@ -49,7 +49,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_can_be_true() {
+    fn only_indexes_that_can_be_true_are_accepted() {
         assert_eq!(filled(0, 0, 1), Ok(0));
         assert_eq!(filled(5, 12, 7), Ok(7));
         assert_eq!(filled(i64::MAX as u64, i64::MAX as u64, 7), Ok(0));
@@ -64,7 +64,7 @@ mod tests {
         /// Byte by byte, as section and page of the layout say it: index modulo capacity, after the
         /// header.
         #[test]
-        fn every_byte_lies_where_the_layout_says(
+        fn every_byte_of_a_plain_ring_lies_where_the_layout_says(
             position in prop_oneof![0..50_u64, any::<u64>().prop_map(|p| p >> 1)],
             capacity in 1..40_u64,
             len in 0..40_usize,

@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sleeps_add_a_quarter_at_most_and_are_bounded() {
+    fn sleeps_at_a_plain_ring_add_a_quarter_at_most_and_are_bounded() {
         let (mut waited, mut sleeps) = (Duration::ZERO, 0);
         while pause(waited, LONGEST) < LONGEST {
             let pause = pause(waited, LONGEST);

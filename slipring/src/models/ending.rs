@@ -241,7 +241,7 @@ fn an_end_wakes_a_sleeper_and_comes_after_the_last_byte() {
 }
 
 #[test]
-fn who_leaves_in_order_has_not_died() {
+fn a_half_that_leaves_in_order_is_not_taken_for_dead() {
     holds("leave", leave::<Loom>);
     holds("leave starving", leave_starving::<Loom>);
     holds(
@@ -251,7 +251,7 @@ fn who_leaves_in_order_has_not_died() {
 }
 
 #[test]
-fn who_dies_is_gone_and_what_it_published_is_not() {
+fn a_dead_half_is_gone_and_what_it_published_is_not() {
     holds("die", die::<Loom>);
 }
 
@@ -267,7 +267,7 @@ fn the_first_end_stays() {
 }
 
 #[test]
-fn an_end_rings_whoever_is_armed() {
+fn an_end_rings_every_half_that_is_armed() {
     for flaw in [Flaw::EndByFormula, Flaw::EndFence, Flaw::ReaderArmFence] {
         fails(finish::<Mutant>, flaw, Why::Deadlock);
     }

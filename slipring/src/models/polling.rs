@@ -44,7 +44,7 @@ fn by_turns<A: Atomics>(flaw: Flaw) {
 }
 
 #[test]
-fn who_polls_is_woken() {
+fn a_polling_half_is_woken() {
     holds("a reader polls", reader::<Loom>);
     holds("both poll by turns", by_turns::<Loom>);
 }
@@ -56,7 +56,7 @@ fn edges_are_taken_out_before_arming() {
 }
 
 #[test]
-fn each_fence_is_needed() {
+fn each_fence_of_polling_is_needed() {
     for flaw in [Flaw::PublishFence, Flaw::ReaderArmFence] {
         fails(reader::<Mutant>, flaw, Why::Deadlock);
     }

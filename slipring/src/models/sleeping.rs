@@ -203,25 +203,25 @@ fn a_sleeping_writer_is_woken() {
 }
 
 #[test]
-fn both_sleep_by_turns() {
+fn reader_and_writer_sleep_by_turns() {
     holds("by turns", by_turns::<Loom>);
 }
 
 #[test]
-fn both_directions_at_once() {
+fn both_directions_sleep_and_wake_at_once() {
     holds("request and response", request_and_response::<Loom>);
     holds("crossing", crossing::<Loom>);
     holds("both halves", both_halves::<Loom>);
 }
 
 #[test]
-fn who_withdraws_can_sleep_again() {
+fn a_half_that_withdraws_can_sleep_again() {
     holds("a reader withdraws", reader_withdraws::<Loom>);
     holds("a writer withdraws", writer_withdraws::<Loom>);
 }
 
 #[test]
-fn each_fence_is_needed() {
+fn each_fence_of_sleeping_is_needed() {
     // Where only the reader sleeps.
     for flaw in [Flaw::PublishFence, Flaw::ReaderArmFence] {
         fails(reader::<Mutant>, flaw, Why::Deadlock);

@@ -112,7 +112,7 @@ fn a_starving_reader_is_fed() {
 }
 
 #[test]
-fn a_reader_that_only_asks_is_seen_to_starve() {
+fn a_nonblocking_reader_is_seen_to_starve() {
     holds("asks", asks::<Loom>);
     for flaw in [
         Flaw::NoGiveUp,
@@ -125,7 +125,7 @@ fn a_reader_that_only_asks_is_seen_to_starve() {
 }
 
 #[test]
-fn a_writer_that_cannot_feed_it_is_told() {
+fn a_writer_that_cannot_feed_a_starving_reader_is_told() {
     holds("reserve", reserve::<Loom>);
 }
 
@@ -141,7 +141,7 @@ fn a_waiting_reader_is_not_starving_before_a_second_look_at_its_head() {
 }
 
 #[test]
-fn both_rules_are_needed() {
+fn both_rules_of_the_starving_reader_are_needed() {
     for flaw in [
         Flaw::NoStarvedWake,
         Flaw::NoStarvingRule,

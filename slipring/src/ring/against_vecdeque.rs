@@ -115,7 +115,8 @@ proptest! {
                 }
                 Step::ReaderRefreshes => {
                     prop_assert_eq!(consumer.refresh(reader), Ok(()));
-                    prop_assert_eq!(consumer.available(), queue.len() as u64 - producer.unpublished());
+                    let published = queue.len() as u64 - producer.unpublished();
+                    prop_assert_eq!(consumer.available(), published);
                 }
                 Step::Read(n) => {
                     let n = n.min(consumer.available());
@@ -133,7 +134,8 @@ proptest! {
             prop_assert_eq!(queue.len() as u64, written - read);
             prop_assert!(producer.free() <= CAPACITY - (written - read));
             prop_assert!(consumer.available() + producer.unpublished() <= written - read);
-            prop_assert!(producer.offset() < CAPACITY as usize && consumer.offset() < CAPACITY as usize);
+            prop_assert!(producer.offset() < CAPACITY as usize);
+            prop_assert!(consumer.offset() < CAPACITY as usize);
         }
     }
 
@@ -149,13 +151,18 @@ proptest! {
             let published = producer.position() - producer.unpublished();
             let heads = producer.position() - (CAPACITY - producer.free())..=published;
             let tails = consumer.position() + consumer.available()..=consumer.position() + CAPACITY;
-            let (honest_head, honest_tail) = (heads.contains(&head.load(Relaxed)), tails.contains(&tail.load(Relaxed)));
+            let honest_head = heads.contains(&head.load(Relaxed));
+            let honest_tail = tails.contains(&tail.load(Relaxed));
             match step {
                 Hostile::Tail(word) => tail.store(word, Relaxed),
-                Hostile::TailOn(n) => tail.store(tails.start() + n.min(tails.end() - tails.start()), Relaxed),
+                Hostile::TailOn(n) => {
+                    tail.store(tails.start() + n.min(tails.end() - tails.start()), Relaxed);
+                }
                 Hostile::Base(word) => peer.published.0.base.store(word, Relaxed),
                 Hostile::Head(word) => head.store(word, Relaxed),
-                Hostile::HeadOn(n) => head.store(heads.start() + n.min(heads.end() - heads.start()), Relaxed),
+                Hostile::HeadOn(n) => {
+                    head.store(heads.start() + n.min(heads.end() - heads.start()), Relaxed);
+                }
                 Hostile::Fin(word) => peer.published.0.fin.store(word, Relaxed),
                 Hostile::Stop(word) => peer.consumed.0.stop.store(word, Relaxed),
                 Hostile::Wake(at_tail, at_head) => {
@@ -171,7 +178,9 @@ proptest! {
                     match (peer.consumed.0.stop.load(Relaxed), found) {
                         (ended::OPEN, Err(Corrupt)) => prop_assert!(!honest_head),
                         (ended::OPEN, Ok(Status::Ready)) => prop_assert!(honest_head && free >= want),
-                        (ended::OPEN, Ok(Status::Starving)) => prop_assert!(honest_head && free > 0 && free < want),
+                        (ended::OPEN, Ok(Status::Starving)) => {
+                            prop_assert!(honest_head && free > 0 && free < want);
+                        }
                         (ended::OPEN, found) => {
                             prop_assert_eq!(found, Ok(Status::Pending));
                             prop_assert!(honest_head && free < want);
@@ -208,7 +217,8 @@ proptest! {
             prop_assert!(producer.free() <= CAPACITY);
             prop_assert!(consumer.available() <= CAPACITY);
             prop_assert!(producer.unpublished() <= CAPACITY);
-            prop_assert!(producer.offset() < CAPACITY as usize && consumer.offset() < CAPACITY as usize);
+            prop_assert!(producer.offset() < CAPACITY as usize);
+            prop_assert!(consumer.offset() < CAPACITY as usize);
         }
     }
 }

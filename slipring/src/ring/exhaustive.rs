@@ -200,7 +200,7 @@ fn explore(capacity: u64, total: u64) -> usize {
 }
 
 #[test]
-fn every_state_of_a_small_ring() {
+fn every_state_of_a_small_ring_can_be_reached_and_holds() {
     for (capacity, total) in [(1, 16), (2, 16), (4, 16), (8, 18)] {
         let start = std::time::Instant::now();
         let states = explore(capacity, total);
@@ -213,7 +213,7 @@ fn every_state_of_a_small_ring() {
 
 /// A publication from `old` to `new` rings for every wanted index in between, and for no other.
 #[test]
-fn rings_when_the_wanted_index_is_crossed_and_only_then() {
+fn a_publication_rings_when_it_crosses_the_wanted_index_and_only_then() {
     const CAPACITY: u64 = 8;
     for old in 0..=CAPACITY {
         for new in old..=CAPACITY {
@@ -258,7 +258,7 @@ fn rings_when_the_wanted_index_is_crossed_and_only_then() {
 
 /// What each side arms for is the index at which it can go on, and not yet at the one before.
 #[test]
-fn arms_for_the_index_at_which_it_can_go_on() {
+fn a_half_arms_for_the_index_at_which_it_can_go_on() {
     const CAPACITY: u64 = 8;
     for written in 0..=CAPACITY {
         let ring = Ring::after(

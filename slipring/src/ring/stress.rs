@@ -151,17 +151,17 @@ impl Atomics for Unreleased {
 }
 
 #[test]
-fn as_it_is() {
+fn two_threads_pass_every_byte_through_a_ring() {
     run::<Std>();
 }
 
 #[test]
-fn with_loads_that_acquire() {
+fn two_threads_with_acquiring_loads_pass_every_byte() {
     run::<Acquiring>();
 }
 
 #[test]
 #[ignore = "a race, on purpose: ci/tsan.sh runs it to see that ThreadSanitizer tells"]
-fn with_nothing_released() {
+fn two_threads_with_nothing_released_race() {
     run::<Unreleased>();
 }

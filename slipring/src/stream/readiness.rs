@@ -71,7 +71,11 @@
 /// }
 ///
 /// impl AsyncRead for AsyncReader {
-///     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+///     fn poll_read(
+///         mut self: Pin<&mut Self>,
+///         cx: &mut Context<'_>,
+///         buf: &mut [u8],
+///     ) -> Poll<io::Result<usize>> {
 ///         loop {
 ///             match self.reader.try_read(buf) {
 ///                 Err(e) if e.kind() == ErrorKind::WouldBlock => {}

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn copies_so_many_bytes_and_no_other() {
+    fn a_copy_moves_so_many_bytes_and_no_other() {
         for len in (0..=130)
             .chain(REP_MOVSB_MIN - 2..REP_MOVSB_MIN + 2)
             .chain([100_000])

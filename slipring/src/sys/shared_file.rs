@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_in_the_file() {
+    fn words_written_into_a_mapped_file_are_in_it() {
         let (file, memory) = mapped(23);
         memory.word(8).store(0x0807_0605_0403_0201, Relaxed);
         memory.write(16, b"seven b");
@@ -152,25 +152,25 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "a span outside the file")]
-    fn a_span_outside_the_file_is_refused() {
+    fn a_span_outside_a_mapped_file_is_refused() {
         mapped(23).1.write(17, b"seven b");
     }
 
     #[test]
     #[should_panic(expected = "a span outside the file")]
-    fn a_span_that_overflows_is_refused() {
+    fn a_span_of_a_mapped_file_that_overflows_is_refused() {
         mapped(23).1.read(usize::MAX, &mut [0; 2]);
     }
 
     #[test]
     #[should_panic(expected = "a span outside the file")]
-    fn half_a_word_is_refused() {
+    fn half_a_word_of_a_mapped_file_is_refused() {
         mapped(23).1.word(16);
     }
 
     #[test]
     #[should_panic(expected = "a word that is not aligned")]
-    fn a_word_across_two_is_refused() {
+    fn an_unaligned_word_of_a_mapped_file_is_refused() {
         mapped(23).1.word(4);
     }
 }

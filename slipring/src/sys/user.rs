@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_whole_map_is_whole() {
+    fn only_a_whole_map_of_users_is_whole() {
         assert!(is_whole("         0          0 4294967295\n"));
         for map in [
             "",
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_hold_their_numbers() {
+    fn ranges_of_a_map_of_users_hold_their_numbers() {
         let map = "0 100000 1000\n5000 200000 1\n";
         let held = |number| numbers(map).any(|range| range.holds(number));
         assert_eq!(
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_is_told() {
+    fn the_user_of_this_process_is_told() {
         assert!(is_same(me(), false) && has_number());
         assert!(!is_same(me() + 1, true));
     }

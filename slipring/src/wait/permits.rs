@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn one_cpu_is_left_to_those_who_work() {
+    fn permits_to_spin_leave_one_cpu_free() {
         static TAKEN: AtomicU32 = AtomicU32::new(0);
         for (own, both, most) in [
             (1, 1, 0),
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_gives_it_back() {
+    fn a_panic_gives_a_permit_to_spin_back() {
         static TAKEN: AtomicU32 = AtomicU32::new(0);
         let permits = Permits::new(&TAKEN, 2, 2);
         let panicked = catch_unwind(AssertUnwindSafe(|| {
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forked_child_gives_back_nothing() {
+    fn a_forked_child_gives_back_no_permit_to_spin() {
         static TAKEN: AtomicU32 = AtomicU32::new(0);
         let permits = Permits::new(&TAKEN, 2, 2);
         let permit = permits.try_acquire();
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn many_threads_never_hold_more_than_there_are() {
+    fn many_threads_never_hold_more_permits_than_there_are() {
         static TAKEN: AtomicU32 = AtomicU32::new(0);
         let permits = Permits::new(&TAKEN, 3, 3);
         let holding = AtomicU32::new(0);

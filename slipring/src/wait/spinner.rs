@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn stops_spinning_when_waits_are_long() {
+    fn spinning_stops_when_waits_are_long() {
         let mut spinner = adaptive();
         let spins = (0..10_000)
             .filter(|_| {
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn spins_again_when_waits_are_short() {
+    fn spinning_starts_again_when_waits_are_short() {
         let mut spinner = adaptive();
         for _ in 0..5 {
             spinner.learn(LONG, true);

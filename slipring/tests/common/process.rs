@@ -1,9 +1,11 @@
 //! Other processes: this very test binary, started once more in another role.
 //!
-//! A test binary that uses them has this, which is a test only for the harness:
+//! A test binary that uses them has this, which is no test: it is ignored, so that no run counts
+//! it.
 //!
 //! ```ignore
 //! #[test]
+//! #[ignore = "another process, started by the tests here"]
 //! fn child_process() {
 //!     process::play(&[("reads", reads)]);
 //! }
@@ -44,6 +46,7 @@ pub fn command(place: &Place, role: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args([
+            "--ignored",
             "--exact",
             "child_process",
             "--nocapture",
@@ -176,11 +179,10 @@ pub fn alone(role: &str) {
 /// A role: what a process does, given its arguments.
 pub type Role = (&'static str, fn(&[&str]));
 
-/// Plays the role that this process was started for; does nothing in the test process itself.
+/// Plays the role that this process was started for. Fails in a process that no test started.
 pub fn play(roles: &[Role]) {
-    let Ok(role) = std::env::var(ROLE) else {
-        return;
-    };
+    let role = std::env::var(ROLE)
+        .expect("started by a test only: leave it out with --skip child_process");
     // Nobody is left behind by a test that is killed.
     set_parent_process_death_signal(Some(Signal::KILL)).unwrap();
     let arguments = std::env::var(ARGUMENTS).unwrap_or_default();

@@ -7,13 +7,19 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
+/// For a test that starts processes of other users, gives files to them or makes namespaces: fails
+/// without root.
+#[track_caller]
+pub fn need_root() {
+    let root = rustix::process::geteuid().is_root();
+    assert!(root, "this test needs other users: run it as root");
+}
+
 /// A place that others are let into, with a copy of this program: they may not be let into where it
-/// is. `None` without root.
-pub fn open_place() -> Option<Place> {
-    if !rustix::process::geteuid().is_root() {
-        println!("not root: this test is left out");
-        return None;
-    }
+/// is. Fails without root.
+#[track_caller]
+pub fn open_place() -> Place {
+    need_root();
     let place = Place::new();
     fs::set_permissions(place.path(), Permissions::from_mode(0o755)).unwrap();
     // By another process: a child that another test forks while this one has the copy open for
@@ -23,7 +29,7 @@ pub fn open_place() -> Option<Place> {
         .args([std::env::current_exe().unwrap(), place.name("program")])
         .status();
     assert!(copied.unwrap().success());
-    Some(place)
+    place
 }
 
 /// The command that runs the copy in a role, for [`process::start_as`].

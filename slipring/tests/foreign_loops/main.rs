@@ -35,17 +35,17 @@ macro_rules! in_every_loop {
 }
 
 in_every_loop! {
-    flows_both_ways
-    goes_to_and_fro
-    tells_a_death
-    tells_a_half_close
-    tells_that_nobody_reads_any_more
-    tells_a_closer
+    a_polled_stream_flows_both_ways
+    a_polled_stream_goes_to_and_fro
+    a_polled_half_is_told_of_a_death
+    a_polled_half_is_told_of_a_half_close
+    a_polled_half_is_told_that_nobody_reads_any_more
+    a_polled_half_is_told_of_a_closer
 }
 
 /// Both sides write and read as much as they can, through rings that hold a few messages; each
 /// wakes the other all the time.
-fn flows_both_ways<L: Foreign>() {
+fn a_polled_stream_flows_both_ways<L: Foreign>() {
     const MESSAGES: u64 = 200_000;
     let (left, right) = pair();
     let [left, right] = thread::scope(|scope| {
@@ -65,7 +65,7 @@ fn flows_both_ways<L: Foreign>() {
 }
 
 /// One message at a time, so that nearly every one finds the other side polling.
-fn goes_to_and_fro<L: Foreign>() {
+fn a_polled_stream_goes_to_and_fro<L: Foreign>() {
     const ROUND_TRIPS: u64 = 20_000;
     let (left, right) = pair();
     let [left, right] = thread::scope(|scope| {
@@ -84,7 +84,7 @@ fn goes_to_and_fro<L: Foreign>() {
 }
 
 /// The peer's process is killed while both halves are armed.
-fn tells_a_death<L: Foreign>() {
+fn a_polled_half_is_told_of_a_death<L: Foreign>() {
     let (mut stream, peer) = peer::start(CAPACITY);
     stream.set_nonblocking(true).unwrap();
     fill(&mut stream);
@@ -110,7 +110,7 @@ fn tells_a_death<L: Foreign>() {
     assert_eq!(written.unwrap_err().kind(), ErrorKind::BrokenPipe);
 }
 
-fn tells_a_half_close<L: Foreign>() {
+fn a_polled_half_is_told_of_a_half_close<L: Foreign>() {
     let (mut left, mut right) = pair();
     assert_eq!(left.reader().arm(1).unwrap(), Readiness::Pending);
     let finishing = thread::spawn(move || {
@@ -132,7 +132,7 @@ fn tells_a_half_close<L: Foreign>() {
     assert_eq!(right.reader().fill_at_least(3).unwrap(), b"yes");
 }
 
-fn tells_that_nobody_reads_any_more<L: Foreign>() {
+fn a_polled_half_is_told_that_nobody_reads_any_more<L: Foreign>() {
     let (mut left, right) = pair();
     fill(&mut left);
     assert_eq!(left.writer().arm(1).unwrap(), Readiness::Pending);
@@ -144,7 +144,7 @@ fn tells_that_nobody_reads_any_more<L: Foreign>() {
     dropping.join().unwrap();
 }
 
-fn tells_a_closer<L: Foreign>() {
+fn a_polled_half_is_told_of_a_closer<L: Foreign>() {
     let (mut left, _right) = pair();
     assert_eq!(left.reader().arm(1).unwrap(), Readiness::Pending);
     let closer = left.closer();
@@ -155,7 +155,7 @@ fn tells_a_closer<L: Foreign>() {
 }
 
 #[test]
-fn readable_until_armed_again_and_not_longer() {
+fn a_descriptor_is_readable_until_armed_again_and_not_longer() {
     let (mut left, mut right) = pair();
     for _ in 0..3 {
         assert_eq!(right.reader().arm(1).unwrap(), Readiness::Pending);
@@ -184,7 +184,7 @@ fn a_message_that_is_not_complete_wakes_nobody() {
 }
 
 #[test]
-fn who_consumes_nothing_goes_on_waiting() {
+fn a_polled_reader_that_consumes_nothing_goes_on_waiting() {
     let (mut left, mut right) = pair();
     assert_eq!(right.reader().arm(1).unwrap(), Readiness::Pending);
     std::io::BufRead::consume(right.reader(), 0);
@@ -216,7 +216,7 @@ fn a_writer_is_woken_for_as_much_room_as_it_asked_for() {
 }
 
 #[test]
-fn who_disarms_or_goes_on_is_not_rung() {
+fn a_half_that_disarms_or_goes_on_is_not_rung() {
     let (mut left, mut right) = pair();
     assert_eq!(right.reader().arm(1).unwrap(), Readiness::Pending);
     right.reader().disarm();
@@ -239,7 +239,7 @@ fn who_disarms_or_goes_on_is_not_rung() {
 }
 
 #[test]
-fn two_that_wait_for_each_other_go_on_whoever_arms_first() {
+fn two_that_wait_for_each_other_go_on_in_either_order_of_arming() {
     let starve = |writer_first: bool| {
         let (mut left, mut right) = pair();
         fill(&mut left);
@@ -281,7 +281,7 @@ fn blocking_calls_and_polling_take_turns() {
 }
 
 #[test]
-fn what_can_never_be_there_is_refused() {
+fn arming_for_more_than_the_ring_holds_is_refused() {
     let (mut left, _right) = pair();
     let refused = |armed: std::io::Result<Readiness>| armed.unwrap_err().kind();
     assert_eq!(

@@ -1,5 +1,4 @@
-//! A process at the other end, which is this test itself, started again for one test that does
-//! nothing else.
+//! A process at the other end: this test binary, started once more to run `child_process` alone.
 
 use rustix::event::{PollFd, PollFlags, poll};
 use slipring::{Options, Stream};
@@ -24,7 +23,7 @@ impl Drop for Peer {
 pub fn start(capacity: usize) -> (Stream, Peer) {
     let (here, there) = UnixStream::pair().unwrap();
     let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "peer::child", "--nocapture"])
+        .args(["--ignored", "--exact", "peer::child_process", "--nocapture"])
         .env(CHILD, "yes")
         .stdin(Stdio::from(OwnedFd::from(there)))
         .stdout(Stdio::null())
@@ -38,10 +37,10 @@ pub fn start(capacity: usize) -> (Stream, Peer) {
 
 /// In the peer's process: is there, until it is killed or the test is gone.
 #[test]
-fn child() {
-    if std::env::var_os(CHILD).is_none() {
-        return;
-    }
+#[ignore = "another process, started by the tests here"]
+fn child_process() {
+    std::env::var_os(CHILD)
+        .expect("started by a test only: leave it out with --skip child_process");
     let link = std::io::stdin().as_fd().try_clone_to_owned().unwrap();
     let mut stream = Options::new().upgrade(link.into()).unwrap();
     stream.write_all(b"!").unwrap();

@@ -29,7 +29,8 @@ use std::task::{Context, Poll, ready};
 /// sender.send(b"one").await?;
 /// sender.send(b"two").await?;
 /// sender.finish().await?;
-/// let lengths: Vec<usize> = receiver.into_messages().map(|message| message.unwrap().len()).collect().await;
+/// let lengths = receiver.into_messages().map(|message| message.unwrap().len());
+/// let lengths: Vec<usize> = lengths.collect().await;
 /// assert_eq!(lengths, [3, 3]);
 /// # Ok::<(), std::io::Error>(())
 /// # })?;

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Barrier;
 use std::thread;
 
-use super::super::directory::testing::{is_root, name, places, stale_socket};
+use super::super::directory::testing::{name, need_root, places, stale_socket};
 use super::super::lock::{LockState, lock_state};
 use super::*;
 
@@ -28,12 +28,12 @@ fn lock_of(path: &Path) -> LockState {
     lock_state(Path::new(&lock)).unwrap()
 }
 
-/// Not a test but another process: it binds a path, says so, and holds it until its input ends.
+/// Another process: it binds a path, says so, and holds it until its input ends.
 #[test]
+#[ignore = "another process, started by the tests here"]
 fn child_process() {
-    let Some(path) = std::env::var_os(ROLE) else {
-        return;
-    };
+    let path = std::env::var_os(ROLE)
+        .expect("started by a test only: leave it out with --skip child_process");
     let _bound = bind_path(Path::new(&path)).unwrap();
     println!("the child is bound");
     let _ = std::io::stdin().read(&mut [0]);
@@ -50,6 +50,7 @@ fn bound_child(path: &Path) -> BoundChild {
     let (_, module) = module_path!().split_once("::").unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([
+            "--ignored",
             "--exact",
             &format!("{module}::child_process"),
             "--nocapture",
@@ -73,7 +74,7 @@ fn bound_child(path: &Path) -> BoundChild {
 }
 
 #[test]
-fn binds_listens_and_leaves_nothing_behind() {
+fn a_binding_listens_and_leaves_nothing_behind() {
     let temporary = tempfile::tempdir().unwrap();
     let places = places(temporary.path());
     let (binding, listener) = Binding::new_in(&places, &name("clock"), 0o640, 16).unwrap();
@@ -201,7 +202,7 @@ fn a_live_listener_without_the_lock_is_respected() {
 }
 
 #[test]
-fn what_is_no_socket_is_not_touched() {
+fn binding_touches_nothing_that_is_no_socket() {
     let temporary = tempfile::tempdir().unwrap();
     let path = temporary.path().join("x");
     fs::write(&path, "precious").unwrap();
@@ -228,7 +229,7 @@ fn what_is_no_socket_is_not_touched() {
 }
 
 #[test]
-fn removes_only_its_own_socket() {
+fn a_binding_removes_only_its_own_socket() {
     let temporary = tempfile::tempdir().unwrap();
     let path = temporary.path().join("x");
     let (binding, _listener) = bind_path(&path).unwrap();
@@ -241,7 +242,7 @@ fn removes_only_its_own_socket() {
 }
 
 #[test]
-fn holds_the_name_without_its_socket() {
+fn a_binding_holds_its_name_without_its_socket() {
     let temporary = tempfile::tempdir().unwrap();
     let path = temporary.path().join("x");
     let (mut binding, listener) = bind_path(&path).unwrap();
@@ -265,7 +266,7 @@ fn holds_the_name_without_its_socket() {
 }
 
 #[test]
-fn a_holder_whose_socket_is_gone_is_told_of() {
+fn binding_tells_of_a_holder_whose_socket_is_gone() {
     let temporary = tempfile::tempdir().unwrap();
     let path = temporary.path().join("x");
     let (mut binding, _listener) = bind_path(&path).unwrap();
@@ -283,7 +284,7 @@ fn a_holder_whose_socket_is_gone_is_told_of() {
 }
 
 #[test]
-fn learns_that_its_files_are_gone_and_makes_them_anew() {
+fn a_binding_learns_that_its_files_are_gone_and_makes_them_anew() {
     let temporary = tempfile::tempdir().unwrap();
     let directory = temporary.path().join("d");
     fs::create_dir(&directory).unwrap();
@@ -364,7 +365,7 @@ fn a_name_that_somebody_else_has_taken_is_not_taken_back() {
 }
 
 #[test]
-fn too_long_a_path_is_said_before_anything_is_made() {
+fn binding_refuses_too_long_a_path_before_anything_is_made() {
     let temporary = tempfile::tempdir().unwrap();
     let path = temporary.path().join("n".repeat(107));
     assert!(matches!(
@@ -375,7 +376,7 @@ fn too_long_a_path_is_said_before_anything_is_made() {
 }
 
 #[test]
-fn a_directory_that_is_missing_is_named() {
+fn binding_names_a_missing_directory() {
     let temporary = tempfile::tempdir().unwrap();
     let path = temporary.path().join("missing/x");
     let error = bind_path(&path).unwrap_err();
@@ -383,14 +384,18 @@ fn a_directory_that_is_missing_is_named() {
     assert_eq!(io::Error::from(error).kind(), io::ErrorKind::NotFound);
 }
 
-#[test]
-fn global_names_are_bound_by_anybody_in_the_directory_of_root() {
-    if !is_root() {
-        return;
+mod needs_root {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn global_names_are_bound_by_anybody_in_the_directory_of_root() {
+        need_root();
+        let temporary = tempfile::tempdir().unwrap();
+        let places = places(temporary.path());
+        let (binding, _listener) =
+            Binding::new_in(&places, &name("Global/clock"), 0o666, 16).unwrap();
+        assert_eq!(binding.path(), places.run.join("slipring/clock.sock"));
+        assert_eq!(fs::metadata(binding.path()).unwrap().mode() & 0o777, 0o666);
     }
-    let temporary = tempfile::tempdir().unwrap();
-    let places = places(temporary.path());
-    let (binding, _listener) = Binding::new_in(&places, &name("Global/clock"), 0o666, 16).unwrap();
-    assert_eq!(binding.path(), places.run.join("slipring/clock.sock"));
-    assert_eq!(fs::metadata(binding.path()).unwrap().mode() & 0o777, 0o666);
 }

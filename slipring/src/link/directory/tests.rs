@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 
-use super::testing::{is_root, name, places};
+use super::testing::{name, need_root, places};
 use super::*;
 
 const STRANGER: Option<u32> = Some(12345);
@@ -24,7 +24,7 @@ fn unsafe_because(places: &Places, scope: Scope) -> String {
 }
 
 #[test]
-fn makes_the_first_directory_that_can_be_had() {
+fn the_first_directory_for_names_that_can_be_had_is_made() {
     let temporary = tempfile::tempdir().unwrap();
     let mut places = places(temporary.path());
     let xdg = places.xdg.clone().unwrap();
@@ -57,7 +57,7 @@ fn makes_the_first_directory_that_can_be_had() {
 }
 
 #[test]
-fn makes_no_parents_and_lists_all_reasons() {
+fn no_parents_of_a_directory_for_names_are_made_and_all_reasons_listed() {
     let temporary = tempfile::tempdir().unwrap();
     let mut places = places(temporary.path());
     fs::remove_dir(places.xdg.clone().unwrap()).unwrap();
@@ -79,7 +79,7 @@ fn makes_no_parents_and_lists_all_reasons() {
 }
 
 #[test]
-fn an_unsafe_directory_is_an_error_and_no_reason_to_go_elsewhere() {
+fn an_unsafe_directory_for_names_is_an_error_and_no_reason_to_go_elsewhere() {
     let temporary = tempfile::tempdir().unwrap();
     let mut places = places(temporary.path());
     let directory = places.xdg.clone().unwrap().join("slipring");
@@ -102,54 +102,7 @@ fn an_unsafe_directory_is_an_error_and_no_reason_to_go_elsewhere() {
 }
 
 #[test]
-fn a_directory_of_another_user_is_unsafe() {
-    if !is_root() {
-        return;
-    }
-    let temporary = tempfile::tempdir().unwrap();
-    let mut places = places(temporary.path());
-    let directory = places.xdg.clone().unwrap().join("slipring");
-    fs::create_dir(&directory).unwrap();
-    set_mode(&directory, 0o700);
-    chown(&directory, STRANGER, None).unwrap();
-    let text = unsafe_because(&places, Scope::Local);
-    assert!(
-        text.contains("belongs to user 12345, not to user 0"),
-        "{text}"
-    );
-
-    // The same from the other side: a directory of root is nothing for user 12345.
-    places.uid = 12345;
-    places.xdg = None;
-    fs::create_dir(places.tmp.join("slipring-12345")).unwrap();
-    assert!(unsafe_because(&places, Scope::Local).contains("belongs to user 0"));
-}
-
-#[test]
-fn a_runtime_directory_left_over_from_another_user_is_not_used() {
-    if !is_root() {
-        return;
-    }
-    let temporary = tempfile::tempdir().unwrap();
-    let places = places(temporary.path());
-    let xdg = places.xdg.clone().unwrap();
-    chown(&xdg, STRANGER, None).unwrap();
-    assert_eq!(
-        places.for_binding(Scope::Local).unwrap(),
-        places.tmp.join("slipring-0")
-    );
-    assert!(!xdg.join("slipring").exists());
-    let Standing::Unusable(why) = &places.candidates(&name("x")).unwrap()[0].standing else {
-        panic!()
-    };
-    assert!(
-        why.contains("belongs to user 12345, not to user 0"),
-        "{why}"
-    );
-}
-
-#[test]
-fn a_link_or_a_file_is_no_directory() {
+fn a_link_or_a_file_is_no_directory_for_names() {
     let temporary = tempfile::tempdir().unwrap();
     let places = places(temporary.path());
     let directory = places.xdg.clone().unwrap().join("slipring");
@@ -164,28 +117,76 @@ fn a_link_or_a_file_is_no_directory() {
     assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
 }
 
-#[test]
-fn root_makes_the_global_directory_and_others_are_told_how() {
-    if !is_root() {
-        return;
-    }
-    let temporary = tempfile::tempdir().unwrap();
-    let mut places = places(temporary.path());
-    places.uid = 12345;
-    let text = places.for_binding(Scope::Global).unwrap_err().to_string();
-    assert!(text.contains("d /run/slipring 1777 root root -"), "{text}");
-    places.uid = 0;
-    let directory = places.for_binding(Scope::Global).unwrap();
-    assert_eq!(
-        (directory.clone(), mode(&directory)),
-        (places.run.join("slipring"), 0o1777)
-    );
-    places.uid = 12345;
-    assert_eq!(places.for_binding(Scope::Global).unwrap(), directory);
+mod needs_root {
+    use super::*;
 
-    set_mode(&directory, 0o777);
-    assert!(unsafe_because(&places, Scope::Global).contains("chmod 1777"));
-    set_mode(&directory, 0o1777);
-    chown(&directory, STRANGER, None).unwrap();
-    assert!(unsafe_because(&places, Scope::Global).contains("not to root"));
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn a_directory_of_another_user_is_unsafe() {
+        need_root();
+        let temporary = tempfile::tempdir().unwrap();
+        let mut places = places(temporary.path());
+        let directory = places.xdg.clone().unwrap().join("slipring");
+        fs::create_dir(&directory).unwrap();
+        set_mode(&directory, 0o700);
+        chown(&directory, STRANGER, None).unwrap();
+        let text = unsafe_because(&places, Scope::Local);
+        assert!(
+            text.contains("belongs to user 12345, not to user 0"),
+            "{text}"
+        );
+
+        // The same from the other side: a directory of root is nothing for user 12345.
+        places.uid = 12345;
+        places.xdg = None;
+        fs::create_dir(places.tmp.join("slipring-12345")).unwrap();
+        assert!(unsafe_because(&places, Scope::Local).contains("belongs to user 0"));
+    }
+
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn a_runtime_directory_left_over_from_another_user_is_not_used() {
+        need_root();
+        let temporary = tempfile::tempdir().unwrap();
+        let places = places(temporary.path());
+        let xdg = places.xdg.clone().unwrap();
+        chown(&xdg, STRANGER, None).unwrap();
+        assert_eq!(
+            places.for_binding(Scope::Local).unwrap(),
+            places.tmp.join("slipring-0")
+        );
+        assert!(!xdg.join("slipring").exists());
+        let Standing::Unusable(why) = &places.candidates(&name("x")).unwrap()[0].standing else {
+            panic!()
+        };
+        assert!(
+            why.contains("belongs to user 12345, not to user 0"),
+            "{why}"
+        );
+    }
+
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn root_makes_the_global_directory_and_others_are_told_how() {
+        need_root();
+        let temporary = tempfile::tempdir().unwrap();
+        let mut places = places(temporary.path());
+        places.uid = 12345;
+        let text = places.for_binding(Scope::Global).unwrap_err().to_string();
+        assert!(text.contains("d /run/slipring 1777 root root -"), "{text}");
+        places.uid = 0;
+        let directory = places.for_binding(Scope::Global).unwrap();
+        assert_eq!(
+            (directory.clone(), mode(&directory)),
+            (places.run.join("slipring"), 0o1777)
+        );
+        places.uid = 12345;
+        assert_eq!(places.for_binding(Scope::Global).unwrap(), directory);
+
+        set_mode(&directory, 0o777);
+        assert!(unsafe_because(&places, Scope::Global).contains("chmod 1777"));
+        set_mode(&directory, 0o1777);
+        chown(&directory, STRANGER, None).unwrap();
+        assert!(unsafe_because(&places, Scope::Global).contains("not to root"));
+    }
 }

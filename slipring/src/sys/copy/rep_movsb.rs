@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_zen_5() {
+    fn a_zen_5_processor_is_recognised() {
         let amd = leaf(0x10, [b"Auth", b"enti", b"cAMD"]);
         let intel = leaf(0x20, [b"Genu", b"ineI", b"ntel"]);
         let version = |eax| leaf(eax, [&[0; 4]; 3]);

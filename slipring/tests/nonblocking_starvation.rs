@@ -38,14 +38,14 @@ fn starve(spin: Spin, how_to_ask: impl Fn(&mut Reader)) {
 }
 
 #[test]
-fn non_blocking() {
+fn a_nonblocking_reader_that_starves_is_seen_by_its_writer() {
     for spin in [Spin::Never, Spin::default()] {
         starve(spin, |reader| reader.set_nonblocking(true));
     }
 }
 
 #[test]
-fn with_a_timeout_shorter_than_its_spinning() {
+fn a_reader_with_a_timeout_shorter_than_its_spinning_is_seen_to_starve() {
     for spin in [
         Spin::Always,
         Spin::UpTo(Duration::from_millis(1)),
@@ -58,7 +58,7 @@ fn with_a_timeout_shorter_than_its_spinning() {
 }
 
 #[test]
-fn blocking() {
+fn a_blocking_reader_that_starves_is_seen_by_its_writer() {
     for spin in [Spin::Never, Spin::default(), Spin::Always] {
         starve(spin, |_| {});
     }

@@ -16,7 +16,7 @@ fn pair() -> (Stream, Stream) {
 }
 
 #[test]
-fn more_than_the_capacity_is_invalid_at_once() {
+fn asking_for_more_than_the_capacity_is_invalid_at_once() {
     let (mut left, mut right) = Options::new().capacity(CAPACITY).pair().unwrap();
     for wrong in [CAPACITY + 1, usize::MAX] {
         assert_eq!(kind(left.writer().reserve(wrong)), ErrorKind::InvalidInput);
@@ -78,7 +78,7 @@ fn the_whole_capacity_can_be_lent_at_any_offset() {
 /// Steps of all sizes in any order, also in a ring that begins anew: no byte is other than it was
 /// written, whichever way it is read.
 #[test]
-fn small_and_large_steps_may_be_mixed() {
+fn lending_in_small_and_large_steps_may_be_mixed() {
     guard(|| {
         for (capacity, copy) in [(4096, false), (4096, true), (512 * 1024, false)] {
             let (mut left, mut right) = Options::new()
@@ -204,7 +204,7 @@ fn more_than_was_reserved_cannot_be_committed() {
 }
 
 #[test]
-fn what_is_there_is_lent_again_until_it_is_consumed() {
+fn bytes_are_lent_again_until_they_are_consumed() {
     let (mut left, mut right) = pair();
     left.write_all(b"abcdef").unwrap();
     for _ in 0..2 {
@@ -222,7 +222,7 @@ fn what_is_there_is_lent_again_until_it_is_consumed() {
 }
 
 #[test]
-fn at_least_n_waits_for_all_of_them() {
+fn fill_at_least_waits_for_all_of_them() {
     guard(|| {
         let (mut left, right) = pair();
         let (mut reader, _writer) = right.into_split();
@@ -241,7 +241,7 @@ fn at_least_n_waits_for_all_of_them() {
 }
 
 #[test]
-fn an_end_before_at_least_n_leaves_what_came() {
+fn an_end_before_fill_at_least_leaves_what_came() {
     guard(|| {
         let (mut left, mut right) = pair();
         left.write_all(b"abc").unwrap();
@@ -267,7 +267,7 @@ fn an_end_before_at_least_n_leaves_what_came() {
 }
 
 #[test]
-fn a_timeout_of_at_least_n_consumes_nothing() {
+fn a_timeout_of_fill_at_least_consumes_nothing() {
     guard(|| {
         let (mut left, mut right) = pair();
         left.write_all(b"abc").unwrap();

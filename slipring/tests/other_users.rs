@@ -1,0 +1,240 @@
+//! Two users: what one may do to the other by default, which is nothing, and what when it is asked
+//! for. They need root, which can be both.
+
+mod common;
+
+use common::process::{self, Other, say, told};
+use common::raw::{PAGE, Peer, Side, at, receive};
+use common::{Place, guard, users};
+use slipring::{Error, Listener, Options, Peers, Spin};
+use std::fs::{self, Permissions};
+use std::io::{BufRead, ErrorKind, Read, Write};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+const STRANGER: u32 = 12345;
+const CAPACITY: usize = 4096;
+
+#[test]
+#[ignore = "another process, started by the tests here"]
+fn child_process() {
+    process::play(&[
+        ("connects", connects),
+        ("binds", binds),
+        ("changes its mind", changes_its_mind),
+        ("brings plain bells", brings_plain_bells),
+    ]);
+}
+
+fn options() -> Options {
+    Options::new().capacity(CAPACITY).spin(Spin::Never)
+}
+
+fn allowing(uid: u32) -> Options {
+    options().allow(Peers::Users(vec![uid]))
+}
+
+fn stranger(place: &Place, role: &str, arguments: &[&str]) -> Other {
+    users::start(place, STRANGER, role, arguments)
+}
+
+fn mode(listener: &Listener) -> u32 {
+    fs::metadata(listener.path()).unwrap().permissions().mode() & 0o777
+}
+
+fn name(place: &Place) -> String {
+    place.name("x").to_str().unwrap().to_owned()
+}
+
+/// Connects, and says what came of it.
+fn connects(arguments: &[&str]) {
+    match options().connect(arguments[0]) {
+        Ok(mut stream) => {
+            stream.write_all(b"hello").unwrap();
+            say(&format!("connected to {}", stream.peer().uid));
+            told();
+        }
+        Err(error) => {
+            let text = error.to_string();
+            say(&format!("{:?}: {text}", std::io::Error::from(error).kind()));
+        }
+    }
+}
+
+/// A stranger who connects is told, and so is the listener.
+fn refused(place: &Place, listener: &Listener) {
+    let mut other = stranger(place, "connects", &[&name(place)]);
+    common::eventually("it is refused", || {
+        assert!(listener.try_accept().unwrap().is_none());
+        listener.refused() == 1
+    });
+    let said = other.hear();
+    assert!(
+        said.contains(&format!("does not allow user {STRANGER}")),
+        "{said}"
+    );
+    assert!(
+        listener
+            .last_refusal()
+            .unwrap()
+            .contains(&STRANGER.to_string())
+    );
+}
+
+/// Shakes hands as a client should that is of another user.
+fn introduce(name: &str) -> Peer {
+    let mut side = Side::new(CAPACITY);
+    side.passing.bells = 1;
+    Peer::shake_hands(UnixStream::connect(name).unwrap(), side)
+}
+
+/// Writes something else where it has published already.
+fn changes_its_mind(arguments: &[&str]) {
+    let peer = introduce(arguments[0]);
+    peer.mine.words.put(PAGE, b"before");
+    peer.mine.words.store(at::TAIL, 6);
+    told();
+    peer.mine.words.put(PAGE, b"behind");
+    say("changed");
+    told();
+}
+
+/// Comes with bells that it could make blocking.
+fn brings_plain_bells(arguments: &[&str]) {
+    let link = UnixStream::connect(arguments[0]).unwrap();
+    let side = Side::new(CAPACITY);
+    side.greet(&link);
+    // The hello was right.
+    receive(&link).unwrap();
+    let (verdict, _) = receive(&link).unwrap();
+    say(&String::from_utf8_lossy(
+        &verdict[32..32 + verdict[29] as usize],
+    ));
+}
+
+/// Binds a name, and serves one client.
+fn binds(arguments: &[&str]) {
+    let listener = allowing(0).bind(arguments[0]).unwrap();
+    say("bound");
+    let mut stream = listener.accept().unwrap();
+    stream.write_all(b"hello").unwrap();
+    told();
+}
+
+mod needs_root {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn other_users_are_kept_out_by_default() {
+        guard(|| {
+            let place = users::open_place();
+            let listener = options().bind(name(&place)).unwrap();
+            assert_eq!(mode(&listener), 0o600);
+            let mut other = stranger(&place, "connects", &[&name(&place)]);
+            let said = other.hear();
+            assert!(said.starts_with("PermissionDenied"), "{said}");
+            assert!(listener.try_accept().unwrap().is_none());
+            assert_eq!(listener.refused(), 0);
+            // Whoever opens the socket to all has not opened the listener.
+            fs::set_permissions(listener.path(), Permissions::from_mode(0o666)).unwrap();
+            refused(&place, &listener);
+        });
+    }
+
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn a_user_who_is_not_among_those_allowed_is_refused() {
+        guard(|| {
+            let place = users::open_place();
+            let listener = allowing(STRANGER + 1).bind(name(&place)).unwrap();
+            assert_eq!(mode(&listener), 0o666);
+            refused(&place, &listener);
+        });
+    }
+
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn a_user_who_is_allowed_gets_a_stream() {
+        guard(|| {
+            let place = users::open_place();
+            let listener = allowing(STRANGER).bind(name(&place)).unwrap();
+            let mut other = stranger(&place, "connects", &[&name(&place)]);
+            let mut stream = listener.accept().unwrap();
+            assert_eq!(stream.peer().uid, STRANGER);
+            let mut buf = [0; 5];
+            stream.read_exact(&mut buf).unwrap();
+            assert_eq!(&buf, b"hello");
+            other.expect("connected to 0");
+            other.kill();
+            assert_eq!(
+                common::kind(stream.read(&mut [0])),
+                ErrorKind::ConnectionReset
+            );
+        });
+    }
+
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn bytes_lent_from_another_user_do_not_change() {
+        guard(|| {
+            let place = users::open_place();
+            let listener = allowing(STRANGER).bind(name(&place)).unwrap();
+            let mut other = stranger(&place, "changes its mind", &[&name(&place)]);
+            let mut stream = listener.accept().unwrap();
+            stream.set_read_timeout(Some(common::GENEROUS)).unwrap();
+            // It publishes without ringing: a look is made at the latest when the time is up, so
+            // look until it is there.
+            common::eventually("it has published", || {
+                stream.reader().available().unwrap() == 6
+            });
+            let lent = stream.fill_buf().unwrap();
+            assert_eq!(lent, b"before");
+            other.tell("now");
+            other.expect("changed");
+            assert_eq!(lent, b"before");
+        });
+    }
+
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn another_user_may_not_bring_a_bell_that_could_block() {
+        guard(|| {
+            let place = users::open_place();
+            let listener = allowing(STRANGER).bind(name(&place)).unwrap();
+            let mut other = stranger(&place, "brings plain bells", &[&name(&place)]);
+            common::eventually("it is refused", || {
+                assert!(listener.try_accept().unwrap().is_none());
+                listener.refused() == 1
+            });
+            other.expect("a bell that another user could block");
+        });
+    }
+
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn a_name_that_another_user_has_bound_is_not_connected_to() {
+        guard(|| {
+            let place = users::open_place();
+            let squatted = place.name("theirs");
+            fs::create_dir(&squatted).unwrap();
+            chown(&squatted, Some(STRANGER), Some(STRANGER)).unwrap();
+            let name = squatted.join("x");
+            let name: &Path = &name;
+            let mut other = stranger(&place, "binds", &[name.to_str().unwrap()]);
+            other.expect("bound");
+            let error = options().connect(name).unwrap_err();
+            assert!(
+                matches!(error, Error::UntrustedPeer { uid: STRANGER, .. }),
+                "{error}"
+            );
+            // Unless it is asked for.
+            let mut stream = allowing(STRANGER).connect(name).unwrap();
+            assert_eq!(stream.peer().uid, STRANGER);
+            stream.read_exact(&mut [0; 5]).unwrap();
+            other.tell("leave");
+            other.succeed();
+        });
+    }
+}
