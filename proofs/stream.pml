@@ -81,19 +81,19 @@ mtype = { ready, pending, starving, ended, gone, late };
 /* The lock in an eventfd orders what was stored before a ring before the end of the sleep that it
  * ends. */
 #ifdef BELL_FORGETS
-#define rung(bell, asleep) if :: asleep -> bell = 1 :: else fi
+#define woken(doorbell, asleep) if :: asleep -> doorbell = 1 :: else fi
 #define goes_to_sleep(asleep) asleep = 1
 #define wakes_up(asleep) asleep = 0
 #else
-#define rung(bell, asleep) bell = 1
+#define woken(doorbell, asleep) doorbell = 1
 #define goes_to_sleep(asleep) skip
 #define wakes_up(asleep) skip
 #endif
-#define ring_if(yes, buffer, bell, asleep) \
-	if :: yes -> atomic { yes = 0; mortal; empty(buffer); rung(bell, asleep) } :: else fi
+#define ring_if(yes, buffer, doorbell, asleep) \
+	if :: yes -> atomic { yes = 0; mortal; empty(buffer); woken(doorbell, asleep) } :: else fi
 
 /* Takes all edges out of a set; the link's is remembered. */
-#define take_out(bell, link, known) bell = 0; if :: link -> link = 0; known = 1 :: else fi
+#define take_out(doorbell, link, known) doorbell = 0; if :: link -> link = 0; known = 1 :: else fi
 
 /* Drains the buffers, each in order, whenever it likes. */
 active proctype Memory() {
@@ -162,7 +162,7 @@ inline look_closer_w() {
 #ifdef NO_STARVING_RULE
 	if :: found == starving -> found = pending :: else fi;
 #endif
-	/* `look_drained`: after `finish` a reader that waits for more finds the end; it has been rung
+	/* `look_drained`: after `finish` a reader that waits for more finds the end; it has been woken
 	 * for it. */
 	if :: found == starving && finished -> found = pending :: else fi
 }

@@ -444,9 +444,9 @@ impl Client {
             .put(PAGE + self.written, &vec![self.number; n]);
         self.written += n;
         self.side.words.store(at::TAIL, self.written as u64);
-        if let Some((_, [_, bells @ ..])) = &self.theirs {
-            for bell in bells {
-                let _ = rustix::io::write(bell, &1u64.to_ne_bytes());
+        if let Some((_, [_, doorbells @ ..])) = &self.theirs {
+            for doorbell in doorbells {
+                let _ = rustix::io::write(doorbell, &1u64.to_ne_bytes());
             }
         }
     }

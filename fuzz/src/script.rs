@@ -3,7 +3,7 @@
 
 use crate::input::Input;
 use crate::raw::{
-    self, LEN, PAGE, Side, bell, memory, preamble, receive, refused, seals, send_as, sparse,
+    self, LEN, PAGE, Side, doorbell, memory, preamble, receive, refused, seals, send_as, sparse,
 };
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -144,8 +144,8 @@ fn descriptor(input: &mut Input<'_>, link: &UnixStream, side: &Side) -> OwnedFd 
         .unwrap()
     };
     match input.byte() % 21 {
-        0 => copy(side.bells[0].as_fd()),
-        1 => bell(),
+        0 => copy(side.doorbells[0].as_fd()),
+        1 => doorbell(),
         2 => announced(memory(whole)),
         3 => sealed(memory(1 + input.below(4) * PAGE)),
         4 => sealed(announced(sparse(whole))),
@@ -185,7 +185,7 @@ fn descriptor(input: &mut Input<'_>, link: &UnixStream, side: &Side) -> OwnedFd 
             send_as(&one, &[0], &[side.memory.as_fd()], true).unwrap();
             other.into()
         }
-        19 => copy(side.bells[1].as_fd()),
+        19 => copy(side.doorbells[1].as_fd()),
         _ => copy(side.memory.as_fd()),
     }
 }

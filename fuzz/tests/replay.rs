@@ -78,7 +78,7 @@ const REASONS: [&str; 23] = [
     "the memory is not open for writing",
     "the memory is not allocated",
     "the memory does not begin with the preamble that was announced",
-    "a bell is not an eventfd",
+    "a doorbell is not an eventfd",
     "a message out of turn",
     "does not speak slipring",
     "went away during the handshake",

@@ -44,7 +44,7 @@ fn main() -> io::Result<()> {
             readers.swap_remove(index);
         }
 
-        // Then each asks to be rung; and only if none has news by now is it time to poll.
+        // Then each asks to be woken; and only if none has news by now is it time to poll.
         let mut idle = true;
         for reader in &mut readers {
             idle &= reader.arm(TICK)? == Readiness::Pending;

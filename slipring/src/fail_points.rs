@@ -26,12 +26,12 @@ points! {
     Taken "taken" "a connection was taken from the backlog";
     Begun "begun" "a handshake has begun; nothing was made or said";
     Introduced "introduced" "the peer's hello was accepted; nothing was made for it";
-    MemoryMade "memory-made" "this side's memory was made; there are no bells";
+    MemoryMade "memory-made" "this side's memory was made; there are no doorbells";
     AllMade "all-made" "everything was made; nothing was said";
     Sending "sending" "a message of the handshake is about to be sent";
     Sent "sent" "a message of the handshake was sent";
     Received "received" "a message of the handshake was received";
-    Verified "verified" "the peer's memory and bells were verified and mapped";
+    Verified "verified" "the peer's memory and doorbells were verified and mapped";
     Connected "connected" "the handshake is done, and its caller does not know";
     WriteBegun "write-begun" "a write has begun";
     Copied "copied" "bytes were copied into the ring, and not published";
@@ -45,8 +45,8 @@ points! {
     WriterDisarmed "writer-disarmed" "a writer took that back";
     Sleeping "sleeping" "a half is about to sleep";
     Woken "woken" "a half was woken; it has not looked yet";
-    Ringing "ringing" "a bell is about to be rung";
-    Rung "rung" "a bell was rung";
+    Ringing "ringing" "a doorbell is about to be rung";
+    Rung "rung" "a doorbell was rung";
     WritingEnded "writing-ended" "the end of writing was stored; nobody was rung";
     ReadingEnded "reading-ended" "the end of reading was stored; nobody was rung";
     HangingUp "hanging-up" "the link is about to be shut down";

@@ -168,9 +168,9 @@
 //! | descriptors | what for | blocking | tokio |
 //! |---|---|---|---|
 //! | the link | the kernel closes it when the peer dies | 1 | 1 |
-//! | own bells | what the reader and the writer sleep on | 2 | 2 |
-//! | the peer's bells | what this side rings | 2 | 2 |
-//! | epoll sets | each half sleeps on its bell and the link at once; on tokio the reactor does | 2 | |
+//! | own doorbells | what the reader and the writer sleep on | 2 | 2 |
+//! | the peer's doorbells | what this side rings | 2 | 2 |
+//! | epoll sets | each half sleeps on its doorbell and the link at once; on tokio the reactor does | 2 | |
 //! | in all | | 7 | 5 |
 //!
 //! Many systems start programs with a limit of 1,024, which is enough for about 140 streams, or 200
@@ -191,8 +191,8 @@
 //! behaviour of a peer of the same user, who could as well attach a debugger: that it does not
 //! rewrite published bytes while this side holds them borrowed
 //! ([`fill_buf`](std::io::BufRead::fill_buf), [`Reader::fill_at_least`]; [`Options::copy_reads`]
-//! does without that), and that it does not block a bell. Towards other users neither is relied on:
-//! views are copied, and bells are of a kind that cannot block. `read` copies always.
+//! does without that), and that it does not block a doorbell. Towards other users neither is relied on:
+//! views are copied, and doorbells are of a kind that cannot block. `read` copies always.
 //!
 //! # Waiting
 //!

@@ -3,8 +3,9 @@
 /// Which users may be at the other end.
 ///
 /// This process's own user and root are always allowed: they could do anything to this process
-/// anyway. Towards any other user borrowed views are copied through private memory and bells are of
-/// a kind that cannot block the ringer; that needs Linux 5.8. Both sides have to allow each other.
+/// anyway. Towards any other user borrowed views are copied through private memory and doorbells
+/// are of a kind that cannot block the waker; that needs Linux 5.8. Both sides have to allow each
+/// other.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Peers {

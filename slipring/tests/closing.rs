@@ -111,7 +111,7 @@ fn messages(slow: &mut Slow, link: &UnixStream, what: usize) {
     match what {
         // With the hello, where none belong.
         0 => slow.pass(link, &side.hello.encode(), 1),
-        // As memory and bells.
+        // As memory and doorbells.
         1 => {
             side.say_hello(link);
             slow.pass(link, &side.passing.encode(), 3);
@@ -121,13 +121,17 @@ fn messages(slow: &mut Slow, link: &UnixStream, what: usize) {
             side.say_hello(link);
             slow.pass(link, &side.passing.encode(), 9);
         }
-        // As a bell.
+        // As a doorbell.
         3 => {
             side.say_hello(link);
-            let bell = slow.make();
+            let doorbell = slow.make();
             side.pass(
                 link,
-                &[side.memory.as_fd(), side.bells[0].as_fd(), bell.as_fd()],
+                &[
+                    side.memory.as_fd(),
+                    side.doorbells[0].as_fd(),
+                    doorbell.as_fd(),
+                ],
             );
         }
         // Behind something that is refused.

@@ -288,7 +288,7 @@ fn receives_nothing(arguments: &[&str]) {
         .map(|_| {
             let link = UnixStream::connect(arguments[0]).unwrap();
             let mut side = Side::new(4096);
-            side.passing.bells = 1;
+            side.passing.doorbells = 1;
             side.greet(&link);
             link
         })

@@ -71,7 +71,7 @@ impl Log {
 }
 
 /// One side of a conversation in which each step waits until the other side sleeps; so both come to
-/// every step of sleeping and ringing, whoever is faster.
+/// every step of sleeping and waking, whoever is faster.
 struct Talk {
     source: bytes::Source,
     sink: bytes::Sink,

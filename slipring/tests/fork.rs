@@ -247,7 +247,7 @@ fn forks_with_a_stopper(arguments: &[&str]) {
         rustix::event::poll(&mut fds, Some(&at_once)).unwrap()
     };
     assert_eq!(polled(&listener), 0, "there is nothing to do");
-    let bells: Vec<_> = std::fs::read_dir("/proc/self/fd")
+    let doorbells: Vec<_> = std::fs::read_dir("/proc/self/fd")
         .unwrap()
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok())
         .filter(|fd| {
@@ -256,9 +256,9 @@ fn forks_with_a_stopper(arguments: &[&str]) {
         })
         .collect();
     let pid = fork(|| {
-        for bell in &bells {
+        for doorbell in &doorbells {
             // SAFETY: eight bytes that are there, to a descriptor of this process.
-            unsafe { libc::write(*bell, (&raw const RING).cast(), 8) };
+            unsafe { libc::write(*doorbell, (&raw const RING).cast(), 8) };
         }
         0
     });

@@ -388,7 +388,7 @@ fn unusual_but_right(arguments: &[&str]) {
                 greet(&link, &side);
                 answer(&link);
                 // Nobody reads this any more.
-                send(&link, &[0xaa; 1000], &[side.bells[0].as_fd()]).unwrap();
+                send(&link, &[0xaa; 1000], &[side.doorbells[0].as_fd()]).unwrap();
                 (link, side)
             });
             let mut stream = listener.accept().unwrap();
@@ -459,10 +459,14 @@ fn unusual_but_right(arguments: &[&str]) {
         side.say_hello(link);
         side.pass(
             link,
-            &[memory.as_fd(), side.bells[0].as_fd(), side.bells[1].as_fd()],
+            &[
+                memory.as_fd(),
+                side.doorbells[0].as_fd(),
+                side.doorbells[1].as_fd(),
+            ],
         );
     });
-    // The same bell twice; it wakes too often then.
+    // The same doorbell twice; it wakes too often then.
     accepted(&|link, side| {
         let fds = side.fds();
         side.say_hello(link);

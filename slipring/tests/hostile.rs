@@ -4,7 +4,7 @@
 mod common;
 
 use common::process::{alone, asleep, play};
-use common::raw::{PAGE, Peer, Side, Words, answer, at, bell, send};
+use common::raw::{PAGE, Peer, Side, Words, answer, at, doorbell, send};
 use common::{Random, descriptors, eventually, guard, kind};
 use rustix::fd::{AsFd, AsRawFd};
 use rustix::fs::{
@@ -340,19 +340,19 @@ fn closing_the_link_in_any_way_is_a_death() {
     });
 }
 
-/// A bell whose counter is full, or was never filled, blocks nobody and ends nothing.
+/// A doorbell whose counter is full, or was never filled, blocks nobody and ends nothing.
 #[test]
 fn a_bell_that_cannot_be_rung_is_its_owners_loss() {
     guard(|| {
         for inverted in [false, true] {
             let mut side = Side::new(CAPACITY);
-            side.passing.bells = u8::from(inverted);
-            for bell in &side.bells {
+            side.passing.doorbells = u8::from(inverted);
+            for doorbell in &side.doorbells {
                 if inverted {
-                    // Empty, and blocking: whoever rings it takes one.
-                    rustix::io::ioctl_fionbio(bell, false).unwrap();
+                    // Empty, and blocking: whoever wakes it takes one.
+                    rustix::io::ioctl_fionbio(doorbell, false).unwrap();
                 } else {
-                    rustix::io::write(bell, &(u64::MAX - 1).to_ne_bytes()).unwrap();
+                    rustix::io::write(doorbell, &(u64::MAX - 1).to_ne_bytes()).unwrap();
                 }
             }
             let options = if inverted {
@@ -435,7 +435,7 @@ fn indexes_that_change_all_the_time_are_loaded_once() {
     });
 }
 
-/// Both outboxes stay as they were verified, whatever a peer tries with the descriptors: shrinking,
+/// Both regions stay as they were verified, whatever a peer tries with the descriptors: shrinking,
 /// growing, holes, a mapping that can be written, or more seals.
 #[test]
 fn nobody_changes_an_outbox_but_its_owner_through_its_mapping() {
@@ -498,11 +498,11 @@ fn descriptors_without_end(_: &[&str]) {
     let before = descriptors();
     let (mut stream, peer) = stream();
     let up = descriptors();
-    let bell = bell();
+    let doorbell = doorbell();
     peer.link.set_nonblocking(true).unwrap();
     // Until the kernel takes no more.
     let mut sent = 0;
-    while sent < 10_000 && send(&peer.link, b"x", &[bell.as_fd(); 100]).is_ok() {
+    while sent < 10_000 && send(&peer.link, b"x", &[doorbell.as_fd(); 100]).is_ok() {
         sent += 1;
     }
     assert!(sent > 0);
@@ -513,7 +513,7 @@ fn descriptors_without_end(_: &[&str]) {
         stream.read_exact(&mut [0]).unwrap();
     }
     assert_eq!(descriptors(), up + 1);
-    drop((peer, bell));
+    drop((peer, doorbell));
     assert_eq!(kind(stream.read(&mut [0])), ErrorKind::ConnectionReset);
     drop(stream);
     // The link is closed by another thread, with all that was sent over it.

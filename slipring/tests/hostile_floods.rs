@@ -30,8 +30,8 @@ fn options() -> Options {
 #[test]
 fn a_flood_of_rings_does_not_outlast_timeouts() {
     guard(|| {
-        for bell in 0..2 {
-            let (_place, other, mut stream) = scene("floods", &bell.to_string());
+        for doorbell in 0..2 {
+            let (_place, other, mut stream) = scene("floods", &doorbell.to_string());
             stream
                 .set_read_timeout(Some(Duration::from_millis(5)))
                 .unwrap();
@@ -58,12 +58,12 @@ fn scene(role: &str, seed: &str) -> (Place, Other, Stream) {
     (place, other, stream)
 }
 
-/// Rings one bell of its peer, and does nothing else.
+/// Rings one doorbell of its peer, and does nothing else.
 fn floods(arguments: &[&str]) {
     let peer = Peer::connect(arguments[0].as_ref(), CAPACITY);
-    let bell = &peer.their_bells[arguments[1].parse::<usize>().unwrap()];
+    let doorbell = &peer.their_bells[arguments[1].parse::<usize>().unwrap()];
     loop {
-        let _ = rustix::io::write(bell, &1u64.to_ne_bytes());
+        let _ = rustix::io::write(doorbell, &1u64.to_ne_bytes());
     }
 }
 

@@ -114,16 +114,16 @@ const FAULTS: [Fault; 19] = [
         )
     },
     fault(
-        "no bells",
+        "no doorbells",
         &[libc::SYS_eventfd2],
         libc::EMFILE,
-        "making a bell",
+        "making a doorbell",
     ),
     fault(
         "no sets",
         &[libc::SYS_epoll_create1],
         libc::EMFILE,
-        "watching a bell",
+        "watching a doorbell",
     ),
     fault(
         "no more watches",

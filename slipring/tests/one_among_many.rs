@@ -104,7 +104,7 @@ fn lies(arguments: &[&str]) {
     told();
 }
 
-/// Rings whatever can be rung without a pause, and wants to be rung itself for each byte.
+/// Rings whatever can be woken without a pause, and wants to be woken itself for each byte.
 fn rings_for_ever(arguments: &[&str]) {
     let peer = Peer::connect(Path::new(arguments[0]), CAPACITY);
     peer.mine.words.store(at::WAKE_AT_TAIL, 1);

@@ -23,7 +23,7 @@ fn child_process() {
         ("connects", connects),
         ("binds", binds),
         ("changes its mind", changes_its_mind),
-        ("brings plain bells", brings_plain_bells),
+        ("brings plain doorbells", brings_plain_bells),
     ]);
 }
 
@@ -85,7 +85,7 @@ fn refused(place: &Place, listener: &Listener) {
 /// Shakes hands as a client should that is of another user.
 fn introduce(name: &str) -> Peer {
     let mut side = Side::new(CAPACITY);
-    side.passing.bells = 1;
+    side.passing.doorbells = 1;
     Peer::shake_hands(UnixStream::connect(name).unwrap(), side)
 }
 
@@ -100,7 +100,7 @@ fn changes_its_mind(arguments: &[&str]) {
     told();
 }
 
-/// Comes with bells that it could make blocking.
+/// Comes with doorbells that it could make blocking.
 fn brings_plain_bells(arguments: &[&str]) {
     let link = UnixStream::connect(arguments[0]).unwrap();
     let side = Side::new(CAPACITY);
@@ -184,7 +184,7 @@ mod needs_root {
             let mut other = stranger(&place, "changes its mind", &[&name(&place)]);
             let mut stream = listener.accept().unwrap();
             stream.set_read_timeout(Some(common::GENEROUS)).unwrap();
-            // It publishes without ringing: a look is made at the latest when the time is up, so
+            // It publishes without waking: a look is made at the latest when the time is up, so
             // look until it is there.
             common::eventually("it has published", || {
                 stream.reader().available().unwrap() == 6
@@ -203,12 +203,12 @@ mod needs_root {
         guard(|| {
             let place = users::open_place();
             let listener = allowing(STRANGER).bind(name(&place)).unwrap();
-            let mut other = stranger(&place, "brings plain bells", &[&name(&place)]);
+            let mut other = stranger(&place, "brings plain doorbells", &[&name(&place)]);
             common::eventually("it is refused", || {
                 assert!(listener.try_accept().unwrap().is_none());
                 listener.refused() == 1
             });
-            other.expect("a bell that another user could block");
+            other.expect("a doorbell that another user could block");
         });
     }
 

@@ -238,7 +238,7 @@ fn meets(arguments: &[&str]) {
     std::process::exit(0);
 }
 
-/// In the process that is confined: sleeps for a word, then rings the other side awake.
+/// In the process that is confined: sleeps for a word, then wakes the other side awake.
 fn sleeps_and_rings(mut stream: Stream) {
     say("sleeps");
     stream.read_exact(&mut [0; 5]).unwrap();

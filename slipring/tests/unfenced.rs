@@ -32,10 +32,10 @@ fn stream_of(options: &Options, side: Side) -> (Stream, UnixStream, Side, OwnedF
     (stream, link, side, theirs)
 }
 
-/// How often a bell has been rung since it was asked last.
-fn rings(bell: &OwnedFd) -> u64 {
+/// How often a doorbell has been woken since it was asked last.
+fn rings(doorbell: &OwnedFd) -> u64 {
     let mut count = [0; 8];
-    match rustix::io::read(bell, &mut count) {
+    match rustix::io::read(doorbell, &mut count) {
         Ok(_) => u64::from_ne_bytes(count),
         Err(_) => 0,
     }
@@ -132,14 +132,20 @@ fn a_peer_that_never_sleeps_is_not_rung() {
             stream.write_all(b"ab").unwrap();
             side.words.store(at::TAIL, 2);
             stream.read_exact(&mut [0; 2]).unwrap();
-            assert_eq!((rings(&side.bells[0]), rings(&side.bells[1])), (0, 0));
+            assert_eq!(
+                (rings(&side.doorbells[0]), rings(&side.doorbells[1])),
+                (0, 0)
+            );
             // While it is seen to wait it is treated as anybody is.
             side.words.store(at::WAKE_AT_TAIL, 3);
             side.words.store(at::WAKE_AT_HEAD, 3);
             stream.write_all(b"c").unwrap();
             side.words.store(at::TAIL, 3);
             stream.read_exact(&mut [0]).unwrap();
-            assert_eq!((rings(&side.bells[0]), rings(&side.bells[1])), (1, 1));
+            assert_eq!(
+                (rings(&side.doorbells[0]), rings(&side.doorbells[1])),
+                (1, 1)
+            );
         }
     });
 }

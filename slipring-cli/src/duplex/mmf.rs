@@ -1,4 +1,4 @@
-//! The rings of C# programs, which have no end and no bell.
+//! The rings of C# programs, which have no end and no doorbell.
 
 use std::{
     io::{self, BufRead, Write},

@@ -18,12 +18,12 @@ use crate::fail_points::{Point, point};
 use crate::name::Name;
 use crate::peer::Peer;
 use crate::ring::{self, Headers, Std, Word, ended};
-use crate::sys::bell::Bells;
 use crate::sys::closing::Link;
-use crate::sys::process::{self, Birth};
+use crate::sys::doorbell::Doorbells;
+use crate::sys::process::{self, ForkGuard};
 use crate::sys::watch::{self, Watches};
 use crate::wait::{Spin, SpinPolicy};
-use region::{Inbox, Outbox};
+use region::{OwnRegion, PeerRegion};
 use std::any::Any;
 use std::io;
 use std::os::fd::AsFd;
@@ -48,15 +48,15 @@ pub(crate) mod local {
 
 #[derive(Debug)]
 pub(crate) struct Endpoint {
-    pub(crate) outbox: Outbox,
-    pub(crate) inbox: Inbox,
+    pub(crate) own_region: OwnRegion,
+    pub(crate) peer_region: PeerRegion,
     /// The socket the stream was set up over. Never read any more; its hang-up is the peer's death.
     pub(crate) link: Link,
     /// What my halves sleep on.
-    pub(crate) own_bells: Bells,
+    pub(crate) own_doorbells: Doorbells,
     /// What the peer's halves sleep on.
-    pub(crate) peer_bells: Bells,
-    pub(crate) birth: Birth,
+    pub(crate) peer_doorbells: Doorbells,
+    pub(crate) fork_guard: ForkGuard,
     /// The stream was dropped as a whole, and not all had been read.
     unread: AtomicBool,
     /// The link has hung up. Written down for good, since the edge that told it comes once.
@@ -65,8 +65,8 @@ pub(crate) struct Endpoint {
     local: AtomicU32,
     pub(crate) peer: Peer,
     pub(crate) name: Option<Name>,
-    /// Views of the inbox are bounced through private memory: the peer is another user, or the
-    /// options ask for it.
+    /// Views of the peer's region are bounced through private memory: the peer is another user, or
+    /// the options ask for it.
     pub(crate) copy_reads: bool,
     /// The peer's halves never sleep: see [`wait`](crate::wait).
     pub(crate) peer_never_sleeps: bool,
@@ -80,23 +80,23 @@ impl Endpoint {
         reason = "called in one place, at the end of the handshake"
     )]
     pub(crate) fn new(
-        outbox: Outbox,
-        inbox: Inbox,
+        own_region: OwnRegion,
+        peer_region: PeerRegion,
         link: Link,
-        own_bells: Bells,
-        peer_bells: Bells,
+        own_doorbells: Doorbells,
+        peer_doorbells: Doorbells,
         peer: Peer,
         name: Option<Name>,
         copy_reads: bool,
         peer_never_sleeps: bool,
     ) -> Endpoint {
         Endpoint {
-            outbox,
-            inbox,
-            birth: link.birth(),
+            own_region,
+            peer_region,
+            fork_guard: link.fork_guard(),
             link,
-            own_bells,
-            peer_bells,
+            own_doorbells,
+            peer_doorbells,
             unread: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             local: AtomicU32::new(local::OPEN),
@@ -116,20 +116,20 @@ impl Endpoint {
     /// Whether this is the process that the stream belongs to, and not a forked child of it.
     #[inline(always)]
     pub(crate) fn is_owner(&self) -> bool {
-        self.birth.is_here()
+        self.fork_guard.is_owner()
     }
 
     /// How a half of this endpoint spins.
     pub(crate) fn spin_policy(&self, spin: Spin) -> SpinPolicy {
         let cpus = process::cpus(self.peer.pid);
-        SpinPolicy::new(spin, cpus.own, cpus.both, self.birth.spinning())
+        SpinPolicy::new(spin, cpus.own, cpus.both, self.fork_guard.spinning())
     }
 
     #[inline]
     pub(crate) fn headers(&self) -> Headers<'_, Std> {
         Headers {
-            own: self.outbox.header(),
-            peer: self.inbox.header(),
+            own: self.own_region.header(),
+            peer: self.peer_region.header(),
         }
     }
 
@@ -167,7 +167,7 @@ impl Endpoint {
     /// How this side itself has ended the stream ([`local`]).
     #[inline]
     pub(crate) fn local(&self) -> u32 {
-        // Relaxed: the thread that ends the stream rings this half's bell afterwards, and that
+        // Relaxed: the thread that ends the stream rings this half's doorbell afterwards, and that
         // orders it. A thread that has learnt of the end in another way finds it here, too: a load
         // is never older than a store to the same word that happened before it.
         self.local.load(Ordering::Relaxed)
@@ -183,7 +183,7 @@ impl Endpoint {
         );
         point(Point::WritingEnded);
         if must_wake {
-            self.peer_bells.reader.ring();
+            self.peer_doorbells.reader.wake();
         }
     }
 
@@ -197,7 +197,7 @@ impl Endpoint {
         );
         point(Point::ReadingEnded);
         if must_wake {
-            self.peer_bells.writer.ring();
+            self.peer_doorbells.writer.wake();
         }
     }
 
@@ -224,8 +224,8 @@ impl Endpoint {
             .store(code, Ordering::Relaxed);
         self.end_writing(told);
         self.end_reading(told);
-        self.own_bells.reader.ring();
-        self.own_bells.writer.ring();
+        self.own_doorbells.reader.wake();
+        self.own_doorbells.writer.wake();
     }
 
     /// Ends the stream in order, from any thread.
@@ -283,7 +283,8 @@ impl Drop for Whole {
             let Headers { own, peer } = endpoint.headers();
             // A reader that was ended before had its say.
             let ended = own.consumed.0.stop.load(Ordering::Relaxed) != ended::OPEN;
-            // Before the load below, with a fence: a peer that writes after it learns that nobody reads.
+            // Before the load below, with a fence: a peer that writes after it learns that nobody
+            // reads.
             endpoint.end_reading(ended::CLOSED);
             // Relaxed: written by this side alone, and what the peer has not published yet is not
             // there to be read.

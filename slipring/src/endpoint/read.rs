@@ -40,7 +40,7 @@ pub(crate) struct ReadHalf {
 
 impl ReadHalf {
     pub(crate) fn new(endpoint: Arc<Endpoint>) -> ReadHalf {
-        let mut ring = Consumer::new(endpoint.inbox.capacity() as u64);
+        let mut ring = Consumer::new(endpoint.peer_region.capacity() as u64);
         ring.set_peer_never_sleeps(endpoint.peer_never_sleeps);
         ReadHalf {
             ring,
@@ -245,7 +245,9 @@ impl ReadHalf {
     #[inline(always)]
     pub(crate) fn copy_out(&self, skip: usize, to: &mut [u8]) {
         debug_assert!(skip + to.len() <= self.available());
-        self.endpoint.inbox.read(self.ring.offset() + skip, to);
+        self.endpoint
+            .peer_region
+            .read(self.ring.offset() + skip, to);
         point(Point::Read);
     }
 
@@ -256,13 +258,13 @@ impl ReadHalf {
         let available = self.available();
         let offset = self.ring.offset();
         match &mut self.bounce {
-            Some(bounce) => bounce.view(&self.endpoint.inbox, offset, available, want),
+            Some(bounce) => bounce.view(&self.endpoint.peer_region, offset, available, want),
             // SAFETY: `available` bytes from `head` on have been published, and are consumed
             // through `&mut self` only, so not while the view is borrowed from it; `self` keeps the
-            // endpoint, and so the inbox, alive. Without a bounce the peer is trusted not to
+            // endpoint, and so the peer_region, alive. Without a bounce the peer is trusted not to
             // rewrite published bytes: it is of this user, or root, and the options did not ask for
             // copies.
-            None => unsafe { self.endpoint.inbox.slice(offset, available) },
+            None => unsafe { self.endpoint.peer_region.slice(offset, available) },
         }
     }
 
@@ -292,7 +294,7 @@ impl ReadHalf {
         match &self.bounce {
             Some(bounce) => bounce.lent(),
             // SAFETY: as in `view`; while this borrow of the half lasts nothing is consumed.
-            None => unsafe { self.endpoint.inbox.slice(self.ring.offset(), want) },
+            None => unsafe { self.endpoint.peer_region.slice(self.ring.offset(), want) },
         }
     }
 
@@ -342,7 +344,7 @@ impl ReadHalf {
     #[cold]
     fn wake_peer(&self) {
         count(&self.endpoint.headers().own.reading.0.wakes);
-        self.endpoint.peer_bells.writer.ring();
+        self.endpoint.peer_doorbells.writer.wake();
     }
 
     /// Tells the peer that nobody reads any more.

@@ -1,4 +1,4 @@
-//! Outbox and inbox: a sealed memfd, mapped twice in a row.
+//! OwnRegion and peer_region: a sealed memfd, mapped twice in a row.
 //!
 //! ```text
 //! file     │ header │ ring ............ │
@@ -18,7 +18,7 @@ use rustix::io::{Errno, retry_on_intr};
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 use std::ptr::{self, NonNull};
 
-/// The seals that every outbox has. Its size is fixed, nobody maps it writable from then on or
+/// The seals that every region has. Its size is fixed, nobody maps it writable from then on or
 /// takes pages out of it, and no seal is added.
 pub(crate) const SEALS: SealFlags = SealFlags::SHRINK
     .union(SealFlags::GROW)
@@ -30,7 +30,7 @@ pub(crate) fn min_capacity() -> usize {
     rustix::param::page_size()
 }
 
-/// The largest capacity of an outbox.
+/// The largest capacity of an own_region.
 pub(crate) const MAX_CAPACITY: usize = 1 << 30;
 
 /// Bytes before the ring: one page.
@@ -109,9 +109,9 @@ impl Mapping {
     fn header(&self) -> &Header<Std> {
         // SAFETY: the mapping begins with a page that is at least as large as `Header`,
         // page-aligned, and mapped for as long as `self` lives. All fields are atomics, for which
-        // any bytes are valid, and which may change under a shared reference. An inbox is mapped
-        // read-only: `Consumer` and `Producer` only ever do relaxed loads of at most 8 bytes there,
-        // which std allows.
+        // any bytes are valid, and which may change under a shared reference. A peer's region is
+        // mapped read-only: `Consumer` and `Producer` only ever do relaxed loads of at most 8 bytes
+        // there, which std allows.
         unsafe { self.base.cast::<Header<Std>>().as_ref() }
     }
 
@@ -141,14 +141,14 @@ impl Drop for Mapping {
 
 /// My side's memory: written by this process alone.
 #[derive(Debug)]
-pub(crate) struct Outbox {
+pub(crate) struct OwnRegion {
     mapping: Mapping,
 }
 
-impl Outbox {
-    /// Makes, allocates, populates and seals an outbox. The descriptor is to be passed to the peer
-    /// and can then be closed.
-    pub(crate) fn create(capacity: usize) -> Result<(Outbox, OwnedFd)> {
+impl OwnRegion {
+    /// Makes, allocates, populates and seals an own_region. The descriptor is to be passed to the
+    /// peer and can then be closed.
+    pub(crate) fn create(capacity: usize) -> Result<(OwnRegion, OwnedFd)> {
         let header_len = header_len();
         let fd = create_memfd().map_err(Error::os("creating shared memory (memfd_create)"))?;
         // All pages now: a lack of memory is an error here, not a SIGBUS at the first touch.
@@ -176,7 +176,7 @@ impl Outbox {
             Errno::INVAL => no_seals(),
             e => Error::os("sealing shared memory")(e),
         })?;
-        Ok((Outbox { mapping }, fd))
+        Ok((OwnRegion { mapping }, fd))
     }
 
     #[inline]
@@ -233,20 +233,24 @@ impl Outbox {
     }
 }
 
-/// The peer's outbox. Nothing is ever written there.
+/// The peer's own_region. Nothing is ever written there.
 #[derive(Debug)]
-pub(crate) struct Inbox {
+pub(crate) struct PeerRegion {
     /// Read-only.
     mapping: Mapping,
 }
 
-impl Inbox {
-    /// Maps an outbox whose descriptor has passed the checks of `link::verify`: right size, sealed,
+impl PeerRegion {
+    /// Maps a region whose descriptor has passed the checks of `link::verify`: right size, sealed,
     /// all allocated.
-    pub(crate) fn map(fd: BorrowedFd<'_>, header_len: usize, capacity: usize) -> Result<Inbox> {
+    pub(crate) fn map(
+        fd: BorrowedFd<'_>,
+        header_len: usize,
+        capacity: usize,
+    ) -> Result<PeerRegion> {
         let mapping = Mapping::new(fd, header_len, capacity, ProtFlags::READ)
             .map_err(Error::os("mapping the peer's shared memory (mmap)"))?;
-        Ok(Inbox { mapping })
+        Ok(PeerRegion { mapping })
     }
 
     /// Brings up to `len` bytes of it into this process. The rest comes as it is used: how large it
@@ -318,21 +322,21 @@ mod tests {
     #[test]
     fn any_span_of_a_mapped_ring_is_contiguous() {
         let capacity = min_capacity();
-        let (outbox, fd) = Outbox::create(capacity).unwrap();
-        let inbox = Inbox::map(fd.as_fd(), header_len(), capacity).unwrap();
+        let (own_region, fd) = OwnRegion::create(capacity).unwrap();
+        let peer_region = PeerRegion::map(fd.as_fd(), header_len(), capacity).unwrap();
         let bytes: Vec<u8> = (0..capacity).map(|i| i as u8).collect();
         for offset in [0, 1, 7, capacity / 2, capacity - 1] {
             // SAFETY: this test is the one writer and holds no slice.
-            unsafe { outbox.write(offset, &bytes) };
+            unsafe { own_region.write(offset, &bytes) };
             let mut got = vec![0; capacity];
-            inbox.read(offset, &mut got);
+            peer_region.read(offset, &mut got);
             assert_eq!(got, bytes, "at offset {offset}");
         }
     }
 
     #[test]
     fn a_peer_can_neither_map_a_ring_writable_nor_change_its_size() {
-        let (_outbox, fd) = Outbox::create(min_capacity()).unwrap();
+        let (_outbox, fd) = OwnRegion::create(min_capacity()).unwrap();
         // SAFETY: a fresh mapping; it is expected to fail.
         let mapped = unsafe {
             mmap(
@@ -356,20 +360,20 @@ mod tests {
     #[test]
     #[should_panic(expected = "a span longer than the ring")]
     fn a_span_longer_than_the_ring_is_refused() {
-        let (outbox, _fd) = Outbox::create(min_capacity()).unwrap();
+        let (own_region, _fd) = OwnRegion::create(min_capacity()).unwrap();
         // SAFETY: this test is the one writer and holds no slice.
-        unsafe { outbox.write(0, &vec![0; min_capacity() + 1]) };
+        unsafe { own_region.write(0, &vec![0; min_capacity() + 1]) };
     }
 
     #[test]
     fn an_offset_beyond_the_ring_goes_round_it() {
         let capacity = min_capacity();
-        let (outbox, fd) = Outbox::create(capacity).unwrap();
-        let inbox = Inbox::map(fd.as_fd(), header_len(), capacity).unwrap();
+        let (own_region, fd) = OwnRegion::create(capacity).unwrap();
+        let peer_region = PeerRegion::map(fd.as_fd(), header_len(), capacity).unwrap();
         // SAFETY: this test is the one writer and holds no slice.
-        unsafe { outbox.write(5 * capacity + 7, b"x") };
+        unsafe { own_region.write(5 * capacity + 7, b"x") };
         let mut got = [0];
-        inbox.read(7, &mut got);
+        peer_region.read(7, &mut got);
         assert_eq!(&got, b"x");
     }
 }

@@ -71,7 +71,7 @@ pub(crate) struct WriteHalf {
 
 impl WriteHalf {
     pub(crate) fn new(endpoint: Arc<Endpoint>) -> WriteHalf {
-        let mut ring = Producer::new(endpoint.outbox.capacity() as u64);
+        let mut ring = Producer::new(endpoint.own_region.capacity() as u64);
         ring.set_peer_never_sleeps(endpoint.peer_never_sleeps);
         WriteHalf {
             ring,
@@ -334,9 +334,9 @@ impl WriteHalf {
     #[inline]
     pub(crate) fn copy_in(&mut self, bytes: &[u8]) {
         assert!(bytes.len() <= self.free(), "more written than was free");
-        // SAFETY: this half is the one writer of the outbox, and slices of it (`grant`) borrow this
-        // half.
-        unsafe { self.endpoint.outbox.write(self.ring.offset(), bytes) };
+        // SAFETY: this half is the one writer of the own_region, and slices of it (`grant`) borrow
+        // this half.
+        unsafe { self.endpoint.own_region.write(self.ring.offset(), bytes) };
         self.ring.advance(bytes.len() as u64);
         point(Point::Copied);
     }
@@ -346,19 +346,19 @@ impl WriteHalf {
     #[inline]
     pub(crate) fn grant(&mut self, len: usize) -> &mut [u8] {
         assert!(len <= self.free(), "more granted than was free");
-        // SAFETY: this half is the one writer of the outbox; the span is free; the slice borrows
-        // this half exclusively, and `self` keeps the outbox alive.
-        unsafe { self.endpoint.outbox.slice_mut(self.ring.offset(), len) }
+        // SAFETY: this half is the one writer of the region; the span is free; the slice borrows
+        // this half exclusively, and `self` keeps the region alive.
+        unsafe { self.endpoint.own_region.slice_mut(self.ring.offset(), len) }
     }
 
     /// What [`grant`](Self::grant) would lend, to be looked at.
     #[inline]
     pub(crate) fn granted(&self, len: usize) -> &[u8] {
         assert!(len <= self.free(), "more granted than was free");
-        // SAFETY: this half is the one writer of the outbox, and writes through `&mut self` only,
-        // so not while the slice is borrowed from it; the span is free; `self` keeps the outbox
-        // alive.
-        unsafe { self.endpoint.outbox.slice(self.ring.offset(), len) }
+        // SAFETY: this half is the one writer of the own_region, and writes through `&mut self`
+        // only, so not while the slice is borrowed from it; the span is free; `self` keeps the
+        // region alive.
+        unsafe { self.endpoint.own_region.slice(self.ring.offset(), len) }
     }
 
     /// Room was found before, perhaps in the process that forked this one; what is written there
@@ -393,7 +393,8 @@ impl WriteHalf {
         self.check_peer_if_due();
     }
 
-    /// Takes back what a wait that goes on elsewhere has left: a writer that publishes has had room.
+    /// Takes back what a wait that goes on elsewhere has left: a writer that publishes has had
+    /// room.
     #[inline]
     pub(crate) fn disarm_stale(&mut self) {
         // What the header of a forked child's copy says is the parent's.
@@ -406,7 +407,7 @@ impl WriteHalf {
     #[cold]
     fn wake_peer(&self) {
         count(&self.endpoint.headers().own.writing.0.wakes);
-        self.endpoint.peer_bells.reader.ring();
+        self.endpoint.peer_doorbells.reader.wake();
     }
 
     /// Ends the direction in order.

@@ -57,7 +57,7 @@ impl Decoder {
     pub(super) fn new(half: &ReadHalf, max: usize) -> Result<Decoder, Error> {
         let position = half.position();
         if !position.is_multiple_of(HEADER as u64) {
-            // Where in the ring it lies is the peer's matter: looked at with each view.
+            // Where in the wake it lies is the peer's matter: looked at with each view.
             let place = position as usize % HEADER;
             return Err(Error::Misaligned { position, place });
         }

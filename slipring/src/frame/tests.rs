@@ -41,7 +41,7 @@ impl Peer {
     /// Writes over what is in the ring already.
     fn rewrite(&self, offset: usize, bytes: &[u8]) {
         // SAFETY: the test holds no slice of the ring.
-        unsafe { self.writer.half.endpoint().outbox.write(offset, bytes) };
+        unsafe { self.writer.half.endpoint().own_region.write(offset, bytes) };
     }
 
     /// Takes in what has come.
@@ -88,7 +88,7 @@ fn a_ring_that_is_moved_gives_an_error_and_no_unaligned_view() {
     for copied in [false, true] {
         let mut peer = Peer::new(copied);
         // The first byte lies at 4093, and zeros are the header of an empty message.
-        let header = peer.writer.half.endpoint().outbox.header();
+        let header = peer.writer.half.endpoint().own_region.header();
         header.published.0.base.store(3, Ordering::Relaxed);
         peer.write(&[0; 8]);
         assert_eq!(peer.step().unwrap(), Step::Ready);

@@ -25,7 +25,7 @@ use crate::name::{Name, Scope};
 use crate::options::Options;
 use crate::peer::Peers;
 use crate::sys::closing::{Link, Listening};
-use crate::sys::process::Birth;
+use crate::sys::process::ForkGuard;
 use crate::sys::user;
 use crate::sys::watch::timespec;
 use clients::{Client, Clients};
@@ -83,7 +83,7 @@ pub(crate) struct Acceptor {
     options: Arc<Options>,
     name: Name,
     path: PathBuf,
-    birth: Birth,
+    fork_guard: ForkGuard,
     /// The socket's mode keeps all other users out.
     mine_alone: bool,
     spare: Spare,
@@ -103,11 +103,11 @@ impl Acceptor {
             // Who may connect is decided by their credentials.
             _ => 0o666,
         };
-        let birth = Birth::here().map_err(Error::os("marking this process (madvise)"))?;
+        let fork_guard = ForkGuard::here().map_err(Error::os("marking this process (madvise)"))?;
         let (binding, socket) = Binding::new(&name, mode, BACKLOG)?;
-        let socket = Listening::new(socket, birth);
+        let socket = Listening::new(socket, fork_guard);
         let set = epoll::create(CreateFlags::CLOEXEC).map_err(Error::os("making an epoll set"))?;
-        let stop = Stop::new(birth)?;
+        let stop = Stop::new(fork_guard)?;
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags)
             .map_err(Error::os("making a timer"))?;
@@ -128,7 +128,7 @@ impl Acceptor {
             options,
             name,
             path: binding.path().to_owned(),
-            birth,
+            fork_guard,
             mine_alone: mode == 0o600,
             clients: Mutex::new(Clients::new(FIRST_CLIENT)),
             unreceived: Unreceived::default(),
@@ -213,7 +213,7 @@ impl Acceptor {
         let Some(socket) = binding.repair()? else {
             return Ok(!was_sound);
         };
-        let socket = Arc::new(Listening::new(socket, self.birth));
+        let socket = Arc::new(Listening::new(socket, self.fork_guard));
         epoll::add(
             &self.set,
             &*socket,

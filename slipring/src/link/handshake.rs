@@ -3,7 +3,7 @@
 use super::dial::Dialed;
 use super::message::{Hello, LEN, Memory, Message, Refusal, VERSIONS, printable};
 use super::verify::{self, DESCRIPTORS, Fault, Introduced, Refused, Verified};
-use crate::endpoint::region::{Outbox, header_len};
+use crate::endpoint::region::{OwnRegion, header_len};
 use crate::endpoint::{Connected, Endpoint};
 use crate::error::{Error, Result};
 use crate::fail_points::{Point, point};
@@ -11,8 +11,8 @@ use crate::name::Name;
 use crate::options::Options;
 use crate::peer::Admission;
 use crate::ring::Std;
-use crate::sys::bell::{self, Bell, Bells};
 use crate::sys::closing::{self, Link, Passed};
+use crate::sys::doorbell::{self, Doorbell, Doorbells};
 use crate::sys::socket::{self, Credentials};
 use crate::sys::user;
 use crate::sys::watch::{Watches, timespec};
@@ -59,8 +59,8 @@ pub(crate) enum Waits {
 /// What this side made for itself.
 #[derive(Debug)]
 struct Mine {
-    outbox: Outbox,
-    bells: Bells,
+    own_region: OwnRegion,
+    doorbells: Doorbells,
     watches: Option<Watches>,
 }
 
@@ -252,32 +252,32 @@ impl Handshake {
     /// `of_my_user`: the peer speaks as this process's own user.
     fn pass_mine(&mut self, of_my_user: bool) -> Result<()> {
         // A socket that another user made may have an end that is that user's, whoever speaks
-        // there: see `bell::Kind`.
+        // there: see `doorbell::Kind`.
         let is_mine = of_my_user && user::is_same(self.made_by.uid, self.origin.mine_alone);
         let kind = if is_mine {
-            bell::Kind::Plain
+            doorbell::Kind::Plain
         } else {
-            bell::Kind::Inverted
+            doorbell::Kind::Inverted
         };
-        let (outbox, memory) = Outbox::create(self.options.capacity)?;
+        let (own_region, memory) = OwnRegion::create(self.options.capacity)?;
         point(Point::MemoryMade);
-        let bells = Bells {
-            reader: Bell::new(kind)?,
-            writer: Bell::new(kind)?,
+        let doorbells = Doorbells {
+            reader: Doorbell::new(kind)?,
+            writer: Doorbell::new(kind)?,
         };
         let watches = match self.waits {
-            Waits::Blocking => Some(Watches::new(&bells, self.link.as_fd())?),
+            Waits::Blocking => Some(Watches::new(&doorbells, self.link.as_fd())?),
             #[cfg(feature = "tokio")]
             Waits::Polled => None,
         };
         self.mine = Some(Mine {
-            outbox,
-            bells,
+            own_region,
+            doorbells,
             watches,
         });
         point(Point::AllMade);
         let message = Message::Memory(Memory {
-            bells: kind,
+            doorbells: kind,
             excuses: self.excuses(),
         });
         self.outgoing.push_back(Outgoing {
@@ -344,8 +344,8 @@ impl Handshake {
                 (Some(memory), Some(mine)) => {
                     let fds: [BorrowedFd<'_>; DESCRIPTORS] = [
                         memory.as_fd(),
-                        mine.bells.reader.as_fd(),
-                        mine.bells.writer.as_fd(),
+                        mine.doorbells.reader.as_fd(),
+                        mine.doorbells.writer.as_fd(),
                     ];
                     socket::send(self.link.as_fd(), &next.bytes, &fds)
                 }
@@ -510,7 +510,7 @@ impl Handshake {
         // A peer that has this side's memory may have gone on with the stream, and reads nothing
         // here any more.
         if let Some(mine) = &self.mine {
-            mine.outbox.header().refuse();
+            mine.own_region.header().refuse();
         }
         refused.error
     }
@@ -571,11 +571,11 @@ impl Handshake {
         };
         point(Point::Connected);
         let endpoint = Arc::new(Endpoint::new(
-            mine.outbox,
-            theirs.inbox,
+            mine.own_region,
+            theirs.peer_region,
             self.link,
-            mine.bells,
-            theirs.bells,
+            mine.doorbells,
+            theirs.doorbells,
             theirs.peer,
             self.name,
             theirs.copy_reads,

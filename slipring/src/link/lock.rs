@@ -34,7 +34,7 @@ use rustix::process::{Pid, test_kill_process};
 use super::directory::{is_absence, kind_of, owned_by, whose};
 use crate::error::{Error, Result};
 use crate::name::Name;
-use crate::sys::process::Birth;
+use crate::sys::process::ForkGuard;
 
 /// The last line of a lock file whose rendezvous has taken place.
 const PAIRED: &str = "paired";
@@ -62,7 +62,7 @@ pub(crate) struct Lock {
     /// Whether the file is known to be a lock file, and was written to.
     signed: bool,
     /// The process that took it.
-    maker: Birth,
+    maker: ForkGuard,
 }
 
 /// What a holder has written.
@@ -118,7 +118,7 @@ impl Lock {
     }
 
     fn take(path: &Path, name: &Name, uid: u32) -> Result<Lock> {
-        let maker = Birth::here().map_err(Error::os("marking this process (madvise)"))?;
+        let maker = ForkGuard::here().map_err(Error::os("marking this process (madvise)"))?;
         let give_up = Instant::now() + LOOKS_LAST;
         let mut pause = Duration::from_micros(200);
         loop {
@@ -177,7 +177,7 @@ impl Lock {
 
     /// Whether this is the process that took it, and not a forked child.
     pub(crate) fn is_mine(&self) -> bool {
-        self.maker.is_here()
+        self.maker.is_owner()
     }
 
     /// Removes the file, while the lock on it is still held. Whoever has opened it already and gets

@@ -1,6 +1,6 @@
 //! The messages of the handshake, byte by byte: `docs/layout.md`.
 
-use crate::sys::bell;
+use crate::sys::doorbell;
 
 /// What every message begins with.
 const MAGIC: [u8; 8] = *b"slipring";
@@ -27,10 +27,10 @@ pub(crate) struct Hello {
     pub(crate) protocol: Vec<u8>,
 }
 
-/// What comes with a side's descriptors: outbox, the reader's bell, the writer's bell.
+/// What comes with a side's descriptors: own_region, the reader's doorbell, the writer's doorbell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Memory {
-    pub(crate) bells: bell::Kind,
+    pub(crate) doorbells: doorbell::Kind,
     /// The side's halves never sleep, and excuse the other side from fences.
     pub(crate) excuses: bool,
 }
@@ -81,7 +81,7 @@ impl Message {
             }
             Message::Memory(memory) => {
                 bytes[8..12].copy_from_slice(&MEMORY.to_le_bytes());
-                bytes[28] = memory.bells.to_wire();
+                bytes[28] = memory.doorbells.to_wire();
                 bytes[30] = memory.excuses.into();
             }
             Message::Refused(why, detail) => {
@@ -106,7 +106,7 @@ impl Message {
                 protocol: text,
             })),
             MEMORY => Ok(Message::Memory(Memory {
-                bells: bell::Kind::from_wire(bytes[28]).ok_or(Malformed)?,
+                doorbells: doorbell::Kind::from_wire(bytes[28]).ok_or(Malformed)?,
                 excuses: bytes[30] == 1,
             })),
             REFUSAL => {
@@ -167,7 +167,7 @@ mod tests {
     }
 
     const MEMORY_OF_ALL: Message = Message::Memory(Memory {
-        bells: bell::Kind::Inverted,
+        doorbells: doorbell::Kind::Inverted,
         excuses: true,
     });
 

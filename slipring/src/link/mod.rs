@@ -7,8 +7,8 @@
 //!                                                     checks version, protocol, user, capacity
 //! checks the same                           ◀───────  Hello
 //! makes its own
-//! Memory + outbox, two bells                ───────▶  checks and maps it, makes its own
-//! checks and maps it                        ◀───────  Memory + outbox, two bells
+//! Memory + own_region, two doorbells                ───────▶  checks and maps it, makes its own
+//! checks and maps it                        ◀───────  Memory + own_region, two doorbells
 //! `connect` returns the stream                        `accept` returns the stream
 //! ```
 //!

@@ -1,16 +1,16 @@
 //! What a peer sends is checked before it is used, in this order. Its hello: versions, protocol,
 //! user, length of the header, capacity, my limit. What it passes: number of descriptors; seals,
 //! file system, size, allocation of the memory, which is mapped then, and its preamble compared;
-//! and a bell has to be an eventfd.
+//! and a doorbell has to be an eventfd.
 
 use super::message::{Hello, MAX_PROTOCOL, Memory, Refusal, VERSIONS, printable};
-use crate::endpoint::region::{self, Inbox, SEALS};
+use crate::endpoint::region::{self, PeerRegion, SEALS};
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::peer::{Admission, Peer};
 use crate::ring::{Header, LAYOUT_VERSION, MAGIC, Std};
-use crate::sys::bell::{self, Bell, Bells};
 use crate::sys::closing::Passed;
+use crate::sys::doorbell::{self, Doorbell, Doorbells};
 use crate::sys::socket::Credentials;
 use crate::sys::user;
 use rustix::fd::{AsFd, OwnedFd};
@@ -104,8 +104,8 @@ pub(super) struct Introduced {
 /// What has passed.
 #[derive(Debug)]
 pub(super) struct Verified {
-    pub(super) inbox: Inbox,
-    pub(super) bells: Bells,
+    pub(super) peer_region: PeerRegion,
+    pub(super) doorbells: Doorbells,
     pub(super) peer: Peer,
     pub(super) copy_reads: bool,
     pub(super) peer_never_sleeps: bool,
@@ -192,26 +192,26 @@ pub(super) fn memory(
     options: &Options,
 ) -> std::result::Result<Verified, Fault> {
     let trusted = introduced.trusted;
-    if !trusted && memory.bells != bell::Kind::Inverted {
-        return Err(Refused::bad("a bell that another user could block").into());
+    if !trusted && memory.doorbells != doorbell::Kind::Inverted {
+        return Err(Refused::bad("a doorbell that another user could block").into());
     }
     if fds.len() < DESCRIPTORS {
         return Err(Refused::bad("a descriptor is missing").into());
     }
-    let Ok([outbox, reader_bell, writer_bell]) = <[Passed; DESCRIPTORS]>::try_from(fds) else {
+    let Ok([own_region, reader_bell, writer_bell]) = <[Passed; DESCRIPTORS]>::try_from(fds) else {
         return Err(Refused::bad("more descriptors than expected").into());
     };
-    let inbox = inbox(outbox, introduced)?;
-    let bell = |passed| eventfd(passed).map(|fd| Bell::of_peer(fd, memory.bells));
-    let bells = Bells {
-        reader: bell(reader_bell)?,
-        writer: bell(writer_bell)?,
+    let peer_region = peer_region(own_region, introduced)?;
+    let doorbell = |passed| eventfd(passed).map(|fd| Doorbell::of_peer(fd, memory.doorbells));
+    let doorbells = Doorbells {
+        reader: doorbell(reader_bell)?,
+        writer: doorbell(writer_bell)?,
     };
-    inbox.populate(options.capacity);
+    peer_region.populate(options.capacity);
     let Credentials { pid, uid, gid } = introduced.sender;
     Ok(Verified {
-        inbox,
-        bells,
+        peer_region,
+        doorbells,
         peer: Peer {
             pid: (pid != 0).then_some(pid),
             uid,
@@ -223,7 +223,7 @@ pub(super) fn memory(
     })
 }
 
-fn inbox(passed: Passed, introduced: &Introduced) -> std::result::Result<Inbox, Fault> {
+fn peer_region(passed: Passed, introduced: &Introduced) -> std::result::Result<PeerRegion, Fault> {
     let want = |doing| move |e: Errno| Fault::Mine(Error::os(doing)(e));
     let Introduced {
         header_len,
@@ -257,8 +257,8 @@ fn inbox(passed: Passed, introduced: &Introduced) -> std::result::Result<Inbox, 
     if (stat.st_blocks as u64).saturating_mul(512) < len {
         return Err(Refused::bad("the memory is not allocated").into());
     }
-    let inbox = Inbox::map(fd.as_fd(), header_len, capacity).map_err(Fault::Mine)?;
-    let preamble = &inbox.header().preamble.0;
+    let peer_region = PeerRegion::map(fd.as_fd(), header_len, capacity).map_err(Fault::Mine)?;
+    let preamble = &peer_region.header().preamble.0;
     // Relaxed: the message that brought the descriptor came after the preamble was written.
     let honest = preamble.magic.load(Ordering::Relaxed) == MAGIC
         && preamble.version.load(Ordering::Relaxed) == LAYOUT_VERSION
@@ -269,16 +269,16 @@ fn inbox(passed: Passed, introduced: &Introduced) -> std::result::Result<Inbox, 
             Refused::bad("the memory does not begin with the preamble that was announced").into(),
         );
     }
-    Ok(inbox)
+    Ok(peer_region)
 }
 
-/// A bell is an eventfd.
+/// A doorbell is an eventfd.
 fn eventfd(passed: Passed) -> std::result::Result<OwnedFd, Fault> {
     match passed.is_eventfd() {
         Ok(true) => Ok(passed.harmless()),
-        Ok(false) => Err(Refused::bad("a bell is not an eventfd").into()),
+        Ok(false) => Err(Refused::bad("a doorbell is not an eventfd").into()),
         Err(e) => Err(Fault::Mine(Error::os(
-            "checking the peer's bell (is /proc mounted?)",
+            "checking the peer's doorbell (is /proc mounted?)",
         )(e))),
     }
 }

@@ -40,7 +40,7 @@
 //!   ring.
 //! * There is no end: nobody can tell a writer that has gone from one that has nothing to say. Nor
 //!   does a writer learn that its reader has gone, other than by the ring staying full.
-//! * There is no bell: who waits looks again and again. It spins for a while if that has paid
+//! * There is no doorbell: who waits looks again and again. It spins for a while if that has paid
 //!   lately ([`Spin`]), offers the CPU to others, then sleeps for a quarter of the time waited so
 //!   far, up to [a bound](Reader::set_longest_sleep). An idle end costs less than 1 % of a core; an
 //!   answer after a long silence comes later by that bound at most.

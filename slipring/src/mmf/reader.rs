@@ -88,7 +88,7 @@ impl Reader {
     pub(super) fn new(path: &Path, way: Way) -> Result<Reader> {
         let ring = Ring::open(path, way, Role::Reader)?;
         Ok(Reader {
-            waiting: Waiting::new(ring.birth()),
+            waiting: Waiting::new(ring.fork_guard()),
             ring,
         })
     }
@@ -281,7 +281,7 @@ impl BufRead for Reader {
             "more is consumed than was lent"
         );
         // Bytes that were lent before a fork are the parent's to give back.
-        if self.ring.is_here() {
+        if self.ring.is_owner() {
             // It stays damaged.
             let _ = self.ring.moved(n as u64);
         }

@@ -4,7 +4,7 @@ use super::error::{Error, Result};
 use super::file::{self, Way, os};
 use super::indexes::{HEADER, filled, pieces};
 use crate::sys::clock::CoarseInstant;
-use crate::sys::process::Birth;
+use crate::sys::process::ForkGuard;
 use crate::sys::range_lock;
 use crate::sys::shared_file::SharedFile;
 use rustix::fs::fstat;
@@ -69,7 +69,7 @@ pub(super) struct Ring {
     damage: Option<Damage>,
     /// The tick of the coarse clock at which the size of the file was looked at.
     looked: CoarseInstant,
-    birth: Birth,
+    fork_guard: ForkGuard,
     path: PathBuf,
     /// Keeps the lock.
     file: OwnedFd,
@@ -92,7 +92,7 @@ impl Ring {
             other: 0,
             damage: None,
             looked: CoarseInstant::now(),
-            birth: Birth::here().map_err(os("preparing to use", path))?,
+            fork_guard: ForkGuard::here().map_err(os("preparing to use", path))?,
             path: path.to_owned(),
             file,
         };
@@ -119,14 +119,14 @@ impl Ring {
     }
 
     /// The process that opened it.
-    pub(super) fn birth(&self) -> Birth {
-        self.birth
+    pub(super) fn fork_guard(&self) -> ForkGuard {
+        self.fork_guard
     }
 
     /// Whether this is the process that opened it.
     #[inline]
-    pub(super) fn is_here(&self) -> bool {
-        self.birth.is_here()
+    pub(super) fn is_owner(&self) -> bool {
+        self.fork_guard.is_owner()
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -244,7 +244,7 @@ impl Ring {
     /// few milliseconds.
     #[inline]
     pub(super) fn glance(&mut self) -> Result<()> {
-        if !self.birth.is_here() {
+        if !self.fork_guard.is_owner() {
             let path = self.path.clone();
             return Err(Error::Forked { path });
         }

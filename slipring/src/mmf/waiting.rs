@@ -6,7 +6,7 @@
 //! less; and an idle end wakes once in that bound, for a few microseconds.
 
 use super::ring::Ring;
-use crate::sys::process::{self, Birth};
+use crate::sys::process::{self, ForkGuard};
 use crate::wait::{self, Limit, Park, Parked, PollHalf, Spin, SpinPolicy};
 use std::io;
 use std::thread;
@@ -27,7 +27,7 @@ const LONGEST: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
 pub(super) struct Waiting {
-    birth: Birth,
+    fork_guard: ForkGuard,
     policy: SpinPolicy,
     longest_sleep: Duration,
     timeout: Option<Duration>,
@@ -38,19 +38,19 @@ pub(super) struct Waiting {
     nonblocking: bool,
 }
 
-fn policy(birth: Birth, spin: Spin) -> SpinPolicy {
+fn policy(fork_guard: ForkGuard, spin: Spin) -> SpinPolicy {
     // Nobody says who the other side is. A fair guess is that it may run wherever the first process
     // of this machine, or container, may.
     let cpus = process::cpus(Some(1));
-    SpinPolicy::new(spin, cpus.own, cpus.both, birth.spinning())
+    SpinPolicy::new(spin, cpus.own, cpus.both, fork_guard.spinning())
 }
 
 impl Waiting {
-    /// For an end that was opened by the process of this birth.
-    pub(super) fn new(birth: Birth) -> Waiting {
+    /// For an end that was opened by the process of this fork_guard.
+    pub(super) fn new(fork_guard: ForkGuard) -> Waiting {
         Waiting {
-            birth,
-            policy: policy(birth, Spin::default()),
+            fork_guard,
+            policy: policy(fork_guard, Spin::default()),
             longest_sleep: LONGEST,
             timeout: None,
             since: None,
@@ -59,7 +59,7 @@ impl Waiting {
     }
 
     pub(super) fn set_spin(&mut self, spin: Spin) {
-        self.policy = policy(self.birth, spin);
+        self.policy = policy(self.fork_guard, spin);
     }
 
     pub(super) fn set_longest_sleep(&mut self, longest: Duration) {

@@ -85,7 +85,7 @@ impl Writer {
     pub(super) fn new(path: &Path, way: Way) -> Result<Writer> {
         let ring = Ring::open(path, way, Role::Writer)?;
         Ok(Writer {
-            waiting: Waiting::new(ring.birth()),
+            waiting: Waiting::new(ring.fork_guard()),
             ring,
         })
     }

@@ -2,7 +2,7 @@
 //! event loop by the real [`wait::prepare`](crate::wait::prepare).
 
 use super::flaw::Flaw;
-use super::world::Bell;
+use super::world::Doorbell;
 use crate::ring::Status;
 use crate::wait::{Park, Parked, PollHalf, prepare, sleep};
 use std::io;
@@ -11,8 +11,8 @@ use std::sync::Arc;
 /// What a half needs for it.
 pub(super) trait Half {
     fn flaw(&self) -> Flaw;
-    /// The bell that it sleeps on.
-    fn bell(&self) -> Arc<Bell>;
+    /// The doorbell that it sleeps on.
+    fn doorbell(&self) -> Arc<Doorbell>;
     /// How many bytes are known to be there.
     fn known(&self) -> u64;
     fn arm(&mut self, want: u64);
@@ -47,13 +47,13 @@ pub(super) trait Half {
         loop {
             let found = prepare(&mut Waiting { half: self, want }, &mut bed);
             if self.flaw() == Flaw::DrainAfterPoll {
-                bed.bell.drain();
+                bed.doorbell.drain();
             }
-            if let Some(status) = found.expect("the model's bells do not fail") {
+            if let Some(status) = found.expect("the model's doorbells do not fail") {
                 self.disarm();
                 return status.expect("the models have no errors");
             }
-            bed.bell.poll();
+            bed.doorbell.poll();
         }
     }
 
@@ -114,7 +114,7 @@ impl<H: Half> PollHalf for Waiting<'_, H> {
 
 /// Where a half sleeps.
 struct Bed {
-    bell: Arc<Bell>,
+    doorbell: Arc<Doorbell>,
     flaw: Flaw,
     patient: bool,
 }
@@ -122,7 +122,7 @@ struct Bed {
 impl Bed {
     fn new(half: &impl Half, patient: bool) -> Bed {
         Bed {
-            bell: half.bell(),
+            doorbell: half.doorbell(),
             flaw: half.flaw(),
             patient,
         }
@@ -134,13 +134,13 @@ impl Park for Bed {
         if !self.patient {
             return Ok(Parked::TimedOut);
         }
-        self.bell.wait();
+        self.doorbell.wait();
         Ok(Parked::Woken)
     }
 
     fn drain(&mut self) -> io::Result<bool> {
         if self.flaw != Flaw::DrainAfterPoll {
-            self.bell.drain();
+            self.doorbell.drain();
         }
         Ok(false)
     }

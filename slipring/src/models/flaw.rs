@@ -49,19 +49,19 @@ pub(super) enum Flaw {
     HangUpAfterStop,
     /// The process hangs up, then stores `fin`.
     HangUpBeforeFin,
-    /// `fin` and `stop` ring by the formula for indexes, `old < wanted <= new`.
+    /// `fin` and `stop` wake by the formula for indexes, `old < wanted <= new`.
     EndByFormula,
     /// `fin` and `stop` are stored, not exchanged.
     EndOverwrites,
     /// The code of an abort is stored after `fin`.
     CodeAfterEnd,
-    /// A bell wakes who sleeps already, and keeps nothing for who is about to.
+    /// A doorbell wakes who sleeps already, and keeps nothing for who is about to.
     BellForgets,
     /// A sleeper looks before it arms, not after.
     PollBeforeArm,
     /// An event loop takes the edges out of the set after it has looked, not before it arms.
     DrainAfterPoll,
-    /// A reader does not ring a writer that waits for room which it will not make.
+    /// A reader does not wake a writer that waits for room which it will not make.
     NoStarvedWake,
     /// A writer does not make way for a reader that waits for more than there is.
     NoStarvingRule,

@@ -2,7 +2,7 @@
 //! of two processes (within a bound on pre-emptions).
 //!
 //! The code is the real one, instantiated with loom's atomics. [`world`] stands in for the memory
-//! and the bells, [`Writing`] and [`Reading`] for the halves, which copy and ring. The models
+//! and the doorbells, [`Writing`] and [`Reading`] for the halves, which copy and wake. The models
 //! themselves lie in
 //!
 //! * [`bytes`]: no byte is seen before it is published, nor overwritten before it is consumed;

@@ -1,4 +1,4 @@
-//! The reading half of the models: the real [`Consumer`] between loom's bytes and bells.
+//! The reading half of the models: the real [`Consumer`] between loom's bytes and doorbells.
 //!
 //! It does what `endpoint::ReadHalf` does, less what a [`Flaw`] leaves out.
 
@@ -6,7 +6,7 @@ use super::asleep::Half;
 use super::byte_at;
 use super::flaw::Flaw;
 use super::mutant::weakly;
-use super::world::{Bell, Who, World};
+use super::world::{Doorbell, Who, World};
 use crate::ring::{Atomics, Consumer, Status, Word, ended};
 use crate::wait::WakeWord;
 use std::sync::Arc;
@@ -66,7 +66,7 @@ impl<A: Atomics> Reading<A> {
         if weakly(self.world.flaw.in_consume(), || {
             self.ring.consume(headers, n)
         }) {
-            self.world.peer(self.who).writer.ring();
+            self.world.peer(self.who).writer.wake();
         }
     }
 
@@ -151,7 +151,7 @@ impl<A: Atomics> Half for Reading<A> {
         self.world.flaw
     }
 
-    fn bell(&self) -> Arc<Bell> {
+    fn doorbell(&self) -> Arc<Doorbell> {
         Arc::clone(&self.world.own(self.who).reader)
     }
 
@@ -189,7 +189,7 @@ impl<A: Atomics> Half for Reading<A> {
         if self.world.flaw != Flaw::NoStarvedWake
             && self.ring.blocks_writer(self.world.headers(self.who))
         {
-            self.world.peer(self.who).writer.ring();
+            self.world.peer(self.who).writer.wake();
         }
     }
 }

@@ -169,7 +169,7 @@ fn writer_withdraws<A: Atomics>(flaw: Flaw) {
     reading.join().unwrap();
 }
 
-/// Both halves of one process sleep at the same time, on bells of their own, and the peer wakes
+/// Both halves of one process sleep at the same time, on doorbells of their own, and the peer wakes
 /// both.
 fn both_halves<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::both_ways(1, 1, flaw);

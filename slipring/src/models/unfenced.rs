@@ -1,5 +1,5 @@
 //! A half that never sleeps misses nothing, though its peer leaves out the fence of a publication
-//! and rings nobody. A half that has said so and sleeps all the same is not woken.
+//! and wakes nobody. A half that has said so and sleeps all the same is not woken.
 
 use super::{Flaw, Half, Mutant, Reading, Who, Why, World, Writing, fails, holds};
 use crate::ring::{Atomics, Status};

@@ -1,4 +1,4 @@
-//! What two processes share, in a model: two outboxes, four bells, and what the kernel knows.
+//! What two processes share, in a model: two regions, four doorbells, and what the kernel knows.
 
 use super::flaw::Flaw;
 use super::mutant::weakly;
@@ -46,18 +46,18 @@ impl Bytes {
 ///
 /// loom also lets one sleep end without a ring: a wake-up is a hint. A ring happens before the end
 /// of the sleep that it ends, as the lock of a real eventfd has it; it orders nothing else.
-pub(super) struct Bell {
+pub(super) struct Doorbell {
     edge: Notify,
     /// For [`Flaw::BellForgets`].
     forgets: bool,
     asleep: AtomicBool,
-    /// Whether the set that the bell is in is readable; only where an event loop polls it.
+    /// Whether the set that the doorbell is in is readable; only where an event loop polls it.
     readable: Option<AtomicBool>,
 }
 
-impl Bell {
-    fn new(flaw: Flaw, polled: bool) -> Bell {
-        Bell {
+impl Doorbell {
+    fn new(flaw: Flaw, polled: bool) -> Doorbell {
+        Doorbell {
             edge: Notify::new(),
             forgets: flaw == Flaw::BellForgets,
             asleep: AtomicBool::new(false),
@@ -65,7 +65,7 @@ impl Bell {
         }
     }
 
-    pub(super) fn ring(&self) {
+    pub(super) fn wake(&self) {
         if let Some(readable) = &self.readable {
             // Release: the lock of the set orders the ring, and what was before it, before the
             // drain that takes it out.
@@ -94,7 +94,7 @@ impl Bell {
 
     /// Blocks until there is an edge, and leaves it there.
     pub(super) fn poll(&self) {
-        let readable = self.readable.as_ref().expect("a bell for polling");
+        let readable = self.readable.as_ref().expect("a doorbell for polling");
         while !readable.load(Ordering::Acquire) {
             self.edge.wait();
         }
@@ -105,8 +105,8 @@ impl Bell {
 pub(super) struct Side<A: Atomics> {
     pub(super) header: Header<A>,
     pub(super) bytes: Bytes,
-    pub(super) reader: Arc<Bell>,
-    pub(super) writer: Arc<Bell>,
+    pub(super) reader: Arc<Doorbell>,
+    pub(super) writer: Arc<Doorbell>,
     /// The kernel has hung up the link, since this process has let go of it.
     hung_up: AtomicBool,
     /// What this process has written down of its peer: that it has hung up.
@@ -118,8 +118,8 @@ impl<A: Atomics> Side<A> {
         Side {
             header: Header::new(4096, capacity),
             bytes: Bytes::new(capacity),
-            reader: Arc::new(Bell::new(flaw, polled)),
-            writer: Arc::new(Bell::new(flaw, polled)),
+            reader: Arc::new(Doorbell::new(flaw, polled)),
+            writer: Arc::new(Doorbell::new(flaw, polled)),
             hung_up: AtomicBool::new(false),
             gone: AtomicBool::new(false),
         }
@@ -156,7 +156,7 @@ impl<A: Atomics> World<A> {
         World::new(left, right, flaw, false)
     }
 
-    /// As [`one_way`](Self::one_way), with bells that event loops poll.
+    /// As [`one_way`](Self::one_way), with doorbells that event loops poll.
     pub(super) fn polled(capacity: u64, flaw: Flaw) -> Arc<World<A>> {
         World::new(capacity, 1, flaw, true)
     }
@@ -202,7 +202,7 @@ impl<A: Atomics> World<A> {
         };
         let (first, ring) = self.end(&own.published.0.fin, how, &peer.wake_at_tail.0, by_formula);
         if ring {
-            self.peer(who).reader.ring();
+            self.peer(who).reader.wake();
         }
         first
     }
@@ -219,13 +219,13 @@ impl<A: Atomics> World<A> {
         };
         let (first, ring) = self.end(&own.consumed.0.stop, how, &peer.wake_at_head.0, by_formula);
         if ring {
-            self.peer(who).writer.ring();
+            self.peer(who).writer.wake();
         }
         first
     }
 
     /// Stores an end; says whether it is the first one, and whether the half that owns `wake` has
-    /// to be rung.
+    /// to be woken.
     fn end(
         &self,
         word: &A::U32,
@@ -271,8 +271,8 @@ impl<A: Atomics> World<A> {
     pub(super) fn hang_up(&self, who: Who) {
         // Release: see `is_hung_up`.
         self.own(who).hung_up.store(true, Ordering::Release);
-        self.peer(who).reader.ring();
-        self.peer(who).writer.ring();
+        self.peer(who).reader.wake();
+        self.peer(who).writer.wake();
     }
 
     /// As `Endpoint::look_at_link` does.

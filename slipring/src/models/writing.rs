@@ -1,4 +1,4 @@
-//! The writing half of the models: the real [`Producer`] between loom's bytes and bells.
+//! The writing half of the models: the real [`Producer`] between loom's bytes and doorbells.
 //!
 //! It does what `endpoint::WriteHalf` does, less what a [`Flaw`] leaves out.
 
@@ -6,7 +6,7 @@ use super::asleep::Half;
 use super::byte_at;
 use super::flaw::Flaw;
 use super::mutant::weakly;
-use super::world::{Bell, Who, World};
+use super::world::{Doorbell, Who, World};
 use crate::ring::{Atomics, Producer, Status, Word};
 use crate::wait::WakeWord;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl<A: Atomics> Writing<A> {
     pub(super) fn publish(&mut self) {
         let headers = self.world.headers(self.who);
         if weakly(self.world.flaw.in_publish(), || self.ring.publish(headers)) {
-            self.world.peer(self.who).reader.ring();
+            self.world.peer(self.who).reader.wake();
         }
     }
 
@@ -102,7 +102,7 @@ impl<A: Atomics> Half for Writing<A> {
         self.world.flaw
     }
 
-    fn bell(&self) -> Arc<Bell> {
+    fn doorbell(&self) -> Arc<Doorbell> {
         Arc::clone(&self.world.own(self.who).writer)
     }
 

@@ -5,7 +5,8 @@ use crate::wait::wake_word;
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 
-/// Reads from the ring of the peer's outbox: private indexes, and what it has seen of the peer's.
+/// Reads from the ring of the peer's own_region: private indexes, and what it has seen of the
+/// peer's.
 #[derive(Debug)]
 pub(crate) struct Consumer<A: Atomics> {
     capacity: u64,
@@ -126,7 +127,7 @@ impl<A: Atomics> Consumer<A> {
     }
 
     /// Gives `n` bytes back to the writer; at least one, and no more than are available. Says
-    /// whether the peer's writer has to be rung.
+    /// whether the peer's writer has to be woken.
     #[inline(always)]
     #[must_use]
     pub(crate) fn consume(&mut self, headers: Headers<'_, A>, n: u64) -> bool {
@@ -154,7 +155,7 @@ impl<A: Atomics> Consumer<A> {
     }
 
     /// After arming: whether the peer's writer sleeps for room that I am not going to make. It has
-    /// to be rung, so that it publishes what fits.
+    /// to be woken, so that it publishes what fits.
     #[inline]
     pub(crate) fn blocks_writer(&self, headers: Headers<'_, A>) -> bool {
         // Relaxed: ordered by the fence of arming; see `Producer::look`.

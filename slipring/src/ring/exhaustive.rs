@@ -211,7 +211,7 @@ fn every_state_of_a_small_ring_can_be_reached_and_holds() {
     }
 }
 
-/// A publication from `old` to `new` rings for every wanted index in between, and for no other.
+/// A publication from `old` to `new` wakes for every wanted index in between, and for no other.
 #[test]
 fn a_publication_rings_when_it_crosses_the_wanted_index_and_only_then() {
     const CAPACITY: u64 = 8;

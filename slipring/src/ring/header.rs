@@ -1,6 +1,6 @@
-//! The header of an outbox: who writes which word, and where it lies.
+//! The header of an own_region: who writes which word, and where it lies.
 //!
-//! Everything in a header is written by the process that owns the outbox; its peer has it mapped
+//! Everything in a header is written by the process that owns the region; its peer has it mapped
 //! read-only. The layout is a contract between processes that may have been built at different
 //! times: `docs/layout.md` describes it, and the assertions at the end of this file hold it in
 //! place.
@@ -42,7 +42,7 @@ pub(crate) mod ended {
 #[derive(Debug)]
 pub(crate) struct Line<T>(pub(crate) T);
 
-/// Line 0: what this memory is. Written before the outbox is passed on; copied once by the peer.
+/// Line 0: what this memory is. Written before the region is passed on; copied once by the peer.
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Preamble<A: Atomics> {
@@ -71,7 +71,7 @@ pub(crate) struct Published<A: Atomics> {
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Consumed<A: Atomics> {
-    /// Count of bytes ever consumed of the *peer's* outbox.
+    /// Count of bytes ever consumed of the *peer's* own_region.
     pub(crate) head: A::U64,
     /// Why the reader is gone ([`ended`]).
     pub(crate) stop: A::U32,
@@ -90,7 +90,7 @@ pub(crate) struct Counters<A: Atomics> {
     pub(crate) spins: A::U64,
 }
 
-/// The first page of an outbox.
+/// The first page of an own_region.
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Header<A: Atomics> {

@@ -2,8 +2,8 @@
 //! headers.
 //!
 //! Nothing in here knows an operating system. [`Producer`] and [`Consumer`] move indexes and answer
-//! two questions, "how much may I touch, and where" and "does the peer have to be woken". `endpoint`
-//! copies the bytes and wakes the peer; `wait` decides how to spin and sleep.
+//! two questions, "how much may I touch, and where" and "does the peer have to be woken".
+//! `endpoint` copies the bytes and wakes the peer; `wait` decides how to spin and sleep.
 //!
 //! ```text
 //!            base                 head              tail           base + k·capacity
@@ -38,9 +38,9 @@ pub(crate) use producer::Producer;
 /// The two headers as one endpoint sees them.
 #[derive(Debug)]
 pub(crate) struct Headers<'a, A: Atomics> {
-    /// Of my outbox: I alone write it.
+    /// Of my own_region: I alone write it.
     pub(crate) own: &'a Header<A>,
-    /// Of the peer's outbox: input, to be checked.
+    /// Of the peer's own_region: input, to be checked.
     pub(crate) peer: &'a Header<A>,
 }
 

@@ -5,7 +5,7 @@ use crate::wait::wake_word;
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 
-/// Writes into the ring of my outbox: private indexes, and what they publish.
+/// Writes into the ring of my own_region: private indexes, and what they publish.
 #[derive(Debug)]
 pub(crate) struct Producer<A: Atomics> {
     capacity: u64,
@@ -135,7 +135,7 @@ impl<A: Atomics> Producer<A> {
         })
     }
 
-    /// Publishes what has been written. Says whether the peer's reader has to be rung.
+    /// Publishes what has been written. Says whether the peer's reader has to be woken.
     #[inline]
     #[must_use]
     pub(crate) fn publish(&mut self, headers: Headers<'_, A>) -> bool {
@@ -182,8 +182,8 @@ impl<A: Atomics> Producer<A> {
         )
     }
 
-    /// Whether the reader has nothing left, and polls for more instead of sleeping, as far as can be
-    /// seen. Only a hint, on which nothing depends but how soon it gets the first bytes of many.
+    /// Whether the reader has nothing left, and polls for more instead of sleeping, as far as can
+    /// be seen. Only a hint, on which nothing depends but how soon it gets the first bytes of many.
     #[inline]
     pub(crate) fn is_polled_for(&mut self, headers: Headers<'_, A>) -> bool {
         // A head that makes no sense is reported by the next look that has to go there.

@@ -87,7 +87,7 @@ impl Stream {
         let Connected { endpoint, watches } = connected;
         let Watches { reader, writer } = match watches {
             Some(watches) => watches,
-            None => Watches::new(&endpoint.own_bells, endpoint.link.as_fd())?,
+            None => Watches::new(&endpoint.own_doorbells, endpoint.link.as_fd())?,
         };
         Ok(Stream {
             whole: Whole::of(&endpoint),

@@ -144,8 +144,8 @@ impl Park for OnWatch<'_> {
         if event? == Event::Link {
             return Ok(Parked::Link);
         }
-        // By the clock, and not by whether something happened: a peer that wakes this half again and
-        // again is not to take the time's place.
+        // By the clock, and not by whether something happened: a peer that wakes this half again
+        // and again is not to take the time's place.
         Ok(match self.deadline {
             Some(deadline) if Instant::now() >= deadline => Parked::TimedOut,
             _ => Parked::Woken,

@@ -78,7 +78,7 @@ impl Reader {
     pub(crate) fn from_half(half: ReadHalf, spin: Spin) -> crate::Result<Reader> {
         let endpoint = half.endpoint();
         let watch = Watch::new(
-            &endpoint.own_bells.reader,
+            &endpoint.own_doorbells.reader,
             rustix::fd::AsFd::as_fd(&endpoint.link),
         )?;
         Ok(Reader::new(half, watch, spin))
@@ -295,7 +295,7 @@ impl Reader {
     }
 
     /// Takes back an [`arm`](Self::arm) that was `Pending`, if this reader is not going to be
-    /// polled after all. Without it the peer rings once more than it needs to.
+    /// polled after all. Without it the peer wakes once more than it needs to.
     pub fn disarm(&mut self) {
         // A forked child's copy is not armed, and what its header says is the parent's.
         self.half.disarm_stale();

@@ -52,7 +52,7 @@ impl Writer {
     pub(crate) fn from_half(half: WriteHalf, spin: Spin) -> crate::Result<Writer> {
         let endpoint = half.endpoint();
         let watch = Watch::new(
-            &endpoint.own_bells.writer,
+            &endpoint.own_doorbells.writer,
             rustix::fd::AsFd::as_fd(&endpoint.link),
         )?;
         Ok(Writer::new(half, watch, spin))
@@ -356,7 +356,7 @@ impl Writer {
     }
 
     /// Takes back an [`arm`](Self::arm) that was `Pending`, if this writer is not going to be
-    /// polled after all. Without it the peer rings once more than it needs to.
+    /// polled after all. Without it the peer wakes once more than it needs to.
     pub fn disarm(&mut self) {
         // A forked child's copy is not armed, and what its header says is the parent's.
         self.half.disarm_stale();

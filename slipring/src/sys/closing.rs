@@ -10,7 +10,7 @@
 //! closed. A file of FUSE whose server hangs can still do that: then descriptors are held, and
 //! nobody waits for them.
 
-use super::process::Birth;
+use super::process::ForkGuard;
 use super::socket;
 use crate::error::{Error, Result};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -27,7 +27,7 @@ const MOST_MESSAGES: u32 = 1024;
 
 /// The thread that closes.
 struct Closer {
-    birth: Birth,
+    fork_guard: ForkGuard,
     queue: Sender<OwnedFd>,
 }
 
@@ -37,18 +37,18 @@ impl Closer {
     fn get() -> Option<&'static Closer> {
         static CLOSER: OnceLock<Option<Closer>> = OnceLock::new();
         let closer = CLOSER.get_or_init(Closer::start).as_ref();
-        closer.filter(|closer| closer.birth.is_here())
+        closer.filter(|closer| closer.fork_guard.is_owner())
     }
 
     fn start() -> Option<Closer> {
-        let birth = Birth::here().ok()?;
+        let fork_guard = ForkGuard::here().ok()?;
         let (queue, closing) = channel::<OwnedFd>();
         thread::Builder::new()
             .name("slipring-close".into())
             .stack_size(64 << 10)
             .spawn(move || closing.iter().for_each(close))
             .ok()?;
-        Some(Closer { birth, queue })
+        Some(Closer { fork_guard, queue })
     }
 }
 
@@ -159,36 +159,36 @@ pub(crate) fn peek(socket: BorrowedFd<'_>) -> rustix::io::Result<Ahead> {
 #[derive(Debug)]
 pub(crate) struct Link {
     fd: Option<OwnedFd>,
-    birth: Birth,
+    fork_guard: ForkGuard,
 }
 
 impl Link {
     /// This process's end of a connected socket.
     pub(crate) fn new(fd: OwnedFd) -> Result<Link> {
-        let birth = Birth::here().map_err(Error::os("marking this process (madvise)"))?;
-        Ok(Link::of(fd, birth))
+        let fork_guard = ForkGuard::here().map_err(Error::os("marking this process (madvise)"))?;
+        Ok(Link::of(fd, fork_guard))
     }
 
-    fn of(fd: OwnedFd, birth: Birth) -> Link {
+    fn of(fd: OwnedFd, fork_guard: ForkGuard) -> Link {
         // A byte out of band is a byte like any other then. Otherwise the kernel passes over it, so
         // that it stays readable for ever, and drops it, with what came with it, in the middle of a
         // call. What is no Unix socket is found out later.
         let _ = set_socket_oobinline(&fd, true);
         Link {
             fd: Some(fd),
-            birth,
+            fork_guard,
         }
     }
 
     /// The process that it belongs to.
-    pub(crate) fn birth(&self) -> Birth {
-        self.birth
+    pub(crate) fn fork_guard(&self) -> ForkGuard {
+        self.fork_guard
     }
 
     /// Tells the peer that this side is gone. Closing alone would not, while a forked child has a
     /// copy; and the child must not end its parent's stream.
     pub(crate) fn hang_up(&self) {
-        if self.birth.is_here() {
+        if self.fork_guard.is_owner() {
             let _ = shutdown(self, Shutdown::Both);
         }
     }
@@ -236,22 +236,22 @@ fn is_empty(socket: BorrowedFd<'_>) -> bool {
 #[derive(Debug)]
 pub(crate) struct Listening {
     fd: Option<OwnedFd>,
-    birth: Birth,
+    fork_guard: ForkGuard,
 }
 
 impl Listening {
-    pub(crate) fn new(fd: OwnedFd, birth: Birth) -> Listening {
+    pub(crate) fn new(fd: OwnedFd, fork_guard: ForkGuard) -> Listening {
         Listening {
             fd: Some(fd),
-            birth,
+            fork_guard,
         }
     }
 
     /// Takes the next client out of the backlog.
     pub(crate) fn accept(&self) -> rustix::io::Result<Link> {
         // A forked child that accepts has a stream of its own.
-        let birth = Birth::here().unwrap_or(self.birth);
-        accept_with(self, SocketFlags::CLOEXEC).map(|fd| Link::of(fd, birth))
+        let fork_guard = ForkGuard::here().unwrap_or(self.fork_guard);
+        accept_with(self, SocketFlags::CLOEXEC).map(|fd| Link::of(fd, fork_guard))
     }
 }
 
@@ -264,7 +264,7 @@ impl AsFd for Listening {
 impl Drop for Listening {
     fn drop(&mut self) {
         // A forked child that drops its copy changes nothing for its parent.
-        if !self.birth.is_here() {
+        if !self.fork_guard.is_owner() {
             return;
         }
         // Nobody comes in after this.

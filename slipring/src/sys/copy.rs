@@ -1,12 +1,12 @@
 //! Copying into memory that another core reads, and out of memory that it writes.
 //!
-//! *8 to 64 bytes* without a call: many messages are short, and the C library's `memcpy` takes longer
-//! to find out how few bytes there are than to copy them.
+//! *8 to 64 bytes* without a call: many messages are short, and the C library's `memcpy` takes
+//! longer to find out how few bytes there are than to copy them.
 //!
 //! *1 KiB and more* by `rep movsb`, on processors where that is known to be best: up to four times
 //! as fast as vector registers, as it seems because it takes over whole lines without fetching what
-//! they hold. Many C libraries do so by themselves; some do not any more on the processors that gain
-//! most. The numbers are in docs/experiments/copying.md.
+//! they hold. Many C libraries do so by themselves; some do not any more on the processors that
+//! gain most. The numbers are in docs/experiments/copying.md.
 
 // Not where a tool has to see each access (AddressSanitizer sees those of `memcpy`).
 #[cfg_attr(

@@ -1,15 +1,15 @@
 //! What is asked of the operating system, one mechanism a file.
 //!
 //! The oldest kernel that works is Linux 5.1: it brought `F_SEAL_FUTURE_WRITE`, which keeps a peer
-//! from mapping my outbox writable. Peers of other users need 5.8, for an eventfd that can be read
-//! without blocking ([`bell`]). What newer kernels do better (`MADV_POPULATE_WRITE` of 5.14,
+//! from mapping my region writable. Peers of other users need 5.8, for an eventfd that can be read
+//! without blocking ([`doorbell`]). What newer kernels do better (`MADV_POPULATE_WRITE` of 5.14,
 //! `MFD_NOEXEC_SEAL` of 6.3) is tried and done without.
 
-pub(crate) mod bell;
 pub(crate) mod clock;
 pub(crate) mod closing;
 pub(crate) mod copy;
 pub(crate) mod descriptor_limit;
+pub(crate) mod doorbell;
 pub(crate) mod process;
 pub(crate) mod range_lock;
 pub(crate) mod shared_file;
@@ -17,4 +17,4 @@ pub(crate) mod sigbus;
 pub(crate) mod socket;
 pub(crate) mod user;
 pub(crate) mod watch;
-pub(crate) mod wiped;
+pub(crate) mod wipe_on_fork;

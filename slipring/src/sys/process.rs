@@ -1,6 +1,6 @@
 //! Which process this is, and what it may run on.
 
-use super::wiped::{Wipeable, Wiped};
+use super::wipe_on_fork::{WipeOnFork, Wipeable};
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity};
 use std::sync::OnceLock;
@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Knows the process that made it from a forked child of that process, without a system call.
 ///
-/// A word in a page that is [wiped](Wiped) for a forked child holds a number of the process, which
-/// neither it nor any process that it was forked from has had before. A pid would not do: in
+/// A word in a page that is [wiped](WipeOnFork) for a forked child holds a number of the process,
+/// which neither it nor any process that it was forked from has had before. A pid would not do: in
 /// another pid namespace a child can have its parent's. Besides, `getpid` would cost more than a
 /// publication, and `pthread_atfork` misses a raw `clone`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Birth {
+pub(crate) struct ForkGuard {
     page: &'static Page,
     number: u64,
 }
@@ -36,16 +36,16 @@ unsafe impl Wipeable for Page {}
 #[derive(Debug)]
 struct Apart<T>(T);
 
-impl Birth {
+impl ForkGuard {
     /// The process that runs now.
-    pub(crate) fn here() -> std::io::Result<Birth> {
-        static PAGE: OnceLock<Wiped<Page>> = OnceLock::new();
+    pub(crate) fn here() -> std::io::Result<ForkGuard> {
+        static PAGE: OnceLock<WipeOnFork<Page>> = OnceLock::new();
         /// The last number that was given. A forked child goes on from its parent's.
         static LAST: AtomicU64 = AtomicU64::new(0);
         let page = match PAGE.get() {
             Some(page) => page,
             None => {
-                let page = Wiped::new()?;
+                let page = WipeOnFork::new()?;
                 PAGE.get_or_init(|| page)
             }
         };
@@ -61,12 +61,12 @@ impl Birth {
                 number = earlier;
             }
         }
-        Ok(Birth { page, number })
+        Ok(ForkGuard { page, number })
     }
 
     /// Whether this is still the process it was made in, not a forked child.
     #[inline]
-    pub(crate) fn is_here(self) -> bool {
+    pub(crate) fn is_owner(self) -> bool {
         // Relaxed: see `here`; fork itself orders everything before it.
         self.page.number.load(Ordering::Relaxed) == self.number
     }

@@ -1,7 +1,7 @@
 //! A file, mapped for reading and writing, that other processes map and write as well (mmap(2),
 //! `MAP_SHARED`).
 //!
-//! Nothing seals it, unlike an outbox: the other side may write any of it at any time, and may
+//! Nothing seals it, unlike an own_region: the other side may write any of it at any time, and may
 //! shrink the file. So what is read here is input, every access is through raw pointers or atomics,
 //! and [`SharedFile::is_lost`] tells whether a shrunken file had to be replaced ([`sigbus`]). All
 //! raw-pointer access to such memory is in here.

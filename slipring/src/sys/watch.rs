@@ -1,7 +1,7 @@
-//! What a blocking half sleeps on: an epoll set (epoll(7)) with its bell and the link, both
+//! What a blocking half sleeps on: an epoll set (epoll(7)) with its doorbell and the link, both
 //! edge-triggered.
 
-use super::bell::{Bell, Bells};
+use super::doorbell::{Doorbell, Doorbells};
 use crate::error::{Error, Result};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -16,8 +16,8 @@ const LINK: u64 = 1;
 /// What ended a sleep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// The bell rang, now or since the last sleep.
-    Rung,
+    /// The doorbell rang, now or since the last sleep.
+    Woken,
     /// Something happened on the link: worth a look with [`hung_up`].
     Link,
     /// The time was up.
@@ -39,23 +39,23 @@ pub(crate) struct Watches {
 }
 
 impl Watches {
-    pub(crate) fn new(bells: &Bells, link: BorrowedFd<'_>) -> Result<Watches> {
+    pub(crate) fn new(doorbells: &Doorbells, link: BorrowedFd<'_>) -> Result<Watches> {
         Ok(Watches {
-            reader: Watch::new(&bells.reader, link)?,
-            writer: Watch::new(&bells.writer, link)?,
+            reader: Watch::new(&doorbells.reader, link)?,
+            writer: Watch::new(&doorbells.writer, link)?,
         })
     }
 }
 
 impl Watch {
-    pub(crate) fn new(bell: &Bell, link: BorrowedFd<'_>) -> Result<Watch> {
-        let fail = |e: Errno| Error::os("watching a bell (epoll)")(e);
+    pub(crate) fn new(doorbell: &Doorbell, link: BorrowedFd<'_>) -> Result<Watch> {
+        let fail = |e: Errno| Error::os("watching a doorbell (epoll)")(e);
         let set = epoll::create(CreateFlags::CLOEXEC).map_err(fail)?;
         epoll::add(
             &set,
-            bell,
+            doorbell,
             EventData::new_u64(BELL),
-            bell.interest() | EventFlags::ET,
+            doorbell.interest() | EventFlags::ET,
         )
         .map_err(fail)?;
         // Not EPOLLIN: nothing is read from the link, so that a peer that sends on it wakes nobody.
@@ -69,7 +69,7 @@ impl Watch {
         Ok(Watch { set })
     }
 
-    /// Sleeps until the bell rings or the link hangs up. `None`: for as long as it takes.
+    /// Sleeps until the doorbell rings or the link hangs up. `None`: for as long as it takes.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> std::io::Result<Event> {
         loop {
             let timeout = deadline.map(|d| timespec(d.saturating_duration_since(Instant::now())));
@@ -79,7 +79,7 @@ impl Watch {
                 Ok(([], _)) => return Ok(Event::TimedOut),
                 Ok((events, _)) => {
                     let link = events.iter().any(|e| e.data.u64() == LINK);
-                    return Ok(if link { Event::Link } else { Event::Rung });
+                    return Ok(if link { Event::Link } else { Event::Woken });
                 }
                 Err(Errno::INTR) => {}
                 Err(e) => return Err(e.into()),

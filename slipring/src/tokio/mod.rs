@@ -1,7 +1,7 @@
 //! The same types for [tokio](https://docs.rs/tokio) (feature `tokio`).
 //!
 //! A stream waits on the runtime's own reactor: no helper thread, no timer, no future in a box. It
-//! costs three registrations: a bell a half, and the link. It works on current-thread and
+//! costs three registrations: a doorbell a half, and the link. It works on current-thread and
 //! multi-thread runtimes (with I/O and time enabled), and its halves can be awaited by different
 //! tasks.
 //!

@@ -1,18 +1,18 @@
-//! How a half waits on a tokio runtime: its bell and the link are registered with the reactor, and
-//! nothing else.
+//! How a half waits on a tokio runtime: its doorbell and the link are registered with the reactor,
+//! and nothing else.
 //!
 //! The reactor (epoll, edge-triggered) keeps for each registration one waker of readers and one of
-//! writers. A half has its bell for itself; the link is one registration of the whole endpoint,
+//! writers. A half has its doorbell for itself; the link is one registration of the whole endpoint,
 //! with the reader's waker in one slot and the writer's in the other, so that two tasks can wait at
 //! the same time. Two in one slot would hang: the second would take the place of the first.
 //!
 //! Waiting is [`crate::wait`]'s. If the reactor says that something happened, its readiness is
-//! cleared and the half polls again; `Pending` is returned only after bell and link have both said
-//! that nothing has, and have taken the waker.
+//! cleared and the half polls again; `Pending` is returned only after doorbell and link have both
+//! said that nothing has, and have taken the waker.
 
 use super::register;
 use crate::endpoint::Endpoint;
-use crate::sys::bell::{Bell, Kind};
+use crate::sys::doorbell::{Doorbell, Kind};
 use crate::wait::{self, Limit, Park, Parked, PollHalf, Spin, SpinPolicy};
 use std::future::Future;
 use std::io;
@@ -32,7 +32,7 @@ pub(super) enum Side {
     Writer,
 }
 
-/// The bell that one half of an endpoint sleeps on.
+/// The doorbell that one half of an endpoint sleeps on.
 #[derive(Debug)]
 struct OwnBell {
     endpoint: Arc<Endpoint>,
@@ -40,17 +40,17 @@ struct OwnBell {
 }
 
 impl OwnBell {
-    fn bell(&self) -> &Bell {
+    fn doorbell(&self) -> &Doorbell {
         match self.side {
-            Side::Reader => &self.endpoint.own_bells.reader,
-            Side::Writer => &self.endpoint.own_bells.writer,
+            Side::Reader => &self.endpoint.own_doorbells.reader,
+            Side::Writer => &self.endpoint.own_doorbells.writer,
         }
     }
 }
 
 impl AsRawFd for OwnBell {
     fn as_raw_fd(&self) -> RawFd {
-        self.bell().as_fd().as_raw_fd()
+        self.doorbell().as_fd().as_raw_fd()
     }
 }
 
@@ -82,7 +82,7 @@ impl Link {
 /// What one half waits on.
 #[derive(Debug)]
 pub(super) struct Readiness {
-    bell: AsyncFd<OwnBell>,
+    doorbell: AsyncFd<OwnBell>,
     link: Link,
     side: Side,
     policy: SpinPolicy,
@@ -95,18 +95,18 @@ impl Readiness {
         side: Side,
         spin: Duration,
     ) -> io::Result<Readiness> {
-        let bell = OwnBell {
+        let doorbell = OwnBell {
             endpoint: Arc::clone(endpoint),
             side,
         };
-        let interest = match bell.bell().kind() {
+        let interest = match doorbell.doorbell().kind() {
             Kind::Plain => Interest::READABLE,
             Kind::Inverted => Interest::WRITABLE,
         };
         // SAFETY: as for the link.
-        let bell = unsafe { register(bell, interest) }?;
+        let doorbell = unsafe { register(doorbell, interest) }?;
         Ok(Readiness {
-            bell,
+            doorbell,
             link,
             side,
             policy: endpoint.spin_policy(Spin::UpTo(spin)),
@@ -114,7 +114,11 @@ impl Readiness {
     }
 
     pub(super) fn set_spin(&mut self, spin: Duration) {
-        self.policy = self.bell.get_ref().endpoint.spin_policy(Spin::UpTo(spin));
+        self.policy = self
+            .doorbell
+            .get_ref()
+            .endpoint
+            .spin_policy(Spin::UpTo(spin));
     }
 
     /// Waits until `half` has news. Takes part in the cooperative budget: a stream that is always
@@ -140,7 +144,7 @@ impl Readiness {
         half: &mut H,
     ) -> Poll<io::Result<H::News>> {
         let reactor = OnReactor {
-            bell: &self.bell,
+            doorbell: &self.doorbell,
             link: &self.link,
             side: self.side,
             cx,
@@ -154,7 +158,7 @@ impl Readiness {
 
 /// Sleeps in the runtime.
 struct OnReactor<'a, 'c> {
-    bell: &'a AsyncFd<OwnBell>,
+    doorbell: &'a AsyncFd<OwnBell>,
     link: &'a Link,
     side: Side,
     cx: &'a mut Context<'c>,
@@ -176,9 +180,9 @@ impl Park for OnReactor<'_, '_> {
 
 impl OnReactor<'_, '_> {
     fn poll_bell(&mut self) -> Poll<io::Result<()>> {
-        let mut ready = match self.bell.get_ref().bell().kind() {
-            Kind::Plain => ready!(self.bell.poll_read_ready(self.cx))?,
-            Kind::Inverted => ready!(self.bell.poll_write_ready(self.cx))?,
+        let mut ready = match self.doorbell.get_ref().doorbell().kind() {
+            Kind::Plain => ready!(self.doorbell.poll_read_ready(self.cx))?,
+            Kind::Inverted => ready!(self.doorbell.poll_write_ready(self.cx))?,
         };
         ready.clear_ready();
         Poll::Ready(Ok(()))

@@ -34,8 +34,8 @@ pub(crate) trait PollHalf {
     /// Checks whether the peer is still there. A sleeping half is told; a spinning one has to ask.
     fn check_peer(&mut self) -> io::Result<()>;
 
-    /// The same, but no more than once in a tick of the coarse clock: for a half that is asked again
-    /// and again without ever sleeping.
+    /// The same, but no more than once in a tick of the coarse clock: for a half that is asked
+    /// again and again without ever sleeping.
     fn check_peer_if_due(&mut self) {}
 
     /// To be called when the wait is given up. A half that will ask again without ever sleeping

@@ -15,8 +15,8 @@
 //! R1  wake_at_tail.store(wanted)            W1  tail.store(new, Release)
 //! R2  fence(SeqCst)                         W2  fence(SeqCst)
 //! R3  look: hang-up, fin, tail              W3  w = wake_at_tail.load()
-//!     there? wake_at_tail.store(0), go on   W4  if old < w && w <= new { ring }
-//! R4  sleep on bell and link
+//!     there? wake_at_tail.store(0), go on   W4  if old < w && w <= new { wake }
+//! R4  sleep on doorbell and link
 //! ```
 //!
 //! # Why no wake-up is lost
@@ -24,13 +24,13 @@
 //! *A publication.* Let W1 be the store that makes `tail >= wanted` for the first time, so `old <
 //! wanted <= new`. The two fences are ordered, one before the other. If R2 comes first, W3 sees R1,
 //! and W4 rings. If W2 comes first, R3 sees W1, and the reader does not sleep. Should W4 ring while
-//! the reader is between R3 and R4, the bell keeps it: an eventfd has no "nobody was waiting", and
-//! an edge that arrives before `epoll_wait` is reported by it. Without either fence both W3 and R3
-//! may miss the other's store; the prototype of this hung in every run, and `ring::models` finds it
-//! in milliseconds.
+//! the reader is between R3 and R4, the doorbell keeps it: an eventfd has no "nobody was waiting",
+//! and an edge that arrives before `epoll_wait` is reported by it. Without either fence both W3 and
+//! R3 may miss the other's store; the prototype of this hung in every run, and `ring::models` finds
+//! it in milliseconds.
 //!
 //! *An end.* `fin` and `stop` move no index, so the formula of W4 does not apply: whoever stores
-//! one of them does so in place of W1 and rings in W4 if the wake word is not 0. R3 looks at them
+//! one of them does so in place of W1 and wakes in W4 if the wake word is not 0. R3 looks at them
 //! too.
 //!
 //! *A death.* The kernel hangs up the link, which every sleeper watches, each with an epoll set of
@@ -40,11 +40,12 @@
 //! end before it hangs up; so a hang-up is looked for before an end, and a half that finds one
 //! later, as a writer does that takes its reader to starve, looks for the end once more.
 //!
-//! *A bell is never drained.* Sleepers watch it edge-triggered: every ring is a new edge, reading
-//! it would cost a system call a wake-up and could take away a ring meant for the next sleep. What
-//! is left over from a ring that raced with a withdrawal ends the next sleep early. So a wake-up is
-//! a hint, and [`sleep`] looks and loops. What the ringer had stored is visible to whom it woke:
-//! the kernel's lock on the bell orders a ring before the end of the sleep that it ends.
+//! *A doorbell is never drained.* Sleepers watch it edge-triggered: every ring is a new edge,
+//! reading it would cost a system call a wake-up and could take away a ring meant for the next
+//! sleep. What is left over from a ring that raced with a withdrawal ends the next sleep early. So
+//! a wake-up is a hint, and [`sleep`] looks and loops. What the waker had stored is visible to whom
+//! it woke: the kernel's lock on the doorbell orders a ring before the end of the sleep that it
+//! ends.
 //!
 //! # Without the fence
 //!
@@ -60,7 +61,7 @@
 //! R3' look, again and again                 W2' wake_at_tail.load() == UNFENCED? done
 //! ```
 //!
-//! The reader need not be rung, so it does not matter what the writer sees when it does not fence.
+//! The reader need not be woken, so it does not matter what the writer sees when it does not fence.
 //! A store becomes visible by itself, and R3' finds it. While such a reader has to be seen to wait
 //! (below) it announces what for, as R1 and R2, and goes on looking.
 //!
@@ -82,7 +83,7 @@
 //!   withdraws and publishes what fits. A `reserve` or a `wait_consumed`, which cannot make do with
 //!   less, ends in a typed error.
 //! * After arming a reader looks at the writer's wake word. If it is beyond `head`, the writer
-//!   waits for room that this reader is not going to make: the reader rings it once.
+//!   waits for room that this reader is not going to make: the reader wakes it once.
 //!
 //! Of two that arm at the same time, one sees the other, by the argument of the fences above; the
 //! second rule wakes a writer that slept before the reader came. Both are needed; the models show
@@ -103,7 +104,7 @@
 //! that reader to starve: the head it had may be older than the word.
 //!
 //! Spinning changes nothing in this, nor does looking away meanwhile (`Coalescer`, `Approach`): a
-//! spinner that does not sleep is not armed and need not be rung. One that spins for ever
+//! spinner that does not sleep is not armed and need not be woken. One that spins for ever
 //! (`Spin::Always`) announces that it waits after the first millisecond all the same, so that the
 //! rule of the starving reader can see it.
 //!
@@ -126,12 +127,12 @@
 //! ever, and the loop a busy one.
 //!
 //! *Why before arming.* Every ring falls before R0 or after it. One before it is taken out; but
-//! whatever its ringer had stored it had stored before the ring, and R3 comes after R0, so that R3
-//! sees it (the lock of the bell and that of the set order them). One after R0 stays in the set,
-//! and R4 returns at once. A publication that rings nobody because it saw no wake word was before
-//! R1 in the order of the fences, and R3 sees it as ever. Drained between R1 and R4, after the
-//! look, a ring meant for just this wait would be taken out with nobody left to look: the model of
-//! it deadlocks.
+//! whatever its waker had stored it had stored before the ring, and R3 comes after R0, so that R3
+//! sees it (the lock of the doorbell and that of the set order them). One after R0 stays in the
+//! set, and R4 returns at once. A publication that wakes nobody because it saw no wake word was
+//! before R1 in the order of the fences, and R3 sees it as ever. Drained between R1 and R4, after
+//! the look, a ring meant for just this wait would be taken out with nobody left to look: the model
+//! of it deadlocks.
 //!
 //! *The link's edge* is told once, and R0 may be what takes it out; so R0 looks at the link, and R3
 //! finds the hang-up written down. Each half has a set of its own, so neither takes the other's.
@@ -147,10 +148,10 @@
 //!
 //! # What remains
 //!
-//! A peer that saturates the counter of a bell (2^64 - 2 rings) loses edges: its own loss. A peer
-//! that is stopped (SIGSTOP, a debugger) is awake or armed as it was; nothing times out, and it is
-//! rung as ever. A process killed while a forked child of it still holds the link is not seen as
-//! dead until the child goes.
+//! A peer that saturates the counter of a doorbell (2^64 - 2 rings) loses edges: its own loss. A
+//! peer that is stopped (SIGSTOP, a debugger) is awake or armed as it was; nothing times out, and
+//! it is woken as ever. A process killed while a forked child of it still holds the link is not
+//! seen as dead until the child goes.
 
 mod atomics;
 mod coalescer;
@@ -174,8 +175,8 @@ pub(crate) use wake_word::WakeWord;
 use std::io;
 use std::time::Duration;
 
-/// Spins, then sleeps, until `half` has news. To be called after a poll that found none. `None`: the
-/// half sleeps elsewhere.
+/// Spins, then sleeps, until `half` has news. To be called after a poll that found none. `None`:
+/// the half sleeps elsewhere.
 #[inline(always)]
 pub(crate) fn wait<H: PollHalf, P: Park>(
     half: &mut H,

@@ -2,8 +2,8 @@
 //!
 //! Each half decides for itself whether spinning pays, and hundreds of them may all be right:
 //! together they would take the CPUs from those whom they wait for. So a half takes a permit before
-//! it spins for longer than the first polls, and there are fewer permits than CPUs. A half that finds
-//! none left sleeps at once, which costs a wake-up and nobody else's time.
+//! it spins for longer than the first polls, and there are fewer permits than CPUs. A half that
+//! finds none left sleeps at once, which costs a wake-up and nobody else's time.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

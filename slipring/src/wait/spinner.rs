@@ -16,9 +16,10 @@ use std::time::Duration;
 /// nothing and answers after a wake-up by the kernel: 1 to 2 µs on a core that is busy with the
 /// peer, 15 to 70 µs on one that idles.
 ///
-/// Polling disturbs a peer that is at work. In a stream that is written as fast as it can be, a half
-/// that spins delays its first poll by a microsecond if it has measured that bytes go faster so. A
-/// half that waits for an answer, or for a source that has no more to give, is as quick as ever.
+/// Polling disturbs a peer that is at work. In a stream that is written as fast as it can be, a
+/// half that spins delays its first poll by a microsecond if it has measured that bytes go faster
+/// so. A half that waits for an answer, or for a source that has no more to give, is as quick as
+/// ever.
 ///
 /// Where both processes together have a single CPU (a machine, an affinity mask, a quota) nobody
 /// spins, whatever is chosen, except with [`Spin::Always`].

@@ -74,11 +74,11 @@ impl Hello {
     }
 }
 
-/// What goes with the memory and the bells, every field of which can be wrong.
+/// What goes with the memory and the doorbells, every field of which can be wrong.
 #[derive(Debug, Clone)]
 pub struct Memory {
     pub kind: u32,
-    pub bells: u8,
+    pub doorbells: u8,
     /// 1: its halves never sleep.
     pub excuses: u8,
 }
@@ -88,7 +88,7 @@ impl Memory {
         let mut bytes = [0; LEN];
         bytes[..8].copy_from_slice(b"slipring");
         bytes[8..12].copy_from_slice(&self.kind.to_le_bytes());
-        bytes[28] = self.bells;
+        bytes[28] = self.doorbells;
         bytes[30] = self.excuses;
         bytes
     }
@@ -105,7 +105,7 @@ pub fn refused(why: u32, text: &[u8]) -> [u8; LEN] {
     bytes
 }
 
-/// The seals that an outbox has.
+/// The seals that a region has.
 pub fn seals() -> SealFlags {
     SealFlags::SHRINK | SealFlags::GROW | SealFlags::FUTURE_WRITE | SealFlags::SEAL
 }
@@ -124,7 +124,7 @@ pub fn sparse(len: usize) -> OwnedFd {
     fd
 }
 
-pub fn bell() -> OwnedFd {
+pub fn doorbell() -> OwnedFd {
     eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).unwrap()
 }
 
@@ -200,13 +200,13 @@ impl Drop for Words {
     }
 }
 
-/// What a side brings to a handshake: an outbox and two bells.
+/// What a side brings to a handshake: a region and two doorbells.
 #[derive(Debug)]
 pub struct Side {
     pub hello: Hello,
     pub passing: Memory,
     pub memory: OwnedFd,
-    pub bells: [OwnedFd; 2],
+    pub doorbells: [OwnedFd; 2],
     pub words: Words,
 }
 
@@ -227,11 +227,11 @@ impl Side {
             hello: Hello::new(capacity),
             passing: Memory {
                 kind: 3,
-                bells: 0,
+                doorbells: 0,
                 excuses: 0,
             },
             memory,
-            bells: [bell(), bell()],
+            doorbells: [doorbell(), doorbell()],
             words,
         }
     }
@@ -240,8 +240,8 @@ impl Side {
     pub fn fds(&self) -> [BorrowedFd<'_>; 3] {
         [
             self.memory.as_fd(),
-            self.bells[0].as_fd(),
-            self.bells[1].as_fd(),
+            self.doorbells[0].as_fd(),
+            self.doorbells[1].as_fd(),
         ]
     }
 
@@ -256,7 +256,7 @@ impl Side {
         send(link, &self.hello.encode(), &[]).unwrap();
     }
 
-    /// Sends descriptors as memory and bells.
+    /// Sends descriptors as memory and doorbells.
     pub fn pass(&self, link: &UnixStream, fds: &[BorrowedFd<'_>]) {
         // A side that has refused the hello may be gone.
         let _ = send(link, &self.passing.encode(), fds);
@@ -276,7 +276,7 @@ pub fn preamble(words: &Words, header_len: u32, capacity: u64) {
 pub struct Peer {
     pub link: UnixStream,
     pub mine: Side,
-    /// The other side's outbox, read-only.
+    /// The other side's own_region, read-only.
     pub theirs: Words,
     pub their_bells: [OwnedFd; 2],
     pub their_capacity: u64,
@@ -305,15 +305,16 @@ impl Peer {
         }
     }
 
-    /// Rings both bells of the other side.
+    /// Rings both doorbells of the other side.
     pub fn ring(&self) {
-        for bell in &self.their_bells {
-            let _ = rustix::io::write(bell, &1u64.to_ne_bytes());
+        for doorbell in &self.their_bells {
+            let _ = rustix::io::write(doorbell, &1u64.to_ne_bytes());
         }
     }
 }
 
-/// Receives all that the other side sends: its hello, and the descriptors of its memory and bells.
+/// Receives all that the other side sends: its hello, and the descriptors of its memory and
+/// doorbells.
 pub fn answer(link: &UnixStream) -> ([u8; LEN], Vec<OwnedFd>) {
     let (hello, none) = receive(link).unwrap();
     assert_eq!(&hello[..12], b"slipring\x01\0\0\0", "a hello was expected");

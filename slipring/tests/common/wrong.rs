@@ -1,7 +1,7 @@
 //! Everything that can be wrong with a hello and with what comes with it, one thing at a time.
 
 use super::raw::{
-    self, Hello, PAGE, Side, Words, bell, memory, preamble, refused, seals, send, sparse,
+    self, Hello, PAGE, Side, Words, doorbell, memory, preamble, refused, seals, send, sparse,
 };
 use rustix::event::epoll;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -204,7 +204,7 @@ pub fn turns() -> Vec<Wrong> {
             "more descriptors",
             DESCRIPTORS,
             |link| {
-                send(link, &right().hello.encode(), &[bell().as_fd()]).unwrap();
+                send(link, &right().hello.encode(), &[doorbell().as_fd()]).unwrap();
             },
         ),
         wrong(
@@ -215,14 +215,14 @@ pub fn turns() -> Vec<Wrong> {
                 send(link, &right().hello.encode(), &right().fds()).unwrap();
             },
         ),
-        wrong("unknown bells", NOT_SLIPRING, None, |link| {
+        wrong("unknown doorbells", NOT_SLIPRING, None, |link| {
             let mut side = right();
-            side.passing.bells = 2;
+            side.passing.doorbells = 2;
             side.greet(link);
         }),
-        wrong("wild bells", NOT_SLIPRING, None, |link| {
+        wrong("wild doorbells", NOT_SLIPRING, None, |link| {
             let mut side = right();
-            side.passing.bells = 255;
+            side.passing.doorbells = 255;
             side.greet(link);
         }),
         wrong("garbage after the hello", NOT_SLIPRING, None, |link| {
@@ -244,7 +244,7 @@ fn with(link: &UnixStream, fds: &[BorrowedFd<'_>]) {
     side.pass(link, fds);
 }
 
-/// All kinds of descriptors that are no bell; nearly none is memory.
+/// All kinds of descriptors that are no doorbell; nearly none is memory.
 fn kinds() -> Vec<(&'static str, OwnedFd)> {
     let (reading, writing) = rustix::pipe::pipe().unwrap();
     let (socket, _) = UnixStream::pair().unwrap();
@@ -302,7 +302,7 @@ pub fn descriptors() -> Vec<Wrong> {
             TOO_MANY,
             DESCRIPTORS,
             move |link| {
-                let (side, extra) = (right(), bell());
+                let (side, extra) = (right(), doorbell());
                 let mut fds = side.fds().to_vec();
                 fds.extend(vec![extra.as_fd(); more]);
                 with(link, &fds);
@@ -314,11 +314,11 @@ pub fn descriptors() -> Vec<Wrong> {
         TOO_MANY,
         DESCRIPTORS,
         |link| {
-            let (bytes, bell) = (right().passing.encode(), bell());
+            let (bytes, doorbell) = (right().passing.encode(), doorbell());
             right().say_hello(link);
             for byte in &bytes[..90] {
                 // It may hang up meanwhile.
-                let _ = send(link, &[*byte], &[bell.as_fd()]);
+                let _ = send(link, &[*byte], &[doorbell.as_fd()]);
             }
         },
     ));
@@ -334,16 +334,16 @@ pub fn descriptors() -> Vec<Wrong> {
                     link,
                     &[
                         kinds[which].1.as_fd(),
-                        side.bells[0].as_fd(),
-                        side.bells[1].as_fd(),
+                        side.doorbells[0].as_fd(),
+                        side.doorbells[1].as_fd(),
                     ],
                 );
             },
         ));
         for first in [true, false] {
             all.push(wrong(
-                format!("{what} for a bell"),
-                "a bell is not an eventfd",
+                format!("{what} for a doorbell"),
+                "a doorbell is not an eventfd",
                 DESCRIPTORS,
                 move |link| {
                     let (side, kinds) = (right(), kinds());
@@ -355,8 +355,8 @@ pub fn descriptors() -> Vec<Wrong> {
         }
     }
     all.push(wrong(
-        "the memory for a bell",
-        "a bell is not an eventfd",
+        "the memory for a doorbell",
+        "a doorbell is not an eventfd",
         DESCRIPTORS,
         |link| {
             let side = right();
@@ -365,13 +365,13 @@ pub fn descriptors() -> Vec<Wrong> {
                 &[
                     side.memory.as_fd(),
                     side.memory.as_fd(),
-                    side.bells[0].as_fd(),
+                    side.doorbells[0].as_fd(),
                 ],
             );
         },
     ));
     all.push(wrong(
-        "a bell for memory",
+        "a doorbell for memory",
         "the memory cannot be sealed",
         DESCRIPTORS,
         |link| {
@@ -379,9 +379,9 @@ pub fn descriptors() -> Vec<Wrong> {
             with(
                 link,
                 &[
-                    side.bells[0].as_fd(),
+                    side.doorbells[0].as_fd(),
                     side.memory.as_fd(),
-                    side.bells[1].as_fd(),
+                    side.doorbells[1].as_fd(),
                 ],
             );
         },
@@ -395,7 +395,11 @@ fn with_memory(link: &UnixStream, memory: &OwnedFd) {
     let side = right();
     with(
         link,
-        &[memory.as_fd(), side.bells[0].as_fd(), side.bells[1].as_fd()],
+        &[
+            memory.as_fd(),
+            side.doorbells[0].as_fd(),
+            side.doorbells[1].as_fd(),
+        ],
     );
 }
 
@@ -443,7 +447,11 @@ pub fn memories() -> Vec<Wrong> {
             let memory = memfd_create("raw", MemfdFlags::CLOEXEC).unwrap();
             with(
                 link,
-                &[memory.as_fd(), side.bells[0].as_fd(), side.bells[1].as_fd()],
+                &[
+                    memory.as_fd(),
+                    side.doorbells[0].as_fd(),
+                    side.doorbells[1].as_fd(),
+                ],
             );
         },
     ));
@@ -516,7 +524,11 @@ pub fn memories() -> Vec<Wrong> {
             let side = right();
             with(
                 link,
-                &[again.as_fd(), side.bells[0].as_fd(), side.bells[1].as_fd()],
+                &[
+                    again.as_fd(),
+                    side.doorbells[0].as_fd(),
+                    side.doorbells[1].as_fd(),
+                ],
             );
         },
     ));

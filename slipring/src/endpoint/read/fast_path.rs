@@ -27,7 +27,7 @@ impl ReadHalf {
         // SAFETY: as in `view`; there is no bounce, as `can_lend_fast` has said.
         unsafe {
             self.endpoint
-                .inbox
+                .peer_region
                 .slice(self.ring.offset(), self.available())
         }
     }

@@ -3,9 +3,9 @@
 //! In a flow of them a chunk is [`PUBLISH_CHUNK`] long: each costs the reader a poll of a line that
 //! the writer is about to store to, and the reader is behind anyhow. A reader that has nothing left
 //! and polls at this very moment is better served with the beginning of a write as soon as there is
-//! some of it (docs/experiments/large-writes.md). To one that sleeps it would be no use, as it wakes
-//! up later than the write is done; on a core that both share it would take turns with the writer
-//! for each chunk.
+//! some of it (docs/experiments/large-writes.md). To one that sleeps it would be no use, as it
+//! wakes up later than the write is done; on a core that both share it would take turns with the
+//! writer for each chunk.
 
 use super::{PUBLISH_CHUNK, WriteHalf};
 

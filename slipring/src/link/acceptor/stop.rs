@@ -1,7 +1,7 @@
 //! Ending `accept` from another thread.
 
 use crate::error::{Error, Result};
-use crate::sys::process::Birth;
+use crate::sys::process::ForkGuard;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -18,8 +18,8 @@ impl Stopper {
     /// the name stays bound until the listener is dropped. Does nothing in a forked child: the
     /// listener is its parent's.
     pub fn stop(&self) {
-        if self.stop.birth.is_here() {
-            // Release: pairs with the acquire of whoever the bell wakes.
+        if self.stop.fork_guard.is_owner() {
+            // Release: pairs with the acquire of whoever the doorbell wakes.
             self.stop.stopped.store(true, Ordering::Release);
             self.stop.ring();
         }
@@ -29,19 +29,19 @@ impl Stopper {
 /// What the acceptor sees of it.
 #[derive(Debug)]
 pub(super) struct Stop {
-    /// Level-triggered, so that it goes on ringing for all threads.
-    bell: OwnedFd,
+    /// Level-triggered, so that it goes on waking for all threads.
+    doorbell: OwnedFd,
     stopped: AtomicBool,
-    birth: Birth,
+    fork_guard: ForkGuard,
 }
 
 impl Stop {
-    pub(super) fn new(birth: Birth) -> Result<Stop> {
-        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+    pub(super) fn new(fork_guard: ForkGuard) -> Result<Stop> {
+        let doorbell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
         Ok(Stop {
-            bell: bell.map_err(Error::os("making an eventfd"))?,
+            doorbell: doorbell.map_err(Error::os("making an eventfd"))?,
             stopped: AtomicBool::new(false),
-            birth,
+            fork_guard,
         })
     }
 
@@ -51,16 +51,17 @@ impl Stop {
     }
 
     fn ring(&self) {
-        // It can only fail once it has been rung 2^64 - 1 times.
-        let _ = rustix::io::write(&self.bell, &1u64.to_ne_bytes());
+        // It can only fail once it has been woken 2^64 - 1 times.
+        let _ = rustix::io::write(&self.doorbell, &1u64.to_ne_bytes());
     }
 
-    /// Silences a bell that nobody rang who may stop anything: a forked child has the descriptor.
+    /// Silences a doorbell that nobody rang who may stop anything: a forked child has the
+    /// descriptor.
     pub(super) fn silence(&self) {
         if self.is_asked_for() {
             return;
         }
-        let _ = rustix::io::read(&self.bell, &mut [0; 8]);
+        let _ = rustix::io::read(&self.doorbell, &mut [0; 8]);
         // This process may have stopped it just then, and its ring was taken with the others.
         if self.is_asked_for() {
             self.ring();
@@ -70,6 +71,6 @@ impl Stop {
 
 impl AsFd for Stop {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.bell.as_fd()
+        self.doorbell.as_fd()
     }
 }

@@ -57,7 +57,7 @@ fn waiting(spin: Spin) -> (Stream, Stream, Arc<Endpoint>, Blocking) {
     let (left, right) = Stream::pair().unwrap();
     let (reader, writer) = left.into_split();
     let endpoint = Arc::clone(reader.endpoint());
-    let watch = Watch::new(&endpoint.own_bells.reader, endpoint.link.as_fd()).unwrap();
+    let watch = Watch::new(&endpoint.own_doorbells.reader, endpoint.link.as_fd()).unwrap();
     let mut blocking = Blocking::new(&endpoint, watch, spin);
     blocking.set_timeout(Some(TIMEOUT)).unwrap();
     let left = Stream::reunite(reader, writer).unwrap();
@@ -100,7 +100,7 @@ fn a_bell_that_never_rests_does_not_outlast_a_timeout() {
         scope.spawn(|| {
             let end = Instant::now() + Duration::from_secs(20);
             while !done.load(Ordering::Relaxed) {
-                endpoint.own_bells.reader.ring();
+                endpoint.own_doorbells.reader.wake();
                 if Instant::now() >= end {
                     rested.store(true, Ordering::Relaxed);
                     return;

@@ -1,4 +1,4 @@
-//! Bells: what one half rings and the other sleeps on. An eventfd (eventfd(2)), watched
+//! Doorbells: what one half wakes and the other sleeps on. An eventfd (eventfd(2)), watched
 //! edge-triggered, never drained.
 
 use crate::error::{Error, Result};
@@ -8,12 +8,12 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, ReadWriteFlags, preadv2, write};
 use std::io::IoSliceMut;
 
-/// How a bell is rung.
+/// How a doorbell is woken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// By adding one. Fast; but whoever made the bell can fill its counter, clear `O_NONBLOCK` (a
-    /// flag of the description that both share) and so block the ringer for ever. Between processes
-    /// of one user that is no new power.
+    /// By adding one. Fast; but whoever made the doorbell can fill its counter, clear `O_NONBLOCK`
+    /// (a flag of the description that both share) and so block the waker for ever. Between
+    /// processes of one user that is no new power.
     Plain,
     /// By taking one from a semaphore that starts out at 2^62, with a read that does not block
     /// whatever the flags say (`RWF_NOWAIT` in preadv2(2)). The sleeper waits for "writable". About
@@ -38,43 +38,43 @@ impl Kind {
     }
 }
 
-/// One bell, held by the half that sleeps on it and by the peer's half that rings it.
+/// One doorbell, held by the half that sleeps on it and by the peer's half that wakes it.
 #[derive(Debug)]
-pub(crate) struct Bell {
+pub(crate) struct Doorbell {
     fd: OwnedFd,
     kind: Kind,
 }
 
-impl Bell {
-    pub(crate) fn new(kind: Kind) -> Result<Bell> {
+impl Doorbell {
+    pub(crate) fn new(kind: Kind) -> Result<Doorbell> {
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
         let fd = match kind {
             Kind::Plain => eventfd(0, flags),
             Kind::Inverted => eventfd(0, flags | EventfdFlags::SEMAPHORE),
         }
-        .map_err(Error::os("making a bell (eventfd)"))?;
-        let bell = Bell { fd, kind };
+        .map_err(Error::os("making a doorbell (eventfd)"))?;
+        let doorbell = Doorbell { fd, kind };
         if kind == Kind::Inverted {
-            write(&bell.fd, &(1u64 << 62).to_ne_bytes())
-                .map_err(Error::os("filling a bell (eventfd)"))?;
-            match bell.take_one() {
+            write(&doorbell.fd, &(1u64 << 62).to_ne_bytes())
+                .map_err(Error::os("filling a doorbell (eventfd)"))?;
+            match doorbell.take_one() {
                 Ok(()) => {}
                 Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
                     return Err(Error::Unsupported {
-                        what: "a bell that another user cannot block (preadv2 with RWF_NOWAIT on \
+                        what: "a doorbell that another user cannot block (preadv2 with RWF_NOWAIT on \
                             an eventfd)",
                         needs: "Linux 5.8 or newer",
                     });
                 }
-                Err(e) => return Err(Error::os("trying a bell (preadv2)")(e)),
+                Err(e) => return Err(Error::os("trying a doorbell (preadv2)")(e)),
             }
         }
-        Ok(bell)
+        Ok(doorbell)
     }
 
-    /// The peer's bell, whose descriptor `link::verify` has found to be an eventfd.
-    pub(crate) fn of_peer(fd: OwnedFd, kind: Kind) -> Bell {
-        Bell { fd, kind }
+    /// The peer's doorbell, whose descriptor `link::verify` has found to be an eventfd.
+    pub(crate) fn of_peer(fd: OwnedFd, kind: Kind) -> Doorbell {
+        Doorbell { fd, kind }
     }
 
     #[cfg(feature = "tokio")]
@@ -91,7 +91,7 @@ impl Bell {
     }
 
     /// Wakes whoever sleeps on it, or ends their next sleep. One system call.
-    pub(crate) fn ring(&self) {
+    pub(crate) fn wake(&self) {
         point(Point::Ringing);
         // What can fail here is the peer's doing and its own loss: a saturated or emptied counter
         // (EAGAIN).
@@ -115,17 +115,17 @@ impl Bell {
     }
 }
 
-impl AsFd for Bell {
+impl AsFd for Doorbell {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 }
 
-/// The two bells of one endpoint, by the half that sleeps on them.
+/// The two doorbells of one endpoint, by the half that sleeps on them.
 #[derive(Debug)]
-pub(crate) struct Bells {
-    pub(crate) reader: Bell,
-    pub(crate) writer: Bell,
+pub(crate) struct Doorbells {
+    pub(crate) reader: Doorbell,
+    pub(crate) writer: Doorbell,
 }
 
 #[cfg(test)]
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
     use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 
-    /// Bells for other users need a system call of Linux 5.8.
+    /// Doorbells for other users need a system call of Linux 5.8.
     #[test]
     fn bells_for_others_need_a_newer_kernel() {
         // A filter holds for the thread that imposes it.
@@ -143,13 +143,13 @@ mod tests {
             let calls = [(libc::SYS_preadv2, vec![])].into_iter().collect();
             let filter = SeccompFilter::new(calls, SeccompAction::Allow, fails, arch).unwrap();
             apply_filter(&BpfProgram::try_from(filter).unwrap()).unwrap();
-            let error = Bell::new(Kind::Inverted).unwrap_err();
+            let error = Doorbell::new(Kind::Inverted).unwrap_err();
             assert!(
                 matches!(error, Error::Unsupported { .. })
                     && error.to_string().contains("Linux 5.8"),
                 "{error}"
             );
-            Bell::new(Kind::Plain).unwrap();
+            Doorbell::new(Kind::Plain).unwrap();
         });
         tried.join().unwrap();
     }

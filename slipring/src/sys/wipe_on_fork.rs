@@ -18,17 +18,17 @@ pub(crate) unsafe trait Wipeable: Send + Sync {}
 /// A page of its own with a `T` in it, at first zeroed.
 /// Unmapped when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Wiped<T: Wipeable> {
+pub(crate) struct WipeOnFork<T: Wipeable> {
     page: NonNull<T>,
 }
 
 // SAFETY: it owns the page as a `Box` would own it, and every `Wipeable` is `Send`.
-unsafe impl<T: Wipeable> Send for Wiped<T> {}
+unsafe impl<T: Wipeable> Send for WipeOnFork<T> {}
 // SAFETY: as above; it gives out shared references alone, and every `Wipeable` is `Sync`.
-unsafe impl<T: Wipeable> Sync for Wiped<T> {}
+unsafe impl<T: Wipeable> Sync for WipeOnFork<T> {}
 
-impl<T: Wipeable> Wiped<T> {
-    pub(crate) fn new() -> io::Result<Wiped<T>> {
+impl<T: Wipeable> WipeOnFork<T> {
+    pub(crate) fn new() -> io::Result<WipeOnFork<T>> {
         const {
             assert!(
                 size_of::<T>() <= 4096 && align_of::<T>() <= 4096,
@@ -40,7 +40,7 @@ impl<T: Wipeable> Wiped<T> {
         // memory.
         let page =
             unsafe { mmap_anonymous(ptr::null_mut(), page_size(), prot, MapFlags::PRIVATE) }?;
-        let wiped = Wiped {
+        let wiped = WipeOnFork {
             // The kernel never places a mapping at 0 unless asked to.
             page: NonNull::new(page.cast()).ok_or(io::Errno::NOMEM)?,
         };
@@ -50,7 +50,7 @@ impl<T: Wipeable> Wiped<T> {
     }
 }
 
-impl<T: Wipeable> Deref for Wiped<T> {
+impl<T: Wipeable> Deref for WipeOnFork<T> {
     type Target = T;
 
     #[inline]
@@ -61,7 +61,7 @@ impl<T: Wipeable> Deref for Wiped<T> {
     }
 }
 
-impl<T: Wipeable> Drop for Wiped<T> {
+impl<T: Wipeable> Drop for WipeOnFork<T> {
     fn drop(&mut self) {
         // SAFETY: the range is the mapping that `new` made, and no reference into it outlives
         // `self`.
