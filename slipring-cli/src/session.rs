@@ -37,7 +37,7 @@ pub enum Woken {
 }
 
 #[derive(Debug)]
-pub struct Link {
+pub struct Session {
     stop: AtomicU8,
     code: AtomicU32,
     /// How many of the two directions have ended.
@@ -48,7 +48,7 @@ pub struct Link {
     closers: Vec<Closer>,
 }
 
-impl Link {
+impl Session {
     pub fn new(closers: Vec<Closer>) -> std::io::Result<Self> {
         Ok(Self {
             stop: AtomicU8::new(OPEN),
@@ -146,8 +146,8 @@ mod tests {
     use super::*;
     use std::{io::Write, thread};
 
-    fn link() -> Link {
-        Link::new(Vec::new()).unwrap()
+    fn session() -> Session {
+        Session::new(Vec::new()).unwrap()
     }
 
     #[test]
@@ -155,7 +155,7 @@ mod tests {
         let (reader, mut writer) = std::io::pipe().unwrap();
         writer.write_all(b"x").unwrap();
         assert_eq!(
-            link().wait(reader.as_fd(), PollFlags::IN).unwrap(),
+            session().wait(reader.as_fd(), PollFlags::IN).unwrap(),
             Woken::Ready
         );
     }
@@ -163,42 +163,42 @@ mod tests {
     #[test]
     fn stopping_wakes_every_direction_that_waits() {
         let (reader, _writer) = std::io::pipe().unwrap();
-        let link = link();
+        let session = session();
         thread::scope(|scope| {
-            let wait = || scope.spawn(|| link.wait(reader.as_fd(), PollFlags::IN).unwrap());
+            let wait = || scope.spawn(|| session.wait(reader.as_fd(), PollFlags::IN).unwrap());
             let waiters = [wait(), wait()];
-            link.abort(7);
+            session.abort(7);
             for waiter in waiters {
                 assert_eq!(waiter.join().unwrap(), Woken::Stopped);
             }
         });
-        assert_eq!(link.abort_code(), Some(7));
+        assert_eq!(session.abort_code(), Some(7));
     }
 
     #[test]
     fn the_first_reason_to_stop_decides() {
-        let link = link();
-        link.close();
-        link.abort(7);
-        assert!(link.is_stopped() && link.abort_code().is_none());
+        let session = session();
+        session.close();
+        session.abort(7);
+        assert!(session.is_stopped() && session.abort_code().is_none());
     }
 
     #[test]
     fn the_end_of_the_other_direction_gives_ticks_and_a_stop_still_wakes() {
         let (reader, _writer) = std::io::pipe().unwrap();
-        let link = link();
-        link.direction_ended();
+        let session = session();
+        session.direction_ended();
         assert_eq!(
-            link.wait(reader.as_fd(), PollFlags::IN).unwrap(),
+            session.wait(reader.as_fd(), PollFlags::IN).unwrap(),
             Woken::Tick
         );
         assert_eq!(
-            link.wait(reader.as_fd(), PollFlags::IN).unwrap(),
+            session.wait(reader.as_fd(), PollFlags::IN).unwrap(),
             Woken::Tick
         );
-        link.close();
+        session.close();
         assert_eq!(
-            link.wait(reader.as_fd(), PollFlags::IN).unwrap(),
+            session.wait(reader.as_fd(), PollFlags::IN).unwrap(),
             Woken::Stopped
         );
     }

@@ -6,7 +6,7 @@ use rustix::event::{EventfdFlags, PollFlags, eventfd};
 use rustix::fd::OwnedFd;
 
 use super::{Fault, Filled, ReadHalf, StepError, WriteHalf};
-use crate::link::{Link, Woken};
+use crate::session::{Session, Woken};
 
 /// As a source it has nothing, until the other direction has ended; as a sink nobody reads from it.
 pub(super) struct Nothing {
@@ -22,9 +22,13 @@ impl Nothing {
 }
 
 impl ReadHalf for Nothing {
-    fn transfer(&mut self, _sink: &mut dyn WriteHalf, link: &Link) -> Result<usize, StepError> {
-        while !link.other_ended() {
-            match link.wait(self.event.as_fd(), PollFlags::IN) {
+    fn transfer(
+        &mut self,
+        _sink: &mut dyn WriteHalf,
+        session: &Session,
+    ) -> Result<usize, StepError> {
+        while !session.other_ended() {
+            match session.wait(self.event.as_fd(), PollFlags::IN) {
                 Ok(Woken::Stopped) => return Err(StepError::Source(Fault::Stopped)),
                 Ok(Woken::Tick | Woken::Ready) => {}
                 Err(error) => return Err(StepError::Source(Fault::failed("wait", &error))),
@@ -37,20 +41,20 @@ impl ReadHalf for Nothing {
         false
     }
 
-    fn stop(&mut self, _link: &Link) {}
+    fn stop(&mut self, _link: &Session) {}
 
     fn abort(&mut self) {}
 }
 
 impl WriteHalf for Nothing {
-    fn write(&mut self, _data: &[u8], _link: &Link) -> Result<usize, Fault> {
+    fn write(&mut self, _data: &[u8], _link: &Session) -> Result<usize, Fault> {
         Err(Fault::NotReading)
     }
 
     fn write_with(
         &mut self,
         _fill: &mut dyn FnMut(&mut [u8]) -> Result<Filled, Fault>,
-        _link: &Link,
+        _link: &Session,
     ) -> Result<Filled, StepError> {
         Err(StepError::Sink(Fault::NotReading))
     }
