@@ -187,7 +187,7 @@ fn a_transport_that_fails_is_told() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("report.html");
     let trial = one_that_takes_long(&path);
-    trial::signal(trial.children(1)[0], Signal::KILL);
+    trial::signal(trial.children(2)[1], Signal::KILL);
     assert_eq!(trial.outcome().code, 1);
     let page = fs::read_to_string(path).expect("the report is there");
     let lines = texts(&parsed(&page), "p");
@@ -204,7 +204,7 @@ fn an_interruption_leaves_a_page_of_what_was_measured() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("report.html");
     let trial = one_that_takes_long(&path);
-    trial.children(1);
+    trial.children(2);
     trial.signal_group(Signal::INT);
     assert_eq!(trial.outcome().code, 130);
     let page = fs::read_to_string(path).expect("the report is there");

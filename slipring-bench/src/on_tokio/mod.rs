@@ -1,0 +1,150 @@
+//! Streams on tokio: slipring's beside tokio's own Unix socket, a current-thread runtime on each
+//! side.
+//!
+//! Work of its own and no `Link`: a runtime that is entered for each message would be measured with
+//! it.
+
+mod crowd;
+mod server;
+
+use std::io;
+
+use ::slipring::{Spin, tokio::Stream};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::UnixStream,
+    runtime::{Builder, Runtime},
+};
+
+use crate::{
+    case::Kind,
+    clock,
+    half::{WARM_UP, timed},
+    order::{Order, Report},
+    pattern::fill,
+    stats,
+    transport::slipring::Slipring,
+    worker::{Work, Worker},
+};
+
+/// What is made of a connected Unix socket.
+#[derive(Clone, Copy)]
+pub(crate) enum OnTokio {
+    Unix,
+    Slipring(Slipring),
+}
+
+impl OnTokio {
+    pub(crate) fn slipring(spin: Spin) -> OnTokio {
+        OnTokio::Slipring(Slipring {
+            spin,
+            capacity: None,
+        })
+    }
+}
+
+/// A connection, on this runtime.
+trait Connection: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection for S {}
+
+impl Work for OnTokio {
+    fn work(&self, worker: &Worker) -> io::Result<()> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let mut sockets = Vec::new();
+        let context = runtime.enter();
+        for end in worker.ends()? {
+            end.socket.set_nonblocking(true)?;
+            sockets.push(UnixStream::from_std(end.socket)?);
+        }
+        drop(context);
+        let mut slipring = match *self {
+            OnTokio::Unix => return converse(sockets, &runtime, worker),
+            OnTokio::Slipring(slipring) => slipring,
+        };
+        if let Kind::Served { capacity, .. } = worker.case().kind {
+            slipring.capacity = Some(capacity);
+        }
+        let streams = runtime.block_on(async {
+            let options = slipring.options();
+            let mut streams = Vec::with_capacity(sockets.len());
+            for socket in sockets {
+                streams.push(Stream::upgrade_with(&options, socket).await?);
+            }
+            io::Result::Ok(streams)
+        })?;
+        converse(streams, &runtime, worker)
+    }
+}
+
+fn converse<S: Connection>(
+    mut streams: Vec<S>,
+    runtime: &Runtime,
+    worker: &Worker,
+) -> io::Result<()> {
+    match worker.case().kind {
+        Kind::Served { .. } if worker.is_host() => server::serve(streams, runtime, worker),
+        Kind::Served { .. } => server::answer(streams, runtime, worker),
+        Kind::Streams(_) => crowd::converse(streams, runtime, worker),
+        _ => match streams.pop() {
+            Some(stream) => one(stream, runtime, worker),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        },
+    }
+}
+
+/// Carries out orders over one stream, the runtime being entered once for each.
+fn one<S: Connection>(mut stream: S, runtime: &Runtime, worker: &Worker) -> io::Result<()> {
+    let mut message = vec![0; worker.case().size];
+    worker.orders(|order| {
+        let mut latency = stats::histogram();
+        let report = timed(clock::cpu, || {
+            let record = |taken| latency.saturating_record(taken);
+            runtime.block_on(half(
+                &mut stream,
+                &mut message,
+                order,
+                worker.is_host(),
+                record,
+            ))?;
+            Ok(Report::default())
+        })?;
+        let latency = stats::counts(&latency);
+        Ok(vec![Report { latency, ..report }])
+    })
+}
+
+/// One side's round trips. Tells how long each took, but for the first ones.
+async fn half<S: Connection>(
+    stream: &mut S,
+    message: &mut [u8],
+    order: Order,
+    host: bool,
+    mut record: impl FnMut(u64),
+) -> io::Result<()> {
+    if !host {
+        for _ in 0..order.messages {
+            stream.read_exact(message).await?;
+            stream.write_all(message).await?;
+        }
+        return Ok(());
+    }
+    let mut echo = vec![0; message.len()];
+    for number in 0..order.messages {
+        if order.verify {
+            fill(message, number * 1009);
+        }
+        message[..8].copy_from_slice(&number.to_le_bytes());
+        let sent = clock::now();
+        stream.write_all(message).await?;
+        stream.read_exact(&mut echo).await?;
+        let taken = clock::now() - sent;
+        if number >= order.messages / WARM_UP {
+            record(taken);
+        }
+        if echo[..8] != message[..8] || (order.verify && echo != *message) {
+            return Err(io::Error::other("an echo is not what was sent"));
+        }
+    }
+    Ok(())
+}
