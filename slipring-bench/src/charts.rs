@@ -241,7 +241,7 @@ pub fn for_a_document(results: &[CaseResult], below: &str) -> Option<String> {
         ))
     };
     let (mut body, mut any) = (legend(), false);
-    for (curves, left) in [(&ROUND_TRIPS, 70.0), (&WRITES, 474.0)] {
+    for (curves, left) in [(&ROUND_TRIPS, 66.0), (&WRITES, 470.0)] {
         let frame = Frame {
             left,
             top: 96.0,
@@ -257,7 +257,7 @@ pub fn for_a_document(results: &[CaseResult], below: &str) -> Option<String> {
         if let Some((labels, lines)) = curves.lines(results, drawn)
             && let Some((plot, _)) = chart::plot(&frame, &labels, &lines, curves.unit)
         {
-            body += &plot;
+            body += &format!("<g font-size=\"13\">{plot}</g>");
             any = true;
         }
     }
@@ -278,7 +278,7 @@ fn legend() -> String {
         "<rect x=\"0.5\" y=\"0.5\" width=\"799\" height=\"395\" rx=\"8\" fill=\"#ffffff\" \
          stroke=\"#d0d0d0\"/>\n",
     );
-    for ((_, title, colour), left) in SHOWN.into_iter().zip([70.0, 190.0, 330.0, 420.0]) {
+    for ((_, title, colour), left) in SHOWN.into_iter().zip([66.0, 186.0, 326.0, 416.0]) {
         let stroke = Stroke {
             colour,
             dashes: "none",

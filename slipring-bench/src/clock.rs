@@ -16,17 +16,20 @@ pub const MILLISECOND: u64 = 1_000_000;
 pub const MICROSECOND: u64 = 1_000;
 
 /// `CLOCK_MONOTONIC`: comparable between processes, never set back.
+#[inline]
 pub fn now() -> u64 {
     nanoseconds(clock_gettime(ClockId::Monotonic))
 }
 
 /// User and system time of all threads of this process (what getrusage gives, in nanoseconds
 /// instead of scheduler ticks).
+#[inline]
 pub fn cpu() -> u64 {
     nanoseconds(clock_gettime(ClockId::ProcessCPUTime))
 }
 
 /// The same of this thread alone.
+#[inline]
 pub fn thread_cpu() -> u64 {
     nanoseconds(clock_gettime(ClockId::ThreadCPUTime))
 }

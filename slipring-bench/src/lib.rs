@@ -12,13 +12,14 @@
 //!
 //! | module | holds | uses |
 //! |---|---|---|
-//! | [`clock`], [`date`], [`text`], [`stats`], [`file`] | time, dates, numbers for people, medians, files | nothing here |
+//! | [`clock`], [`date`], [`text`], [`stats`], [`mod@file`] | time, dates, numbers for people, medians, files | nothing here |
 //! | [`machine`], [`usage`] | what it runs on; what a process uses | `clock` |
 //! | [`pattern`], [`scratch`] | the bytes of a verified stream; a directory of one measurement | nothing here |
 //! | `channel`, [`case`], [`order`] | what processes tell each other; what is measured | `text` |
 //! | [`transport`] | ends of connections: slipring, the kernel's, the bare ones | `channel` |
-//! | `half` | what each half does in each kind of case | `transport`, `pattern` |
-//! | [`worker`], `crowd`, `small_reads`, `on_tokio` | a process that is measured | `half` |
+//! | [`half`] | what each half does in each kind of case | `transport`, `pattern` |
+//! | [`worker`] | a process that is measured, and its orders | `channel`, [`order`] |
+//! | `crowd`, `links`, `small_reads`, `on_tokio` | what such a process does | `worker`, `half` |
 //! | [`contender`], [`contenders`] | what is compared, by name | `worker` |
 //! | `team` | the processes of a measurement, from outside | `contender`, `order` |
 //! | [`results`], [`runner`] | what was measured; the order of measuring | `team` |
@@ -37,6 +38,7 @@ pub mod date;
 pub mod file;
 pub mod half;
 pub mod json;
+mod links;
 pub mod machine;
 pub mod medians;
 mod on_tokio;

@@ -67,3 +67,8 @@ pub struct Report {
     /// values and how often each was seen
     pub latency: Vec<(u64, u64)>,
 }
+
+/// From the first message to the last one's arrival.
+pub(crate) fn wall(here: &Report, there: &Report) -> u64 {
+    here.end.max(there.end) - here.start
+}

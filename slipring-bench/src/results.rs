@@ -9,9 +9,8 @@ use crate::{
     contender::{Contender, Waits},
     contenders::{BARE_EVENTFD, BARE_EXCHANGE, REGION, UNIX, UNIX_BUFFERED},
     machine::{self, Machine},
-    order::Report,
+    order::{Report, wall},
     stats::{self, Spread},
-    team::wall,
     text,
     usage::Activity,
 };

@@ -19,7 +19,7 @@ use crate::{
     channel::Channel,
     clock::{self, MILLISECOND, SECOND},
     contender::Contender,
-    order::{Answer, Join, Order, Report, Task},
+    order::{Answer, Join, Order, Report, Task, wall},
     scratch::Scratch,
     usage::{self, Activity},
     worker,
@@ -275,11 +275,6 @@ impl Team {
         }
         self.activity()
     }
-}
-
-/// From the first message to the last one's arrival.
-pub(crate) fn wall(here: &Report, there: &Report) -> u64 {
-    here.end.max(there.end) - here.start
 }
 
 /// Ended, whatever it is doing, when this is dropped.

@@ -1,23 +1,15 @@
 //! A process that is measured: it makes its ends of connections and carries out orders.
 
-use std::{
-    fs, io,
-    os::fd::OwnedFd,
-    process::{self, ExitCode},
-    sync::mpsc,
-    thread,
-};
+use std::{fs, io, os::fd::OwnedFd, process::ExitCode};
 
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
 use crate::{
-    case::{Case, Kind},
+    case::Case,
     channel::Channel,
-    clock, crowd,
-    half::Half,
     machine,
     order::{Answer, Join, Order, Report, Task},
-    transport::{End, Transport},
+    transport::End,
 };
 
 /// The hidden subcommand that a program starts itself with; it has one argument more.
@@ -89,7 +81,7 @@ impl Worker {
         self.task.host
     }
 
-    fn pin(&self, cpu: Option<usize>) -> io::Result<()> {
+    pub(crate) fn pin(&self, cpu: Option<usize>) -> io::Result<()> {
         cpu.map_or(Ok(()), machine::pin_to)
     }
 
@@ -153,72 +145,12 @@ impl Worker {
         self.channel.send(&Answer::Done(report))
     }
 
+    /// Core of the other half, if that is a thread of this process.
+    pub(crate) fn other_cpu(&self) -> Option<usize> {
+        self.task.other_cpu
+    }
+
     pub(crate) fn channel(&self) -> &Channel {
         &self.channel
     }
-}
-
-impl<T: Transport> Work for T {
-    fn alone(&self) -> bool {
-        T::THREADS
-    }
-
-    fn work(&self, worker: &Worker) -> io::Result<()> {
-        if let Kind::Streams(_) = worker.case().kind {
-            return crowd::work(self, worker);
-        }
-        if T::THREADS {
-            return threads(self, worker);
-        }
-        let link = self.open(worker.end_of_one()?)?;
-        let mut half = Half::new(link, worker.case(), clock::cpu);
-        worker.orders(|order| {
-            let report = match worker.is_host() {
-                true => half.host(order),
-                false => half.peer(order),
-            };
-            report.map(|report| vec![report])
-        })
-    }
-}
-
-/// Both halves in this process, each on a thread of its own.
-fn threads<T: Transport>(transport: &T, worker: &Worker) -> io::Result<()> {
-    let both = <[End; 2]>::try_from(worker.ends()?);
-    let [here, there] = both.map_err(|_| io::ErrorKind::NotConnected)?;
-    let here = transport.open(here)?;
-    let there = End {
-        host: false,
-        ..there
-    };
-    let (order_sender, order_receiver) = mpsc::channel::<Order>();
-    let (report_sender, report_receiver) = mpsc::channel();
-    let peer = move || -> io::Result<()> {
-        worker.pin(worker.task.other_cpu)?;
-        let link = transport.open(there)?;
-        let mut half = Half::new(link, worker.case(), clock::thread_cpu);
-        while let Ok(order) = order_receiver.recv() {
-            if report_sender.send(half.peer(order)?).is_err() {
-                break;
-            }
-        }
-        Ok(())
-    };
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            // The host would wait for ever for a thread that is not there.
-            if let Err(error) = peer() {
-                worker.tell_failure(&error);
-                process::exit(1);
-            }
-        });
-        let gone = || io::Error::other("the other thread has ended");
-        let mut half = Half::new(here, worker.case(), clock::thread_cpu);
-        // Moved, so that the other thread ends when there are no more orders.
-        worker.orders(move |order| {
-            order_sender.send(order).map_err(|_| gone())?;
-            let here = half.host(order)?;
-            Ok(vec![here, report_receiver.recv().map_err(|_| gone())?])
-        })
-    })
 }

@@ -4,7 +4,7 @@
 
 use std::io;
 
-use super::Half;
+use super::state::Half;
 use crate::{
     case::Fill,
     order::{Order, Report},

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Half, WARM_UP};
+use super::state::{Half, WARM_UP};
 use crate::{
     clock,
     order::{Order, Report},

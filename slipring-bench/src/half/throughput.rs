@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::Half;
+use super::{buffer::Buffer, state::Half};
 use crate::{
     order::{Order, Report},
     pattern::{check, fill},
@@ -39,6 +39,26 @@ impl<L: Link> Half<L> {
         if position > total {
             return Err(io::Error::other("more bytes came than were sent"));
         }
+        Ok(Report::default())
+    }
+
+    /// So many at a time: sent one by one, but published together.
+    pub(super) fn send_batches(&mut self, order: Order, batch: usize) -> io::Result<Report> {
+        let mut messages = Buffer::new(batch * self.case.size, true);
+        messages.move_to(order.round as usize);
+        let mut left = order.messages;
+        let mut position = 0;
+        while left > 0 {
+            let some = left.min(batch as u64);
+            let messages = &mut messages[..some as usize * self.case.size];
+            if order.verify {
+                fill(messages, position);
+            }
+            self.link.send_batch(messages, self.case.size)?;
+            left -= some;
+            position += messages.len() as u64;
+        }
+        self.link.flush()?;
         Ok(Report::default())
     }
 }

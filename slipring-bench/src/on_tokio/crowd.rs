@@ -5,7 +5,7 @@ use std::{io, mem};
 
 use tokio::{runtime::Runtime, task::JoinSet};
 
-use super::{Connection, half};
+use super::connection::{Connection, half};
 use crate::{
     clock,
     crowd::FIRST,

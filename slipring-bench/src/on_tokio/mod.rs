@@ -4,6 +4,7 @@
 //! Work of its own and no `Link`: a runtime that is entered for each message would be measured with
 //! it.
 
+mod connection;
 mod crowd;
 mod server;
 
@@ -11,17 +12,16 @@ use std::io;
 
 use ::slipring::{Spin, tokio::Stream};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::UnixStream,
     runtime::{Builder, Runtime},
 };
 
+use self::connection::{Connection, half};
 use crate::{
     case::Kind,
     clock,
-    half::{WARM_UP, timed},
-    order::{Order, Report},
-    pattern::fill,
+    half::timed,
+    order::Report,
     stats,
     transport::slipring::Slipring,
     worker::{Work, Worker},
@@ -42,11 +42,6 @@ impl OnTokio {
         })
     }
 }
-
-/// A connection, on this runtime.
-trait Connection: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
-
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection for S {}
 
 impl Work for OnTokio {
     fn work(&self, worker: &Worker) -> io::Result<()> {
@@ -112,39 +107,4 @@ fn one<S: Connection>(mut stream: S, runtime: &Runtime, worker: &Worker) -> io::
         let latency = stats::counts(&latency);
         Ok(vec![Report { latency, ..report }])
     })
-}
-
-/// One side's round trips. Tells how long each took, but for the first ones.
-async fn half<S: Connection>(
-    stream: &mut S,
-    message: &mut [u8],
-    order: Order,
-    host: bool,
-    mut record: impl FnMut(u64),
-) -> io::Result<()> {
-    if !host {
-        for _ in 0..order.messages {
-            stream.read_exact(message).await?;
-            stream.write_all(message).await?;
-        }
-        return Ok(());
-    }
-    let mut echo = vec![0; message.len()];
-    for number in 0..order.messages {
-        if order.verify {
-            fill(message, number * 1009);
-        }
-        message[..8].copy_from_slice(&number.to_le_bytes());
-        let sent = clock::now();
-        stream.write_all(message).await?;
-        stream.read_exact(&mut echo).await?;
-        let taken = clock::now() - sent;
-        if number >= order.messages / WARM_UP {
-            record(taken);
-        }
-        if echo[..8] != message[..8] || (order.verify && echo != *message) {
-            return Err(io::Error::other("an echo is not what was sent"));
-        }
-    }
-    Ok(())
 }

@@ -16,7 +16,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::Connection;
+use super::connection::Connection;
 use crate::{
     clock,
     half::WARM_UP,

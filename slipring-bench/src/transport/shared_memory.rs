@@ -43,6 +43,7 @@ impl SharedMemory {
     }
 
     /// An index. Release: whoever loads it sees what was copied before.
+    #[inline]
     pub fn store(&self, offset: usize, value: u64) {
         self.word(offset, self.writable)
             .store(value, Ordering::Release);
@@ -50,6 +51,7 @@ impl SharedMemory {
 
     /// Acquire: pairs with `store`. By a fence, since std allows relaxed loads alone in memory that
     /// is mapped read-only.
+    #[inline]
     pub fn load(&self, offset: usize) -> u64 {
         let value = self.word(offset, self.map.len()).load(Ordering::Relaxed);
         fence(Ordering::Acquire);
@@ -57,6 +59,7 @@ impl SharedMemory {
     }
 
     /// An index that ends by `limit`, at most the length.
+    #[inline]
     fn word(&self, offset: usize, limit: usize) -> &AtomicU64 {
         assert!(offset.is_multiple_of(8) && offset + 8 <= limit);
         // SAFETY: inside the mapping, and aligned, since the mapping starts at a page. Both
@@ -65,6 +68,7 @@ impl SharedMemory {
     }
 
     /// The low half of an index, for the kernel to compare and wait on.
+    #[inline]
     pub fn low_half(&self, offset: usize) -> &AtomicU32 {
         let word = self.word(offset, self.writable).as_ptr().cast();
         // SAFETY: inside the index and aligned. This side only hands its address to the kernel, and
@@ -73,6 +77,7 @@ impl SharedMemory {
     }
 
     /// The other process must not touch these bytes meanwhile: the indexes see to that.
+    #[inline]
     pub fn copy_in(&self, offset: usize, bytes: &[u8]) {
         assert!(offset <= self.writable && bytes.len() <= self.writable - offset);
         let place = self.map.as_mut_ptr().wrapping_add(offset);
@@ -81,6 +86,7 @@ impl SharedMemory {
     }
 
     /// The other process must not write these bytes meanwhile: the indexes see to that.
+    #[inline]
     pub fn copy_out(&self, offset: usize, buffer: &mut [u8]) {
         assert!(offset <= self.map.len() && buffer.len() <= self.map.len() - offset);
         let place = self.map.as_ptr().wrapping_add(offset);
@@ -89,6 +95,7 @@ impl SharedMemory {
     }
 
     /// The other process must not touch these bytes while they are lent: the indexes see to that.
+    #[inline]
     pub fn lend(&self, offset: usize, length: usize) -> &[u8] {
         assert!(offset <= self.map.len() && length <= self.map.len() - offset);
         // SAFETY: inside the mapping; of the callers' indexes, see `copy_in`. Nobody writes these
@@ -97,6 +104,7 @@ impl SharedMemory {
     }
 
     /// The other process must not touch these bytes while they are lent: the indexes see to that.
+    #[inline]
     pub fn lend_mut(&mut self, offset: usize, length: usize) -> &mut [u8] {
         assert!(offset <= self.writable && length <= self.writable - offset);
         // SAFETY: as in `lend`; and `self` is borrowed for as long, so that nothing else here uses
