@@ -107,13 +107,6 @@ impl Link for Ports {
         Ok(())
     }
 
-    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<()> {
-        match self.receive_some(buffer)? {
-            length if length == buffer.len() => Ok(()),
-            _ => Err(io::ErrorKind::InvalidData.into()),
-        }
-    }
-
     fn receive_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let sample = self.next()?;
         let message = sample.payload();

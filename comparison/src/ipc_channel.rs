@@ -50,15 +50,6 @@ impl Link for Channels {
         self.sender.send(message)
     }
 
-    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<()> {
-        let message = self.receiver.recv().map_err(failed)?;
-        if message.len() != buffer.len() {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        buffer.copy_from_slice(&message);
-        Ok(())
-    }
-
     fn receive_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let message = self.receiver.recv().map_err(failed)?;
         let place = buffer

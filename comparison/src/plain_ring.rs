@@ -51,14 +51,6 @@ impl Link for Rings {
         Ok(())
     }
 
-    fn receive(&mut self, mut buffer: &mut [u8]) -> io::Result<()> {
-        while !buffer.is_empty() {
-            let length = self.receive_some(buffer)?;
-            buffer = &mut buffer[length..];
-        }
-        Ok(())
-    }
-
     fn receive_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let ring = &self.inbox;
         let head = ring.load(HEAD);

@@ -76,14 +76,6 @@ impl Link for Rings {
         }
     }
 
-    fn receive(&mut self, mut buffer: &mut [u8]) -> io::Result<()> {
-        while !buffer.is_empty() {
-            let length = self.receive_some(buffer)?;
-            buffer = &mut buffer[length..];
-        }
-        Ok(())
-    }
-
     fn receive_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let length = self.consumer.pop_partial_slice(buffer).0.len();

@@ -102,13 +102,6 @@ impl Link for Buses {
         }
     }
 
-    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<()> {
-        match self.receive_some(buffer)? {
-            length if length == buffer.len() => Ok(()),
-            _ => Err(io::ErrorKind::InvalidData.into()),
-        }
-    }
-
     fn receive_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let looks = match self.waits {
             Tachyon::Spin => u32::MAX,

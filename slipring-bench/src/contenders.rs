@@ -8,7 +8,7 @@ use crate::{
     case::{Case, Cores, Kind},
     contender::{Contender, Side, Waits, batched, crowded, filled, usual},
     on_tokio::OnTokio,
-    small_reads::{Buffered, SmallReads},
+    small_reads::SmallReads,
     text,
     transport::{
         bare::{self, Bare},
@@ -195,39 +195,36 @@ pub fn limits() -> [Contender; 5] {
 
 /// What lends its bytes, or is made to by a buffer.
 pub fn small_reads() -> [Contender; 4] {
-    let stream = |spin| Slipring {
-        spin,
-        capacity: None,
-    };
-    let (adaptive, sleeping) = (stream(Spin::default()), stream(Spin::Never));
+    let slipring = |spin, buffered| SmallReads::Slipring { spin, buffered };
+    let adaptive = Spin::default();
     let buffer = "in a BufReader, as a socket would be: 8 KiB of buffer, the default";
     [
         Contender::new(
             "small-slipring",
             "slipring (adaptive), as it is",
             "its reader as it is: fill_buf lends the ring's memory",
-            SmallReads(adaptive),
+            slipring(adaptive, false),
         )
         .side(Side::Slipring),
         Contender::new(
             "small-slipring-sleeping",
             "slipring (sleeping), as it is",
             "the same, never spinning",
-            SmallReads(sleeping),
+            slipring(Spin::Never, false),
         )
         .side(Side::Slipring),
         Contender::new(
             "small-slipring-buffered",
             "BufReader<slipring> (adaptive)",
             buffer,
-            SmallReads(Buffered(adaptive)),
+            slipring(adaptive, true),
         )
         .side(Side::Slipring),
         Contender::new(
             UNIX_BUFFERED,
             "BufReader<UnixStream>",
             buffer,
-            SmallReads(Buffered(Unix)),
+            SmallReads::Unix,
         ),
     ]
     .map(|one| one.part(|case| matches!(case.kind, Kind::SmallReads(_))))

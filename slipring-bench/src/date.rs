@@ -12,37 +12,24 @@ pub fn now() -> String {
 
 /// Seconds since 1970, in the Gregorian calendar.
 fn text(seconds: u64) -> String {
-    let (mut days, mut year) = (seconds / 86_400, 1970);
-    while days >= year_length(year) {
-        days -= year_length(year);
-        year += 1;
+    let is_leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
+    let (mut days, mut year, mut month) = (seconds / 86_400, 1970, 1);
+    loop {
+        let length = match month {
+            2 => 28 + u64::from(is_leap(year)),
+            4 | 6 | 9 | 11 => 30,
+            _ => 31,
+        };
+        if days < length {
+            break;
+        }
+        days -= length;
+        (year, month) = (year + month / 12, month % 12 + 1);
     }
-    let mut month = 1;
-    while days >= month_length(year, month) {
-        days -= month_length(year, month);
-        month += 1;
-    }
-    let (hour, minute) = (seconds / 3600 % 24, seconds / 60 % 60);
-    format!(
-        "{year}-{month:02}-{:02} {hour:02}:{minute:02} UTC",
-        days + 1
-    )
-}
-
-fn year_length(year: u64) -> u64 {
-    365 + u64::from(is_leap(year))
-}
-
-fn month_length(year: u64, month: u64) -> u64 {
-    match month {
-        2 => 28 + u64::from(is_leap(year)),
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-fn is_leap(year: u64) -> bool {
-    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    let (day, hour, minute) = (days + 1, seconds / 3600 % 24, seconds / 60 % 60);
+    format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
 }
 
 #[cfg(test)]

@@ -196,7 +196,7 @@ impl Runner<'_> {
         clock::sleep_until(clock::now() + self.setup.idle);
         for ((one, row), before) in running.iter().zip(rows).zip(before) {
             let now = one.as_ref().and_then(|one| one.team.activity().ok());
-            row.idle = now.zip(before).map(|(now, before)| now - before);
+            row.idle = now.zip(before).map(|(now, before)| now.since(before));
         }
     }
 }
@@ -214,7 +214,7 @@ impl Running {
         // Clients report nothing, so they are looked at from outside.
         let before = self.team.activity()?;
         let [here, mut there] = self.team.carry_out(order)?;
-        let all = self.team.activity()? - before;
+        let all = self.team.activity()?.since(before);
         there.cpu = all.cpu.saturating_sub(here.cpu);
         Ok([here, there])
     }

@@ -6,53 +6,62 @@ use std::{
     io::{self, BufRead, BufReader, Read, Write},
 };
 
+use ::slipring::Spin;
+
 use crate::{
     case::{Kind, SmallRead},
     clock,
     half::timed,
     order::{Order, Report},
-    transport::{End, Transport, duplex::Duplex, slipring},
+    transport::slipring::Slipring,
     worker::{Work, Worker},
 };
 
 /// Bytes of a line, its end among them. Every message consists of whole lines.
 const LINE: u64 = 32;
 
-/// A link whose reader lends what it has.
-pub(crate) trait Halves {
-    fn halves(&mut self) -> (&mut impl BufRead, &mut impl Write);
+/// Where the bytes come from.
+#[derive(Clone, Copy)]
+pub(crate) enum SmallReads {
+    /// slipring's reader as it is, or in a `BufReader` of 8 KiB, the default.
+    Slipring { spin: Spin, buffered: bool },
+    /// A Unix socket in such a `BufReader`.
+    Unix,
 }
 
-impl<R: BufRead, W: Write> Halves for Duplex<R, W> {
-    fn halves(&mut self) -> (&mut impl BufRead, &mut impl Write) {
-        (&mut self.reader, &mut self.writer)
-    }
-}
-
-/// Over such a transport.
-pub(crate) struct SmallReads<T>(pub T);
-
-impl<T: Transport<Link: Halves>> Work for SmallReads<T> {
+impl Work for SmallReads {
     fn work(&self, worker: &Worker) -> io::Result<()> {
-        let case = worker.case();
-        let Kind::SmallReads(read) = case.kind else {
-            return Err(io::ErrorKind::Unsupported.into());
+        let socket = worker.end_of_one()?.socket;
+        let SmallReads::Slipring { spin, buffered } = *self else {
+            return work(BufReader::new(socket.try_clone()?), socket, worker);
         };
-        let mut link = self.0.open(worker.end_of_one()?)?;
-        let (reader, writer) = link.halves();
-        let mut message = vec![0; case.size];
-        worker.orders(|order| {
-            let report = timed(clock::cpu, || {
-                let total = order.messages * case.size as u64;
-                match worker.is_host() {
-                    true => write(writer, &mut message, order),
-                    false => read_all(reader, total, read, order.verify),
-                }?;
-                Ok(Report::default())
-            })?;
-            Ok(vec![report])
-        })
+        let capacity = None;
+        let stream = Slipring { spin, capacity }.options().upgrade(socket)?;
+        let (reader, writer) = stream.into_split();
+        match buffered {
+            true => work(BufReader::new(reader), writer, worker),
+            false => work(reader, writer, worker),
+        }
     }
+}
+
+fn work(mut reader: impl BufRead, mut writer: impl Write, worker: &Worker) -> io::Result<()> {
+    let case = worker.case();
+    let Kind::SmallReads(read) = case.kind else {
+        return Err(io::ErrorKind::Unsupported.into());
+    };
+    let mut message = vec![0; case.size];
+    worker.orders(|order| {
+        let report = timed(clock::cpu, || {
+            let total = order.messages * case.size as u64;
+            match worker.is_host() {
+                true => write(&mut writer, &mut message, order),
+                false => read_all(&mut reader, total, read, order.verify),
+            }?;
+            Ok(Report::default())
+        })?;
+        Ok(vec![report])
+    })
 }
 
 fn write(writer: &mut impl Write, message: &mut [u8], order: Order) -> io::Result<()> {
@@ -174,54 +183,5 @@ fn text(position: u64) -> u8 {
 fn fill(message: &mut [u8], position: u64) {
     for (at, place) in (position..).zip(message) {
         *place = text(at);
-    }
-}
-
-/// A link that can be taken apart.
-pub(crate) trait IntoHalves {
-    type Reader: Read;
-    type Writer: Write;
-
-    fn into_halves(self) -> (Self::Reader, Self::Writer);
-}
-
-impl<R: Read, W: Write> IntoHalves for Duplex<R, W> {
-    type Reader = R;
-    type Writer = W;
-
-    fn into_halves(self) -> (R, W) {
-        (self.reader, self.writer)
-    }
-}
-
-/// The usual way to read little at a time: in a `BufReader`, 8 KiB by default.
-pub(crate) struct Buffered<T>(pub T);
-
-impl<T: Transport<Link: IntoHalves>> Transport for Buffered<T> {
-    type Link = BufferedLink<T::Link>;
-
-    fn open(&self, end: End) -> io::Result<Self::Link> {
-        let (reader, writer) = self.0.open(end)?.into_halves();
-        Ok(Duplex {
-            reader: BufReader::new(reader),
-            writer,
-        })
-    }
-}
-
-type BufferedLink<L> = Duplex<BufReader<<L as IntoHalves>::Reader>, <L as IntoHalves>::Writer>;
-
-impl Halves for slipring::Halves {
-    fn halves(&mut self) -> (&mut impl BufRead, &mut impl Write) {
-        (&mut self.reader, &mut self.writer)
-    }
-}
-
-impl IntoHalves for slipring::Halves {
-    type Reader = ::slipring::Reader;
-    type Writer = ::slipring::Writer;
-
-    fn into_halves(self) -> (Self::Reader, Self::Writer) {
-        (self.reader, self.writer)
     }
 }

@@ -253,7 +253,9 @@ impl Team {
     pub(crate) fn activity(&self) -> io::Result<Activity> {
         let mut all = Activity::default();
         for process in &self.processes {
-            all += usage::activity(process.pid())?;
+            let activity = usage::activity(process.pid())?;
+            all.cpu += activity.cpu;
+            all.wakes += activity.wakes;
         }
         Ok(all)
     }

@@ -1,10 +1,6 @@
 //! What a process uses, as the kernel counts it (proc(5)).
 
-use std::{
-    fs, io,
-    ops::{AddAssign, Sub},
-    path::Path,
-};
+use std::{fs, io, path::Path};
 
 use rustix::io::Errno;
 
@@ -17,17 +13,9 @@ pub struct Activity {
     pub wakes: u64,
 }
 
-impl AddAssign for Activity {
-    fn add_assign(&mut self, other: Activity) {
-        self.cpu += other.cpu;
-        self.wakes += other.wakes;
-    }
-}
-
-impl Sub for Activity {
-    type Output = Activity;
-
-    fn sub(self, before: Activity) -> Activity {
+impl Activity {
+    /// What was done between the two.
+    pub(crate) fn since(self, before: Activity) -> Activity {
         // A thread that has ended in between takes what it did with it.
         Activity {
             cpu: self.cpu.saturating_sub(before.cpu),
@@ -46,10 +34,8 @@ pub fn activity(pid: u32) -> io::Result<Activity> {
         else {
             continue;
         };
-        all += Activity {
-            cpu: number(&time, "").ok_or_else(unreadable)?,
-            wakes: number(&status, "voluntary_ctxt_switches:").ok_or_else(unreadable)?,
-        };
+        all.cpu += number(&time, "").ok_or_else(unreadable)?;
+        all.wakes += number(&status, "voluntary_ctxt_switches:").ok_or_else(unreadable)?;
     }
     Ok(all)
 }

@@ -2,17 +2,12 @@
 //! a message at each tick and waits for the answer, and ticks again when all have been answered.
 //! The clients answer whatever comes on their streams, until these end.
 
-use std::{
-    io,
-    os::fd::AsFd,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{io, os::fd::AsFd};
 
-use hdrhistogram::Histogram;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, unix::AsyncFd},
     runtime::Runtime,
-    sync::{Notify, watch},
+    sync::{mpsc, watch},
     task::JoinSet,
 };
 
@@ -57,7 +52,7 @@ pub(super) fn serve<S: Connection>(
     worker: &Worker,
 ) -> io::Result<()> {
     runtime.block_on(async {
-        let server = Server::start(streams, worker.case().size);
+        let mut server = Server::start(streams, worker.case().size);
         worker.say_connected()?;
         // A runtime that waits for an order waits for all streams too, as that of an idle server
         // does.
@@ -82,59 +77,19 @@ pub(super) fn serve<S: Connection>(
 struct Server {
     streams: u64,
     ticks: watch::Sender<u64>,
-    answers: Arc<Answers>,
+    /// how long each took
+    answers: mpsc::UnboundedReceiver<Result<u64, String>>,
     _tasks: JoinSet<()>,
-}
-
-/// What the streams' tasks tell.
-struct Answers {
-    state: Mutex<State>,
-    /// All have come, or one never will.
-    complete: Notify,
-}
-
-struct State {
-    missing: u64,
-    latency: Histogram<u64>,
-    failure: Option<String>,
-}
-
-impl Answers {
-    fn state(&self) -> MutexGuard<'_, State> {
-        // All tasks share one thread, and a panic ends the process's work anyway.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn take(&self, answer: Result<u64, String>) {
-        let mut state = self.state();
-        match answer {
-            Ok(latency) => {
-                state.missing -= 1;
-                state.latency.saturating_record(latency);
-            }
-            Err(failure) => state.failure = Some(failure),
-        }
-        if state.missing == 0 || state.failure.is_some() {
-            self.complete.notify_one();
-        }
-    }
 }
 
 impl Server {
     fn start<S: Connection>(streams: Vec<S>, size: usize) -> Server {
-        let answers = Arc::new(Answers {
-            state: Mutex::new(State {
-                missing: 0,
-                latency: stats::histogram(),
-                failure: None,
-            }),
-            complete: Notify::new(),
-        });
+        let (answered, answers) = mpsc::unbounded_channel();
         let (ticks, _) = watch::channel(0);
         let mut tasks = JoinSet::new();
         let count = streams.len() as u64;
         for (number, stream) in (0..).zip(streams) {
-            let asking = ask(stream, number, size, ticks.subscribe(), answers.clone());
+            let asking = ask(stream, number, size, ticks.subscribe(), answered.clone());
             tasks.spawn(asking);
         }
         Server {
@@ -145,37 +100,27 @@ impl Server {
         }
     }
 
-    /// So many ticks, the first ones to warm up.
-    async fn carry_out(&self, order: Order) -> Result<Report, String> {
+    /// So many ticks, the first ones to warm up: a message to each, and all answers.
+    async fn carry_out(&mut self, order: Order) -> Result<Report, String> {
         let (start, cpu) = (clock::now(), clock::cpu());
+        let mut latency = stats::histogram();
         for tick in 0..order.messages {
-            if tick == order.messages / WARM_UP {
-                self.answers.state().latency.reset();
+            self.ticks.send_modify(|tick| *tick += 1);
+            for _ in 0..self.streams {
+                let answer = self.answers.recv().await.ok_or("all streams have ended")?;
+                let taken = answer?;
+                if tick >= order.messages / WARM_UP {
+                    latency.saturating_record(taken);
+                }
             }
-            self.tick().await?;
         }
         Ok(Report {
             start,
             end: clock::now(),
             cpu: clock::cpu() - cpu,
-            latency: stats::counts(&self.answers.state().latency),
+            latency: stats::counts(&latency),
             ..Report::default()
         })
-    }
-
-    /// A message to each, and all answers.
-    async fn tick(&self) -> Result<(), String> {
-        self.answers.state().missing = self.streams;
-        self.ticks.send_modify(|tick| *tick += 1);
-        loop {
-            self.answers.complete.notified().await;
-            let state = self.answers.state();
-            match &state.failure {
-                Some(failure) => return Err(failure.clone()),
-                None if state.missing == 0 => return Ok(()),
-                None => {}
-            }
-        }
     }
 }
 
@@ -185,7 +130,7 @@ async fn ask<S: Connection>(
     number: u64,
     size: usize,
     mut ticks: watch::Receiver<u64>,
-    answers: Arc<Answers>,
+    answers: mpsc::UnboundedSender<Result<u64, String>>,
 ) {
     let mut message = vec![0; size];
     while ticks.changed().await.is_ok() {
@@ -200,9 +145,9 @@ async fn ask<S: Connection>(
             io::Result::Ok(latency)
         };
         let answer = answered.await;
+        let answer = answer.map_err(|error| format!("stream {number}: {error}"));
         let failed = answer.is_err();
-        answers.take(answer.map_err(|error| format!("stream {number}: {error}")));
-        if failed {
+        if answers.send(answer).is_err() || failed {
             return;
         }
     }

@@ -35,7 +35,16 @@ pub trait Link {
     }
 
     /// Receives exactly as much as the buffer holds: copies it out.
-    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<()>;
+    #[inline]
+    fn receive(&mut self, mut buffer: &mut [u8]) -> io::Result<()> {
+        while !buffer.is_empty() {
+            match self.receive_some(buffer)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                length => buffer = &mut buffer[length..],
+            }
+        }
+        Ok(())
+    }
 
     /// Receives what there is, up to the buffer's size, or one message; 0 at the end.
     fn receive_some(&mut self, buffer: &mut [u8]) -> io::Result<usize>;

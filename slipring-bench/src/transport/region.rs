@@ -188,17 +188,6 @@ impl Link for Circle {
         Ok(())
     }
 
-    fn receive(&mut self, mut buffer: &mut [u8]) -> io::Result<()> {
-        while !buffer.is_empty() {
-            let bytes = self.arrived();
-            let (part, rest) = buffer.split_at_mut(buffer.len().min(bytes.len()));
-            self.slots.copy_out(bytes.start, part);
-            self.read(part.len(), bytes);
-            buffer = rest;
-        }
-        Ok(())
-    }
-
     fn receive_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let bytes = self.arrived();
         let length = buffer.len().min(bytes.len());
