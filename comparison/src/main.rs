@@ -146,8 +146,7 @@ fn run(args: &Args) -> io::Result<ExitCode> {
     let report = Output::open(&args.report, "report")?;
     let json = args.json.as_deref();
     let json = json.map(|path| Output::open(path, "figures")).transpose()?;
-    let how = format!("two processes; built with{}", features());
-    let header = table::header(&setup, "slipring compared", &how);
+    let header = table::header(&setup, "slipring compared", "two processes");
     println!("{}\n", header.join("\n"));
     let mut results = Vec::new();
     for entry in &entries {
@@ -191,19 +190,4 @@ fn verify(runner: &Runner, entries: &[Entry]) -> ExitCode {
         0 => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     }
-}
-
-/// The peers that this was built with.
-fn features() -> String {
-    let built = [
-        ("cloudtoid", cfg!(feature = "cloudtoid")),
-        ("iceoryx2", cfg!(feature = "iceoryx2")),
-        ("ipc-channel", cfg!(feature = "ipc-channel")),
-        ("ringfire", cfg!(feature = "ringfire")),
-        ("rtrb", cfg!(feature = "rtrb")),
-        ("shmipc", cfg!(feature = "shmipc")),
-        ("tachyon", cfg!(feature = "tachyon")),
-    ];
-    let built = built.iter().filter(|one| one.1);
-    built.map(|one| format!(" {}", one.0)).collect()
 }

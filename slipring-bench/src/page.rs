@@ -87,6 +87,7 @@ struct Whole<'a> {
     sections: Vec<Section>,
 }
 
+#[derive(Default)]
 struct Section {
     title: String,
     /// how to read its figures
@@ -110,9 +111,7 @@ impl Page<'_> {
                     title: curves.title.into(),
                     caption: curves.caption,
                     chart: Some(chart),
-                    columns: Vec::new(),
-                    rows: Vec::new(),
-                    notes: Vec::new(),
+                    ..Section::default()
                 });
             }
         }

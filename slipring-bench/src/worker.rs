@@ -42,15 +42,10 @@ pub fn run(
     argument: &str,
     work: impl FnOnce(&str, &Case) -> Option<Box<dyn Work>>,
 ) -> io::Result<ExitCode> {
-    let task: Task = serde_json::from_str(argument)?;
+    let task: Task = serde_json::from_str(argument)
+        .map_err(|_| io::Error::other("this subcommand is started by the benchmark itself"))?;
     // A half that spins would not notice that nobody is interested any more.
-    set_parent_process_death_signal(Some(Signal::KILL))?;
-    // The parent may have died before the line above took effect; then nobody will send the signal,
-    // and this process has been given another parent already.
-    let parent = getppid().map_or(0, Pid::as_raw_pid);
-    if u32::try_from(parent) != Ok(task.parent) {
-        return Err(io::Error::other("this is started by the benchmark itself"));
-    }
+    belong_to(task.parent)?;
     let worker = Worker {
         channel: Channel::from_stdin()?,
         task,
@@ -68,6 +63,21 @@ pub fn run(
             ExitCode::FAILURE
         }
     })
+}
+
+/// Lets this process end with the one that started it.
+pub fn belong_to(parent: u32) -> io::Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    // The parent may have died before the line above took effect; then nobody will send the signal,
+    // and this process has been given another parent already.
+    let actual = getppid().map_or(0, Pid::as_raw_pid);
+    if u32::try_from(actual) == Ok(parent) {
+        return Ok(());
+    }
+    Err(io::Error::other(format!(
+        "this subcommand is started by the command itself; its parent is process {actual}, not \
+         {parent}"
+    )))
 }
 
 impl Worker {
