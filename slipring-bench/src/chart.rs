@@ -140,7 +140,8 @@ pub(crate) fn path(points: &[(f64, f64)], stroke: Stroke) -> String {
     let (points, colour, width) = (points.join(" "), stroke.colour, stroke.width);
     let dashes = stroke.dashes;
     format!(
-        r#"<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="{width}" stroke-dasharray="{dashes}"/>"#
+        "<polyline points=\"{points}\" fill=\"none\" stroke=\"{colour}\" \
+         stroke-width=\"{width}\" stroke-dasharray=\"{dashes}\"/>"
     )
 }
 
@@ -192,7 +193,9 @@ pub(crate) fn bars(bars: &[Bar], unit: Unit) -> Option<String> {
         // Writing to a String cannot fail.
         let _ = writeln!(
             body,
-            r##"<rect x="{NAMES}" y="{:.1}" width="{length:.1}" height="{height}" fill="{colour}"/><path d="M{least:.1} {middle:.1}H{greatest:.1}" stroke="#000"/>{}{}"##,
+            "<rect x=\"{NAMES}\" y=\"{:.1}\" width=\"{length:.1}\" height=\"{height}\" \
+             fill=\"{colour}\"/><path d=\"M{least:.1} {middle:.1}H{greatest:.1}\" \
+             stroke=\"#000\"/>{}{}",
             top + 4.0,
             label(NAMES - 8.0, middle, "end", "#222", &bar.name),
             label(greatest + 8.0, middle, "start", "#222", &value),

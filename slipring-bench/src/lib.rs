@@ -1,9 +1,9 @@
 //! The benchmark of `slipring bench`, and of the comparison with other libraries: what is measured,
 //! between which processes, how, and how the results are written down.
 //!
-//! A program lists [contenders](contender) and [cases](case), [plans](runner::plan) which takes part
-//! in which, [measures](runner::Runner) them, and writes [tables](table), a [page](page::Page), a
-//! [chart](charts::for_a_document) and [JSON](json::document). It starts itself anew for each
+//! A program lists [contenders](contender) and [cases](case), [plans](runner::plan) which takes
+//! part in which, [measures](runner::Runner) them, and writes [tables](table), a
+//! [page](page::Page), a [chart](charts::for_a_document) and [JSON](json::document). It starts itself anew for each
 //! process of a measurement, with [a hidden subcommand](worker::SUBCOMMAND) that it hands over to
 //! [`worker::run`].
 //!

@@ -3,10 +3,10 @@
 //! How long a copy takes depends on where its source and its target lie in their pages (a load that
 //! follows a store to the same place of another page waits for it, and `rep movsb` has good and bad
 //! places of its own). An allocator gives each program some place and keeps to it, so that the
-//! order of the contenders would be an accident of the layout (Mytkowicz et al., "Producing Wrong Data
-//! Without Doing Anything Obviously Wrong!", 2009). So the messages lie at another place in each
-//! round, the same one for all contenders. (Not those of many streams, where the memory of each
-//! counts, of tokio, of small reads, and of memcpy.)
+//! order of the contenders would be an accident of the layout (Mytkowicz et al., "Producing Wrong
+//! Data Without Doing Anything Obviously Wrong!", 2009). So the messages lie at another place in
+//! each round, the same one for all contenders. (Not those of many streams, where the memory of
+//! each counts, of tokio, of small reads, and of memcpy.)
 
 use std::ops::{Deref, DerefMut};
 

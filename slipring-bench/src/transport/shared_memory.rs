@@ -81,7 +81,8 @@ impl SharedMemory {
     pub fn copy_in(&self, offset: usize, bytes: &[u8]) {
         assert!(offset <= self.writable && bytes.len() <= self.writable - offset);
         let place = self.map.as_mut_ptr().wrapping_add(offset);
-        // SAFETY: inside the mapping, and not lent. The callers are transports whose indexes give a span to one side at a time.
+        // SAFETY: inside the mapping, and not lent. The callers are the transports of this
+        // repository that use it, whose indexes give a span to one side at a time.
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len()) };
     }
 
