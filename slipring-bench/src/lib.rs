@@ -3,9 +3,9 @@
 //!
 //! A program lists [contenders](contender) and [cases](case), [plans](runner::plan) which takes
 //! part in which, [measures](runner::Runner) them, and writes [tables](table), a
-//! [page](page::Page), a [chart](charts::for_a_document) and [JSON](json::document). It starts itself anew for each
-//! process of a measurement, with [a hidden subcommand](worker::SUBCOMMAND) that it hands over to
-//! [`worker::run`].
+//! [page](page::Page), a [chart](charts::for_a_document) and [JSON](json::document). It starts
+//! itself anew for each process of a measurement, with [a hidden subcommand](worker::SUBCOMMAND)
+//! that it hands over to [`worker::run`].
 //!
 //! A [`Transport`](transport::Transport) opens one end of a connection, as the host or as its peer.
 //! What is not made of such ends implements [`Work`](worker::Work) itself.

@@ -191,8 +191,8 @@
 //! behaviour of a peer of the same user, who could as well attach a debugger: that it does not
 //! rewrite published bytes while this side holds them borrowed
 //! ([`fill_buf`](std::io::BufRead::fill_buf), [`Reader::fill_at_least`]; [`Options::copy_reads`]
-//! does without that), and that it does not block a doorbell. Towards other users neither is relied on:
-//! views are copied, and doorbells are of a kind that cannot block. `read` copies always.
+//! does without that), and that it does not block a doorbell. Towards other users neither is relied
+//! on: views are copied, and doorbells are of a kind that cannot block. `read` copies always.
 //!
 //! # Waiting
 //!

@@ -61,8 +61,8 @@ impl Doorbell {
                 Ok(()) => {}
                 Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
                     return Err(Error::Unsupported {
-                        what: "a doorbell that another user cannot block (preadv2 with RWF_NOWAIT on \
-                            an eventfd)",
+                        what: "a doorbell that another user cannot block (preadv2 with RWF_NOWAIT \
+                            on an eventfd)",
                         needs: "Linux 5.8 or newer",
                     });
                 }

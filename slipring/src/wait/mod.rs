@@ -39,7 +39,8 @@
 //! down (`Endpoint::is_gone`) for both halves and for ever. A set that is made after the hang-up
 //! still reports it: adding a descriptor to a set checks its state. A process that leaves in order
 //! stores its end before it hangs up. So a half checks for a hang-up before an end, and a half that
-//! finds a hang-up later, as a writer does that takes its reader to starve, loads the end once more.
+//! finds a hang-up later, as a writer does that takes its reader to starve, loads the end once
+//! more.
 //!
 //! *A doorbell is never drained.* Sleepers watch it edge-triggered: every wake-up is a new edge.
 //! Draining it would cost a system call a wake-up, and could take away a wake-up meant for the next
@@ -49,8 +50,8 @@
 //!
 //! # Without the fence
 //!
-//! In full flow W2 is half of what a small message costs, and it is there for a reader that is about
-//! to sleep. A reader that spins for ever never is. Its wake word says
+//! In full flow W2 is half of what a small message costs, and it is there for a reader that is
+//! about to sleep. A reader that spins for ever never is. Its wake word says
 //! [`NEVER_SLEEPS`](wake_word::NEVER_SLEEPS), and the writer loads that before W2, if its peer has
 //! said in the handshake that its halves never sleep:
 //!
@@ -63,8 +64,8 @@
 //!
 //! The reader need not be woken, so it does not matter what the writer sees when it does not fence.
 //! A store becomes visible by itself, and R3' finds it. While such a reader has to be seen to wait
-//! (below) it advertises what for, as R1 and R2, and goes on polling. [`wake_word`] has the argument
-//! why such a half can never sleep later.
+//! (below) it advertises what for, as R1 and R2, and goes on polling. [`wake_word`] has the
+//! argument why such a half can never sleep later.
 //!
 //! # Why nobody deadlocks
 //!
@@ -75,8 +76,8 @@
 //!
 //! * After arming (store, fence) a writer that has *some* room loads the reader's wake word. If it
 //!   is beyond `tail`, the reader waits for bytes that nobody has published: the writer withdraws
-//!   and publishes what fits. A `reserve` or a `wait_consumed`, which cannot make do with less, ends
-//!   in a typed error.
+//!   and publishes what fits. A `reserve` or a `wait_consumed`, which cannot make do with less,
+//!   ends in a typed error.
 //! * After arming a reader loads the writer's wake word. If it is beyond `head`, the writer waits
 //!   for room that this reader is not going to make: the reader wakes it once.
 //!
@@ -84,8 +85,8 @@
 //! second rule wakes a writer that slept before the reader came. Both are needed; the models show
 //! the deadlock with either one missing.
 //!
-//! A reader that has everything it asks for does not sleep; a ring is never both full and empty; and
-//! a half that waits on *another* stream or in user code is the user's cycle, as with sockets.
+//! A reader that has everything it asks for does not sleep; a ring is never both full and empty;
+//! and a half that waits on *another* stream or in user code is the user's cycle, as with sockets.
 //!
 //! Both rules speak of all that the reader has read: it gives back each byte as it consumes it, and
 //! before it arms. A reader that held some back would have to give them back whenever *this side's
@@ -99,8 +100,9 @@
 //! reader to starve: the head it had may be older than the word.
 //!
 //! Spinning changes nothing in this, nor does a delayed poll: a spinner that does not sleep is not
-//! armed and need not be woken. A half that spins for ever (`Spin::Always`) advertises that it waits
-//! after the first millisecond all the same, so that the rule of the starving reader can see it.
+//! armed and need not be woken. A half that spins for ever (`Spin::Always`) advertises that it
+//! waits after the first millisecond all the same, so that the rule of the starving reader can see
+//! it.
 //!
 //! # In somebody else's event loop
 //!
@@ -123,9 +125,10 @@
 //! *Why before arming.* Every wake-up falls before R0 or after it. One before it is taken out; but
 //! its waker had stored its news before it, and R3 comes after R0, so that R3 sees the news (the
 //! lock of the doorbell and that of the set order them). One after R0 stays in the set, and R4
-//! returns at once. A publication that wakes nobody because it saw no wake word was before R1 in the
-//! order of the fences, and R3 sees it as ever. Drained between R1 and R4, after the poll, a wake-up
-//! meant for just this wait would be taken out with nobody left to poll: the model of it deadlocks.
+//! returns at once. A publication that wakes nobody because it saw no wake word was before R1 in
+//! the order of the fences, and R3 sees it as ever. Drained between R1 and R4, after the poll, a
+//! wake-up meant for just this wait would be taken out with nobody left to poll: the model of it
+//! deadlocks.
 //!
 //! *The link's edge* is told once, and R0 may be what takes it out; so R0 checks the peer, and R3
 //! finds the hang-up written down. Each half has a set of its own, so neither takes the other's.
@@ -136,15 +139,15 @@
 //!
 //! *Spurious wake-ups* are those of a sleeper: wake-ups that raced with a withdrawal. The wake word
 //! stays set between R3 and the next operation that moves an index, which withdraws it, and each
-//! wake-up needs a publication that crosses it. So there are no more wake-ups than publications, and
-//! none for a stream on which nothing happens.
+//! wake-up needs a publication that crosses it. So there are no more wake-ups than publications,
+//! and none for a stream on which nothing happens.
 //!
 //! # What remains
 //!
 //! A peer that saturates the counter of a doorbell (2^64 - 2 wake-ups) loses edges: its own loss. A
-//! peer that is stopped (SIGSTOP, a debugger) is awake or armed as it was; nothing times out, and it
-//! is woken as ever. A process killed while a forked child of it still holds the link is not seen as
-//! dead until the child goes.
+//! peer that is stopped (SIGSTOP, a debugger) is awake or armed as it was; nothing times out, and
+//! it is woken as ever. A process killed while a forked child of it still holds the link is not
+//! seen as dead until the child goes.
 
 mod atomics;
 mod coalescer;
@@ -155,6 +158,9 @@ mod policy;
 mod sleep;
 mod spinner;
 pub(crate) mod wake_word;
+
+#[cfg(test)]
+mod tests;
 
 #[cfg(test)]
 pub(crate) use atomics::model;

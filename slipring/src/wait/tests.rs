@@ -1,0 +1,168 @@
+//! How a half waits, with one that is played: each part of [`SpinPolicy`] is connected.
+
+use super::*;
+use std::cell::Cell;
+use std::sync::atomic::AtomicU32;
+use std::thread;
+
+/// Longer than any spinning here.
+const LONG: Duration = Duration::from_millis(2);
+
+/// A half whose news come with the poll of this number, or with the first one after a sleep.
+struct Played<'a> {
+    news_at: u32,
+    polls: u32,
+    slept: &'a Cell<bool>,
+}
+
+impl PollHalf for Played<'_> {
+    type News = ();
+
+    fn poll(&mut self) -> Option<io::Result<()>> {
+        self.polls += 1;
+        (self.slept.get() || self.polls >= self.news_at).then_some(Ok(()))
+    }
+
+    fn check_peer(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Where it sleeps, once.
+struct Bed<'a>(&'a Cell<bool>);
+
+impl Park for Bed<'_> {
+    fn park(&mut self) -> io::Result<Parked> {
+        thread::sleep(LONG);
+        self.0.set(true);
+        Ok(Parked::Woken)
+    }
+}
+
+/// Waits for the poll of this number. Says how often it polled before it had its news, and whether
+/// it slept.
+fn polls(policy: &mut SpinPolicy, news_at: u32) -> (u32, bool) {
+    let slept = Cell::new(false);
+    let mut half = Played {
+        news_at,
+        polls: 0,
+        slept: &slept,
+    };
+    let outcome = wait(&mut half, policy, Limit::default(), || Bed(&slept));
+    outcome.expect("it sleeps here").unwrap();
+    (half.polls, slept.get())
+}
+
+/// Polls of a half that sleeps at once: when it is armed, and when it is woken.
+const AT_ONCE: u32 = 2;
+
+/// Of a half that has no permit: the first microsecond as well.
+const WITHOUT_A_PERMIT: u32 = AT_ONCE + pause::SHORT_POLLS;
+
+const NEVER: u32 = u32::MAX;
+
+fn up_to(time: Duration) -> Spin {
+    Spin::UpTo(time)
+}
+
+#[test]
+fn a_half_spins_before_it_sleeps() {
+    static SPINNING: AtomicU32 = AtomicU32::new(0);
+    let mut policy = SpinPolicy::new(up_to(LONG), 2, 2, &SPINNING);
+    let (polls_before, slept) = polls(&mut policy, NEVER);
+    assert!(
+        polls_before > WITHOUT_A_PERMIT + pause::LONG_POLLS,
+        "{polls_before}"
+    );
+    assert!(slept);
+    // Its permit has been given back.
+    let (polls_again, _) = polls(&mut policy, NEVER);
+    assert!(
+        polls_again > WITHOUT_A_PERMIT + pause::LONG_POLLS,
+        "{polls_again}"
+    );
+}
+
+#[test]
+fn news_end_the_spinning() {
+    static SPINNING: AtomicU32 = AtomicU32::new(0);
+    for news_at in [1, pause::SHORT_POLLS, WITHOUT_A_PERMIT + 100] {
+        let mut policy = SpinPolicy::new(up_to(Duration::from_secs(60)), 2, 2, &SPINNING);
+        assert_eq!(polls(&mut policy, news_at), (news_at, false));
+    }
+}
+
+#[test]
+fn a_half_that_never_spins_sleeps_at_once() {
+    static SPINNING: AtomicU32 = AtomicU32::new(0);
+    for (spin, cpus) in [(Spin::Never, 2), (up_to(LONG), 1), (Spin::default(), 1)] {
+        let mut policy = SpinPolicy::new(spin, cpus, cpus, &SPINNING);
+        assert_eq!(polls(&mut policy, NEVER), (AT_ONCE, true), "{spin:?}");
+    }
+}
+
+#[test]
+fn a_half_that_always_spins_does_not_sleep() {
+    static SPINNING: AtomicU32 = AtomicU32::new(0);
+    for cpus in [1, 2] {
+        let mut policy = SpinPolicy::new(Spin::Always, cpus, cpus, &SPINNING);
+        assert!(policy.is_endless());
+        assert_eq!(polls(&mut policy, 10_000), (10_000, false));
+    }
+}
+
+#[test]
+fn a_half_without_a_permit_sleeps_after_its_first_polls() {
+    // The other one of two CPUs' halves spins.
+    static SPINNING: AtomicU32 = AtomicU32::new(1);
+    let mut policy = SpinPolicy::new(up_to(LONG), 2, 2, &SPINNING);
+    assert_eq!(polls(&mut policy, NEVER), (WITHOUT_A_PERMIT, true));
+}
+
+#[test]
+fn a_half_learns_from_long_waits_to_sleep_at_once() {
+    static SPINNING: AtomicU32 = AtomicU32::new(0);
+    let max = Duration::from_micros(50);
+    let mut policy = SpinPolicy::new(Spin::Adaptive { max }, 2, 2, &SPINNING);
+    let waits: Vec<bool> = (0..16)
+        .map(|_| polls(&mut policy, NEVER).0 > AT_ONCE)
+        .collect();
+    // Eight waits are remembered, and more than half of them have to have been long.
+    assert_eq!(waits[..5], [true; 5]);
+    assert_eq!(waits[5..], [false; 11]);
+}
+
+#[test]
+fn a_half_learns_from_short_waits_to_go_on_spinning() {
+    static SPINNING: AtomicU32 = AtomicU32::new(0);
+    let max = Duration::from_micros(50);
+    let mut policy = SpinPolicy::new(Spin::Adaptive { max }, 2, 2, &SPINNING);
+    for _ in 0..10 {
+        for _ in 0..4 {
+            polls(&mut policy, NEVER);
+        }
+        // Each counts when the next wait begins.
+        for _ in 0..8 {
+            assert_eq!(polls(&mut policy, 3), (3, false));
+        }
+    }
+}
+
+#[test]
+fn a_wait_ends_at_its_deadline() {
+    static SPINNING: AtomicU32 = AtomicU32::new(0);
+    let mut policy = SpinPolicy::new(Spin::Always, 2, 2, &SPINNING);
+    let slept = Cell::new(false);
+    let mut half = Played {
+        news_at: NEVER,
+        polls: 0,
+        slept: &slept,
+    };
+    let limit = Limit {
+        deadline: None,
+        timeout: Some(LONG),
+    };
+    let outcome = wait(&mut half, &mut policy, limit, || Bed(&slept)).unwrap();
+    assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    assert!(!slept.get());
+}
