@@ -10,11 +10,9 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FileType, Mode, Stat, chmod, lstat, unlink};
-use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with,
-};
+use crate::sys::errno::Errno;
+use crate::sys::file::{FileType, Mode, Stat, chmod, lstat, unlink};
+use crate::sys::socket::{self, SocketAddrUnix, bind, connect, listen};
 
 use super::dial::SETTLING;
 use super::directory::{Places, is_absence, kind_of};
@@ -224,9 +222,7 @@ impl Drop for Binding {
 }
 
 fn new_socket() -> Result<OwnedFd> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
-        .map_err(Error::os("making a socket"))
+    socket::nonblocking().map_err(Error::os("making a socket"))
 }
 
 /// Says of a name in use that its holder cannot be reached, if that is so.

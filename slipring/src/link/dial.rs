@@ -12,10 +12,9 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FileType, Mode, OFlags, Stat, fcntl_setfl, fstat, open};
-use rustix::io::Errno;
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use crate::sys::errno::Errno;
+use crate::sys::file::{FileType, Mode, OFlags, Stat, fstat, open};
+use crate::sys::socket::{self, SocketAddrUnix, connect};
 
 use super::directory::{Places, Standing, kind_of, whose};
 use super::lock::{LockState, look_at_lock};
@@ -373,9 +372,7 @@ impl Dial {
     ) -> Result<Knock> {
         const DOING: &str = "connecting";
         let path = candidate.spot.socket.as_path();
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
-            .map_err(Error::os("making a socket"))?;
+        let socket = socket::nonblocking().map_err(Error::os("making a socket"))?;
         // This thread's, not the process's: a thread can have descriptors of its own.
         let mut way = PathBuf::from(format!("/proc/thread-self/fd/{}", found.as_raw_fd()));
         let mut blocks = false;
@@ -383,10 +380,10 @@ impl Dial {
             match SocketAddrUnix::new(&way).and_then(|address| connect(&socket, &address)) {
                 Ok(()) => {
                     if blocks {
-                        set_socket_timeout(&socket, Timeout::Send, None)
+                        socket::set_send_timeout(&socket, None)
                             .map_err(Error::os("lifting the time limit"))?;
                     } else {
-                        fcntl_setfl(&socket, OFlags::empty())
+                        socket::set_blocking(&socket)
                             .map_err(Error::os("making a socket block"))?;
                     }
                     let until = match self.in_line {
@@ -403,15 +400,12 @@ impl Dial {
                         return Ok(Knock::Full);
                     }
                     if !blocks {
-                        fcntl_setfl(&socket, OFlags::empty())
+                        socket::set_blocking(&socket)
                             .map_err(Error::os("making a socket block"))?;
                         blocks = true;
                     }
-                    // Zero would mean no limit, and so would less than a microsecond.
-                    let left = limit
-                        .map(|limit| limit.saturating_duration_since(Instant::now()))
-                        .map(|left| left.max(Duration::from_millis(1)));
-                    set_socket_timeout(&socket, Timeout::Send, left)
+                    let left = limit.map(|limit| limit.saturating_duration_since(Instant::now()));
+                    socket::set_send_timeout(&socket, left)
                         .map_err(Error::os("limiting the time to connect"))?;
                 }
                 // The descriptor is open: so it is /proc that is not there, as in a bare chroot.

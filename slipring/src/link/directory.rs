@@ -16,8 +16,8 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FileType, Mode, OFlags, Stat, chmod, fstat, lstat, mkdir, open};
-use rustix::io::Errno;
+use crate::sys::errno::{self, Errno};
+use crate::sys::file::{FileType, Mode, OFlags, Stat, chmod, fstat, lstat, mkdir, open};
 
 use crate::error::{Error, Result};
 use crate::name::Scope;
@@ -69,7 +69,7 @@ impl Places {
             xdg: std::env::var_os("XDG_RUNTIME_DIR")
                 .map(PathBuf::from)
                 .filter(|path| path.is_absolute()),
-            uid: rustix::process::geteuid().as_raw(),
+            uid: user::me(),
             tmp: "/tmp".into(),
             run: "/run".into(),
         }
@@ -276,7 +276,7 @@ fn judge(path: &Path, flaw: impl Fn(&OwnedFd, &Stat) -> Option<String>) -> Resul
     })
 }
 
-fn with_stat(found: OwnedFd) -> rustix::io::Result<(OwnedFd, Stat)> {
+fn with_stat(found: OwnedFd) -> errno::Result<(OwnedFd, Stat)> {
     fstat(&found).map(|stat| (found, stat))
 }
 
@@ -341,7 +341,7 @@ pub(crate) mod testing {
     pub(crate) fn places_in(directory: &Path) -> Places {
         Places {
             xdg: Some(directory.join("xdg")),
-            uid: rustix::process::geteuid().as_raw(),
+            uid: user::me(),
             tmp: directory.join("tmp"),
             run: directory.join("run"),
         }

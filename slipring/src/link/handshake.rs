@@ -13,14 +13,14 @@ use crate::peer::Admission;
 use crate::ring::Std;
 use crate::sys::closing::{self, Link, Passed};
 use crate::sys::doorbell::{self, Doorbell, Doorbells};
+use crate::sys::errno::Errno;
+use crate::sys::poll;
 use crate::sys::socket::{self, Credentials};
 use crate::sys::user;
-use crate::sys::watch::{Watches, timespec};
+use crate::sys::watch::Watches;
 use crate::wait::Spin;
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::io::Errno;
 use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -602,12 +602,7 @@ pub(crate) fn drive(mut handshake: Handshake) -> Result<Connected> {
         if left == Some(Duration::ZERO) {
             return Err(handshake.late());
         }
-        let mut interest = PollFlags::IN;
-        interest.set(PollFlags::OUT, write);
-        match poll(
-            &mut [PollFd::new(&handshake.link, interest)],
-            left.map(timespec).as_ref(),
-        ) {
+        match poll::wait(Some(handshake.link()), write, left) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(e) => return Err(Error::os("waiting for the handshake (poll)")(e)),
         }

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use rustix::fs::lstat;
-use rustix::io::Errno;
-use rustix::net::SocketAddrUnix;
+use crate::sys::errno::Errno;
+use crate::sys::file::lstat;
+use crate::sys::socket::SocketAddrUnix;
 
 use super::binding::clear_the_way;
 use super::directory::{Places, whose};

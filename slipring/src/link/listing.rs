@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
-use rustix::fs::lstat;
-use rustix::io::Errno;
+use crate::sys::errno::Errno;
+use crate::sys::file::lstat;
 
 use super::dial::SETTLING;
 use super::directory::{Places, Standing, is_absence};

@@ -24,17 +24,16 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{
+use crate::sys::errno::{self, Errno};
+use crate::sys::file::{
     FileType, FlockOperation, Mode, OFlags, Stat, fchmod, flock, fstat, ftruncate, lstat, open,
-    stat, unlink,
+    pread, pwrite, stat, unlink,
 };
-use rustix::io::{Errno, pread, pwrite};
-use rustix::process::{Pid, test_kill_process};
 
 use super::directory::{is_absence, kind_of, owned_by, whose};
 use crate::error::{Error, Result};
 use crate::name::Name;
-use crate::sys::process::ForkGuard;
+use crate::sys::process::{ForkGuard, is_alive};
 
 /// The last line of a lock file whose rendezvous has taken place.
 const PAIRED: &str = "paired";
@@ -296,7 +295,7 @@ enum Attempt {
     LookedAt,
 }
 
-fn try_exclusive(file: &OwnedFd) -> rustix::io::Result<Attempt> {
+fn try_exclusive(file: &OwnedFd) -> errno::Result<Attempt> {
     match flock(file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Attempt::Mine),
         Err(Errno::WOULDBLOCK) if try_shared(file)? => Ok(Attempt::LookedAt),
@@ -306,7 +305,7 @@ fn try_exclusive(file: &OwnedFd) -> rustix::io::Result<Attempt> {
 }
 
 /// Whether nobody holds the lock exclusively. The shared lock is let go of at once.
-fn try_shared(file: &OwnedFd) -> rustix::io::Result<bool> {
+fn try_shared(file: &OwnedFd) -> errno::Result<bool> {
     match flock(file, FlockOperation::NonBlockingLockShared) {
         // Explicitly, and not by closing: a child forked meanwhile would keep it.
         Ok(()) => flock(file, FlockOperation::Unlock).map(|()| true),
@@ -437,13 +436,8 @@ fn namespace() -> Option<u64> {
     stat("/proc/self/ns/pid").ok().map(|stat| stat.st_ino)
 }
 
-fn is_alive(pid: u32) -> bool {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
-}
-
 /// The contents, or (of a long file, which is none of ours) a part that is too long.
-fn read(file: &OwnedFd) -> rustix::io::Result<Vec<u8>> {
+fn read(file: &OwnedFd) -> errno::Result<Vec<u8>> {
     let mut buffer = [0; LONGEST + 1];
     let count = pread(file, &mut buffer, 0)?;
     Ok(buffer.iter().take(count).copied().collect())
@@ -501,7 +495,7 @@ fn number<T: FromStr>(text: &str) -> Option<T> {
 
 /// Writes at the start. (A few bytes into a regular file are written at once, or not for want of
 /// space.)
-fn write_all(file: &OwnedFd, text: &str) -> rustix::io::Result<()> {
+fn write_all(file: &OwnedFd, text: &str) -> errno::Result<()> {
     match pwrite(file, text.as_bytes(), 0)? {
         count if count == text.len() => Ok(()),
         _ => Err(Errno::NOSPC),

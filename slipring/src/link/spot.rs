@@ -2,7 +2,6 @@
 //! socket, and `NAME.lock`. (Of a path name: the path itself, and the path with `.lock` after it.)
 
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::directory::{Places, Standing};
@@ -114,7 +113,7 @@ impl Spot {
 
     /// Whether the socket's path fits into an address.
     fn fits(&self) -> Result<()> {
-        if self.socket.as_os_str().as_bytes().len() > LONGEST_PATH {
+        if self.socket.as_os_str().len() > LONGEST_PATH {
             return Err(Error::PathTooLong {
                 path: self.socket.clone(),
                 limit: LONGEST_PATH,

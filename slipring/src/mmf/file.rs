@@ -7,13 +7,12 @@
 
 use super::error::{Error, Result};
 use super::indexes::HEADER;
-use rustix::fd::{AsRawFd, OwnedFd};
-use rustix::fs::{
-    AtFlags, CWD, FallocateFlags, FileType, Mode, OFlags, fallocate, fstat, ftruncate, linkat,
-    lstat, open, stat,
+use crate::sys::errno::Errno;
+use crate::sys::file::{
+    FileType, Mode, OFlags, Stat, allocate, fstat, ftruncate, give_name, lstat, open, stat,
 };
-use rustix::io::{Errno, retry_on_intr};
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -126,7 +125,7 @@ pub fn wait_for_file(path: impl AsRef<Path>, timeout: Option<Duration>) -> Resul
     let start = Instant::now();
     loop {
         // Not opened, which could be refused, but looked at.
-        let found = match rustix::fs::stat(path) {
+        let found = match stat(path) {
             Ok(stat) => Some(regular_size(&stat, path)?),
             Err(Errno::NOENT) => None,
             Err(errno) => return Err(os("looking at", path)(errno)),
@@ -189,7 +188,7 @@ fn size_of(file: &OwnedFd, path: &Path) -> Result<u64> {
     regular_size(&stat, path)
 }
 
-fn regular_size(stat: &rustix::fs::Stat, path: &Path) -> Result<u64> {
+fn regular_size(stat: &Stat, path: &Path) -> Result<u64> {
     if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
         // The size of a regular file is not negative.
         Ok(stat.st_size as u64)
@@ -233,8 +232,7 @@ fn sized(file: OwnedFd, path: &Path, expected: u64) -> Result<(OwnedFd, u64)> {
 /// Gives a file all its blocks, as far as the file system can: a lack of space is an error now, not
 /// a SIGBUS later. Its size and its bytes stay as they are.
 fn complete(file: &OwnedFd, path: &Path, size: u64) -> Result<()> {
-    // Some kernels give it up for a signal.
-    match retry_on_intr(|| fallocate(file, FallocateFlags::KEEP_SIZE, 0, size)) {
+    match allocate(file, size) {
         Ok(()) | Err(Errno::OPNOTSUPP) => Ok(()),
         Err(errno) => Err(os("allocating", path)(errno)),
     }
@@ -266,8 +264,7 @@ fn create(path: &Path, size: u64) -> Result<Option<(OwnedFd, u64)>> {
     ftruncate(&file, size).map_err(making())?;
     complete(&file, path, size)?;
     if !named {
-        let unnamed = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
-        match linkat(CWD, unnamed, CWD, path, AtFlags::SYMLINK_FOLLOW) {
+        match give_name(&file, path) {
             Ok(()) => {}
             Err(Errno::EXIST) => return Ok(None),
             Err(errno) => return Err(making()(errno)),

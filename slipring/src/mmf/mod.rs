@@ -97,8 +97,8 @@ pub use crate::wait::Spin;
 pub use duplex::Duplex;
 pub use error::{Error, Result};
 pub use file::wait_for_file;
+pub use indexes::Role;
 pub use reader::Reader;
-pub use ring::Role;
 pub use writer::Writer;
 
 /// From now on no file of a ring that shrinks ends this process: installs a handler for SIGBUS.

@@ -2,46 +2,16 @@
 
 use super::error::{Error, Result};
 use super::file::{self, Way, os};
-use super::indexes::{HEADER, filled, pieces};
+use super::indexes::{HEADER, Role, filled, pieces};
 use crate::sys::clock::CoarseInstant;
+use crate::sys::file::fstat;
 use crate::sys::process::ForkGuard;
 use crate::sys::range_lock;
 use crate::sys::shared_file::SharedFile;
-use rustix::fs::fstat;
-use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-
-/// Which of the two ends of a ring.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// The one that consumes, and moves head.
-    Reader,
-    /// The one that produces, and moves tail.
-    Writer,
-}
-
-impl Role {
-    /// Where the index lies that this end alone moves; and what it locks, so that there is one of
-    /// it.
-    fn own_index(self) -> usize {
-        match self {
-            Role::Reader => 0,
-            Role::Writer => 8,
-        }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Role::Reader => "reader",
-            Role::Writer => "writer",
-        })
-    }
-}
 
 /// What makes a ring useless for good, found once and told ever after.
 #[derive(Debug, Clone, Copy)]

@@ -2,7 +2,8 @@
 
 use super::error::Result;
 use super::file::Way;
-use super::ring::{Ring, Role};
+use super::indexes::Role;
+use super::ring::Ring;
 use super::waiting::Waiting;
 use crate::wait::Spin;
 use std::io::{self, IoSlice, Write};

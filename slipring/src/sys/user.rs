@@ -5,8 +5,8 @@
 //! nobody, unless the namespace has a number for each user. A process that has it itself can still
 //! learn whether a file is its own: by an operation that the kernel allows the owner alone.
 
-use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::fs::{Mode, Stat, chmod};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::OnceLock;
 
 /// The user whose rights this process has.

@@ -13,9 +13,9 @@ use crate::link::{
 };
 use crate::name::Name;
 use crate::options::Options;
-use rustix::fd::{AsFd, AsRawFd};
 use std::io;
 use std::os::fd::RawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::io::Interest;

@@ -6,7 +6,8 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::thread;
 
-use rustix::net::sockopt::socket_timeout;
+use rustix::net::sockopt::{Timeout, socket_timeout};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
 use super::super::binding::Binding;
 use super::super::directory::testing::{name, need_root, places, stale_socket};
