@@ -248,10 +248,10 @@ impl Acceptor {
                         None
                     }
                     TIMER => {
-                        self.expire()?;
+                        self.drop_expired()?;
                         None
                     }
-                    SOCKET => self.greet()?,
+                    SOCKET => self.accept_one()?,
                     client => self.step(client)?,
                 };
                 if let Some(connected) = done {
@@ -278,7 +278,7 @@ impl Acceptor {
 
     /// Takes a client from the backlog, and goes as far with it as it goes. Most have said hello by
     /// then.
-    fn greet(&self) -> Result<Option<Connected>> {
+    fn accept_one(&self) -> Result<Option<Connected>> {
         let socket = Arc::clone(&*self.socket());
         let Some(link) = self.take_from(&socket)? else {
             return Ok(None);
@@ -336,7 +336,7 @@ impl Acceptor {
                 deadline: Options::deadline(self.options.handshake_timeout_or_default()),
                 writes: false,
             },
-            Err(error) => return self.judge(error),
+            Err(error) => return self.record_refusal(error),
         };
         let mut clients = self.clients();
         let user = client.user();
@@ -426,7 +426,7 @@ impl Acceptor {
             Ok(()) => Ok(Some(client)),
             Err(error) => {
                 client.handshake.tell(&error);
-                self.judge(error)
+                self.record_refusal(error)
             }
         }
     }
@@ -436,7 +436,7 @@ impl Acceptor {
         let user = client.user();
         let is_stranger = self.is_stranger(user);
         if is_stranger && self.unreceived.has_too_many_of(user) {
-            return self.judge(client.handshake.turn_away());
+            return self.record_refusal(client.handshake.turn_away());
         }
         loop {
             match client.handshake.try_step() {
@@ -449,11 +449,11 @@ impl Acceptor {
                     return Ok(Some(connected));
                 }
                 // There is room for an answer of this length in any socket that has had none.
-                Ok(Progress::Wait { .. }) => return self.judge(Error::PeerGone),
+                Ok(Progress::Wait { .. }) => return self.record_refusal(Error::PeerGone),
                 Err(error) if error.is_exhaustion() && self.make_room() => {}
                 Err(error) => {
                     client.handshake.tell(&error);
-                    return self.judge(error);
+                    return self.record_refusal(error);
                 }
             }
         }
@@ -471,7 +471,7 @@ impl Acceptor {
 
     /// A client that got no stream is counted; a want of this process's is the caller's to know as
     /// well.
-    fn judge<T>(&self, error: Error) -> Result<Option<T>> {
+    fn record_refusal<T>(&self, error: Error) -> Result<Option<T>> {
         self.count(&error);
         // Descriptors that wait to be received count for all that this user sends: the one that
         // does not receive them is to blame.
@@ -491,7 +491,7 @@ impl Acceptor {
     }
 
     /// Lets go of clients whose time is up.
-    fn expire(&self) -> Result<()> {
+    fn drop_expired(&self) -> Result<()> {
         let mut clients = self.clients();
         let now = Instant::now();
         while let Some(late) = clients.take_late(now) {

@@ -15,9 +15,9 @@ use crate::sys::file::{FileType, Mode, Stat, chmod, lstat, unlink};
 use crate::sys::socket::{self, SocketAddrUnix, bind, connect, listen};
 
 use super::dial::SETTLING;
-use super::directory::{Places, is_absence, kind_of};
-use super::lock::{Lock, LockState, look_at_lock, same_file};
-use super::spot::Spot;
+use super::directory::{RuntimeDirs, is_absence, kind_of};
+use super::lock::{Lock, LockState, lock_state_until, same_file};
+use super::paths::SocketPaths;
 use crate::error::{Error, Result};
 use crate::fail_points::{Point, point};
 use crate::name::Name;
@@ -30,7 +30,7 @@ use crate::name::Name;
 /// Dropped in a forked child it does nothing: the name is the parent's.
 #[derive(Debug)]
 pub(crate) struct Binding {
-    places: Places,
+    dirs: RuntimeDirs,
     name: Name,
     mode: u32,
     backlog: i32,
@@ -61,30 +61,30 @@ impl Binding {
     /// # Errors
     ///
     /// [`Error::NameInUse`], with the process if that can be told; what
-    /// [`Places::spot_for_binding`] returns; [`Error::Os`] if a file that is no socket is in the
+    /// [`RuntimeDirs::paths_for_binding`] returns; [`Error::Os`] if a file that is no socket is in the
     /// way (it is not touched), or a system call fails.
     pub(crate) fn new(name: &Name, mode: u32, backlog: i32) -> Result<(Binding, OwnedFd)> {
-        Binding::new_in(&Places::from_env(), name, mode, backlog)
+        Binding::new_in(&RuntimeDirs::from_env(), name, mode, backlog)
     }
 
     /// As [`new`](Binding::new), with an environment of one's own.
     pub(crate) fn new_in(
-        places: &Places,
+        dirs: &RuntimeDirs,
         name: &Name,
         mode: u32,
         backlog: i32,
     ) -> Result<(Binding, OwnedFd)> {
-        let spot = places.spot_for_binding(name)?;
-        let lock = Lock::acquire(&spot.lock, name, places.uid)
-            .map_err(|error| say_if_hidden(error, &spot))?;
+        let paths = dirs.paths_for_binding(name)?;
+        let lock = Lock::acquire(&paths.lock, name, dirs.uid)
+            .map_err(|error| say_if_hidden(error, &paths))?;
         point(Point::Locked);
         // From here on, an early return drops this, and that tidies up.
         let mut binding = Binding {
-            places: places.clone(),
+            dirs: dirs.clone(),
             name: name.clone(),
             mode,
             backlog,
-            path: spot.socket,
+            path: paths.socket,
             lock,
             socket: None,
         };
@@ -161,18 +161,18 @@ impl Binding {
         }
         if self.condition()? == Condition::LockGone {
             // The directory may be gone as well.
-            let spot = self.places.spot_for_binding(&self.name)?;
-            if spot.socket != self.path {
+            let paths = self.dirs.paths_for_binding(&self.name)?;
+            if paths.socket != self.path {
                 let text = format!(
                     "names are now kept in another directory, where it would be {}",
-                    spot.socket.display()
+                    paths.socket.display()
                 );
                 return Err(Error::os_at("binding the name anew", &self.path)(
                     io::Error::other(text),
                 ));
             }
             // The old lock is let go of: its file is at no path any more.
-            self.lock = Lock::acquire(self.lock.path(), &self.name, self.places.uid)?;
+            self.lock = Lock::acquire(self.lock.path(), &self.name, self.dirs.uid)?;
         }
         match self.condition()? {
             Condition::Sound => Ok(None),
@@ -226,16 +226,16 @@ fn new_socket() -> Result<OwnedFd> {
 }
 
 /// Says of a name in use that its holder cannot be reached, if that is so.
-fn say_if_hidden(error: Error, spot: &Spot) -> Error {
+fn say_if_hidden(error: Error, paths: &SocketPaths) -> Error {
     let Error::NameInUse { name, pid, .. } = error else {
         return error;
     };
     let give_up = Instant::now() + SETTLING;
     // It may be between its lock and its socket, when it comes and when it leaves.
-    let is_missing = || matches!(lstat(&spot.socket), Err(Errno::NOENT));
+    let is_missing = || matches!(lstat(&paths.socket), Err(Errno::NOENT));
     let holds = || {
         matches!(
-            look_at_lock(&spot.lock, Instant::now()),
+            lock_state_until(&paths.lock, Instant::now()),
             Ok(LockState::Held { paired: false, .. })
         )
     };
@@ -244,7 +244,7 @@ fn say_if_hidden(error: Error, spot: &Spot) -> Error {
             break None;
         }
         if Instant::now() >= give_up {
-            break Some(spot.socket.clone());
+            break Some(paths.socket.clone());
         }
         std::thread::sleep(Duration::from_millis(1));
     };

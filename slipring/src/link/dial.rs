@@ -1,7 +1,7 @@
 //! Connecting to a name: finding its socket, and whose it is, and the connection itself. The
 //! handshake comes after this.
 //!
-//! [`Dial`] is a state machine: [`Dial::look`] never waits for longer than a look takes, and says
+//! [`Dial`] is a state machine: [`Dial::search`] never waits for longer than a look takes, and says
 //! what to wait for then. [`Dial::drive`] does so for threads.
 //!
 //! A socket is opened (as a place, `O_PATH`), judged, and connected to through that very
@@ -16,9 +16,9 @@ use crate::sys::errno::Errno;
 use crate::sys::file::{FileType, Mode, OFlags, Stat, fstat, open};
 use crate::sys::socket::{self, SocketAddrUnix, connect};
 
-use super::directory::{Places, Standing, kind_of, whose};
-use super::lock::{LockState, look_at_lock};
-use super::spot::Candidate;
+use super::directory::{DirTrust, RuntimeDirs, kind_of, whose};
+use super::lock::{LockState, lock_state_until};
+use super::paths::Candidate;
 use super::watch::Watch;
 use crate::error::{Error, Result};
 use crate::name::Name;
@@ -130,7 +130,7 @@ pub(crate) enum Step {
 /// and most names that are waited for are there.
 #[derive(Debug)]
 pub(crate) struct Dial {
-    places: Places,
+    dirs: RuntimeDirs,
     name: Name,
     patience: Patience,
     queue: Queue,
@@ -146,9 +146,9 @@ pub(crate) struct Dial {
 impl Dial {
     /// Connecting to `name`: as soon as somebody is bound to it, and has room for one more in the
     /// queue.
-    pub(crate) fn new(places: Places, name: Name, patience: Patience, queue: Queue) -> Dial {
+    pub(crate) fn new(dirs: RuntimeDirs, name: Name, patience: Patience, queue: Queue) -> Dial {
         Dial {
-            places,
+            dirs,
             name,
             patience,
             queue,
@@ -165,10 +165,10 @@ impl Dial {
     ///
     /// # Errors
     ///
-    /// As [`look`](Dial::look).
+    /// As [`search`](Dial::search).
     pub(crate) fn drive(mut self, trusted_owner: &dyn Fn(u32) -> bool) -> Result<Dialed> {
         loop {
-            let until = match self.look(trusted_owner, WhenFull::Block)? {
+            let until = match self.search(trusted_owner, WhenFull::Block)? {
                 Step::Connected(dialed) => return Ok(dialed),
                 Step::Wait { until } => until,
             };
@@ -207,7 +207,7 @@ impl Dial {
     /// [`Error::Timeout`] in the queue; [`Error::PathTooLong`]; [`Error::NotSlipring`] for a socket
     /// that is no stream; [`Error::Os`], among others if this user may not connect, or for want of
     /// descriptors.
-    pub(crate) fn look(
+    pub(crate) fn search(
         &mut self,
         trusted_owner: &dyn Fn(u32) -> bool,
         when_full: WhenFull,
@@ -215,14 +215,14 @@ impl Dial {
         loop {
             // Judged after the watch was armed, each time: a directory may have come.
             let all_watched = self.arm()?;
-            let candidates = self.places.candidates(&self.name)?;
-            let nobody = match self.look_everywhere(&candidates, trusted_owner, when_full)? {
-                Look::Connected(dialed) => return Ok(Step::Connected(dialed)),
-                Look::Full => {
+            let candidates = self.dirs.candidates(&self.name)?;
+            let nobody = match self.try_candidates(&candidates, trusted_owner, when_full)? {
+                Search::Connected(dialed) => return Ok(Step::Connected(dialed)),
+                Search::Full => {
                     let limit = self.in_line.and_then(|(_, limit)| limit);
                     return Ok(self.pause(LONGEST_IN_LINE, limit));
                 }
-                Look::Nobody(nobody) => nobody,
+                Search::Nobody(nobody) => nobody,
             };
             self.in_line = None;
             let now = Instant::now();
@@ -267,11 +267,11 @@ impl Dial {
         let Some(watch) = &mut self.watch else {
             return Ok(false);
         };
-        let candidates = self.places.candidates(&self.name)?;
+        let candidates = self.dirs.candidates(&self.name)?;
         Ok(watch.arm(
             candidates
                 .iter()
-                .map(|candidate| candidate.spot.socket.as_path()),
+                .map(|candidate| candidate.paths.socket.as_path()),
         ))
     }
 
@@ -308,20 +308,20 @@ impl Dial {
         }
     }
 
-    fn look_everywhere(
+    fn try_candidates(
         &mut self,
         candidates: &[Candidate],
         trusted_owner: &dyn Fn(u32) -> bool,
         when_full: WhenFull,
-    ) -> Result<Look> {
+    ) -> Result<Search> {
         let mut nobody = Nobody::default();
         for candidate in candidates {
-            let path = &candidate.spot.socket;
+            let path = &candidate.paths.socket;
             nobody.tried.push(path.clone());
-            match &candidate.standing {
-                Standing::Safe => {}
-                Standing::Missing => continue,
-                Standing::Unusable(why) | Standing::Unsafe(why) => {
+            match &candidate.trust {
+                DirTrust::Safe => {}
+                DirTrust::Missing => continue,
+                DirTrust::Unusable(why) | DirTrust::Unsafe(why) => {
                     nobody
                         .passed_over
                         .push((candidate.directory.clone(), why.clone()));
@@ -339,39 +339,39 @@ impl Dial {
                 ));
                 continue;
             }
-            match self.knock(&found, candidate, when_full)? {
-                Knock::Opened(socket, queue_until) => {
-                    return Ok(Look::Connected(Dialed {
+            match self.try_connect(&found, candidate, when_full)? {
+                Connecting::Opened(socket, queue_until) => {
+                    return Ok(Search::Connected(Dialed {
                         socket,
                         owner_is_me,
                         queue_until,
                     }));
                 }
-                Knock::Full => return Ok(Look::Full),
-                Knock::Gone => {}
-                Knock::Refused => {
+                Connecting::Full => return Ok(Search::Full),
+                Connecting::Gone => {}
+                Connecting::Refused => {
                     let why = "nobody listens there: it is stale, or not listening yet";
                     nobody.passed_over.push((path.clone(), why.into()));
                     nobody.refusing = true;
                 }
-                Knock::Denied(error) => {
+                Connecting::Denied(error) => {
                     nobody.denied = Some(error);
                     nobody.refusing = true;
                 }
             }
         }
-        Ok(Look::Nobody(nobody))
+        Ok(Search::Nobody(nobody))
     }
 
     /// Connects to the socket that was found at the candidate's path.
-    fn knock(
+    fn try_connect(
         &mut self,
         found: &OwnedFd,
         candidate: &Candidate,
         when_full: WhenFull,
-    ) -> Result<Knock> {
+    ) -> Result<Connecting> {
         const DOING: &str = "connecting";
-        let path = candidate.spot.socket.as_path();
+        let path = candidate.paths.socket.as_path();
         let socket = socket::nonblocking().map_err(Error::os("making a socket"))?;
         // This thread's, not the process's: a thread can have descriptors of its own.
         let mut way = PathBuf::from(format!("/proc/thread-self/fd/{}", found.as_raw_fd()));
@@ -390,14 +390,14 @@ impl Dial {
                         Some((_, until)) => until,
                         None => self.queue.until(false),
                     };
-                    return Ok(Knock::Opened(socket, until));
+                    return Ok(Connecting::Opened(socket, until));
                 }
                 // A full backlog, or the time in it is up, or a signal: the clock is looked at each
                 // time.
                 Err(Errno::AGAIN | Errno::INTR) => {
                     let limit = self.stand_in_line(candidate)?;
                     if when_full == WhenFull::Return {
-                        return Ok(Knock::Full);
+                        return Ok(Connecting::Full);
                     }
                     if !blocks {
                         socket::set_blocking(&socket)
@@ -410,10 +410,10 @@ impl Dial {
                 }
                 // The descriptor is open: so it is /proc that is not there, as in a bare chroot.
                 Err(Errno::NOENT | Errno::NOTDIR) if way != path => way = path.to_owned(),
-                Err(Errno::NOENT) => return Ok(Knock::Gone),
-                Err(Errno::CONNREFUSED) => return Ok(Knock::Refused),
+                Err(Errno::NOENT) => return Ok(Connecting::Gone),
+                Err(Errno::CONNREFUSED) => return Ok(Connecting::Refused),
                 Err(errno @ (Errno::ACCESS | Errno::PERM)) => {
-                    return Ok(Knock::Denied(Error::os_at(DOING, path)(errno)));
+                    return Ok(Connecting::Denied(Error::os_at(DOING, path)(errno)));
                 }
                 Err(Errno::PROTOTYPE) => return Err(Error::NotSlipring),
                 Err(errno) => return Err(Error::os_at(DOING, path)(errno)),
@@ -428,7 +428,7 @@ impl Dial {
             Some(line) => line,
             None => {
                 let me = Some(std::process::id());
-                let holder = look_at_lock(&candidate.spot.lock, now)?;
+                let holder = lock_state_until(&candidate.paths.lock, now)?;
                 let its_own = matches!(holder, LockState::Held { pid, .. } if pid == me);
                 (now, self.queue.until(its_own))
             }
@@ -445,7 +445,7 @@ impl Dial {
 }
 
 /// What came of looking at every candidate.
-enum Look {
+enum Search {
     Connected(Dialed),
     /// Somebody listens, and has no room just now.
     Full,
@@ -474,12 +474,12 @@ struct Hidden {
 fn hidden(candidates: &[Candidate]) -> Result<Option<Hidden>> {
     let safe = candidates
         .iter()
-        .filter(|candidate| candidate.standing == Standing::Safe);
+        .filter(|candidate| candidate.trust == DirTrust::Safe);
     for candidate in safe {
         if let LockState::Held { pid, paired: false } =
-            look_at_lock(&candidate.spot.lock, Instant::now())?
+            lock_state_until(&candidate.paths.lock, Instant::now())?
         {
-            let path = candidate.spot.socket.clone();
+            let path = candidate.paths.socket.clone();
             return Ok(Some(Hidden { path, pid }));
         }
     }
@@ -523,7 +523,7 @@ fn thing(stat: &Stat) -> &'static str {
 /// Opens what is at the candidate's path, as a place only. None if nothing is there. A link is
 /// followed only where the user gave the path.
 fn find(candidate: &Candidate) -> Result<Option<(OwnedFd, Stat)>> {
-    let path = candidate.spot.socket.as_path();
+    let path = candidate.paths.socket.as_path();
     let mut flags = OFlags::PATH | OFlags::CLOEXEC;
     if !candidate.follow_links {
         flags |= OFlags::NOFOLLOW;
@@ -538,7 +538,7 @@ fn find(candidate: &Candidate) -> Result<Option<(OwnedFd, Stat)>> {
 }
 
 /// What came of connecting to one socket.
-enum Knock {
+enum Connecting {
     /// With the moment by which the listener has to take it up.
     Opened(OwnedFd, Option<Instant>),
     Full,

@@ -12,9 +12,9 @@ use crate::sys::errno::Errno;
 use crate::sys::file::lstat;
 
 use super::dial::SETTLING;
-use super::directory::{Places, Standing, is_absence};
-use super::lock::{LockState, look_at_lock};
-use super::spot::Spot;
+use super::directory::{DirTrust, RuntimeDirs, is_absence};
+use super::lock::{LockState, lock_state_until};
+use super::paths::SocketPaths;
 use crate::error::{Error, Result};
 use crate::name::{Name, Scope};
 
@@ -66,7 +66,7 @@ pub enum NameState {
 /// directory that does not exist has no names. One that cannot be used has none either:
 /// [`passed_over`] tells which.
 pub fn names() -> Result<Vec<BoundName>> {
-    names_in(&Places::from_env())
+    names_in(&RuntimeDirs::from_env())
 }
 
 /// The directories in which [`names`] finds nothing, or believes nothing of what it finds, and why:
@@ -77,13 +77,13 @@ pub fn names() -> Result<Vec<BoundName>> {
 ///
 /// [`Error::Os`] if a directory cannot be looked at, for want of descriptors or memory.
 pub fn passed_over() -> Result<Vec<(PathBuf, String)>> {
-    let places = Places::from_env();
+    let dirs = RuntimeDirs::from_env();
     let mut all = Vec::new();
     for scope in [Scope::Local, Scope::Global] {
-        for (directory, standing) in places.directories(scope)? {
-            match standing {
-                Standing::Safe | Standing::Missing => {}
-                Standing::Unsafe(why) | Standing::Unusable(why) => all.push((directory, why)),
+        for (directory, trust) in dirs.directories(scope)? {
+            match trust {
+                DirTrust::Safe | DirTrust::Missing => {}
+                DirTrust::Unsafe(why) | DirTrust::Unusable(why) => all.push((directory, why)),
             }
         }
     }
@@ -91,29 +91,29 @@ pub fn passed_over() -> Result<Vec<(PathBuf, String)>> {
 }
 
 /// As [`names`], with an environment of one's own.
-pub(crate) fn names_in(places: &Places) -> Result<Vec<BoundName>> {
-    let mut looks = Vec::new();
-    for found in survey(places)? {
-        looks.push((look(&found)?, found));
+pub(crate) fn names_in(dirs: &RuntimeDirs) -> Result<Vec<BoundName>> {
+    let mut checks = Vec::new();
+    for found in survey(dirs)? {
+        checks.push((check(&found)?, found));
     }
     // Somebody may have been between two steps of coming or going. All of them have had the time
     // for it then.
-    if looks
+    if checks
         .iter()
-        .any(|(look, _)| matches!(look, Look::Unsettled(_)))
+        .any(|(check, _)| matches!(check, Check::Unsettled(_)))
     {
         thread::sleep(SETTLING);
-        for (look, found) in &mut looks {
-            if matches!(look, Look::Unsettled(_)) {
-                found.look_again();
-                *look = self::look(found)?;
+        for (check, found) in &mut checks {
+            if matches!(check, Check::Unsettled(_)) {
+                found.refresh();
+                *check = self::check(found)?;
             }
         }
     }
     let mut all = Vec::new();
-    for (look, found) in looks {
-        if let Look::Settled(state) | Look::Unsettled(state) = look {
-            let (name, path) = (found.name, found.spot.socket);
+    for (check, found) in checks {
+        if let Check::Settled(state) | Check::Unsettled(state) = check {
+            let (name, path) = (found.name, found.paths.socket);
             all.push(BoundName { name, path, state });
         }
     }
@@ -125,7 +125,7 @@ pub(crate) fn names_in(places: &Places) -> Result<Vec<BoundName>> {
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) name: Name,
-    pub(super) spot: Spot,
+    pub(super) paths: SocketPaths,
     /// Which of its two files are there.
     pub(super) socket: bool,
     pub(super) lock: bool,
@@ -134,9 +134,9 @@ pub(super) struct Found {
 }
 
 impl Found {
-    fn look_again(&mut self) {
-        self.socket = lstat(&self.spot.socket).is_ok();
-        self.lock = lstat(&self.spot.lock).is_ok();
+    fn refresh(&mut self) {
+        self.socket = lstat(&self.paths.socket).is_ok();
+        self.lock = lstat(&self.paths.lock).is_ok();
     }
 }
 
@@ -145,14 +145,14 @@ impl Found {
 /// # Errors
 ///
 /// As [`names`].
-pub(super) fn survey(places: &Places) -> Result<Vec<Found>> {
+pub(super) fn survey(dirs: &RuntimeDirs) -> Result<Vec<Found>> {
     let mut all = Vec::new();
     for scope in [Scope::Local, Scope::Global] {
-        for (directory, standing) in places.directories(scope)? {
-            let distrust = match standing {
-                Standing::Safe => None,
-                Standing::Unsafe(why) => Some(why),
-                Standing::Missing | Standing::Unusable(_) => continue,
+        for (directory, trust) in dirs.directories(scope)? {
+            let distrust = match trust {
+                DirTrust::Safe => None,
+                DirTrust::Unsafe(why) => Some(why),
+                DirTrust::Missing | DirTrust::Unusable(_) => continue,
             };
             match list(&directory, scope, distrust.as_deref(), &mut all) {
                 Ok(()) => {}
@@ -200,7 +200,7 @@ fn list(
             continue;
         };
         all.push(Found {
-            spot: Spot::in_directory(directory, &name),
+            paths: SocketPaths::in_directory(directory, &name),
             name,
             socket,
             lock,
@@ -212,7 +212,7 @@ fn list(
 
 /// What a look at one name tells.
 #[derive(Debug)]
-enum Look {
+enum Check {
     /// Nobody is bound, and nothing is left but perhaps a lock file.
     Nothing,
     Settled(NameState),
@@ -220,23 +220,23 @@ enum Look {
     Unsettled(NameState),
 }
 
-fn look(found: &Found) -> Result<Look> {
+fn check(found: &Found) -> Result<Check> {
     if let Some(why) = &found.distrust {
         let why = format!("its directory cannot be trusted: {why}");
-        return Ok(Look::Settled(NameState::Unknown { why }));
+        return Ok(Check::Settled(NameState::Unknown { why }));
     }
     if !found.lock {
         if !found.socket {
-            return Ok(Look::Nothing);
+            return Ok(Check::Nothing);
         }
         let why = "there is no lock file beside its socket: it was removed, or the socket is \
             another program's";
-        return Ok(Look::Unsettled(NameState::Unknown { why: why.into() }));
+        return Ok(Check::Unsettled(NameState::Unknown { why: why.into() }));
     }
-    Ok(match look_at_lock(&found.spot.lock, Instant::now())? {
+    Ok(match lock_state_until(&found.paths.lock, Instant::now())? {
         // A rendezvous that has taken place has no socket any more.
         LockState::Held { pid, paired: false } if !found.socket => {
-            Look::Unsettled(NameState::Unknown {
+            Check::Unsettled(NameState::Unknown {
                 why: format!(
                     "{} holds it, and its socket has been removed, as cleaners of temporary files \
                         do: nobody can connect",
@@ -244,17 +244,17 @@ fn look(found: &Found) -> Result<Look> {
                 ),
             })
         }
-        LockState::Held { pid: Some(pid), .. } => Look::Settled(NameState::Live {
+        LockState::Held { pid: Some(pid), .. } => Check::Settled(NameState::Live {
             pid: Some(pid),
             program: program(pid)?,
         }),
-        LockState::Held { pid: None, .. } => Look::Unsettled(NameState::Live {
+        LockState::Held { pid: None, .. } => Check::Unsettled(NameState::Live {
             pid: None,
             program: None,
         }),
-        LockState::Free if found.socket => Look::Settled(NameState::Stale),
-        LockState::Free => Look::Nothing,
-        LockState::Unreadable(why) => Look::Settled(NameState::Unknown { why }),
+        LockState::Free if found.socket => Check::Settled(NameState::Stale),
+        LockState::Free => Check::Nothing,
+        LockState::Unreadable(why) => Check::Settled(NameState::Unknown { why }),
     })
 }
 

@@ -42,7 +42,7 @@ const NAMESPACE: &str = "pidns ";
 /// No lock file of ours is longer.
 const LONGEST: usize = 64;
 /// How long somebody else's look at the lock may last.
-const LOOKS_LAST: Duration = Duration::from_millis(100);
+const CHECK_LASTS: Duration = Duration::from_millis(100);
 /// How long a new holder may take to write its process id.
 const WRITING_LASTS: Duration = Duration::from_millis(10);
 
@@ -118,7 +118,7 @@ impl Lock {
 
     fn take(path: &Path, name: &Name, uid: u32) -> Result<Lock> {
         let maker = ForkGuard::here().map_err(Error::os("marking this process (madvise)"))?;
-        let give_up = Instant::now() + LOOKS_LAST;
+        let give_up = Instant::now() + CHECK_LASTS;
         let mut pause = Duration::from_micros(200);
         loop {
             let file = open_or_create(path, name)?;
@@ -151,7 +151,7 @@ impl Lock {
                         return Err(in_use(name, pid));
                     }
                 }
-                Attempt::LookedAt => {}
+                Attempt::BeingChecked => {}
             }
             if Instant::now() >= give_up {
                 return Err(in_use(name, None));
@@ -239,11 +239,11 @@ impl Drop for Lock {
 ///
 /// [`Error::Os`] if it cannot be told for want of descriptors or memory.
 pub(crate) fn lock_state(path: &Path) -> Result<LockState> {
-    look_at_lock(path, Instant::now() + WRITING_LASTS)
+    lock_state_until(path, Instant::now() + WRITING_LASTS)
 }
 
 /// As [`lock_state`], but waits for a holder's process id until `give_up` at most.
-pub(crate) fn look_at_lock(path: &Path, give_up: Instant) -> Result<LockState> {
+pub(crate) fn lock_state_until(path: &Path, give_up: Instant) -> Result<LockState> {
     let unreadable = |doing: &str, errno: Errno| match errno {
         Errno::IO => Ok(LockState::Unreadable(format!(
             "the lock file cannot be {doing}: {errno}"
@@ -292,13 +292,13 @@ enum Attempt {
     Mine,
     Held,
     /// Somebody looks at it, or did until just now: to be tried again.
-    LookedAt,
+    BeingChecked,
 }
 
 fn try_exclusive(file: &OwnedFd) -> errno::Result<Attempt> {
     match flock(file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Attempt::Mine),
-        Err(Errno::WOULDBLOCK) if try_shared(file)? => Ok(Attempt::LookedAt),
+        Err(Errno::WOULDBLOCK) if try_shared(file)? => Ok(Attempt::BeingChecked),
         Err(Errno::WOULDBLOCK) => Ok(Attempt::Held),
         Err(errno) => Err(errno),
     }

@@ -30,8 +30,8 @@ mod leftovers;
 mod listing;
 mod lock;
 mod message;
+mod paths;
 mod rendezvous;
-mod spot;
 mod start;
 #[cfg(test)]
 mod strangers;

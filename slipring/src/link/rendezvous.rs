@@ -7,7 +7,7 @@
 use super::acceptor::{Accepted, Acceptor};
 use super::binding::Binding;
 use super::dial::{Dial, Dialed, Patience, Queue};
-use super::directory::{Places, Standing};
+use super::directory::{DirTrust, RuntimeDirs};
 use super::handshake::{Handshake, Waits, drive};
 use super::lock::{LockState, lock_state};
 use crate::endpoint::Connected;
@@ -75,7 +75,7 @@ impl Rendezvous {
             }
             let joined = self.dialling().drive(&|uid| self.options.trusts(uid));
             let joined = joined.and_then(|dialed| drive(self.handshake(dialed, Waits::Blocking)?));
-            match self.judge(joined) {
+            match self.after_joining(joined) {
                 Some(outcome) => return outcome,
                 None => thread::sleep(BETWEEN_STEPS),
             }
@@ -111,7 +111,12 @@ impl Rendezvous {
             of_another: Some(left),
             of_this: left,
         };
-        Dial::new(Places::from_env(), self.name.clone(), Patience::None, queue)
+        Dial::new(
+            RuntimeDirs::from_env(),
+            self.name.clone(),
+            Patience::None,
+            queue,
+        )
     }
 
     /// The handshake with the first.
@@ -120,7 +125,7 @@ impl Rendezvous {
     }
 
     /// What came of joining the first. `None`: to be tried again.
-    pub(crate) fn judge(&mut self, joined: Result<Connected>) -> Option<Result<Connected>> {
+    pub(crate) fn after_joining(&mut self, joined: Result<Connected>) -> Option<Result<Connected>> {
         let now = Instant::now();
         let is_late = self.deadline.is_some_and(|deadline| now >= deadline);
         match joined {
@@ -162,9 +167,9 @@ pub(crate) fn met(mut binding: Binding, connected: Connected) -> Result<Connecte
 
 /// Whether the two that meet at this name have met.
 fn is_paired(name: &Name) -> Result<bool> {
-    for candidate in Places::from_env().candidates(name)? {
-        if candidate.standing == Standing::Safe
-            && let LockState::Held { paired: true, .. } = lock_state(&candidate.spot.lock)?
+    for candidate in RuntimeDirs::from_env().candidates(name)? {
+        if candidate.trust == DirTrust::Safe
+            && let LockState::Held { paired: true, .. } = lock_state(&candidate.paths.lock)?
         {
             return Ok(true);
         }

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 const BEING_MADE: Duration = Duration::from_secs(1);
 
 /// How often it is looked for a file that is waited for.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
+const POLL_EVERY: Duration = Duration::from_millis(2);
 
 /// How often a file is looked for, and made, that comes and goes meanwhile: far more often than
 /// happens by chance.
@@ -140,7 +140,7 @@ pub fn wait_for_file(path: impl AsRef<Path>, timeout: Option<Duration>) -> Resul
                 None => not_there(path, waited),
             });
         }
-        thread::sleep(LOOK_EVERY);
+        thread::sleep(POLL_EVERY);
     }
 }
 
@@ -204,7 +204,7 @@ fn settled_size(file: &OwnedFd, path: &Path) -> Result<u64> {
     let deadline = Instant::now() + BEING_MADE;
     loop {
         match size_of(file, path)? {
-            0 if Instant::now() < deadline => thread::sleep(LOOK_EVERY),
+            0 if Instant::now() < deadline => thread::sleep(POLL_EVERY),
             size if size <= HEADER => return Err(too_short(path, size)),
             size => return Ok(size),
         }

@@ -163,7 +163,7 @@ impl Reader {
     ///
     /// As [`read`](Read::read), without `WouldBlock`.
     pub fn available(&mut self) -> io::Result<usize> {
-        self.ring.glance()?;
+        self.ring.check_if_due()?;
         self.ring.refresh()?;
         Ok(self.ring.filled() as usize)
     }

@@ -38,7 +38,7 @@ pub(super) struct Ring {
     other: u64,
     damage: Option<Damage>,
     /// The tick of the coarse clock at which the size of the file was looked at.
-    looked: CoarseInstant,
+    checked: CoarseInstant,
     fork_guard: ForkGuard,
     path: PathBuf,
     /// Keeps the lock.
@@ -61,12 +61,12 @@ impl Ring {
             own: 0,
             other: 0,
             damage: None,
-            looked: CoarseInstant::now(),
+            checked: CoarseInstant::now(),
             fork_guard: ForkGuard::here().map_err(os("preparing to use", path))?,
             path: path.to_owned(),
             file,
         };
-        ring.look_at_file()?;
+        ring.check_file()?;
         // Acquire, as in `refresh`. Of the two only the other end's can move in between, and only
         // towards what is valid.
         let head = ring.word(Role::Reader).load(Acquire);
@@ -146,7 +146,7 @@ impl Ring {
         match why {
             // Zeros in place of the file would make no sense either, but that is not what happened.
             Some(why) if !self.memory.is_lost() => self.nonsense(head, tail, why),
-            _ => self.look_at_memory(),
+            _ => self.check_memory(),
         }
     }
 
@@ -206,41 +206,41 @@ impl Ring {
         // they have been read. In C# `Volatile.Read` sees it, or any load on x86-64.
         own.store(self.own + n, Release);
         self.own += n;
-        self.look_at_memory()
+        self.check_memory()
     }
 
     /// To be asked before anything is done, and while waiting: may this end still be used? Looks at
     /// the file's size each time that the coarse clock has ticked, which costs a system call every
     /// few milliseconds.
     #[inline]
-    pub(super) fn glance(&mut self) -> Result<()> {
+    pub(super) fn check_if_due(&mut self) -> Result<()> {
         if !self.fork_guard.is_owner() {
             let path = self.path.clone();
             return Err(Error::Forked { path });
         }
         if self.damage.is_some() {
-            return self.look_at_memory();
+            return self.check_memory();
         }
         let now = CoarseInstant::now();
-        if now != self.looked {
-            self.looked = now;
-            return self.look_at_file();
+        if now != self.checked {
+            self.checked = now;
+            return self.check_file();
         }
         Ok(())
     }
 
     /// Looks at the file's size.
-    pub(super) fn look_at_file(&mut self) -> Result<()> {
+    pub(super) fn check_file(&mut self) -> Result<()> {
         let found = self.size_now()?;
         if self.damage.is_none() && found != HEADER + self.capacity {
             return self.damaged(Damage::Resized { found });
         }
-        self.look_at_memory()
+        self.check_memory()
     }
 
     /// Fails if this end is of no use any more.
     #[inline]
-    fn look_at_memory(&mut self) -> Result<()> {
+    fn check_memory(&mut self) -> Result<()> {
         match self.damage {
             None if !self.memory.is_lost() => Ok(()),
             _ => self.broken(),
@@ -250,7 +250,7 @@ impl Ring {
     /// The indexes cannot be true; a file that has been cut explains that better.
     #[cold]
     fn nonsense(&mut self, head: u64, tail: u64, why: &'static str) -> Result<()> {
-        self.look_at_file()?;
+        self.check_file()?;
         self.damaged(Damage::Indexes { head, tail, why })
     }
 

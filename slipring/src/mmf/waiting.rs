@@ -82,7 +82,7 @@ impl Waiting {
     /// Waits until `ring` is as wished, or the timeout.
     #[inline]
     pub(super) fn wait(&mut self, ring: &mut Ring, wish: impl Fn(&Ring) -> bool) -> io::Result<()> {
-        ring.glance()?;
+        ring.check_if_due()?;
         if wish(ring) {
             self.since = None;
             return Ok(());
@@ -142,7 +142,7 @@ impl<W: Fn(&Ring) -> bool> PollHalf for Wish<'_, W> {
     }
 
     fn check_peer(&mut self) -> io::Result<()> {
-        Ok(self.ring.look_at_file()?)
+        Ok(self.ring.check_file()?)
     }
 }
 

@@ -142,7 +142,7 @@ impl Writer {
     ///
     /// As [`write`](Write::write), without `WouldBlock`.
     pub fn space(&mut self) -> io::Result<usize> {
-        self.ring.glance()?;
+        self.ring.check_if_due()?;
         self.ring.refresh()?;
         Ok(free(&self.ring) as usize)
     }

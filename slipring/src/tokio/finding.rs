@@ -47,7 +47,7 @@ pub(super) async fn meet(options: &Arc<Options>, name: Name) -> Result<Connected
         let Some(joined) = joined else {
             return Err(rendezvous.late());
         };
-        match rendezvous.judge(joined) {
+        match rendezvous.after_joining(joined) {
             Some(outcome) => return outcome,
             None => sleep(BETWEEN_STEPS).await,
         }
@@ -88,7 +88,7 @@ async fn dialled(mut dial: Dial, options: &Arc<Options>) -> Result<Dialed> {
         let (looked, step) = {
             let options = Arc::clone(options);
             beside(move || {
-                let step = dial.look(&|uid| options.trusts(uid), WhenFull::Return)?;
+                let step = dial.search(&|uid| options.trusts(uid), WhenFull::Return)?;
                 Ok((dial, step))
             })
             .await?
