@@ -365,8 +365,8 @@ def check(root):
     for name, written in unused:
         if (root / name).exists():
             out.append(
-                f"{shown(root / name)}:1: does not use `{written}` any more; take it out of ALLOWED "
-                f"of ci/layers.py"
+                f"{shown(root / name)}:1: does not use `{written}` any more; take it out of "
+                f"ALLOWED of ci/layers.py"
             )
     for group, way in circles(graph):
         steps = []
@@ -395,7 +395,8 @@ CLEAN = {
     "ring/producer.rs": "pub struct Producer; // crate::frame::A\n"
     "#[cfg(test)]\nuse crate::frame::A;\n"
     "#[cfg(test)]\nmod tests {\n    use crate::sys::get;\n    fn f() -> crate::frame::A {}\n}\n",
-    "sys/mod.rs": "use std::os::unix::net::UnixStream;\npub fn get() { rustix::process::getpid(); }\n",
+    "sys/mod.rs": "use std::os::unix::net::UnixStream;\n"
+    "pub fn get() { rustix::process::getpid(); }\n",
 }
 
 # What is changed in the tree, and what has to be said of it.
@@ -406,7 +407,7 @@ MISTAKES = [
     ("ring.rs", "use crate::sys::get;", "and nothing of `sys` may be used there"),
     ("error.rs", "use rustix::io::Errno;", "error.rs:1: `data` uses the operating system"),
     ("error.rs", "use std::{io, os::unix::fs};", "`data` uses the operating system by `std::os"),
-    ("name.rs", "use std::os::unix::fs;", "`data` uses the operating system by `std::os::unix::fs`"),
+    ("name.rs", "use std::os::unix::fs;", "`data` uses the operating system by `std::os::unix::fs"),
     ("name.rs", None, "name.rs:1: does not use `std::os::unix::ffi::OsStrExt` any more"),
     ("ring.rs", "use rustix::fd::OwnedFd;", "`ring` uses the operating system by `rustix::fd"),
     ("frame/a.rs", "use super::f;", "2 files import each other in a circle"),
@@ -441,7 +442,7 @@ def main():
         sys.exit(__doc__.strip())
     root = Path(sys.argv[1] if sys.argv[1:] else Path(__file__).parent.parent / "slipring/src")
     if not (root / "lib.rs").exists():
-        sys.exit(f"{sys.argv[0]}: there is no {root}/lib.rs; name the folder of a library's sources")
+        sys.exit(f"{sys.argv[0]}: there is no {root}/lib.rs; name a library's folder of sources")
     mistakes = check(root)
     for mistake in mistakes:
         print(mistake)

@@ -7,8 +7,8 @@ use std::any::Any;
 pub(crate) struct Messages {
     /// The message of which some parts have been taken out of the ring, and not the last one.
     pub(crate) begun: Option<Begun>,
-    /// Why no further message can be had: an error of the protocol on top, which knows its type. The
-    /// direction has been ended for it.
+    /// Why no further message can be had: an error of the protocol on top, which knows its type.
+    /// The direction has been ended for it.
     pub(crate) fault: Option<Box<dyn Any + Send + Sync>>,
 }
 

@@ -92,7 +92,7 @@ impl Acceptor {
     pub(crate) fn new(options: Arc<Options>, name: Name) -> Result<Acceptor> {
         let mode = match (name.scope(), &options.peers) {
             (Scope::Local, _) | (_, Peers::SameUser) => 0o600,
-            // Who may connect is decided by their credentials.
+            // Credentials decide which users may connect.
             _ => 0o666,
         };
         let fork_guard = ForkGuard::here().map_err(Error::os("marking this process (madvise)"))?;
@@ -151,7 +151,7 @@ impl Acceptor {
     /// From now on streams are for an event loop.
     #[cfg(feature = "tokio")]
     pub(crate) fn set_polled(&self) {
-        // Relaxed: whoever accepts afterwards was given the listener afterwards.
+        // Relaxed: a thread that accepts afterwards was given the listener afterwards.
         self.polled.store(true, Ordering::Relaxed);
     }
 
@@ -176,7 +176,7 @@ impl Acceptor {
     }
 
     fn binding(&self) -> MutexGuard<'_, Binding> {
-        // It is whole between any two calls, whoever panicked.
+        // It is whole between any two calls, also after a panic.
         self.binding.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -228,7 +228,7 @@ impl Acceptor {
             if self.stop.is_asked_for() {
                 return Err(Error::Stopped);
             }
-            // Whatever happens, the clock is looked at after each batch.
+            // Whatever happens, the clock is read after each batch.
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let is_late = left == Some(Duration::ZERO);
             if is_late && late_batches == LATE_BATCHES {
@@ -263,7 +263,7 @@ impl Acceptor {
     }
 
     fn clients(&self) -> MutexGuard<'_, Clients> {
-        // The table is whole between any two calls on it, whoever panicked.
+        // The table is whole between any two calls on it, also after a panic.
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

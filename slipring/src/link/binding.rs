@@ -1,6 +1,6 @@
 //! Being bound to a name: the lock is held, and the socket is there.
 //!
-//! In this order: take the lock; look whether the socket at the path is stale, and remove it only
+//! In this order: take the lock; check whether the socket at the path is stale, and remove it only
 //! then; bind, set the mode, listen. All of that happens under the lock, so two that
 //! replace a stale socket cannot remove each other's. Leaving goes the other way round: remove the
 //! socket (if it is still this one), and the lock file, while the lock is still held.
@@ -45,24 +45,24 @@ pub(crate) struct Binding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Condition {
-    /// Whoever looks for the name finds it.
+    /// A process that connects to the name finds it.
     Sound,
     /// Its socket is not at the path: it has been removed, or another file is there. The name is
     /// held.
     SocketGone,
-    /// Its lock file is not at the path. Somebody else may have taken the name.
+    /// Its lock file is not at the path. Another process may have taken the name.
     LockGone,
 }
 
 impl Binding {
     /// Binds a name. Returns also the listening socket: non-blocking, and closed on exec. `mode` is
-    /// that of the socket: who may write to it may connect.
+    /// that of the socket: users that may write to it may connect.
     ///
     /// # Errors
     ///
     /// [`Error::NameInUse`], with the process if that can be told; what
-    /// [`RuntimeDirs::paths_for_binding`] returns; [`Error::Os`] if a file that is no socket is in the
-    /// way (it is not touched), or a system call fails.
+    /// [`RuntimeDirs::paths_for_binding`] returns; [`Error::Os`] if a file that is no socket is in
+    /// the way (it is not touched), or a system call fails.
     pub(crate) fn new(name: &Name, mode: u32, backlog: i32) -> Result<(Binding, OwnedFd)> {
         Binding::new_in(&RuntimeDirs::from_env(), name, mode, backlog)
     }
@@ -107,7 +107,7 @@ impl Binding {
         let socket = new_socket()?;
         match bind(&socket, &address) {
             Ok(()) => {}
-            // Made since it was looked at, by somebody who does not care for the lock.
+            // Made since the check, by a program that does not care for the lock.
             Err(Errno::ADDRINUSE) => return Err(in_use()),
             Err(errno) => return Err(Error::os_at("binding", path)(errno)),
         }
@@ -149,7 +149,7 @@ impl Binding {
     ///
     /// # Errors
     ///
-    /// [`Error::NameInUse`] if somebody else has taken the name meanwhile, or in a forked child;
+    /// [`Error::NameInUse`] if another process has taken the name meanwhile, or in a forked child;
     /// otherwise as [`new`](Binding::new). Then it is as it was before.
     pub(crate) fn repair(&mut self) -> Result<Option<OwnedFd>> {
         if !self.lock.is_mine() {
@@ -207,7 +207,7 @@ impl Binding {
         if let Some(made) = self.socket.take()
             && lstat(&self.path).is_ok_and(|found| same_file(&made, &found))
         {
-            // If it cannot be removed, it is stale, and the next who binds the name replaces it.
+            // If it cannot be removed, it is stale, and the next binding of the name replaces it.
             let _ = unlink(&self.path);
             point(Point::SocketRemoved);
         }

@@ -1,12 +1,12 @@
 //! Connecting to a name: finding its socket, and whose it is, and the connection itself. The
 //! handshake comes after this.
 //!
-//! [`Dial`] is a state machine: [`Dial::search`] never waits for longer than a look takes, and says
-//! what to wait for then. [`Dial::drive`] does so for threads.
+//! [`Dial`] is a state machine: [`Dial::search`] never waits for longer than a search takes, and
+//! says what to wait for then. [`Dial::drive`] does so for threads.
 //!
-//! A socket is opened (as a place, `O_PATH`), judged, and connected to through that very
-//! descriptor: what was judged is what is connected to, even if somebody exchanges the file.
-//! Its owner must be trusted; who is at the other end then, the handshake asks the kernel.
+//! A socket is opened (without access, `O_PATH`), checked, and connected to through that very
+//! descriptor: what was checked is what is connected to, even if the file is exchanged. Its owner
+//! must be trusted; the handshake then asks the kernel which process is at the other end.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -28,10 +28,10 @@ use crate::sys::user;
 /// How long a listener may take from taking its lock to binding its socket and setting its mode.
 pub(super) const SETTLING: Duration = Duration::from_millis(20);
 
-/// The pause before the first look again, where only looking tells.
+/// The pause before the second search, where no event tells.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 
-/// The longest pause between two looks, where only looking tells.
+/// The longest pause between two searches, where no event tells.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The longest pause before a full backlog is tried again.
@@ -70,7 +70,7 @@ impl Queue {
     }
 }
 
-/// How long to wait for somebody to be bound to the name.
+/// How long to wait for a listener to be bound to the name.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Patience {
     None,
@@ -104,11 +104,11 @@ pub(crate) enum WhenFull {
     Return,
 }
 
-/// What a look has brought.
+/// What a search has brought.
 #[derive(Debug)]
 pub(crate) enum Step {
     Connected(Dialed),
-    /// To look again once the watch has something to tell ([`Dial::watch`]), or at this moment.
+    /// To search again once the watch has something to tell ([`Dial::watch`]), or at this moment.
     Wait {
         until: Option<Instant>,
     },
@@ -116,18 +116,18 @@ pub(crate) enum Step {
 
 /// Connecting to one name.
 ///
-/// Why no wake-up is lost: the watch is armed before each look but the first, and the second
-/// follows at once. So whatever makes a look succeed either came before it, or is an event that
+/// Why no wake-up is lost: the watch is armed before each search but the first, and the second
+/// follows at once. So whatever makes a search succeed either came before it, or is an event that
 /// ends the wait. There is one thing without an event: that `listen` is called on a socket that is
-/// bound. Only while there is a socket that does not take connections, it is looked at again after
+/// bound. Only while there is a socket that does not take connections, it is tried again after
 /// a pause; the pause grows from 1 ms and starts anew with every event, so that a listener which is
 /// about to listen is found at once, and a stale socket costs next to nothing. The same where a
 /// directory cannot be watched (no inotify instances left, no right to read it). As long as
-/// everything is watched and there is no socket, nothing is looked at without an event, so that no
+/// everything is watched and there is no socket, nothing is searched without an event, so that no
 /// event that was lost could be covered up.
 ///
-/// The first look does without a watch: making one and closing it again costs more than connecting,
-/// and most names that are waited for are there.
+/// The first search does without a watch: making one and closing it again costs more than
+/// connecting, and most names that are waited for are there.
 #[derive(Debug)]
 pub(crate) struct Dial {
     dirs: RuntimeDirs,
@@ -137,14 +137,14 @@ pub(crate) struct Dial {
     started: Instant,
     watch: Option<Watch>,
     pause: Duration,
-    /// Since when somebody seems to be between two steps of binding the name.
+    /// Since when a listener seems to be between two steps of binding the name.
     unsettled: Option<Instant>,
     /// When the listener's backlog was first found full, and by when a place must come free.
     in_line: Option<(Instant, Option<Instant>)>,
 }
 
 impl Dial {
-    /// Connecting to `name`: as soon as somebody is bound to it, and has room for one more in the
+    /// Connecting to `name`: as soon as a listener is bound to it, and has room for one more in the
     /// queue.
     pub(crate) fn new(dirs: RuntimeDirs, name: Name, patience: Patience, queue: Queue) -> Dial {
         Dial {
@@ -185,7 +185,7 @@ impl Dial {
         }
     }
 
-    /// What tells that it is worth to look again, if anything does.
+    /// What tells that it is worth to search again, if anything does.
     #[cfg(feature = "tokio")]
     pub(crate) fn watch(&self) -> Option<&Watch> {
         self.watch.as_ref()
@@ -198,7 +198,7 @@ impl Dial {
         }
     }
 
-    /// Looks everywhere, and connects if it can.
+    /// Searches all directories once, and connects if it can.
     ///
     /// # Errors
     ///
@@ -213,7 +213,7 @@ impl Dial {
         when_full: WhenFull,
     ) -> Result<Step> {
         loop {
-            // Judged after the watch was armed, each time: a directory may have come.
+            // Checked after the watch was armed, each time: a directory may have come.
             let all_watched = self.arm()?;
             let candidates = self.dirs.candidates(&self.name)?;
             let nobody = match self.try_candidates(&candidates, trusted_owner, when_full)? {
@@ -262,7 +262,7 @@ impl Dial {
         }
     }
 
-    /// Watches every place. True if nothing can come without an event.
+    /// Watches every directory. `true` if nothing can come without an event.
     fn arm(&mut self) -> Result<bool> {
         let Some(watch) = &mut self.watch else {
             return Ok(false);
@@ -392,7 +392,7 @@ impl Dial {
                     };
                     return Ok(Connecting::Opened(socket, until));
                 }
-                // A full backlog, or the time in it is up, or a signal: the clock is looked at each
+                // A full backlog, or the time in it is up, or a signal: the clock is read each
                 // time.
                 Err(Errno::AGAIN | Errno::INTR) => {
                     let limit = self.stand_in_line(candidate)?;
@@ -444,10 +444,10 @@ impl Dial {
     }
 }
 
-/// What came of looking at every candidate.
+/// What came of trying every candidate.
 enum Search {
     Connected(Dialed),
-    /// Somebody listens, and has no room just now.
+    /// A process listens, and has no room just now.
     Full,
     Nobody(Nobody),
 }
@@ -498,7 +498,7 @@ fn may_belong_to_its_owner(
     trusted_owner: &dyn Fn(u32) -> bool,
 ) -> Result<bool> {
     let (uid, is_me) = (stat.st_uid, user::owns(found.as_fd(), stat));
-    // A number that says nothing is no reason to trust somebody; what only the owner may do is.
+    // A number that says nothing is no reason to trust a user; what only the owner may do is.
     if trusted_owner(uid) || (is_me && !user::is_told(uid)) {
         return Ok(is_me);
     }
@@ -520,7 +520,7 @@ fn thing(stat: &Stat) -> &'static str {
     }
 }
 
-/// Opens what is at the candidate's path, as a place only. None if nothing is there. A link is
+/// Opens what is at the candidate's path, without access. `None` if nothing is there. A link is
 /// followed only where the user gave the path.
 fn find(candidate: &Candidate) -> Result<Option<(OwnedFd, Stat)>> {
     let path = candidate.paths.socket.as_path();

@@ -1,4 +1,4 @@
-//! Where names live: the directories, and who may write to them.
+//! Where names live: the directories, and which users may write to them.
 //!
 //! | scope | directory | of |
 //! |---|---|---|
@@ -8,9 +8,9 @@
 //!
 //! `UID` is the effective one.
 //!
-//! Whoever binds takes the first directory that can be had; whoever connects looks into all, since
-//! the two may run in different environments. Both judge by the same rules. A directory that is
-//! there but not safe is never passed over silently: a listener that went elsewhere would not be
+//! A process that binds takes the first directory that can be had; one that connects searches all,
+//! since the two may run in different environments. Both check by the same rules. A directory that
+//! is there but not safe is never passed over silently: a listener that went elsewhere would not be
 //! found.
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -23,8 +23,8 @@ use crate::error::{Error, Result};
 use crate::name::Scope;
 use crate::sys::user;
 
-/// What is going on where a directory is judged.
-const LOOKING: &str = "looking at the directory for names";
+/// What is being done where a directory is checked.
+const CHECKING: &str = "looking at the directory for names";
 
 /// The line for `tmpfiles.d` that makes the directory of global names at every boot.
 const TMPFILES_LINE: &str = "d /run/slipring 1777 root root -";
@@ -36,16 +36,16 @@ pub(crate) struct RuntimeDirs {
     pub(crate) xdg: Option<PathBuf>,
     /// The effective user.
     pub(crate) uid: u32,
-    /// `/tmp`. Not `$TMPDIR`: both sides must come to the same place.
+    /// `/tmp`. Not `$TMPDIR`: both sides must come to the same directory.
     pub(crate) tmp: PathBuf,
     /// `/run`.
     pub(crate) run: PathBuf,
 }
 
-/// What is to be thought of a directory. The texts say why, and what to do.
+/// Whether a directory can be trusted. The texts say why not, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DirTrust {
-    /// It is there, and only those who may have written to it.
+    /// It is there, and only users that may have written to it.
     Safe,
     /// It is not there (nor perhaps is its parent).
     Missing,
@@ -103,8 +103,8 @@ impl RuntimeDirs {
         self.run.join("slipring")
     }
 
-    /// Every directory that names of this scope may live in, with what is to be thought of it
-    /// (none for paths).
+    /// Every directory that names of this scope may live in, with whether it can be trusted (none
+    /// for paths).
     ///
     /// # Errors
     ///
@@ -144,7 +144,7 @@ impl RuntimeDirs {
         for local in self.local() {
             let mut trust = self.trust_in_local(&local)?;
             if trust == DirTrust::Missing {
-                // That somebody else was quicker is no failure: it is looked at again all the same.
+                // That another process was quicker is no failure: it is checked again all the same.
                 trust = match mkdir(&local.path, Mode::RWXU) {
                     Ok(()) | Err(Errno::EXIST) => self.trust_in_local(&local)?,
                     Err(errno) => cannot_be_made(&local.path, errno)?,
@@ -196,7 +196,7 @@ impl RuntimeDirs {
         }
     }
 
-    /// What is to be thought of a directory for local names.
+    /// Whether a directory for local names can be trusted.
     ///
     /// The parent must belong to this user (but for `/tmp`): after `sudo` the variable often still
     /// names the directory of another, and what root made there would be in that user's way.
@@ -208,7 +208,7 @@ impl RuntimeDirs {
             Err(errno) if is_absence(errno) => {
                 return Ok(DirTrust::Unusable(format!("{}: {errno}", parent.display())));
             }
-            Err(errno) => return Err(Error::os_at(LOOKING, parent)(errno)),
+            Err(errno) => return Err(Error::os_at(CHECKING, parent)(errno)),
             Ok((found, stat)) if local.parent_is_mine && !owned_by(self.uid, &found, &stat) => {
                 return Ok(DirTrust::Unusable(format!(
                     "{} belongs to {}, not to user {}",
@@ -233,8 +233,8 @@ impl RuntimeDirs {
         })
     }
 
-    /// What is to be thought of the directory for global names: that root owns it, and that nobody
-    /// can take away what another has made in it.
+    /// Whether the directory for global names can be trusted: root owns it, and no user can take
+    /// away what another has made in it.
     fn trust_in_global(&self) -> Result<DirTrust> {
         let path = self.global();
         trust_in(&path, |_, stat| {
@@ -255,8 +255,8 @@ impl RuntimeDirs {
     }
 }
 
-/// What is to be thought of a directory, with a rule that names its flaw. It is opened without
-/// following a link, and judged by what was opened.
+/// Whether a directory can be trusted, by a rule that names its flaw. It is opened without
+/// following a link, and what was opened is checked.
 fn trust_in(path: &Path, flaw: impl Fn(&OwnedFd, &Stat) -> Option<String>) -> Result<DirTrust> {
     // O_PATH needs no permission on the directory itself: one that locks this user out has an owner
     // too.
@@ -272,7 +272,7 @@ fn trust_in(path: &Path, flaw: impl Fn(&OwnedFd, &Stat) -> Option<String>) -> Re
             ))
         }
         Err(errno) if is_absence(errno) => DirTrust::Unusable(errno.to_string()),
-        Err(errno) => return Err(Error::os_at(LOOKING, path)(errno)),
+        Err(errno) => return Err(Error::os_at(CHECKING, path)(errno)),
     })
 }
 
@@ -280,7 +280,7 @@ fn with_stat(found: OwnedFd) -> errno::Result<(OwnedFd, Stat)> {
     fstat(&found).map(|stat| (found, stat))
 }
 
-/// What is to be thought of a directory that is not there and was not made. That there is no room
+/// The trust in a directory that is not there and was not made. That there is no room
 /// or no memory for it is no reason to go elsewhere: by the next time there may be.
 fn cannot_be_made(path: &Path, errno: Errno) -> Result<DirTrust> {
     if is_absence(errno) || errno == Errno::ROFS {
@@ -289,7 +289,7 @@ fn cannot_be_made(path: &Path, errno: Errno) -> Result<DirTrust> {
     Err(Error::os_at("making the directory for names", path)(errno))
 }
 
-/// Whether the failure of a look says that nothing usable is there, for this user. Any other (no
+/// Whether the failure of a check says that nothing usable is there, for this user. Any other (no
 /// descriptors, no memory, a disk that fails) says nothing of what is there.
 pub(super) fn is_absence(errno: Errno) -> bool {
     matches!(

@@ -30,9 +30,9 @@ pub struct Leftover {
 /// such a name replaces them, so that this is for tidiness; but for lock files in the directory of
 /// machine-wide names, which keep other users from binding.
 ///
-/// Each name is locked meanwhile, as for binding it: what is in use is not touched, and who wants
-/// to bind the name waits for that moment. Files of other users are left, and named, but for root.
-/// Names that are paths are wherever they are, and not looked at.
+/// Each name is locked meanwhile, as for binding it: what is in use is not touched, and a process
+/// that wants to bind the name waits for that moment. Files of other users are left, and named, but
+/// for root. Names that are paths are wherever they are, and not checked.
 ///
 /// # Errors
 ///
@@ -67,7 +67,7 @@ pub(crate) fn remove_leftovers_in(dirs: &RuntimeDirs) -> Result<Vec<Leftover>> {
     Ok(all)
 }
 
-/// Why the files of a name were not removed, or not looked at.
+/// Why the files of a name were not removed, or not checked.
 enum Kept {
     /// Somebody has the name.
     InUse,

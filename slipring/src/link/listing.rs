@@ -26,11 +26,11 @@ pub struct BoundName {
     pub name: Name,
     /// Where its socket is, or was.
     pub path: PathBuf,
-    /// Whether somebody is bound to it.
+    /// Whether a process is bound to it.
     pub state: NameState,
 }
 
-/// Whether somebody is bound to a name.
+/// Whether a process is bound to a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NameState {
@@ -54,10 +54,10 @@ pub enum NameState {
 /// that is bound in two directories (by programs that run in different environments) is there
 /// twice. Names that are paths are wherever they are, and not listed.
 ///
-/// Connects to nobody. What it tells was so while it looked, and may be otherwise by now: a name
+/// Connects to nobody. What it tells was so during the call, and may be otherwise by now: a name
 /// that is `Live` can be left at any time.
 ///
-/// It takes 20 ms longer if somebody is just coming or going, or cannot be told from that: for all
+/// It takes 20 ms longer if a process is just coming or going, or cannot be told from that: for all
 /// names together, however many there are.
 ///
 /// # Errors
@@ -75,7 +75,7 @@ pub fn names() -> Result<Vec<BoundName>> {
 ///
 /// # Errors
 ///
-/// [`Error::Os`] if a directory cannot be looked at, for want of descriptors or memory.
+/// [`Error::Os`] if a directory cannot be checked, for want of descriptors or memory.
 pub fn passed_over() -> Result<Vec<(PathBuf, String)>> {
     let dirs = RuntimeDirs::from_env();
     let mut all = Vec::new();
@@ -96,7 +96,7 @@ pub(crate) fn names_in(dirs: &RuntimeDirs) -> Result<Vec<BoundName>> {
     for found in survey(dirs)? {
         checks.push((check(&found)?, found));
     }
-    // Somebody may have been between two steps of coming or going. All of them have had the time
+    // A process may have been between two steps of coming or going. All of them have had the time
     // for it then.
     if checks
         .iter()
@@ -210,13 +210,13 @@ fn list(
     Ok(())
 }
 
-/// What a look at one name tells.
+/// What a check of one name tells.
 #[derive(Debug)]
 enum Check {
     /// Nobody is bound, and nothing is left but perhaps a lock file.
     Nothing,
     Settled(NameState),
-    /// This, unless somebody is just coming or going.
+    /// This, unless a process is just coming or going.
     Unsettled(NameState),
 }
 

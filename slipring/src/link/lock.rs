@@ -1,22 +1,23 @@
 //! The lock file beside a socket: it decides whether the socket is live or stale.
 //!
-//! Whoever is bound holds an exclusive `flock` on it. The kernel lets go of that when the process
-//! ends, however it ends, so a lock that is free means that nobody is bound. A holder that leaves
-//! in order removes the file, while it still holds the lock. That is safe because whoever takes a
-//! lock then looks whether the file it locked is still the one at the path, and starts anew if not:
-//! else two processes could hold "the" lock on two different files.
+//! A process that is bound holds an exclusive `flock` on it. The kernel lets go of that when the
+//! process ends, however it ends, so a lock that is free means that nobody is bound. A holder that
+//! leaves in order removes the file, while it still holds the lock. That is safe because a process
+//! that takes a lock then checks whether the file it locked is still the one at the path, and
+//! starts anew if not: else two processes could hold "the" lock on two different files.
 //!
 //! It contains lines: the holder's process id; `pidns` and the number of the PID namespace in which
 //! it is that; and `paired`, once two have met in a rendezvous. That is for people and for error
-//! texts: only the lock decides. A process id of another namespace is somebody else's here, so it
-//! is told to nobody. The same for one without a namespace, which an older build wrote, or a
+//! texts: only the lock decides. A process id of another namespace is another process's here, so
+//! it is told to nobody. The same for one without a namespace, which an older build wrote, or a
 //! process that has no `/proc`.
 //!
-//! Looking takes a shared lock for a moment, without waiting. Somebody who wants to bind
+//! A check takes a shared lock for a moment, without waiting. A process that wants to bind
 //! meanwhile can tell that from a holder (a shared lock beside it is granted), and tries again.
 //!
-//! Whoever may open the file may lock it. So another user can keep a global name from being bound,
-//! as by binding it first; nobody can make a name appear free that is held, or take it over.
+//! Each process that may open the file may lock it. So another user can keep a global name from
+//! being bound, as by binding it first; nobody can make a name appear free that is held, or take it
+//! over.
 
 use std::fmt;
 use std::os::fd::OwnedFd;
@@ -41,7 +42,7 @@ const PAIRED: &str = "paired";
 const NAMESPACE: &str = "pidns ";
 /// No lock file of ours is longer.
 const LONGEST: usize = 64;
-/// How long somebody else's look at the lock may last.
+/// How long another process's check of the lock may last.
 const CHECK_LASTS: Duration = Duration::from_millis(100);
 /// How long a new holder may take to write its process id.
 const WRITING_LASTS: Duration = Duration::from_millis(10);
@@ -73,7 +74,7 @@ struct Holder {
     paired: bool,
 }
 
-/// What a look at a lock file tells.
+/// What a check of a lock file tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LockState {
     /// Somebody is bound.
@@ -95,7 +96,7 @@ impl Lock {
     ///
     /// # Errors
     ///
-    /// [`Error::NameInUse`] if somebody else holds it; [`Error::Os`] if it cannot be opened or
+    /// [`Error::NameInUse`] if another process holds it; [`Error::Os`] if it cannot be opened or
     /// written, or belongs to another user, or is not a lock file (it is not touched then).
     pub(crate) fn acquire(path: &Path, name: &Name, uid: u32) -> Result<Lock> {
         let mut lock = Lock::take(path, name, uid)?;
@@ -103,8 +104,8 @@ impl Lock {
         Ok(lock)
     }
 
-    /// Takes the lock of a name that somebody has left, to clear it away: the file goes with it.
-    /// Nothing is written, so that others who want the name know to wait for that moment. `uid` is
+    /// Takes the lock of a name that its holder has left, to clear it away: the file goes with it.
+    /// Nothing is written, so that others that want the name know to wait for that moment. `uid` is
     /// the user whose file it is.
     ///
     /// # Errors
@@ -133,7 +134,7 @@ impl Lock {
                     let stat = fstat(&lock.file)
                         .map_err(Error::os_at("looking at the lock file", path))?;
                     check(path, &lock.file, &stat, uid)?;
-                    // Somebody may have removed the file in between; then this lock is worth
+                    // The file may have been removed in between; then this lock is worth
                     // nothing.
                     match lstat(path) {
                         Ok(at_path) if same_file(&at_path, &stat) => return Ok(lock),
@@ -145,8 +146,8 @@ impl Lock {
                 }
                 Attempt::Held => {
                     let (pid, _) = read_held(&file, Instant::now() + WRITING_LASTS);
-                    // A holder that does not say who it is may be about to leave: one that only
-                    // clears away what others have left.
+                    // A holder that does not say which process it is may be about to leave: one
+                    // that only clears away what others have left.
                     if pid.is_some() || Instant::now() >= give_up {
                         return Err(in_use(name, pid));
                     }
@@ -179,9 +180,9 @@ impl Lock {
         self.maker.is_owner()
     }
 
-    /// Removes the file, while the lock on it is still held. Whoever has opened it already and gets
-    /// the lock on what is removed now finds another file at the path, or none, and tries again
-    /// (see [`acquire`](Lock::acquire)).
+    /// Removes the file, while the lock on it is still held. A process that has opened it already,
+    /// and gets the lock on what is removed now, finds another file at the path, or none, and tries
+    /// again (see [`acquire`](Lock::acquire)).
     fn remove(&self) {
         if let (Ok(mine), Ok(at_path)) = (fstat(&self.file), lstat(&self.path))
             && same_file(&mine, &at_path)
@@ -190,7 +191,7 @@ impl Lock {
         }
     }
 
-    /// Whether the file is still at its path. Somebody else can take the name if not.
+    /// Whether the file is still at its path. Another process can take the name if not.
     ///
     /// # Errors
     ///
@@ -232,7 +233,7 @@ impl Drop for Lock {
     }
 }
 
-/// Whether somebody is bound, by the lock file at `path`. Waits for nobody (but up to 10 ms for a
+/// Whether somebody is bound, by the lock file at `path`. Waits for nothing (but up to 10 ms for a
 /// holder to write its process id), changes nothing, and leaves no lock behind.
 ///
 /// # Errors
@@ -291,7 +292,7 @@ pub(crate) fn lock_state_until(path: &Path, give_up: Instant) -> Result<LockStat
 enum Attempt {
     Mine,
     Held,
-    /// Somebody looks at it, or did until just now: to be tried again.
+    /// Another process checks it, or did until just now: to be tried again.
     BeingChecked,
 }
 
@@ -403,13 +404,13 @@ fn in_use(name: &Name, pid: Option<u32>) -> Error {
     }
 }
 
-/// Whether two looks found the same file.
+/// Whether both are of the same file.
 pub(crate) fn same_file(one: &Stat, other: &Stat) -> bool {
     (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
 }
 
 /// The holder, if it can be told, and whether it has met somebody. A holder that was killed leaves
-/// its text to the next, who replaces it only after taking the lock; so what was not written by a
+/// its text to the next, which replaces it only after taking the lock; so what was not written by a
 /// living process is read again for a little.
 fn read_held(file: &OwnedFd, give_up: Instant) -> (Option<u32>, bool) {
     let here = namespace();

@@ -1,4 +1,4 @@
-//! The two files of a name, and where to look for them: in its directory, `NAME.sock`, a Unix
+//! The two files of a name, and where they are searched for: in its directory, `NAME.sock`, a Unix
 //! socket, and `NAME.lock`. (Of a path name: the path itself, and the path with `.lock` after it.)
 
 use std::ffi::OsString;
@@ -20,7 +20,7 @@ pub(crate) struct SocketPaths {
     pub(crate) lock: PathBuf,
 }
 
-/// One place to look for a name.
+/// One directory that a name is searched for in.
 #[derive(Debug, Clone)]
 pub(crate) struct Candidate {
     /// The directory.
@@ -34,7 +34,7 @@ pub(crate) struct Candidate {
 }
 
 impl RuntimeDirs {
-    /// The files that whoever binds the name makes.
+    /// The files that binding the name makes.
     ///
     /// # Errors
     ///
@@ -47,12 +47,12 @@ impl RuntimeDirs {
         paths.fits().map(|()| paths)
     }
 
-    /// Where to look for the name when connecting, in order. There is at least one.
+    /// Where to search for the name when connecting, in order. There is at least one.
     ///
     /// # Errors
     ///
-    /// [`Error::PathTooLong`] if that is so in every place; [`Error::Os`] if a directory cannot be
-    /// judged, for want of descriptors or memory.
+    /// [`Error::PathTooLong`] if that is so everywhere; [`Error::Os`] if a directory cannot be
+    /// checked, for want of descriptors or memory.
     pub(crate) fn candidates(&self, name: &Name) -> Result<Vec<Candidate>> {
         if name.scope() == Scope::Path {
             let paths = SocketPaths::at_path(name);
@@ -161,7 +161,7 @@ mod tests {
         assert!(matches!(all[0].trust, DirTrust::Unsafe(_)));
         assert_eq!(all[1].trust, DirTrust::Missing);
         assert_eq!(all[2].trust, DirTrust::Missing);
-        assert!(!tmp.exists(), "looking makes nothing");
+        assert!(!tmp.exists(), "searching makes nothing");
     }
 
     #[test]

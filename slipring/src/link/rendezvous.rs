@@ -1,7 +1,7 @@
-//! Two processes that meet at a name, whoever comes first.
+//! Two processes that meet at a name, in whatever order they come.
 //!
 //! A rendezvous is a sequence of [`claim`]s. The one that gets the name is the first, and waits for
-//! somebody to come; the other joins it. Between two claims something was on its way that has no
+//! the other to come; the other joins it. Between two claims something was on its way that has no
 //! event.
 
 use super::acceptor::{Accepted, Acceptor};
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long to wait before looking again while the other side is between two steps of coming or
+/// How long to wait before trying again while the other side is between two steps of coming or
 /// going. Nothing is awaited by this that would be told otherwise: the steps are a few system calls
 /// of a process that runs.
 pub(crate) const BETWEEN_STEPS: Duration = Duration::from_millis(2);
@@ -33,11 +33,11 @@ pub(crate) struct Rendezvous {
     name: Name,
     started: Instant,
     deadline: Option<Instant>,
-    /// Since when somebody holds the name whose socket is not there.
+    /// Since when the name has a holder whose socket is not there.
     hidden: Option<Instant>,
 }
 
-/// Whose the name is.
+/// Which process has the name.
 #[derive(Debug)]
 pub(crate) enum Claim {
     /// This process's, which waits for the other.
@@ -57,7 +57,7 @@ impl Rendezvous {
         }
     }
 
-    /// Meets somebody, blocking.
+    /// Meets the other, blocking.
     ///
     /// # Errors
     ///
@@ -96,7 +96,7 @@ impl Rendezvous {
         Ok(Claim::Second)
     }
 
-    /// By when somebody has to come.
+    /// By when the other has to come.
     #[cfg(feature = "tokio")]
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.deadline
@@ -138,7 +138,7 @@ impl Rendezvous {
                 }
                 is_late.then(|| Err(self.late()))
             }
-            // It has met somebody else in the meantime; or it is gone.
+            // It has met another process in the meantime; or it is gone.
             Err(Error::NotBound { .. } | Error::PeerGone) => {
                 self.hidden = None;
                 is_late.then(|| Err(self.late()))
@@ -155,7 +155,7 @@ impl Rendezvous {
     }
 }
 
-/// What the first has once somebody has come. It listens no more, and goes on holding the name.
+/// What the first has once the other has come. It listens no more, and goes on holding the name.
 pub(crate) fn met(mut binding: Binding, connected: Connected) -> Result<Connected> {
     // From here on a third one is told; those in the backlog were hung up on, and come back to see
     // it.

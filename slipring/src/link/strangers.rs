@@ -163,7 +163,7 @@ mod needs_root {
         );
         drop((open, closed));
 
-        // Root's own look at what the stranger left: stale, not root's to connect to or to replace.
+        // What the stranger left, as root finds it: stale, not root's to connect to or to replace.
         let only_root = |uid| uid == 0;
         let mine = name("Global/mine");
         let result = dial(&dirs, &mine, Patience::None, &only_root);

@@ -239,8 +239,8 @@ fn peer_region(passed: Passed, introduced: &Introduced) -> std::result::Result<P
         return Err(Refused::bad("the memory is not an ordinary memfd").into());
     }
     let fd = passed.harmless();
-    // Pages that the peer has not allocated would be allocated, and paid for, by whoever touches
-    // them first. Those that it has beyond the end, where nobody looks for them (fallocate(2),
+    // Pages that the peer has not allocated would be allocated, and paid for, by the process that
+    // touches them first. Those that it has beyond the end, where nothing is mapped (fallocate(2),
     // `FALLOC_FL_KEEP_SIZE`), would count as well; so they go, and the seals keep it from making
     // others. Any other size than it has is against the seals.
     let len = (header_len + capacity) as u64;

@@ -1,9 +1,10 @@
 //! Waiting for files to come into being: which directories are watched, and which entries of them
 //! matter.
 //!
-//! [`Watch::arm`], then search, then [`Watch::wait`]: a file that comes before the watch is found by
-//! the search, one that comes after it is an event. A directory that is not there yet is waited for
-//! in the nearest one that is. A watch is a hint, never an answer: the search that follows decides.
+//! [`Watch::arm`], then search, then [`Watch::wait`]: a file that comes before the watch is found
+//! by the search, one that comes after it is an event. A directory that is not there yet is waited
+//! for in the nearest one that is. A watch is a hint, never an answer: the search that follows
+//! decides.
 //!
 //! Not everything is told ([`inotify`]), and [`Watch::arm`] says if something cannot be watched.
 
@@ -142,7 +143,7 @@ impl Watch {
             let entries = self.wanted.entry(watched).or_default();
             entries.push(entry.to_owned());
             // A directory that was missing may have come before the watch for it: then there is no
-            // event, and the place to watch is further down.
+            // event, and the directory to watch is further down.
             if missing == file || !missing.is_dir() {
                 return true;
             }

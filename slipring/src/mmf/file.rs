@@ -1,9 +1,9 @@
 //! Finding and making the file of a ring.
 //!
-//! Whoever comes first makes it. A program in C# opens the file and then gives it its size, so that
-//! for a moment there is a file of no size: whoever knows the size gives it as well (both do the
-//! same), whoever does not waits a little. slipring itself makes a file without a name, gives it
-//! its size and all its blocks, and then its name: nobody ever sees it in between.
+//! The program that comes first makes it. One in C# opens the file and then gives it its size, so
+//! that for a moment there is a file of no size: an end that knows the size gives it as well (both
+//! do the same), one that does not waits a little. slipring itself makes a file without a name,
+//! gives it its size and all its blocks, and then its name: nobody ever sees it in between.
 
 use super::error::{Error, Result};
 use super::indexes::HEADER;
@@ -19,10 +19,10 @@ use std::time::{Duration, Instant};
 /// How long a file of no size is waited for to be given one.
 const BEING_MADE: Duration = Duration::from_secs(1);
 
-/// How often it is looked for a file that is waited for.
+/// How often a file that is waited for is polled.
 const POLL_EVERY: Duration = Duration::from_millis(2);
 
-/// How often a file is looked for, and made, that comes and goes meanwhile: far more often than
+/// How often a file is opened, and made, that comes and goes meanwhile: far more often than
 /// happens by chance.
 const ATTEMPTS: u32 = 100;
 
@@ -99,8 +99,8 @@ fn is_dangling(path: &Path) -> Result<bool> {
 
 /// Blocks until there is a file that is long enough for a ring; returns its size in bytes.
 ///
-/// For programs that come first and do not know the size. `None` waits for ever. The file is looked
-/// for every 2 ms.
+/// For programs that come first and do not know the size. `None` waits for ever. The file is
+/// polled every 2 ms.
 ///
 /// # Errors
 ///
@@ -124,7 +124,7 @@ pub fn wait_for_file(path: impl AsRef<Path>, timeout: Option<Duration>) -> Resul
     let path = path.as_ref();
     let start = Instant::now();
     loop {
-        // Not opened, which could be refused, but looked at.
+        // Not opened, which could be refused.
         let found = match stat(path) {
             Ok(stat) => Some(regular_size(&stat, path)?),
             Err(Errno::NOENT) => None,

@@ -37,7 +37,7 @@ pub(super) struct Ring {
     /// The other end's index, as it was last seen.
     other: u64,
     damage: Option<Damage>,
-    /// The tick of the coarse clock at which the size of the file was looked at.
+    /// The tick of the coarse clock at which the size of the file was checked.
     checked: CoarseInstant,
     fork_guard: ForkGuard,
     path: PathBuf,
@@ -202,14 +202,14 @@ impl Ring {
             };
             return self.nonsense(head, tail, why);
         }
-        // Release: whoever sees the new index sees the bytes written before it, or, of a head, that
-        // they have been read. In C# `Volatile.Read` sees it, or any load on x86-64.
+        // Release: an end that sees the new index sees the bytes written before it, or, of a head,
+        // that they have been read. In C# `Volatile.Read` sees it, or any load on x86-64.
         own.store(self.own + n, Release);
         self.own += n;
         self.check_memory()
     }
 
-    /// To be asked before anything is done, and while waiting: may this end still be used? Looks at
+    /// To be asked before anything is done, and while waiting: may this end still be used? Checks
     /// the file's size each time that the coarse clock has ticked, which costs a system call every
     /// few milliseconds.
     #[inline]
@@ -229,7 +229,7 @@ impl Ring {
         Ok(())
     }
 
-    /// Looks at the file's size.
+    /// Checks the file's size.
     pub(super) fn check_file(&mut self) -> Result<()> {
         let found = self.size_now()?;
         if self.damage.is_none() && found != HEADER + self.capacity {

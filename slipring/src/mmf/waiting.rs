@@ -39,8 +39,8 @@ pub(super) struct Waiting {
 }
 
 fn policy(fork_guard: ForkGuard, spin: Spin) -> SpinPolicy {
-    // Nobody says who the other side is. A fair guess is that it may run wherever the first process
-    // of this machine, or container, may.
+    // Nothing tells which process the other side is. A fair guess is that it may run wherever the
+    // first process of this machine, or container, may.
     let cpus = process::cpus(Some(1));
     SpinPolicy::new(spin, cpus.own, cpus.both, fork_guard.spinning())
 }

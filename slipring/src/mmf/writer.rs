@@ -167,7 +167,7 @@ impl Writer {
         self.waiting.set_spin(spin);
     }
 
-    /// The longest time that a blocked call sleeps before it looks again: 10 ms by default, at
+    /// The longest time that a blocked call sleeps before it polls again: 10 ms by default, at
     /// least 10 µs. Shorter answers sooner and costs more CPU while nothing happens.
     pub fn set_longest_sleep(&mut self, longest: Duration) {
         self.waiting.set_longest_sleep(longest);

@@ -3,7 +3,8 @@
 use crate::endpoint::{PUBLISH_CHUNK, WriteHalf};
 use std::ops::{Deref, DerefMut};
 
-/// Free bytes of the ring, lent by [`Writer::reserve`](crate::Writer::reserve) to be written in place.
+/// Free bytes of the ring, lent by [`Writer::reserve`](crate::Writer::reserve) to be written in
+/// place.
 ///
 /// Dropping it publishes nothing.
 ///

@@ -1,4 +1,4 @@
-//! Closing what a peer has passed, where it holds up nobody.
+//! Closing what a peer has passed, where it blocks nothing.
 //!
 //! The process that closes a descriptor last waits for what is behind it: a TCP socket with
 //! `SO_LINGER` (socket(7)) for bytes that nobody takes, a file of FUSE for the program that serves
@@ -103,7 +103,7 @@ impl Passed {
         Ok(readlink(path, Vec::new())?.as_bytes() == b"anon_inode:[eventfd]")
     }
 
-    /// Whether it is memory with seals, which is asked of no file system that somebody else wrote.
+    /// Whether it is memory with seals, which is asked of no file system of another program.
     fn is_memory(&self) -> bool {
         fcntl_get_seals(self).is_ok()
     }

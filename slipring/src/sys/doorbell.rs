@@ -11,9 +11,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// How a doorbell is woken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// By adding one. Fast; but the process that made the doorbell can fill its counter, clear `O_NONBLOCK`
-    /// (a flag of the description that both share) and so block the waker for ever. Between
-    /// processes of one user that is no new power.
+    /// By adding one. Fast; but the process that made the doorbell can fill its counter, clear
+    /// `O_NONBLOCK` (a flag of the description that both share) and so block the waker for ever.
+    /// Between processes of one user that is no new power.
     Plain,
     /// By taking one from a semaphore that starts out at 2^62, with a read that does not block
     /// whatever the flags say (`RWF_NOWAIT` in preadv2(2)). The sleeper waits for "writable". About
@@ -61,8 +61,8 @@ impl Doorbell {
                 Ok(()) => {}
                 Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
                     return Err(Failure::Unsupported {
-                        what: "a doorbell that another user cannot block (preadv2 with RWF_NOWAIT on \
-                            an eventfd)",
+                        what: "a doorbell that another user cannot block (preadv2 with \
+                            RWF_NOWAIT on an eventfd)",
                         needs: "Linux 5.8 or newer",
                     });
                 }

@@ -52,7 +52,7 @@ pub(crate) fn seal(memory: impl AsFd) -> Result<(), Failure> {
 }
 
 /// Whether it has all seals of a region (`F_GET_SEALS`). Fails for what cannot be sealed: a pipe, a
-/// socket, an ordinary file. It calls into no file system that somebody else wrote.
+/// socket, an ordinary file. It calls into no file system of another program.
 pub(crate) fn is_sealed(memory: impl AsFd) -> errno::Result<bool> {
     Ok(fcntl_get_seals(memory)?.contains(SEALS))
 }

@@ -106,8 +106,8 @@ pub(crate) struct Cpus {
 /// Counts them (sched_getaffinity(2)).
 ///
 /// Two that are pinned to a core each have two, and one of them can spin while the other works; two
-/// that share a single core have one, and the one that spins there only keeps the other from working. Of
-/// a peer that cannot be seen nothing is assumed.
+/// that share a single core have one, and the one that spins there only keeps the other from
+/// working. Of a peer that cannot be seen nothing is assumed.
 pub(crate) fn cpus(peer: Option<u32>) -> Cpus {
     const ONE: Cpus = Cpus { own: 1, both: 1 };
     let Ok(mut cpus) = sched_getaffinity(None) else {

@@ -1,10 +1,10 @@
 //! A file, mapped for reading and writing, that other processes map and write as well (mmap(2),
 //! `MAP_SHARED`).
 //!
-//! Nothing seals it, unlike a region of a stream: the other side may write any of it at any time, and may
-//! shrink the file. So what is read here is input, every access is through raw pointers or atomics,
-//! and [`SharedFile::is_lost`] tells whether a shrunken file had to be replaced ([`sigbus`]). All
-//! raw-pointer access to such memory is in here.
+//! Nothing seals it, unlike a region of a stream: the other side may write any of it at any time,
+//! and may shrink the file. So what is read here is input, every access is through raw pointers or
+//! atomics, and [`SharedFile::is_lost`] tells whether a shrunken file had to be replaced
+//! ([`sigbus`]). All raw-pointer access to such memory is in here.
 
 use super::copy::copy;
 use super::errno::{self, Errno};

@@ -21,7 +21,7 @@ pub(crate) use rustix::net::{SocketAddrUnix, bind, connect, listen};
 /// them none is ever dropped unseen.
 const MAX_FDS: usize = 253;
 
-/// Who sent a message, by the kernel's word.
+/// The sender of a message, by the kernel's word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Credentials {
     /// 0 where the process is not visible from this pid namespace.
@@ -206,8 +206,8 @@ fn receive_by(
     Ok(received)
 }
 
-/// Who connected this socket, or called `listen` on its other end, or made the socket pair
-/// (`SO_PEERCRED`): a first hint, not who uses it now.
+/// The process that connected this socket, or called `listen` on its other end, or made the socket
+/// pair (`SO_PEERCRED`): a first hint, as another may use it now.
 pub(crate) fn made_by(socket: BorrowedFd<'_>) -> io::Result<Credentials> {
     let mut sender = libc::ucred {
         pid: 0,
