@@ -21,7 +21,7 @@ copy=$root/target/oldest-tokio/source
 rm -rf "$copy"
 mkdir -p "$copy"
 # Links are resolved, and times kept: what has not changed is not built again.
-cp -pRL Cargo.toml Cargo.lock README.md docs slipring slipring-cli "$copy"
+cp -pRL Cargo.toml Cargo.lock README.md docs slipring slipring-bench slipring-cli "$copy"
 cd "$copy"
 
 # The newest tokio-util, which only tests use, asks for a newer tokio.

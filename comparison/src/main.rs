@@ -1,40 +1,48 @@
-//! slipring measured beside other ways of moving bytes between two processes on one machine.
+//! slipring measured beside other ways of moving bytes between two processes on one machine. The
+//! measuring is that of the crate `slipring-bench`, which `slipring bench` uses, too.
 
-mod case;
-mod clock;
-mod contender;
-mod crowd;
-mod half;
-mod machine;
-mod order;
-mod pair;
-mod pattern;
-mod report;
-mod results;
-mod runner;
-mod scratch;
-mod stats;
-mod transport;
-mod worker;
+#[cfg(feature = "cloudtoid")]
+mod cloudtoid;
+#[cfg(feature = "iceoryx2")]
+mod iceoryx2;
+#[cfg(feature = "ipc-channel")]
+mod ipc_channel;
+mod memcpy;
+mod peers;
+mod plain_ring;
+#[cfg(feature = "ringfire")]
+mod ringfire;
+#[cfg(feature = "rtrb")]
+mod rtrb;
+#[cfg(feature = "shmipc")]
+mod shmipc;
+#[cfg(feature = "tachyon")]
+mod tachyon;
 
-use std::{fs, io, path::PathBuf, process::ExitCode};
+use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-
-use self::{
-    case::{CASES, Case, Cores},
+use slipring::Spin;
+use slipring_bench::{
+    case,
     clock::MILLISECOND,
     contender::Contender,
-    machine::Machine,
-    pair::Pair,
-    runner::Runner,
+    contenders, date,
+    file::Output,
+    json,
+    machine::{self, Machine},
+    medians,
+    page::Page,
+    results::{self, Setup},
+    runner::{self, Entry, Runner},
+    table, worker,
 };
 
 /// Compare slipring with other ways of moving bytes between two processes
 ///
 /// Measures round trips, throughput and latency at fixed rates, all contenders in turn, for several
-/// rounds. Prints Markdown tables and writes a report. Every contender has to pass a verification
-/// of every byte first. Run it on a machine that does nothing else.
+/// rounds. Prints tables, the medians as Markdown, and writes a report. Every contender has to pass
+/// a verification of every byte first. Run it on a machine that does nothing else.
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 struct Args {
@@ -50,7 +58,7 @@ struct Args {
     verify: bool,
 
     /// Pin the two halves to cores A and B
-    #[arg(long, value_name = "A,B", value_parser = parse_cpus)]
+    #[arg(long, value_name = "A,B", value_parser = machine::parse_cpus)]
     cpus: Option<(usize, usize)>,
 
     /// Measure only what has this in its name CASE/CONTENDER; may be given several times
@@ -73,139 +81,113 @@ struct Args {
 #[derive(Subcommand)]
 enum Command {
     #[command(hide = true)]
-    Worker(worker::Args),
-}
-
-/// What the results depend on.
-pub struct Setup {
-    command: String,
-    machine: Machine,
-    cpus: Option<(usize, usize)>,
-    rounds: u32,
-    /// nanoseconds
-    slice: u64,
+    BenchWorker { task: String },
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    if let Some(Command::Worker(worker)) = &args.worker {
-        return worker::run(worker);
-    }
-    match run(&args) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("comparison: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let done = match &args.worker {
+        Some(Command::BenchWorker { task }) => worker::run(task, |name, _| {
+            let found = contenders().into_iter().find(|one| one.name == name);
+            found.map(|one| one.work)
+        }),
+        None => run(&args),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("comparison: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn contenders() -> Vec<Contender> {
+    let spins = [Spin::Always, Spin::default(), Spin::Never];
+    let mut all = Vec::from(spins.map(|spin| contenders::slipring(spin, None)));
+    all.push(contenders::slipring_in_place());
+    all.extend(contenders::kernel());
+    all.extend(peers::all());
+    all.extend(contenders::on_tokio());
+    all.extend(contenders::small_reads());
+    all.extend(contenders::bare());
+    all.extend(contenders::limits());
+    all
 }
 
 fn run(args: &Args) -> io::Result<ExitCode> {
-    let contenders = contender::all();
-    let plan = plan(&contenders, &args.only, args.cpus.is_some())?;
-    if args.verify {
-        return verify(&plan, args.cpus);
+    for core in args
+        .cpus
+        .into_iter()
+        .flat_map(|(here, there)| [here, there])
+    {
+        machine::check_core(core)?;
     }
     let setup = Setup {
-        command: std::env::args().skip(1).collect::<Vec<_>>().join(" "),
+        date: date::now(),
+        command: machine::command_line(),
         machine: Machine::look(),
         cpus: args.cpus,
         rounds: args.rounds.unwrap_or(if args.quick { 3 } else { 7 }),
         slice: if args.quick { 50 } else { 200 } * MILLISECOND,
+        idle: 0,
+        repeats: 3,
     };
+    let contenders = contenders();
+    let mut cases = case::all();
+    // If nothing is pinned, this is what all the others measure.
+    cases.retain(|case| case.cores != case::Cores::Any || args.cpus.is_some());
+    let entries = runner::plan(&setup, cases, &contenders, &args.only).map_err(io::Error::other)?;
     let runner = Runner {
-        rounds: setup.rounds,
-        slice: setup.slice,
-        cpus: args.cpus,
+        setup: &setup,
+        stop: &|| false,
+        step: &|_| {},
     };
-    println!("{}", report::text::header(&setup));
+    if args.verify {
+        return Ok(verify(&runner, &entries));
+    }
+    let report = Output::open(&args.report, "report")?;
+    let json = args.json.as_deref();
+    let json = json.map(|path| Output::open(path, "figures")).transpose()?;
+    let header = table::header(&setup, "slipring compared", "two processes");
+    println!("{}\n", header.join("\n"));
     let mut results = Vec::new();
-    for (case, contenders) in &plan {
-        let result = runner.run(case, contenders);
-        println!("{}", report::text::case(&result));
+    for entry in &entries {
+        let result = runner.run(entry);
+        println!("{}", table::case(&setup, &result));
         results.push(result);
     }
-    println!("{}", report::summary::medians(&results));
-    fs::write(&args.report, report::html::page(&setup, &results))?;
-    if let Some(file) = &args.json {
-        fs::write(file, report::json(&setup, &results)?)?;
+    println!("{}", medians::tables(&results));
+    let page = Page {
+        title: "slipring compared",
+        summary: None,
+        header,
+        cut_short: false,
+        goals: Vec::new(),
+    };
+    report.write(&page.render(&setup, &results)?)?;
+    if let Some(file) = json {
+        file.write(&format!("{:#}\n", json::document(&setup, &results, false)))?;
     }
-    let failed = results
-        .iter()
-        .flat_map(|result| &result.rows)
-        .any(|row| row.failure.is_some());
-    Ok(if failed {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
+    Ok(match results::any_failed(&results) {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
     })
 }
 
-/// Every case with the contenders that take part in it.
-fn plan<'c>(
-    contenders: &'c [Contender],
-    only: &[String],
-    pinned: bool,
-) -> io::Result<Vec<(&'static Case, Vec<&'c Contender>)>> {
-    let wanted = |case: &Case, contender: &Contender| {
-        let name = format!("{}/{}", case.name, contender.name);
-        (contender.part)(case) && (only.is_empty() || only.iter().any(|part| name.contains(part)))
-    };
-    let plan: Vec<_> = CASES
-        .iter()
-        // If nothing is pinned, this is what all the others measure.
-        .filter(|case| case.cores != Cores::Any || pinned)
-        .map(|case| {
-            (
-                case,
-                contenders
-                    .iter()
-                    .filter(|one| wanted(case, one))
-                    .collect::<Vec<_>>(),
-            )
-        })
-        .filter(|(_, contenders)| !contenders.is_empty())
-        .collect();
-    if plan.is_empty() {
-        let names = |names: Vec<&str>| names.join(" ");
-        return Err(io::Error::other(format!(
-            "nothing has that in its name; cases: {}; contenders: {}",
-            names(CASES.iter().map(|case| case.name).collect()),
-            names(contenders.iter().map(|one| one.name).collect())
-        )));
-    }
-    Ok(plan)
-}
-
-fn verify(
-    plan: &[(&'static Case, Vec<&Contender>)],
-    cpus: Option<(usize, usize)>,
-) -> io::Result<ExitCode> {
+fn verify(runner: &Runner, entries: &[Entry]) -> ExitCode {
     let (mut passed, mut failed) = (0, 0);
-    for (case, contenders) in plan {
+    for (case, contenders) in entries {
         for contender in contenders {
-            let verified =
-                Pair::start(contender, case, cpus).and_then(|mut pair| pair.verify(case));
-            match verified {
+            match runner.verify(case, contender) {
                 Ok(()) => passed += 1,
                 Err(error) => {
                     failed += 1;
-                    eprintln!("{}/{}: {error}", case.name, contender.name);
+                    eprintln!("{}: {error}", contender.in_case(case));
                 }
             }
         }
     }
     println!("every byte checked: {passed} measurements passed, {failed} failed");
-    Ok(if failed > 0 {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
-}
-
-fn parse_cpus(argument: &str) -> Result<(usize, usize), String> {
-    let expected = || "expected the numbers of two cores, such as 0,1".to_string();
-    let (here, there) = argument.split_once(',').ok_or_else(expected)?;
-    let number = |text: &str| text.parse().map_err(|_| expected());
-    Ok((number(here)?, number(there)?))
+    match failed {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
 }

@@ -167,10 +167,10 @@ fn to_standard(stream: Stream, traffic: &Arc<Traffic>) -> Result<Attached, Failu
         Duplex::slip(stream),
         traffic,
         |_, _| {},
-        |back, link| {
+        |back, session| {
             // Like a tool that is ended by SIGPIPE: what we would still send serves nobody.
             if matches!(back, Ending::NotWanted { .. }) {
-                link.close();
+                session.close();
             }
         },
     )
@@ -209,15 +209,15 @@ fn to_command(
         duplex,
         Duplex::slip(stream),
         traffic,
-        |forth, link| {
+        |forth, session| {
             if is_loss(forth) {
                 running.hang_up();
             }
             // The command's output is closed. Its input goes on until it exits; then nobody is
             // left to read what the peer sends.
-            if link.abort_code().is_none() {
+            if session.abort_code().is_none() {
                 let _ = running.wait();
-                link.close();
+                session.close();
             }
         },
         |back, _| {

@@ -7,14 +7,14 @@
 mod command;
 mod descriptor;
 mod mmf;
-mod nothing;
+mod null;
 mod slip;
 
 use std::{io, os::fd::OwnedFd};
 
 use slipring::Closer;
 
-use crate::link::Link;
+use crate::session::Session;
 
 /// Abort codes that a slipring peer gets to see from `forward`, `listen` and `connect`.
 pub mod abort_code {
@@ -35,7 +35,7 @@ pub enum Fault {
     Lost { why: String, code: Option<u32> },
     /// An operation of this process failed.
     Failed(String),
-    /// The connection's [`Link`] was stopped.
+    /// The connection's [`Session`] was stopped.
     Stopped,
 }
 
@@ -63,7 +63,8 @@ pub enum Filled {
 
 pub trait ReadHalf: Send {
     /// Waits until bytes are there and moves some of them into `sink`; 0 at the end.
-    fn transfer(&mut self, sink: &mut dyn WriteHalf, link: &Link) -> Result<usize, StepError>;
+    fn transfer(&mut self, sink: &mut dyn WriteHalf, session: &Session)
+    -> Result<usize, StepError>;
 
     /// Is there something that was not moved? Only asked when the sink takes nothing more.
     fn has_more(&mut self) -> bool {
@@ -71,7 +72,7 @@ pub trait ReadHalf: Send {
     }
 
     /// Nobody wants what comes from here any more: tells the other end, as far as it can be told.
-    fn stop(&mut self, link: &Link);
+    fn stop(&mut self, session: &Session);
 
     /// As `stop`, but not as an orderly end.
     fn abort(&mut self);
@@ -79,13 +80,13 @@ pub trait ReadHalf: Send {
 
 pub trait WriteHalf: Send {
     /// Waits for room and writes at least one byte of `data`.
-    fn write(&mut self, data: &[u8], link: &Link) -> Result<usize, Fault>;
+    fn write(&mut self, data: &[u8], session: &Session) -> Result<usize, Fault>;
 
     /// Waits for room, lets `fill` put bytes there, and writes them.
     fn write_with(
         &mut self,
         fill: &mut dyn FnMut(&mut [u8]) -> Result<Filled, Fault>,
-        link: &Link,
+        session: &Session,
     ) -> Result<Filled, StepError>;
 
     /// Is anyone still there to take bytes? Never blocks.
@@ -104,7 +105,7 @@ pub trait WriteHalf: Send {
     fn abort(&mut self, code: u32);
 }
 
-/// Both halves of a connection, and what wakes them if they wait where a [`Link`] cannot reach.
+/// Both halves of a connection, and what wakes them if they wait where a [`Session`] cannot reach.
 pub struct Duplex {
     pub reader: Box<dyn ReadHalf>,
     pub writer: Box<dyn WriteHalf>,
@@ -129,14 +130,14 @@ fn write_through(
     writer: &mut dyn WriteHalf,
     buffer: &mut Vec<u8>,
     fill: &mut dyn FnMut(&mut [u8]) -> Result<Filled, Fault>,
-    link: &Link,
+    session: &Session,
 ) -> Result<Filled, StepError> {
     buffer.resize(CHUNK, 0);
     let filled = fill(buffer).map_err(StepError::Source)?;
     if let Filled::Bytes(count) = filled {
         let mut rest = &buffer[..count];
         while !rest.is_empty() {
-            let written = writer.write(rest, link).map_err(StepError::Sink)?;
+            let written = writer.write(rest, session).map_err(StepError::Sink)?;
             rest = &rest[written..];
         }
     }

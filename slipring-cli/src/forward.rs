@@ -21,9 +21,9 @@ use crate::{
     exit::Status,
     failure::Failure,
     handover,
-    link::Link,
     options::StreamArgs,
     relay::{self, Ending, Outcome, Traffic},
+    session::Session,
     standard,
 };
 
@@ -190,9 +190,9 @@ impl Forward {
         // do.
         let unless_output_closed = |side: &Endpoint| {
             let standard = side.is_standard();
-            move |ending: &Ending, link: &Link| {
+            move |ending: &Ending, session: &Session| {
                 if standard && matches!(ending, Ending::NotWanted { .. }) {
-                    link.close();
+                    session.close();
                 }
             }
         };

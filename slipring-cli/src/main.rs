@@ -15,12 +15,12 @@ mod failure;
 mod forward;
 mod handover;
 mod hints;
-mod link;
 mod listen;
 mod ls;
 mod options;
 mod progress;
 mod relay;
+mod session;
 mod signals;
 mod standard;
 mod trial;
@@ -66,8 +66,6 @@ enum Command {
     /// Measure streams beside sockets, pipes and the bare exchange of cache lines
     Bench(bench::Args),
     #[command(hide = true)]
-    BenchPeer(bench::PeerArgs),
-    #[command(hide = true)]
     BenchWorker(bench::WorkerArgs),
     /// Print a completion script for a shell
     #[command(after_help = COMPLETION_EXAMPLES)]
@@ -99,8 +97,7 @@ fn main() -> ExitCode {
         Command::Connect(args) => connect::run(args),
         Command::Forward(args) => forward::run(args),
         Command::Ls(args) => ls::run(args),
-        Command::Bench(args) => bench::run(args),
-        Command::BenchPeer(args) => bench::run_peer(args),
+        Command::Bench(args) => bench::run(&args),
         Command::BenchWorker(args) => bench::run_worker(&args),
         Command::Completions { shell } => completions(shell),
     };

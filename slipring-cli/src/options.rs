@@ -194,6 +194,18 @@ mod tests {
     }
 
     #[test]
+    fn a_spin_mode_that_is_written_is_read_back() {
+        for spin in [
+            Spin::Never,
+            Spin::Always,
+            Spin::default(),
+            Spin::UpTo(Duration::from_micros(20)),
+        ] {
+            assert_eq!(parse_spin(&slipring_bench::text::spin(spin)), Ok(spin));
+        }
+    }
+
+    #[test]
     fn a_capacity_is_a_power_of_two_within_limits() {
         assert_eq!(parse_capacity("256K"), Ok(256 << 10));
         assert_eq!(parse_capacity("1g"), Ok(1 << 30));

@@ -19,7 +19,7 @@ use std::{
 
 use crate::{
     duplex::{Duplex, Fault, ReadHalf, StepError, WriteHalf, abort_code},
-    link::Link,
+    session::Session,
 };
 use output::OutputWatch;
 
@@ -58,7 +58,7 @@ pub struct Outcome {
 struct Direction<'a> {
     source: Box<dyn ReadHalf>,
     sink: Box<dyn WriteHalf>,
-    link: &'a Link,
+    session: &'a Session,
     moved: &'a AtomicU64,
     output: Option<Arc<OutputWatch>>,
     /// Both sides have been told how it ended.
@@ -71,11 +71,11 @@ pub fn run(
     a: Duplex,
     b: Duplex,
     traffic: &Arc<Traffic>,
-    after_forth: impl FnOnce(&Ending, &Link) + Send,
-    after_back: impl FnOnce(&Ending, &Link),
+    after_forth: impl FnOnce(&Ending, &Session) + Send,
+    after_back: impl FnOnce(&Ending, &Session),
 ) -> io::Result<Outcome> {
-    let link = match Link::new([a.closer, b.closer].into_iter().flatten().collect()) {
-        Ok(link) => link,
+    let session = match Session::new([a.closer, b.closer].into_iter().flatten().collect()) {
+        Ok(session) => session,
         Err(error) => {
             for mut writer in [a.writer, b.writer] {
                 writer.abort(abort_code::FAILED);
@@ -83,27 +83,27 @@ pub fn run(
             return Err(error);
         }
     };
-    let forth = Direction::new(a.reader, b.writer, &link, &traffic.forth);
-    let back = Direction::new(b.reader, a.writer, &link, &traffic.back);
+    let forth = Direction::new(a.reader, b.writer, &session, &traffic.forth);
+    let back = Direction::new(b.reader, a.writer, &session, &traffic.back);
     // Each is over with its direction, however that ends.
     let (forth, back) = (forth.watched()?, back.watched()?);
     let outputs = [&forth.output, &back.output].map(Clone::clone);
     thread::scope(|scope| {
         for output in outputs.into_iter().flatten() {
-            let link = &link;
+            let session = &session;
             thread::Builder::new()
                 .name("output".to_owned())
-                .spawn_scoped(scope, move || output.run(link))?;
+                .spawn_scoped(scope, move || output.run(session))?;
         }
         let forth = thread::Builder::new()
             .name("forth".to_owned())
             .spawn_scoped(scope, || {
                 let ending = forth.run();
-                after_forth(&ending, &link);
+                after_forth(&ending, &session);
                 ending
             })?;
         let back = back.run();
-        after_back(&back, &link);
+        after_back(&back, &session);
         let forth = forth
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -115,13 +115,13 @@ impl<'a> Direction<'a> {
     fn new(
         source: Box<dyn ReadHalf>,
         sink: Box<dyn WriteHalf>,
-        link: &'a Link,
+        session: &'a Session,
         moved: &'a AtomicU64,
     ) -> Self {
         Self {
             source,
             sink,
-            link,
+            session,
             moved,
             output: None,
             told: false,
@@ -145,15 +145,15 @@ impl<'a> Direction<'a> {
         };
         self.pass_on(&ending);
         self.told = true;
-        let link = self.link;
+        let session = self.session;
         drop(self);
-        link.direction_ended();
+        session.direction_ended();
         ending
     }
 
     fn copy(&mut self) -> Ending {
         loop {
-            let fault = match self.source.transfer(&mut *self.sink, self.link) {
+            let fault = match self.source.transfer(&mut *self.sink, self.session) {
                 Ok(0) => {
                     return match self.sink.finish() {
                         Ok(()) => Ending::Finished,
@@ -193,8 +193,8 @@ impl<'a> Direction<'a> {
     fn pass_on(&mut self, ending: &Ending) {
         match ending {
             Ending::Finished => {}
-            Ending::NotWanted { .. } => self.source.stop(self.link),
-            Ending::Stopped => match self.link.abort_code() {
+            Ending::NotWanted { .. } => self.source.stop(self.session),
+            Ending::Stopped => match self.session.abort_code() {
                 Some(code) => self.sink.abort(code),
                 None => {
                     let _ = self.sink.finish();
@@ -206,19 +206,19 @@ impl<'a> Direction<'a> {
                     _ => abort_code::FAILED,
                 };
                 self.sink.abort(code);
-                self.link.abort(code);
+                self.session.abort(code);
             }
             // What a lost sink had sent before may still be on its way to the source, so the other
             // direction goes on until it meets the loss itself.
             Ending::Sink(Fault::Lost { .. }) => {
-                self.source.stop(self.link);
+                self.source.stop(self.session);
                 self.source.abort();
             }
             Ending::Sink(_) => {
                 // Only dropped, the sink would tell of a clean end.
                 self.sink.abort(abort_code::FAILED);
                 self.source.abort();
-                self.link.abort(abort_code::FAILED);
+                self.session.abort(abort_code::FAILED);
             }
         }
     }
@@ -229,7 +229,7 @@ impl Drop for Direction<'_> {
     fn drop(&mut self) {
         if !self.told {
             self.sink.abort(abort_code::FAILED);
-            self.link.abort(abort_code::FAILED);
+            self.session.abort(abort_code::FAILED);
         }
         if let Some(output) = &self.output {
             output.end();

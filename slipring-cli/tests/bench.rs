@@ -196,11 +196,20 @@ fn the_tables_come_with_a_header_and_goals() {
 
 #[test]
 fn a_killed_peer_fails_its_transport_only() {
-    for transport in ["unix", "eventfd-read", "eventfd-epoll", "slipring-never"] {
+    let transports = [
+        "unix",
+        "eventfd-read",
+        "eventfd-epoll",
+        "slipring-never",
+        "slipring-always",
+        "bare-exchange",
+    ];
+    for (turn, transport) in transports.into_iter().enumerate() {
         let only = format!("rtt-64/{transport}");
         let trial = Trial::start(&["bench", "--rounds", "1000", "--json", "--only", &only]);
-        let peer = trial.children(1)[0];
-        signal(peer, Signal::KILL);
+        // The host and its peer; which of them ends makes no difference.
+        let processes = trial.children(2);
+        signal(processes[turn % 2], Signal::KILL);
         let outcome = trial.outcome();
         assert_eq!(outcome.code, 1, "{transport}: {}", outcome.stderr);
         let document: Value = serde_json::from_str(&outcome.stdout).expect("one JSON document");
@@ -210,7 +219,7 @@ fn a_killed_peer_fails_its_transport_only() {
 }
 
 #[test]
-fn an_interruption_prints_what_was_measured_and_ends_the_peers() {
+fn an_interruption_prints_what_was_measured_and_ends_the_processes() {
     let trial = Trial::start(&[
         "bench",
         "--rounds",
@@ -220,7 +229,7 @@ fn an_interruption_prints_what_was_measured_and_ends_the_peers() {
         "--only",
         "rtt-64/pipe",
     ]);
-    let peers = trial.children(2);
+    let processes = trial.children(4);
     trial.signal_group(Signal::INT);
     let outcome = trial.outcome();
     assert_eq!(outcome.code, 130, "{}", outcome.stderr);
@@ -230,18 +239,18 @@ fn an_interruption_prints_what_was_measured_and_ends_the_peers() {
         outcome.stdout
     );
     assert!(outcome.stdout.contains("\ngoals\n"), "{}", outcome.stdout);
-    for peer in peers {
-        until_ended(peer);
+    for process in processes {
+        until_ended(process);
     }
 }
 
 #[test]
-fn peers_do_not_outlive_a_killed_parent() {
+fn processes_do_not_outlive_a_killed_parent() {
     let trial = Trial::start(&["bench", "--rounds", "1000", "--only", "rtt-64/eventfd"]);
-    let peers = trial.children(2);
+    let processes = trial.children(4);
     signal(trial.pid(), Signal::KILL);
-    for peer in peers {
-        until_ended(peer);
+    for process in processes {
+        until_ended(process);
     }
     assert_eq!(trial.outcome().code, 128 + 9);
 }

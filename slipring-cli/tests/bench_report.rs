@@ -114,6 +114,58 @@ fn every_case_is_on_the_page_with_its_chart_and_its_table() {
 }
 
 #[test]
+fn the_chart_is_a_picture_of_its_own() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("chart.svg");
+    let chart = [
+        "bench",
+        "--quick",
+        "--rounds",
+        "1",
+        "--chart",
+        as_text(&path),
+    ];
+    let only = |patterns: &[&'static str]| -> Outcome {
+        let only = patterns.iter().flat_map(|pattern| ["--only", *pattern]);
+        run(&chart.iter().copied().chain(only).collect::<Vec<_>>())
+    };
+    let refused = only(&["rtt-64/unix", "stream-64k/unix"]);
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    assert!(refused.stderr.contains("two sizes"), "{}", refused.stderr);
+    assert!(!path.exists(), "nothing was measured");
+
+    let outcome = only(&["k/slipring-never", "k/unix", "k/pipe"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    let svg = fs::read_to_string(path).expect("the chart is there");
+    let svg = parsed(&svg);
+    assert_eq!(svg.root_element().tag_name().name(), "svg");
+    let lines = |width: &str| {
+        let lines = svg.descendants().filter(|node| {
+            node.tag_name().name() == "polyline" && node.attribute("stroke-width") == Some(width)
+        });
+        lines.count()
+    };
+    assert_eq!(
+        [lines("3.5"), lines("2")],
+        [2, 4],
+        "by round trip and by throughput"
+    );
+    let charted = texts(&svg, "text");
+    for text in [
+        "slipring",
+        "Unix socket",
+        "pipe",
+        "Round trip by size",
+        "64 KiB",
+    ] {
+        assert!(
+            charted.contains(&text.into()),
+            "{text} is missing: {charted:?}"
+        );
+    }
+}
+
+#[test]
 fn one_case_needs_no_chart_over_sizes() {
     let args = ["--quick", "--rounds", "1", "--only", "stream-64k/pipe"];
     reported(&args, |outcome, page| {
@@ -187,7 +239,7 @@ fn a_transport_that_fails_is_told() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("report.html");
     let trial = one_that_takes_long(&path);
-    harness::signal(trial.children(1)[0], Signal::KILL);
+    harness::signal(trial.children(2)[1], Signal::KILL);
     assert_eq!(trial.outcome().code, 1);
     let page = fs::read_to_string(path).expect("the report is there");
     let lines = texts(&parsed(&page), "p");
@@ -204,7 +256,7 @@ fn an_interruption_leaves_a_page_of_what_was_measured() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("report.html");
     let trial = one_that_takes_long(&path);
-    trial.children(1);
+    trial.children(2);
     trial.signal_group(Signal::INT);
     assert_eq!(trial.outcome().code, 130);
     let page = fs::read_to_string(path).expect("the report is there");

@@ -218,7 +218,7 @@ fn completions_are_printed_for_every_shell() {
             script.contains("forward") && script.contains("capacity"),
             "{shell}"
         );
-        for inner in ["demo-panel", "bench-peer", "bench-worker"] {
+        for inner in ["demo-panel", "bench-worker"] {
             assert!(!script.contains(inner), "{shell} is offered {inner}");
         }
         // Not every shell's script has room for values.

@@ -15,8 +15,7 @@ use slipring::{EndReason, Options, Peers, Spin, Stream};
 use std::io::{self, BufRead, ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
-use std::sync::Barrier;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -385,13 +384,12 @@ fn indexes_that_change_all_the_time_are_loaded_once() {
         let (mut taken, mut refused) = (0, 0);
         for round in 0..50 {
             let (mut stream, peer) = stream();
-            let (begun, done) = (Barrier::new(2), AtomicBool::new(false));
+            let (changes, done) = (AtomicU32::new(0), AtomicBool::new(false));
             stream.set_nonblocking(true).unwrap();
             thread::scope(|scope| {
                 scope.spawn(|| {
                     let words = &peer.mine.words;
                     let mut random = Random::new(round);
-                    begun.wait();
                     while !done.load(Ordering::Relaxed) {
                         words.store(
                             at::TAIL,
@@ -399,15 +397,18 @@ fn indexes_that_change_all_the_time_are_loaded_once() {
                         );
                         words.store(at::HEAD, random.choose(&[0, 8, 16]));
                         words.store(at::BASE, random.next());
+                        changes.fetch_add(1, Ordering::Relaxed);
                     }
                 });
-                begun.wait();
+                eventually("it changes", || changes.load(Ordering::Relaxed) > 0);
                 let mut judge = |error: io::Error| match error.kind() {
                     ErrorKind::WouldBlock => {}
                     ErrorKind::InvalidData => refused += 1,
                     _ => panic!("{error:?}"),
                 };
-                for _ in 0..200 {
+                let (since, mut looks) = (changes.load(Ordering::Relaxed), 0);
+                while looks < 200 || changes.load(Ordering::Relaxed) < since + 1000 {
+                    looks += 1;
                     match stream.fill_buf().map(<[u8]>::len) {
                         Ok(n) => {
                             assert!((1..=CAPACITY).contains(&n), "{n}");

@@ -1,46 +1,35 @@
 //! `slipring bench`: slipring compared with the kernel's streams and with the least that the
-//! hardware and the kernel need, between two processes; and in `streams`, a server of many.
+//! hardware and the kernel need, between two processes; and with `--streams`, a server of many. The
+//! measuring is that of the crate `slipring-bench`.
 
-mod case;
-mod channel;
-mod contender;
 mod goals;
-mod gone;
-mod json;
-mod machine;
-mod measurement;
 mod output;
-mod page;
-mod peer;
-mod report;
-mod results;
-mod round_trip;
-mod runner;
-mod stats;
-mod streams;
-mod throughput;
-mod transport;
 
-pub use self::streams::{WorkerArgs, run_worker};
-
-use std::{path::PathBuf, process::ExitCode};
+use std::{io, path::PathBuf, process::ExitCode};
 
 use slipring::Spin;
-
-use self::{
-    case::{CASES, Case},
-    contender::Contender,
-    goals::Cores,
-    machine::Machine,
-    output::Output,
-    page::ReportFile,
-    results::Results,
-    runner::Rounds,
+use slipring_bench::{
+    case::{self, Case, Kind},
+    charts,
+    contender::{Contender, Side, Waits},
+    contenders::{self, slipring_name},
+    date,
+    file::Output as File,
+    json,
+    machine::{self, Machine},
+    page::Page,
+    results::{self, CaseResult, Setup},
+    runner::{self, Entry, Runner},
+    table, text,
+    worker::{self, Work},
 };
+
+use self::output::Output;
 use crate::{
+    exit::Status,
     failure::Failure,
-    options::{SpinParser, parse_capacity},
-    trial::{child, clock::MILLISECOND, date, interrupt::Interrupt, text},
+    options::{SpinParser, parse_capacity, parse_spin},
+    trial::{clock::MILLISECOND, interrupt::Interrupt, limits},
 };
 
 const EXAMPLES: &str = "\
@@ -56,13 +45,21 @@ Examples:
   slipring bench --only mmf- --only slipring-    the ring of C# programs beside the stream
   slipring bench --quick --json | jq .goals
   slipring bench --streams 1,16,128,512     one server with many streams, beside Unix sockets
+  slipring bench --cpus 0,1 --chart chart.svg    a picture of it, for a document
 
-CPU columns are seconds of CPU time over all rounds. \"x bare\" compares with the bare exchange
-(spinning on shared memory) or, for what only sleeps, with the bare eventfd (the faster of two ways
-of waiting for it).
+CPU columns are seconds of CPU time over all rounds; the host sends first, the peer answers or
+receives. \"x bare\" compares with the bare exchange (spinning on shared memory) or, for what only
+sleeps, with the bare eventfd (the faster of two ways of waiting for it), round by round.
 
 Exit code: 0 measured; 1 something could not be measured; 2 wrong arguments; 130 ended by Ctrl-C,
 after printing what was measured, and writing the report of it.";
+
+/// Bytes of each ring of a server unless told otherwise: the default, by number, since the memory
+/// is compared with it.
+const CAPACITY: usize = 256 << 10;
+
+/// Descriptors that an endpoint takes, with some to spare.
+const DESCRIPTORS: u64 = 10;
 
 /// Compare slipring with sockets, pipes and the bare hardware
 ///
@@ -84,9 +81,13 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
 
-    /// Pin the parent (or server) to core A and the peer process (or clients) to core B; the same
+    /// Also draw slipring beside Unix socket, pipe and TCP, by size, to FILE: one SVG picture
+    #[arg(long, value_name = "FILE", conflicts_with = "streams")]
+    chart: Option<PathBuf>,
+
+    /// Pin the host (or server) to core A and the peer process (or clients) to core B; the same
     /// core twice is allowed
-    #[arg(long, value_name = "A,B", value_parser = parse_cpus)]
+    #[arg(long, value_name = "A,B", value_parser = machine::parse_cpus)]
     cpus: Option<(usize, usize)>,
 
     /// Measure slipring, and the ring of C# programs, with these spinnings: never, always,
@@ -122,217 +123,283 @@ pub struct Args {
         long,
         value_name = "N,N..",
         value_delimiter = ',',
-        value_parser = streams::parse_count,
+        value_parser = parse_count,
         conflicts_with_all = ["spin", "only"]
     )]
     streams: Vec<usize>,
 }
 
-/// The hidden subcommand that the benchmark starts its peer processes with.
+/// The hidden subcommand that the benchmark starts its processes with.
 #[derive(Clone, Debug, clap::Args)]
-pub struct PeerArgs {
-    /// Process id of the parent
-    #[arg(long)]
-    parent: u32,
-
-    /// Name of the transport
-    #[arg(long)]
-    contender: String,
-
-    /// Name of the case
-    #[arg(long)]
-    case: String,
-
-    /// Core to run on
-    #[arg(long)]
-    cpu: Option<usize>,
+pub struct WorkerArgs {
+    task: String,
 }
 
-/// What the results depend on.
-pub struct Setup {
-    date: String,
-    command: String,
-    machine: Machine,
-    cpus: Option<(usize, usize)>,
-    cores: Cores,
-    rounds: u32,
-    /// nanoseconds
-    slice: u64,
-    /// titles of the transports that make no sense here
-    left_out: Vec<String>,
+pub fn run_worker(args: &WorkerArgs) -> Result<ExitCode, Failure> {
+    Ok(worker::run(&args.task, work)?)
 }
 
-pub fn run_peer(args: PeerArgs) -> Result<ExitCode, Failure> {
-    child::belong_to(args.parent)?;
-    if let Some(cpu) = args.cpu {
-        machine::pin_to(cpu)?;
+fn work(name: &str, case: &Case) -> Option<Box<dyn Work>> {
+    if let Kind::Served { .. } = case.kind {
+        return find(contenders::served(), name);
     }
-    let contender = contender::by_name(&args.contender);
-    let case = case::by_name(&args.case);
-    let Some((contender, case)) = contender.zip(case) else {
-        return Err(Failure::new(
-            crate::exit::Status::Usage,
-            "no such transport or case",
-        ));
-    };
-    contender.serve(case)?;
-    Ok(ExitCode::SUCCESS)
+    if let Some(how) = name.strip_prefix("slipring-") {
+        let (spin, capacity) = match how.split_once('@') {
+            Some((spin, capacity)) => (spin, Some(parse_capacity(capacity).ok()?)),
+            None => (how, None),
+        };
+        return Some(contenders::slipring(parse_spin(spin).ok()?, capacity).work);
+    }
+    if let Some(spin) = name.strip_prefix("mmf-") {
+        return Some(contenders::csharp(parse_spin(spin).ok()?).work);
+    }
+    let others = contenders::kernel().into_iter().chain(contenders::bare());
+    find(others, name)
 }
 
-pub fn run(args: Args) -> Result<ExitCode, Failure> {
-    if !args.streams.is_empty() {
+fn find(contenders: impl IntoIterator<Item = Contender>, name: &str) -> Option<Box<dyn Work>> {
+    let found = contenders.into_iter().find(|one| one.name == name);
+    found.map(|one| one.work)
+}
+
+/// What is measured, and how that is said.
+struct Plan {
+    cases: Vec<Case>,
+    contenders: Vec<Contender>,
+    /// rounds, and milliseconds of a round
+    rounds: [u32; 2],
+    title: &'static str,
+    how: String,
+    /// how to read it
+    notes: Vec<String>,
+}
+
+impl Plan {
+    fn of(args: &Args) -> Result<Plan, Failure> {
+        let Some(&most) = args.streams.iter().max() else {
+            return Ok(Plan::between_two(args));
+        };
         let capacity = match args.capacity[..] {
-            [] => streams::CAPACITY,
+            [] => CAPACITY,
             [bytes] => bytes,
             _ => {
                 let why = "--streams is measured with one --capacity at a time";
-                return Err(Failure::new(crate::exit::Status::Usage, why));
+                return Err(Failure::new(Status::Usage, why));
             }
         };
-        return streams::run(&streams::Plan {
-            counts: &args.streams,
-            capacity,
-            quick: args.quick,
-            rounds: args.rounds,
-            json: args.json,
-            report: args.report.as_deref(),
-            cpus: args.cpus,
-        });
+        limits::make_room_for(most, "stream", DESCRIPTORS)?;
+        let served = |&streams| case::served(streams, capacity);
+        Ok(Plan {
+            cases: args.streams.iter().map(served).collect(),
+            contenders: contenders::served().into(),
+            // Short ones in quick succession: whatever else the machine does hits all alike.
+            rounds: if args.quick { [5, 50] } else { [15, 130] },
+            title: "slipring bench --streams",
+            how: format!(
+                "a server and up to two client processes on tokio, one thread each, rings of {}",
+                text::size(capacity)
+            ),
+            notes: vec![
+                "what spins gets a core for each side; at each tick 256 B to every client, and \
+                 back, which together count as one message"
+                    .into(),
+            ],
+        })
     }
+
+    fn between_two(args: &Args) -> Plan {
+        let capacities: Vec<Option<usize>> = match &args.capacity[..] {
+            [] => vec![None],
+            some => some.iter().copied().map(Some).collect(),
+        };
+        let mut contenders = Vec::new();
+        for &spin in &args.spin {
+            let slipring = |&capacity| contenders::slipring(spin, capacity);
+            contenders.extend(capacities.iter().map(slipring));
+        }
+        contenders.extend(args.spin.iter().copied().map(contenders::csharp));
+        contenders.extend(contenders::kernel());
+        contenders.extend(contenders::bare());
+        Plan {
+            cases: case::by_size(),
+            contenders,
+            rounds: if args.quick { [3, 25] } else { [5, 100] },
+            title: "slipring bench",
+            how: "two processes, all transports with their default buffers".into(),
+            notes: Vec::new(),
+        }
+    }
+}
+
+pub fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let mut plan = Plan::of(args)?;
     let interrupt = Interrupt::install()?;
-    let machine = Machine::look();
-    let cores = match args.cpus {
-        Some((here, there)) if here == there => Cores::One,
-        None if machine.cores == 1 => Cores::One,
-        _ => Cores::Several,
-    };
-    if let Some((here, there)) = args.cpus {
-        // The peers pin themselves; whether they can is found out here, before any is started.
-        machine::pin_to(there)?;
-        machine::pin_to(here)?;
+    for core in args
+        .cpus
+        .into_iter()
+        .flat_map(|(here, there)| [there, here])
+    {
+        // The processes pin themselves; whether they can is found out here, before any is started.
+        machine::check_core(core)
+            .map_err(|error| Failure::new(Status::Usage, error.to_string()))?;
     }
-    let contenders = contender::all(&args.spin, &args.capacity);
-    let (possible, left_out): (Vec<_>, Vec<_>) = contenders
-        .iter()
-        .partition(|contender| cores == Cores::Several || !contender.spins);
-    let plan = plan(&possible, &args.only)?;
     let setup = Setup {
         date: date::now(),
         command: machine::command_line(),
-        machine,
+        machine: Machine::look(),
         cpus: args.cpus,
-        cores,
-        rounds: args.rounds.unwrap_or(if args.quick { 3 } else { 5 }),
-        slice: if args.quick { 25 } else { 100 } * MILLISECOND,
-        left_out: left_out
-            .iter()
-            .map(|contender| contender.title.clone())
-            .collect(),
+        rounds: args.rounds.unwrap_or(plan.rounds[0]),
+        slice: u64::from(plan.rounds[1]) * MILLISECOND,
+        idle: if args.quick { 300 } else { 2000 } * MILLISECOND,
+        repeats: 0,
     };
+    let cases = std::mem::take(&mut plan.cases);
+    let entries = runner::plan(&setup, cases, &plan.contenders, &args.only)
+        .map_err(|why| Failure::new(Status::Usage, why))?;
+    let left_out = left_out(&setup, &entries, &plan.contenders);
+    if !left_out.is_empty() {
+        plan.notes.push(format!(
+            "left out on one core, where spinning only keeps the other side from running: {}",
+            left_out.join(", ")
+        ));
+    }
+    if args.chart.is_some() && !charts::can_draw(entries.iter().map(|(case, _)| case)) {
+        let why = "--chart draws by size: measure round trips, or throughput, of two sizes or more";
+        return Err(Failure::new(Status::Usage, why));
+    }
+    let open = |path: &Option<PathBuf>, what| {
+        let path = path.as_deref();
+        path.map(|path| File::open(path, what)).transpose()
+    };
+    let (report, chart) = (open(&args.report, "report")?, open(&args.chart, "chart")?);
 
-    let file = args.report.as_deref().map(ReportFile::open).transpose()?;
-
+    let program = format!("slipring {}", env!("CARGO_PKG_VERSION"));
+    let mut header = table::header(&setup, &program, &plan.how);
+    header.append(&mut plan.notes);
     let mut output = Output::new(args.json);
-    let rounds = Rounds {
-        rounds: setup.rounds,
-        slice: setup.slice,
-        peer_cpu: args.cpus.map(|(_, there)| there),
-        interrupt: &interrupt,
-    };
-    let planned = plan.len();
-    let mut results = Results::default();
-    let mut printed = measure(&setup, &rounds, plan, &mut output, &mut results);
+    let mut results = Vec::new();
+    let stop = || interrupt.requested();
+    let mut printed = measure(&setup, &header, &stop, &entries, &output, &mut results);
     let interrupted = interrupt.requested();
-    let goals = goals::goals(&results, cores);
+    let goals = goals::goals(&setup, &results);
     if printed.is_ok() {
-        printed = output.end(&goals, interrupted, || {
-            json::document(&setup, &results, &goals, interrupted)
-        });
+        let document = || {
+            let mut document = json::document(&setup, &results, interrupted);
+            document["left_out"] = left_out.into();
+            document["goals"] = serde_json::json!(goals);
+            if let Some((Kind::Served { capacity, .. }, case)) =
+                entries.first().map(|(case, _)| (case.kind, case))
+            {
+                document["capacity_bytes"] = capacity.into();
+                document["message_bytes"] = case.size.into();
+            }
+            document
+        };
+        printed = output.end(&goals, interrupted, document);
     }
     // Whether or not standard output has taken everything: what was measured is not lost.
-    if let Some(file) = file {
-        let cut_short = interrupted || results.cases.len() < planned;
-        file.write(&page::cases::page(&setup, &results, &goals, cut_short))?;
+    if let Some(file) = report {
+        let page = Page {
+            title: plan.title,
+            summary: summary(&results),
+            header,
+            cut_short: interrupted || results.len() < entries.len(),
+            goals: goals.iter().map(goals::text).collect(),
+        };
+        file.write(&page.render(&setup, &results)?)?;
+    }
+    if let Some(file) = chart {
+        let machine = &setup.machine;
+        let below = format!("{}, {}; {program}", machine.cpu, machine.kernel);
+        let drawn = charts::for_a_document(&results, &below);
+        let nothing = || io::Error::other("too little was measured to draw a chart");
+        file.write(&drawn.ok_or_else(nothing)?)?;
     }
     printed?;
-    Ok(exit_code(&results, &interrupt))
+    Ok(match interrupt.exit_code() {
+        Some(code) => ExitCode::from(code),
+        None if results::any_failed(&results) => ExitCode::FAILURE,
+        None => ExitCode::SUCCESS,
+    })
 }
 
 /// Case by case, until it is interrupted, or nobody takes the results.
 fn measure<'c>(
     setup: &Setup,
-    rounds: &Rounds,
-    plan: Vec<(&'static Case, Vec<&'c Contender>)>,
-    output: &mut Output,
-    results: &mut Results<'c>,
+    header: &[String],
+    stop: &dyn Fn() -> bool,
+    entries: &[Entry<'c>],
+    output: &Output,
+    results: &mut Vec<CaseResult<'c>>,
 ) -> Result<(), Failure> {
-    output.print(&report::header(setup))?;
-    for (case, contenders) in plan {
-        if rounds.interrupt.requested() {
+    output.print(&(header.join("\n") + "\n"))?;
+    let runner = Runner {
+        setup,
+        stop,
+        step: &|step| output.step(step),
+    };
+    for entry in entries {
+        if stop() {
             break;
         }
-        let result = rounds.run(case, &contenders, |step| output.step(step));
-        let table = report::case(setup, &result);
-        results.cases.push(result);
+        let result = runner.run(entry);
+        let table = table::case(setup, &result);
+        results.push(result);
         output.print(&format!("\n{table}"))?;
     }
     Ok(())
 }
 
-/// What to measure: every case with the transports that take part in it.
-fn plan<'c>(
-    contenders: &[&'c Contender],
-    only: &[String],
-) -> Result<Vec<(&'static Case, Vec<&'c Contender>)>, Failure> {
-    let wanted = |name: &str| only.is_empty() || only.iter().any(|part| name.contains(part));
-    let mut plan = Vec::new();
-    for case in &CASES {
-        let mut chosen = Vec::new();
-        for contender in contenders.iter().filter(|one| one.takes_part_in(case)) {
-            if wanted(&contender.in_case(case)) {
-                chosen.push(*contender);
-            }
-        }
-        if !chosen.is_empty() {
-            plan.push((case, chosen));
-        }
-    }
-    if plan.is_empty() {
-        return Err(Failure::new(
-            crate::exit::Status::Usage,
-            nothing_named(contenders, only),
-        ));
-    }
-    Ok(plan)
+/// The titles of what makes no sense where both halves share a core.
+fn left_out(setup: &Setup, entries: &[Entry], contenders: &[Contender]) -> Vec<String> {
+    let spinning = |one: &&Contender| {
+        let alone = |(case, _): &Entry| setup.one_core(case);
+        one.waits == Waits::Spinning && entries.iter().all(alone)
+    };
+    let left_out = contenders.iter().filter(spinning);
+    left_out.map(|one| one.title.clone()).collect()
 }
 
-/// Cases and transports apart: each with each, they would fill a screen.
-fn nothing_named(contenders: &[&Contender], only: &[String]) -> String {
-    let cases: Vec<&str> = CASES.iter().map(|case| case.name).collect();
-    let transports: Vec<&str> = contenders
-        .iter()
-        .map(|contender| contender.name.as_str())
-        .collect();
-    format!(
-        "nothing measured here has {} in its name CASE/TRANSPORT.\n{}\n{}",
-        only.join(" or "),
-        text::paragraph("cases: ", &cases, 100),
-        text::paragraph("transports: ", &transports, 100),
-    )
-}
-
-fn exit_code(results: &Results, interrupt: &Interrupt) -> ExitCode {
-    let mut rows = results.cases.iter().flat_map(|case| &case.rows);
-    match interrupt.exit_code() {
-        Some(code) => ExitCode::from(code),
-        None if rows.any(|row| row.failure.is_some()) => ExitCode::FAILURE,
-        None => ExitCode::SUCCESS,
+/// What most people want to know, if it was measured: the round trip of 64 B, or the most streams.
+fn summary(results: &[CaseResult]) -> Option<String> {
+    let round_trip = results.iter().find(|result| result.case.name == "rtt-64");
+    let served = || {
+        results
+            .iter()
+            .max_by_key(|result| result.case.kind.streams())
+    };
+    let case = round_trip.or_else(served)?;
+    let names = [Spin::default(), Spin::Never].map(slipring_name);
+    let usual = names.iter().find_map(|name| case.lowest(&[name.as_str()]));
+    let ours = |row: &&results::Row| row.contender.side == Side::Slipring;
+    let row = usual.or_else(|| case.rows.iter().find(ours))?;
+    let unix = case.unix()?;
+    let [this, other] = [row.value()?, unix.value()?].map(|value| value.median as u64);
+    let mut text = match case.case.kind {
+        Kind::RoundTrip => format!(
+            "64 B: {} there and back over {}, {} over a Unix socket",
+            text::time(this),
+            row.contender.title,
+            text::time(other)
+        ),
+        Kind::Served { .. } => format!(
+            "{}: {} messages a second, {} over Unix sockets",
+            case.case.title,
+            text::count(this),
+            text::count(other)
+        ),
+        _ => return None,
+    };
+    if row.over(Some(unix))?.steady().is_none() {
+        text += "; the rounds differ by more than a factor of two, so this says little";
     }
+    Some(text + ".")
 }
 
-fn parse_cpus(argument: &str) -> Result<(usize, usize), String> {
-    let expected = || "expected the numbers of two cores, such as 0,1".to_string();
-    let (here, there) = argument.split_once(',').ok_or_else(expected)?;
-    let number = |text: &str| text.parse().map_err(|_| expected());
-    Ok((number(here)?, number(there)?))
+/// How many streams `--streams` may ask for.
+fn parse_count(argument: &str) -> Result<usize, String> {
+    let count = argument.parse().ok();
+    count
+        .filter(|count| (1..=4096).contains(count))
+        .ok_or_else(|| "expected a number of streams from 1 to 4096".into())
 }

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{goals::Goal, report};
+use super::goals::{self, Goal};
 use crate::{console, failure::Failure};
 
 pub struct Output {
@@ -32,7 +32,7 @@ impl Output {
         self.progress.tick();
     }
 
-    pub fn print(&mut self, text: &str) -> Result<(), Failure> {
+    pub fn print(&self, text: &str) -> Result<(), Failure> {
         if self.json {
             return Ok(());
         }
@@ -49,7 +49,11 @@ impl Output {
         if interrupted {
             self.print("\ninterrupted: this is what was measured until then\n")?;
         }
-        self.print(&format!("\n{}", report::goals(goals)))?;
+        let lines: String = goals
+            .iter()
+            .map(|goal| format!("  {}\n", goals::text(goal)))
+            .collect();
+        self.print(&format!("\ngoals\n{lines}"))?;
         self.progress.finish_and_clear();
         if self.json {
             console::print(format!("{:#}\n", document()))?;

@@ -38,7 +38,7 @@ use crate::{
     console,
     failure::Failure,
     options::{SpinParser, parse_capacity},
-    trial::{child, clock, interrupt::Interrupt, limits, load},
+    trial::{child, clock, interrupt::Interrupt, limits},
 };
 
 const PROTOCOL: &str = "slipring-demo/1";
@@ -193,7 +193,7 @@ fn run_trial(
         never_sleep: args.spin == Spin::Always,
     };
     // Before the panels add to it.
-    let load = load::average();
+    let load = slipring_bench::machine::load();
     if let Some(hint) = load.and_then(outcome::busy) {
         console::say(hint);
     }

@@ -11,7 +11,7 @@ use slipring::{Error, Listener, Spin, Stream};
 
 use crate::{
     failure::Failure,
-    trial::{child, interrupt::Interrupt, spin, text},
+    trial::{child, interrupt::Interrupt, text},
 };
 
 /// When nothing has connected for so long, the missing panels are given up.
@@ -156,7 +156,7 @@ fn spawn(number: usize, count: usize, listener: &Listener, spinning: Spin) -> io
         .arg("--name")
         .arg(listener.name().to_string())
         .arg("--spin")
-        .arg(spin::text(spinning))
+        .arg(text::spin(spinning))
         .arg("--number")
         .arg(number.to_string())
         .arg("--panels")

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Duplex, Fault, ReadHalf, StepError, WriteHalf};
-use crate::{command::Running, link::Link};
+use crate::{command::Running, session::Session};
 
 impl Duplex {
     /// For a connection to a command: what a killed one has written is not all of its output.
@@ -24,8 +24,12 @@ struct CommandOutput {
 }
 
 impl ReadHalf for CommandOutput {
-    fn transfer(&mut self, sink: &mut dyn WriteHalf, link: &Link) -> Result<usize, StepError> {
-        match self.output.transfer(sink, link) {
+    fn transfer(
+        &mut self,
+        sink: &mut dyn WriteHalf,
+        session: &Session,
+    ) -> Result<usize, StepError> {
+        match self.output.transfer(sink, session) {
             Ok(0) => match self.command.killed_by() {
                 Some(signal) => {
                     let why = format!("signal {signal} killed the command");
@@ -41,8 +45,8 @@ impl ReadHalf for CommandOutput {
         self.output.has_more()
     }
 
-    fn stop(&mut self, link: &Link) {
-        self.output.stop(link);
+    fn stop(&mut self, session: &Session) {
+        self.output.stop(session);
     }
 
     fn abort(&mut self) {

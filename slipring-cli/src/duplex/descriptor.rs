@@ -28,7 +28,7 @@ use rustix::{
 };
 
 use super::{Duplex, Fault};
-use crate::link::{Link, Woken};
+use crate::session::{Session, Woken};
 use reader::DescriptorReader;
 use writer::DescriptorWriter;
 
@@ -149,8 +149,8 @@ impl Descriptor {
         matches!(self.kind, Kind::Tcp | Kind::Unix | Kind::Command)
     }
 
-    fn wait(&self, events: PollFlags, link: &Link) -> Result<Woken, Fault> {
-        match link.wait(self.as_fd(), events) {
+    fn wait(&self, events: PollFlags, session: &Session) -> Result<Woken, Fault> {
+        match session.wait(self.as_fd(), events) {
             Ok(Woken::Stopped) => Err(Fault::Stopped),
             Ok(woken) => Ok(woken),
             Err(error) => Err(Fault::failed(

@@ -7,10 +7,8 @@ use std::{
 
 use slipring::mmf::{Reader, Writer};
 
-use super::{
-    Duplex, Fault, Filled, ReadHalf, StepError, WriteHalf, nothing::Nothing, write_through,
-};
-use crate::link::Link;
+use super::{Duplex, Fault, Filled, ReadHalf, StepError, WriteHalf, null::Nothing, write_through};
+use crate::session::Session;
 
 /// How often a wait sees whether it is to stop, and whether its sink is still there: nobody could
 /// wake it.
@@ -58,16 +56,20 @@ impl Duplex {
 struct MmfReader(Reader);
 
 impl ReadHalf for MmfReader {
-    fn transfer(&mut self, sink: &mut dyn WriteHalf, link: &Link) -> Result<usize, StepError> {
+    fn transfer(
+        &mut self,
+        sink: &mut dyn WriteHalf,
+        session: &Session,
+    ) -> Result<usize, StepError> {
         loop {
             match self.0.fill_buf() {
                 Ok(data) => {
-                    let count = sink.write(data, link).map_err(StepError::Sink)?;
+                    let count = sink.write(data, session).map_err(StepError::Sink)?;
                     self.0.consume(count);
                     return Ok(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if link.is_stopped() {
+                    if session.is_stopped() {
                         return Err(StepError::Source(Fault::Stopped));
                     }
                     sink.check().map_err(StepError::Sink)?;
@@ -87,7 +89,7 @@ impl ReadHalf for MmfReader {
     }
 
     /// There is no way to say so in this ring: it stays full.
-    fn stop(&mut self, _link: &Link) {}
+    fn stop(&mut self, _link: &Session) {}
 
     fn abort(&mut self) {}
 }
@@ -101,13 +103,13 @@ struct MmfWriter {
 }
 
 impl WriteHalf for MmfWriter {
-    fn write(&mut self, data: &[u8], link: &Link) -> Result<usize, Fault> {
+    fn write(&mut self, data: &[u8], session: &Session) -> Result<usize, Fault> {
         let part = &data[..data.len().min(self.part)];
         loop {
             match self.writer.write(part) {
                 Ok(count) => return Ok(count),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if link.is_stopped() {
+                    if session.is_stopped() {
                         return Err(Fault::Stopped);
                     }
                 }
@@ -119,10 +121,10 @@ impl WriteHalf for MmfWriter {
     fn write_with(
         &mut self,
         fill: &mut dyn FnMut(&mut [u8]) -> Result<Filled, Fault>,
-        link: &Link,
+        session: &Session,
     ) -> Result<Filled, StepError> {
         let mut buffer = std::mem::take(&mut self.buffer);
-        let filled = write_through(self, &mut buffer, fill, link);
+        let filled = write_through(self, &mut buffer, fill, session);
         self.buffer = buffer;
         filled
     }

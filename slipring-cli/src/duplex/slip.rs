@@ -8,7 +8,7 @@ use std::{
 use slipring::{End, EndReason, Reader, Stream, Writer};
 
 use super::{Duplex, Fault, Filled, ReadHalf, StepError, WriteHalf};
-use crate::link::Link;
+use crate::session::Session;
 
 /// The most that is lent to a source at once. More gains nothing, and keeps the peer waiting.
 const CHUNK: usize = 64 << 10;
@@ -62,12 +62,16 @@ impl SlipReader {
 }
 
 impl ReadHalf for SlipReader {
-    fn transfer(&mut self, sink: &mut dyn WriteHalf, link: &Link) -> Result<usize, StepError> {
+    fn transfer(
+        &mut self,
+        sink: &mut dyn WriteHalf,
+        session: &Session,
+    ) -> Result<usize, StepError> {
         loop {
             match self.reader.fill_buf() {
                 Ok([]) => return self.ending(None).map(|()| 0).map_err(StepError::Source),
                 Ok(data) => {
-                    let count = sink.write(data, link).map_err(StepError::Sink)?;
+                    let count = sink.write(data, session).map_err(StepError::Sink)?;
                     self.reader.consume(count);
                     return Ok(count);
                 }
@@ -82,7 +86,7 @@ impl ReadHalf for SlipReader {
         }
     }
 
-    fn stop(&mut self, _link: &Link) {
+    fn stop(&mut self, _link: &Session) {
         self.reader.shutdown();
     }
 
@@ -98,10 +102,10 @@ struct SlipWriter {
 
 impl SlipWriter {
     /// What an error means for the caller; `Ok` if it is to try again.
-    fn again(&self, error: &io::Error, link: &Link) -> Result<(), Fault> {
+    fn again(&self, error: &io::Error, session: &Session) -> Result<(), Fault> {
         match error.kind() {
             io::ErrorKind::Interrupted => Ok(()),
-            io::ErrorKind::WouldBlock if link.is_stopped() => Err(Fault::Stopped),
+            io::ErrorKind::WouldBlock if session.is_stopped() => Err(Fault::Stopped),
             io::ErrorKind::WouldBlock => Ok(()),
             _ => Err(self.fault(error)),
         }
@@ -117,11 +121,11 @@ impl SlipWriter {
 }
 
 impl WriteHalf for SlipWriter {
-    fn write(&mut self, data: &[u8], link: &Link) -> Result<usize, Fault> {
+    fn write(&mut self, data: &[u8], session: &Session) -> Result<usize, Fault> {
         loop {
             match self.writer.write(data) {
                 Ok(count) => return Ok(count),
-                Err(error) => self.again(&error, link)?,
+                Err(error) => self.again(&error, session)?,
             }
         }
     }
@@ -129,7 +133,7 @@ impl WriteHalf for SlipWriter {
     fn write_with(
         &mut self,
         fill: &mut dyn FnMut(&mut [u8]) -> Result<Filled, Fault>,
-        link: &Link,
+        session: &Session,
     ) -> Result<Filled, StepError> {
         let mut chunk = self.chunk;
         loop {
@@ -150,7 +154,7 @@ impl WriteHalf for SlipWriter {
                         .map_err(|error| StepError::Sink(self.fault(&error)))?;
                     chunk = chunk.min(room.max(1));
                 }
-                Err(error) => self.again(&error, link).map_err(StepError::Sink)?,
+                Err(error) => self.again(&error, session).map_err(StepError::Sink)?,
             }
         }
     }

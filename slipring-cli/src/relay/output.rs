@@ -15,7 +15,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::link::Link;
+use crate::session::Session;
 
 #[derive(Debug)]
 pub struct OutputWatch {
@@ -35,7 +35,7 @@ impl OutputWatch {
     }
 
     /// Waits until nobody reads the output, and closes the connection then; or for `end`.
-    pub fn run(&self, link: &Link) {
+    pub fn run(&self, session: &Session) {
         loop {
             let mut fds = [
                 // Errors and a hang-up are reported whether or not they are asked for (poll(2)).
@@ -50,7 +50,7 @@ impl OutputWatch {
             }
         }
         self.unread.store(true, SeqCst);
-        link.close();
+        session.close();
     }
 
     pub fn end(&self) {
@@ -76,28 +76,28 @@ mod tests {
     #[test]
     fn a_pipe_without_a_reader_closes_the_connection() {
         let (reader, output) = io::pipe().unwrap();
-        let (watch, link) = (watch(output), Link::new(Vec::new()).unwrap());
+        let (watch, session) = (watch(output), Session::new(Vec::new()).unwrap());
         thread::scope(|scope| {
-            scope.spawn(|| watch.run(&link));
-            assert!(!link.is_stopped());
+            scope.spawn(|| watch.run(&session));
+            assert!(!session.is_stopped());
             drop(reader);
         });
-        assert!(watch.is_unread() && link.is_stopped());
+        assert!(watch.is_unread() && session.is_stopped());
     }
 
     #[test]
     fn what_cannot_hang_up_is_watched_until_the_end() {
-        let link = Link::new(Vec::new()).unwrap();
+        let session = Session::new(Vec::new()).unwrap();
         for output in [
             File::create("/dev/null").unwrap(),
             tempfile::tempfile().unwrap(),
         ] {
             let watch = watch(output);
             thread::scope(|scope| {
-                scope.spawn(|| watch.run(&link));
+                scope.spawn(|| watch.run(&session));
                 watch.end();
             });
-            assert!(!watch.is_unread() && !link.is_stopped());
+            assert!(!watch.is_unread() && !session.is_stopped());
         }
     }
 }

@@ -31,14 +31,18 @@ fn tell(told: &Told, what: String) {
 }
 
 impl ReadHalf for Source {
-    fn transfer(&mut self, sink: &mut dyn WriteHalf, link: &Link) -> Result<usize, StepError> {
+    fn transfer(
+        &mut self,
+        sink: &mut dyn WriteHalf,
+        session: &Session,
+    ) -> Result<usize, StepError> {
         if let Some(piece) = self.pieces.pop() {
-            return sink.write(piece, link).map_err(StepError::Sink);
+            return sink.write(piece, session).map_err(StepError::Sink);
         }
-        while self.patient && !link.other_ended() && !link.is_stopped() {
+        while self.patient && !session.other_ended() && !session.is_stopped() {
             thread::yield_now();
         }
-        if self.patient && link.is_stopped() {
+        if self.patient && session.is_stopped() {
             return Err(StepError::Source(Fault::Stopped));
         }
         self.fault
@@ -46,7 +50,7 @@ impl ReadHalf for Source {
             .map_or(Ok(0), |fault| Err(StepError::Source(fault)))
     }
 
-    fn stop(&mut self, _link: &Link) {
+    fn stop(&mut self, _link: &Session) {
         tell(&self.told, format!("{} stop", self.name));
     }
 
@@ -56,14 +60,14 @@ impl ReadHalf for Source {
 }
 
 impl WriteHalf for Sink {
-    fn write(&mut self, data: &[u8], _link: &Link) -> Result<usize, Fault> {
+    fn write(&mut self, data: &[u8], _link: &Session) -> Result<usize, Fault> {
         self.fault.take().map_or(Ok(data.len()), Err)
     }
 
     fn write_with(
         &mut self,
         _fill: &mut dyn FnMut(&mut [u8]) -> Result<Filled, Fault>,
-        _link: &Link,
+        _link: &Session,
     ) -> Result<Filled, StepError> {
         unreachable!("these sources lend")
     }
@@ -192,7 +196,7 @@ fn the_bytes_moved_are_counted_and_halves_are_dropped_before_the_hook() {
         peer: String::new(),
     };
     let traffic = Arc::new(Traffic::default());
-    let hook = move |ending: &Ending, _: &Link| {
+    let hook = move |ending: &Ending, _: &Session| {
         assert!(matches!(ending, Ending::Finished));
         assert_eq!(dropped.try_recv(), Err(mpsc::TryRecvError::Disconnected));
     };
@@ -213,7 +217,7 @@ fn the_bytes_moved_are_counted_and_halves_are_dropped_before_the_hook() {
 #[test]
 fn a_direction_that_never_ran_does_not_end_in_order() {
     let told = Told::default();
-    let link = Link::new(Vec::new()).unwrap();
+    let session = Session::new(Vec::new()).unwrap();
     let source = Source {
         name: "source",
         pieces: Vec::new(),
@@ -230,9 +234,9 @@ fn a_direction_that_never_ran_does_not_end_in_order() {
     drop(Direction::new(
         Box::new(source),
         Box::new(sink),
-        &link,
+        &session,
         &AtomicU64::new(0),
     ));
     assert_eq!(*told.lock().unwrap(), ["sink abort 3"]);
-    assert_eq!(link.abort_code(), Some(3));
+    assert_eq!(session.abort_code(), Some(3));
 }

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal};
+use rustix::process::getpid;
 
 use crate::{failure::Failure, trial::interrupt};
 
@@ -25,16 +25,7 @@ pub fn command(subcommand: &str) -> io::Result<Command> {
 
 /// In the child: end with the parent, and leave Ctrl-C to it.
 pub fn belong_to(parent: u32) -> Result<(), Failure> {
-    set_parent_process_death_signal(Some(Signal::KILL)).map_err(io::Error::from)?;
-    // The parent may have died before the line above took effect; then nobody will send the
-    // signal, and this process has been given another parent already.
-    let actual = getppid().map_or(0, Pid::as_raw_pid);
-    if u32::try_from(actual) != Ok(parent) {
-        return Err(Failure::failed(format!(
-            "this subcommand is started by the command itself; its parent is process \
-                 {actual}, not {parent}"
-        )));
-    }
+    slipring_bench::worker::belong_to(parent)?;
     interrupt::leave_to_the_parent()?;
     Ok(())
 }

@@ -73,7 +73,7 @@ impl Baseline {
             "# Instructions per operation, {ARCH}\n\n\
              Written by \
              `cargo bench -p slipring --features tokio --bench instructions -- --accept`;\n\
-             explained in [docs/performance.md](../../../docs/performance.md).\n\n\
+             explained in [docs/instructions.md](../../../docs/instructions.md).\n\n\
              {TOOLS}{}\n\n\
              | path | one operation | instructions |\n|---|---|---:|\n",
             self.tools

@@ -273,7 +273,7 @@ impl ReadHalf {
         if self.has(0) {
             return Ok(self.view(0));
         }
-        // The bytes are not this process's to look at, or this side has closed the stream.
+        // The bytes are not this process's to see, or this side has closed the stream.
         match self.poll(0) {
             Some(Err(e)) => Err(e),
             _ => Ok(&[]),
@@ -287,7 +287,7 @@ impl ReadHalf {
     }
 
     /// What [`view`](Self::view) lent last, `want` bytes or more, as long as nothing has been
-    /// looked for or consumed since.
+    /// polled for or consumed since.
     #[inline]
     pub(crate) fn lent(&self, want: usize) -> &[u8] {
         debug_assert!(want <= self.available());

@@ -11,7 +11,7 @@
 
 use crate::error::{Error, Result};
 use crate::ring::{Header, Std};
-use crate::sys::copy::copy;
+use crate::sys::copy::{load, store};
 use crate::sys::mapping::{Access, Mapping, page_size};
 use crate::sys::memfd;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -86,7 +86,7 @@ impl OwnRegion {
         // SAFETY: `span` has checked that the destination is mapped, and it is mapped writable.
         // `bytes` is no part of it: the caller holds no slice of the span. The peer only reads
         // these pages, and not before `tail` says so.
-        unsafe { copy(bytes.as_ptr(), to, bytes.len()) };
+        unsafe { store(bytes.as_ptr(), to, bytes.len()) };
     }
 
     /// The span of `len` bytes at `offset`, to be written in place.
@@ -164,7 +164,7 @@ impl PeerRegion {
         // peer does not write these bytes until `head` gives them back; a dishonest one may, and
         // then this copies an undefined mixture of old and new bytes, through raw pointers and into
         // memory of my own, so that nobody ever holds a reference to what changes.
-        unsafe { copy(from, to.as_mut_ptr(), to.len()) };
+        unsafe { load(from, to.as_mut_ptr(), to.len()) };
     }
 
     /// The span of `len` bytes at `offset`, without a copy.

@@ -83,22 +83,22 @@ impl Waiting {
     #[inline]
     pub(super) fn wait(&mut self, ring: &mut Ring, wish: impl Fn(&Ring) -> bool) -> io::Result<()> {
         ring.check_if_due()?;
-        if wish(ring) {
-            self.since = None;
-            return Ok(());
-        }
-        let mut wish = Wish { ring, wish };
-        match wish.poll() {
-            Some(outcome) => {
-                self.since = None;
-                outcome
+        if !wish(ring) {
+            ring.refresh()?;
+            if !wish(ring) {
+                return self.wait_longer(ring, wish);
             }
-            None if self.nonblocking => Err(io::ErrorKind::WouldBlock.into()),
-            None => self.wait_longer(&mut wish),
         }
+        self.since = None;
+        Ok(())
     }
 
-    fn wait_longer<W: Fn(&Ring) -> bool>(&mut self, wish: &mut Wish<'_, W>) -> io::Result<()> {
+    #[cold]
+    fn wait_longer(&mut self, ring: &mut Ring, wish: impl Fn(&Ring) -> bool) -> io::Result<()> {
+        if self.nonblocking {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let wish = &mut Wish { ring, wish };
         let now = Instant::now();
         let limit = Limit {
             deadline: None,

@@ -17,7 +17,7 @@ pub(crate) struct Consumer<A: Atomics> {
     tail: u64,
     /// The peer's `base` that belongs to `tail`.
     base: u64,
-    /// The writer may excuse this reader from the fence of giving back.
+    /// The writer never sleeps, as its side has said in the handshake.
     peer_never_sleeps: bool,
     _atomics: PhantomData<fn() -> A>,
 }
@@ -158,7 +158,7 @@ impl<A: Atomics> Consumer<A> {
     /// to be woken, so that it publishes what fits.
     #[inline]
     pub(crate) fn blocks_writer(&self, headers: Headers<'_, A>) -> bool {
-        // Relaxed: ordered by the fence of arming; see `Producer::look`.
+        // Relaxed: ordered by the fence of arming; see `Producer::poll`.
         wake_word::is_beyond(
             headers.peer.wake_at_head.0.load(Ordering::Relaxed),
             self.head,

@@ -124,11 +124,11 @@ impl Ring {
             }
             Step::WriterLooks => {
                 for want in 0..=capacity {
-                    let look = self.producer.poll(writer, want, false).unwrap();
+                    let found = self.producer.poll(writer, want, false).unwrap();
                     // The reader has consumed what is not in the queue.
                     let ready = capacity - self.queue.len() as u64 >= want;
                     assert_eq!(
-                        look,
+                        found,
                         if ready {
                             Status::Ready
                         } else {
@@ -142,14 +142,14 @@ impl Ring {
             Step::ReaderLooks => {
                 let available = published - self.consumer.position();
                 for want in 1..=capacity {
-                    let look = self.consumer.poll(reader, want, false).unwrap();
+                    let found = self.consumer.poll(reader, want, false).unwrap();
                     let fin = self.left.published.0.fin.load(Relaxed);
                     let expected = match fin {
                         _ if available >= want => Status::Ready,
                         ended::OPEN => Status::Pending,
                         fin => Status::Ended(fin),
                     };
-                    assert_eq!(look, expected);
+                    assert_eq!(found, expected);
                 }
                 assert_eq!(self.consumer.available(), available);
             }

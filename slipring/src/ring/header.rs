@@ -97,7 +97,7 @@ pub(crate) struct Header<A: Atomics> {
     pub(crate) preamble: Line<Preamble<A>>,
     pub(crate) published: Line<Published<A>>,
     pub(crate) consumed: Line<Consumed<A>>,
-    /// Line 3: my reader sleeps until the peer's `tail` reaches this, or is awake ([`wake`]).
+    /// Line 3: my reader sleeps until the peer's `tail` reaches this, or is awake ([`wake_word`]).
     pub(crate) wake_at_tail: Line<A::U64>,
     /// Line 4: my writer sleeps until the peer's `head` reaches this, or is awake.
     pub(crate) wake_at_head: Line<A::U64>,

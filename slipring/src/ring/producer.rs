@@ -15,7 +15,7 @@ pub(crate) struct Producer<A: Atomics> {
     published: u64,
     /// The peer's `head` as last seen.
     head: u64,
-    /// The reader never sleeps, and excuses this writer from the fence of a publication.
+    /// The reader never sleeps, as its side has said in the handshake.
     peer_never_sleeps: bool,
     _atomics: PhantomData<fn() -> A>,
 }
@@ -34,8 +34,8 @@ impl<A: Atomics> Producer<A> {
         }
     }
 
-    /// The reader may excuse this writer from the fence of a publication; towards any other, no
-    /// look at its wake word comes before the fence.
+    /// The reader never sleeps: its wake word is loaded before the fence of a publication, which is
+    /// left out if the word says so.
     pub(crate) fn set_peer_never_sleeps(&mut self, yes: bool) {
         self.peer_never_sleeps = yes;
     }
@@ -118,7 +118,7 @@ impl<A: Atomics> Producer<A> {
         // A reader that waits for more than has been published comes before this writer's wish for
         // more room. Once this half is armed, the fence of arming stands between its own wake word
         // and this load, as the reader's stands between its wake word and its load of mine; so one
-        // of the two sees the other. Before, it is a hint that the next look repeats. Acquire (in
+        // of the two sees the other. Before, it is a hint that the next poll repeats. Acquire (in
         // `load_peer`): the reader gave back what it had read before it armed, with a release, so
         // the head below is at least that one.
         let word = load_peer::<A, _>(&headers.peer.wake_at_tail.0);
@@ -186,7 +186,7 @@ impl<A: Atomics> Producer<A> {
     /// be seen. Only a hint, on which nothing depends but how soon it gets the first bytes of many.
     #[inline]
     pub(crate) fn is_polled_for(&mut self, headers: Headers<'_, A>) -> bool {
-        // A head that makes no sense is reported by the next look that has to go there.
+        // A head that makes no sense is reported by the next poll that has to go there.
         let seen = self.refresh(headers);
         seen.is_ok() && self.drained() && !self.is_slept_on(headers)
     }

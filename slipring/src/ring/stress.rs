@@ -104,7 +104,7 @@ where
 #[derive(Debug)]
 enum Acquiring {}
 
-/// The same, with nothing released: a race, if somebody looks.
+/// The same, with nothing released: a race, if somebody checks.
 #[derive(Debug)]
 enum Unreleased {}
 

@@ -3,7 +3,7 @@
 //! *8 to 64 bytes* without a call: many messages are short, and the C library's `memcpy` takes
 //! longer to find out how few bytes there are than to copy them.
 //!
-//! *1 KiB and more* by `rep movsb`, on processors where that is known to be best: up to four times
+//! *Large ones* by `rep movsb`, on processors where that is known to be best: up to four times
 //! as fast as vector registers, as it seems because it takes over whole lines without fetching what
 //! they hold. Many C libraries do so by themselves; some do not any more on the processors that
 //! gain most. The numbers are in docs/experiments/copying.md.
@@ -21,17 +21,40 @@ mod rep_movsb;
 
 use std::ptr;
 
-/// From how many bytes on a copy is made by `rep movsb`.
-const REP_MOVSB_MIN: usize = 1024;
+/// From how many bytes on a copy into shared memory is made by `rep movsb`.
+const STORE_REP_MOVSB_MIN: usize = 768;
+/// And one out of it.
+const LOAD_REP_MOVSB_MIN: usize = 2048;
 
-/// `ptr::copy_nonoverlapping` into memory that another core reads, or out of memory that it writes.
-/// Without a call for 8 to 64 bytes.
+/// `ptr::copy_nonoverlapping` into memory that another core reads.
 ///
 /// # Safety
 ///
 /// As for `ptr::copy_nonoverlapping`.
 #[inline(always)]
-pub(crate) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
+pub(crate) unsafe fn store(from: *const u8, to: *mut u8, len: usize) {
+    // SAFETY: by the caller's promise.
+    unsafe { copy::<STORE_REP_MOVSB_MIN>(from, to, len) };
+}
+
+/// `ptr::copy_nonoverlapping` out of memory that another core writes.
+///
+/// # Safety
+///
+/// As for `ptr::copy_nonoverlapping`.
+#[inline(always)]
+pub(crate) unsafe fn load(from: *const u8, to: *mut u8, len: usize) {
+    // SAFETY: by the caller's promise.
+    unsafe { copy::<LOAD_REP_MOVSB_MIN>(from, to, len) };
+}
+
+/// Without a call for 8 to 64 bytes, and as is best for `REP_MOVSB_MIN` and more.
+///
+/// # Safety
+///
+/// As for `ptr::copy_nonoverlapping`.
+#[inline(always)]
+unsafe fn copy<const REP_MOVSB_MIN: usize>(from: *const u8, to: *mut u8, len: usize) {
     if !(8..=64).contains(&len) {
         if len < REP_MOVSB_MIN {
             // SAFETY: by the caller's promise.
@@ -105,17 +128,19 @@ mod tests {
     #[test]
     fn a_copy_moves_so_many_bytes_and_no_other() {
         for len in (0..=130)
-            .chain(REP_MOVSB_MIN - 2..REP_MOVSB_MIN + 2)
+            .chain(STORE_REP_MOVSB_MIN - 2..STORE_REP_MOVSB_MIN + 2)
+            .chain(LOAD_REP_MOVSB_MIN - 2..LOAD_REP_MOVSB_MIN + 2)
             .chain([100_000])
         {
-            check(len, copy);
+            check(len, store);
+            check(len, load);
         }
     }
 
     /// Also on a processor on which it is not the best way.
     #[test]
     fn rep_movsb_copies_so_many_bytes_and_no_other() {
-        for len in (0..=130).chain([REP_MOVSB_MIN, 2048, 2049, 3000, 4095, 4096, 100_000]) {
+        for len in (0..=130).chain([STORE_REP_MOVSB_MIN, 2048, 2049, 3000, 4095, 4096, 100_000]) {
             check(len, rep_movsb::copy);
         }
     }

@@ -6,7 +6,7 @@
 //! atomics, and [`SharedFile::is_lost`] tells whether a shrunken file had to be replaced
 //! ([`sigbus`]). All raw-pointer access to such memory is in here.
 
-use super::copy::copy;
+use super::copy::{load, store};
 use super::errno::{self, Errno};
 use super::sigbus::Guarded;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
@@ -78,7 +78,7 @@ impl SharedFile {
         // lends slices of what is still to be written. Another process may touch these bytes at the
         // same time only against the rules of the ring; then they are an undefined mixture in its
         // memory, which no reference of this process covers.
-        unsafe { copy(bytes.as_ptr(), to, bytes.len()) };
+        unsafe { store(bytes.as_ptr(), to, bytes.len()) };
     }
 
     /// Copies from `offset`.
@@ -89,7 +89,7 @@ impl SharedFile {
         // Another process may write these bytes at the same time only against the rules; then an
         // undefined mixture of old and new bytes is copied, through raw pointers and into memory
         // that is nobody else's.
-        unsafe { copy(from, to.as_mut_ptr(), to.len()) };
+        unsafe { load(from, to.as_mut_ptr(), to.len()) };
     }
 
     /// The `len` bytes at `offset`, without a copy.

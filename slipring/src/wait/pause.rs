@@ -18,7 +18,7 @@ pub(crate) const LONG_POLLS: u32 = 32;
 ///
 /// For the first polls of a wait, which often are all. [`long`] takes as long as a line's way from
 /// one core to another, so that half of that is lost on average before the news is seen
-/// (docs/performance.md).
+/// (docs/experiments/polling.md).
 #[inline(always)]
 pub(crate) fn short() {
     // LFENCE: nothing that comes after it begins before all loads that come before it are done

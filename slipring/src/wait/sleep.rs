@@ -16,7 +16,7 @@ pub(crate) fn sleep<H: PollHalf>(
             break outcome;
         }
         if !told {
-            // Once is enough: a peer that arms later looks at my wake word itself.
+            // Once is enough: a peer that arms later loads my wake word itself.
             half.wake_starved_peer();
             told = true;
         }

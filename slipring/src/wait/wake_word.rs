@@ -27,7 +27,7 @@
 //!
 //! The model `unfenced` runs both halves so, and its control sleeps: it deadlocks.
 //!
-//! A half whose peer does not look for this word loses nothing: the peer fences, and at worst wakes
+//! A half whose peer does not check for this word loses nothing: the peer fences, and at worst wakes
 //! in vain. A peer of any user may say it, as it puts nobody but itself at risk.
 
 use super::atomics::{Atomics, Word};

@@ -11,7 +11,7 @@ use rustix::{
 use super::{CHUNK, Descriptor, Kind};
 use crate::{
     duplex::{Fault, Filled, ReadHalf, StepError, WriteHalf},
-    link::{Link, Woken},
+    session::{Session, Woken},
 };
 
 pub(super) struct DescriptorReader(Arc<Descriptor>);
@@ -38,12 +38,12 @@ impl DescriptorReader {
     /// TCP cannot say "I read no more" while the other way goes on. So that the peer does not get
     /// stuck sending, and never come to read what still flows to it, its bytes are taken and
     /// dropped until the other direction has ended too.
-    fn discard(&self, link: &Link) {
+    fn discard(&self, session: &Session) {
         let mut bin = vec![0; CHUNK];
-        while !link.other_ended() {
+        while !session.other_ended() {
             match self.read(&mut bin) {
                 Ok(Filled::Bytes(_)) => {}
-                Ok(Filled::Nothing) if self.0.wait(PollFlags::IN, link).is_ok() => {}
+                Ok(Filled::Nothing) if self.0.wait(PollFlags::IN, session).is_ok() => {}
                 _ => return,
             }
         }
@@ -51,7 +51,11 @@ impl DescriptorReader {
 }
 
 impl ReadHalf for DescriptorReader {
-    fn transfer(&mut self, sink: &mut dyn WriteHalf, link: &Link) -> Result<usize, StepError> {
+    fn transfer(
+        &mut self,
+        sink: &mut dyn WriteHalf,
+        session: &Session,
+    ) -> Result<usize, StepError> {
         // A blocking descriptor is only read when it has something, so that nothing but the wait
         // can block here, and the wait can be ended. The others are tried first.
         let mut try_first = self.0.kind != Kind::Inherited;
@@ -59,7 +63,7 @@ impl ReadHalf for DescriptorReader {
             if !try_first {
                 match self
                     .0
-                    .wait(PollFlags::IN, link)
+                    .wait(PollFlags::IN, session)
                     .map_err(StepError::Source)?
                 {
                     Woken::Ready => {}
@@ -68,11 +72,11 @@ impl ReadHalf for DescriptorReader {
                         continue;
                     }
                 }
-            } else if link.is_stopped() {
+            } else if session.is_stopped() {
                 return Err(StepError::Source(Fault::Stopped));
             }
             try_first = false;
-            match sink.write_with(&mut |room| self.read(room), link)? {
+            match sink.write_with(&mut |room| self.read(room), session)? {
                 Filled::Bytes(count) => return Ok(count),
                 Filled::End => return Ok(0),
                 Filled::Nothing => {}
@@ -91,7 +95,7 @@ impl ReadHalf for DescriptorReader {
             }
     }
 
-    fn stop(&mut self, link: &Link) {
+    fn stop(&mut self, session: &Session) {
         match self.0.kind {
             // Dropping the last handle tells a pipe's writer; standard input stays as it is.
             Kind::Inherited | Kind::Pipe => {}
@@ -103,7 +107,7 @@ impl ReadHalf for DescriptorReader {
                 let mut bin = vec![0; CHUNK];
                 while let Ok(Filled::Bytes(_)) = self.read(&mut bin) {}
             }
-            Kind::Tcp => self.discard(link),
+            Kind::Tcp => self.discard(session),
         }
     }
 

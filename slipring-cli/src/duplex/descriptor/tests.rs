@@ -7,8 +7,8 @@ use rustix::io::write;
 use super::*;
 use crate::duplex::{Filled, ReadHalf, WriteHalf};
 
-fn link() -> Link {
-    Link::new(Vec::new()).unwrap()
+fn session() -> Session {
+    Session::new(Vec::new()).unwrap()
 }
 
 /// Our end, and the other one.
@@ -21,7 +21,7 @@ fn tcp() -> (Arc<Descriptor>, TcpStream) {
 }
 
 fn read_one(descriptor: &Arc<Descriptor>) -> Result<Filled, Fault> {
-    descriptor.wait(PollFlags::IN, &link()).unwrap();
+    descriptor.wait(PollFlags::IN, &session()).unwrap();
     DescriptorReader::new(Arc::clone(descriptor)).read(&mut [0; 8])
 }
 
@@ -34,7 +34,7 @@ fn a_reset_that_a_write_has_met_is_no_end_for_the_reader() {
     let (ours, theirs) = tcp();
     sockopt::set_socket_linger(&theirs, Some(std::time::Duration::ZERO)).unwrap();
     drop(theirs);
-    ours.wait(PollFlags::IN, &link()).unwrap();
+    ours.wait(PollFlags::IN, &session()).unwrap();
     // Past the writing half, so that nothing but the socket itself knows.
     assert_eq!(write(ours.as_fd(), b"x"), Err(Errno::CONNRESET));
     assert!(matches!(read_one(&ours), Err(Fault::Lost { .. })));
@@ -68,7 +68,7 @@ fn a_pipe_without_a_reader_is_not_wanted() {
     drop(reader);
     assert!(matches!(writer.check(), Err(Fault::NotReading)));
     assert!(matches!(
-        writer.write(b"x", &link()),
+        writer.write(b"x", &session()),
         Err(Fault::NotReading)
     ));
 }
@@ -77,16 +77,16 @@ fn a_pipe_without_a_reader_is_not_wanted() {
 fn a_write_to_a_full_pipe_can_be_stopped() {
     let (_reader, pipe) = io::pipe().unwrap();
     let pipe = Descriptor::nonblocking(pipe.into(), Kind::Pipe, "the pipe").unwrap();
-    let (mut writer, link) = (writer(&Arc::new(pipe)), link());
+    let (mut writer, session) = (writer(&Arc::new(pipe)), session());
     std::thread::scope(|scope| {
         let writing = scope.spawn(|| {
             loop {
-                if let Err(fault) = writer.write(&[0; 4096], &link) {
+                if let Err(fault) = writer.write(&[0; 4096], &session) {
                     return fault;
                 }
             }
         });
-        link.close();
+        session.close();
         assert!(matches!(writing.join().unwrap(), Fault::Stopped));
     });
 }

@@ -15,7 +15,7 @@ use rustix::{
 use super::{Descriptor, Kind};
 use crate::{
     duplex::{Fault, Filled, StepError, WriteHalf, write_through},
-    link::Link,
+    session::Session,
 };
 
 pub(super) struct DescriptorWriter {
@@ -34,13 +34,13 @@ impl DescriptorWriter {
 }
 
 impl WriteHalf for DescriptorWriter {
-    fn write(&mut self, data: &[u8], link: &Link) -> Result<usize, Fault> {
+    fn write(&mut self, data: &[u8], session: &Session) -> Result<usize, Fault> {
         let descriptor = &*self.descriptor;
         loop {
             match write(descriptor.as_fd(), data) {
                 Ok(count) => return Ok(count),
                 Err(Errno::AGAIN) => {
-                    descriptor.wait(PollFlags::OUT, link)?;
+                    descriptor.wait(PollFlags::OUT, session)?;
                 }
                 Err(Errno::INTR) => {}
                 Err(errno) => {
@@ -55,10 +55,10 @@ impl WriteHalf for DescriptorWriter {
     fn write_with(
         &mut self,
         fill: &mut dyn FnMut(&mut [u8]) -> Result<Filled, Fault>,
-        link: &Link,
+        session: &Session,
     ) -> Result<Filled, StepError> {
         let mut buffer = std::mem::take(&mut self.buffer);
-        let filled = write_through(self, &mut buffer, fill, link);
+        let filled = write_through(self, &mut buffer, fill, session);
         self.buffer = buffer;
         filled
     }

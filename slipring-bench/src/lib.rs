@@ -1,0 +1,59 @@
+//! The benchmark of `slipring bench`, and of the comparison with other libraries: what is measured,
+//! between which processes, how, and how the results are written down.
+//!
+//! A program lists [contenders](contender) and [cases](case), [plans](runner::plan) which takes
+//! part in which, [measures](runner::Runner) them, and writes [tables](table), a
+//! [page](page::Page), a [chart](charts::for_a_document) and [JSON](json::document). It starts itself anew for each
+//! process of a measurement, with [a hidden subcommand](worker::SUBCOMMAND) that it hands over to
+//! [`worker::run`].
+//!
+//! A [`Transport`](transport::Transport) opens one end of a connection, as the host or as its peer.
+//! What is not made of such ends implements [`Work`](worker::Work) itself.
+//!
+//! | module | holds | uses |
+//! |---|---|---|
+//! | [`clock`], [`date`], [`text`], [`stats`], [`mod@file`] | time, dates, numbers for people, medians, files | nothing here |
+//! | [`machine`], [`usage`] | what it runs on; what a process uses | `clock` |
+//! | [`pattern`], [`scratch`] | the bytes of a verified stream; a directory of one measurement | nothing here |
+//! | `channel`, [`case`], [`order`] | what processes tell each other; what is measured | `text` |
+//! | [`transport`] | ends of connections: slipring, the kernel's, the bare ones | `channel` |
+//! | [`half`] | what each half does in each kind of case | `transport`, `pattern` |
+//! | [`worker`] | a process that is measured, and its orders | `channel`, [`order`] |
+//! | `crowd`, `links`, `small_reads`, `on_tokio` | what such a process does | `worker`, `half` |
+//! | [`contender`], [`contenders`] | what is compared, by name | `worker` |
+//! | `team` | the processes of a measurement, from outside | `contender`, `order` |
+//! | [`results`], [`runner`] | what was measured; the order of measuring | `team` |
+//! | [`table`], [`medians`], [`json`] | the results as text | `results` |
+//! | `chart`, `palette`, [`charts`], [`page`] | the results as pictures, and as a page | `table`, `medians` |
+
+pub mod case;
+mod channel;
+mod chart;
+pub mod charts;
+pub mod clock;
+pub mod contender;
+pub mod contenders;
+mod crowd;
+pub mod date;
+pub mod file;
+pub mod half;
+pub mod json;
+mod links;
+pub mod machine;
+pub mod medians;
+mod on_tokio;
+pub mod order;
+pub mod page;
+mod palette;
+pub mod pattern;
+pub mod results;
+pub mod runner;
+pub mod scratch;
+mod small_reads;
+pub mod stats;
+pub mod table;
+mod team;
+pub mod text;
+pub mod transport;
+pub mod usage;
+pub mod worker;

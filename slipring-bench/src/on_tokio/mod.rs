@@ -1,0 +1,110 @@
+//! Streams on tokio: slipring's beside tokio's own Unix socket, a current-thread runtime on each
+//! side.
+//!
+//! Work of its own and no `Link`: a runtime that is entered for each message would be measured with
+//! it.
+
+mod connection;
+mod crowd;
+mod server;
+
+use std::io;
+
+use ::slipring::{Spin, tokio::Stream};
+use tokio::{
+    net::UnixStream,
+    runtime::{Builder, Runtime},
+};
+
+use self::connection::{Connection, half};
+use crate::{
+    case::Kind,
+    clock,
+    half::timed,
+    order::Report,
+    stats,
+    transport::slipring::Slipring,
+    worker::{Work, Worker},
+};
+
+/// What is made of a connected Unix socket.
+#[derive(Clone, Copy)]
+pub(crate) enum OnTokio {
+    Unix,
+    Slipring(Slipring),
+}
+
+impl OnTokio {
+    pub(crate) fn slipring(spin: Spin) -> OnTokio {
+        OnTokio::Slipring(Slipring {
+            spin,
+            capacity: None,
+        })
+    }
+}
+
+impl Work for OnTokio {
+    fn work(&self, worker: &Worker) -> io::Result<()> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let mut sockets = Vec::new();
+        let context = runtime.enter();
+        for end in worker.ends()? {
+            end.socket.set_nonblocking(true)?;
+            sockets.push(UnixStream::from_std(end.socket)?);
+        }
+        drop(context);
+        let mut slipring = match *self {
+            OnTokio::Unix => return converse(sockets, &runtime, worker),
+            OnTokio::Slipring(slipring) => slipring,
+        };
+        if let Kind::Served { capacity, .. } = worker.case().kind {
+            slipring.capacity = Some(capacity);
+        }
+        let streams = runtime.block_on(async {
+            let options = slipring.options();
+            let mut streams = Vec::with_capacity(sockets.len());
+            for socket in sockets {
+                streams.push(Stream::upgrade_with(&options, socket).await?);
+            }
+            io::Result::Ok(streams)
+        })?;
+        converse(streams, &runtime, worker)
+    }
+}
+
+fn converse<S: Connection>(
+    mut streams: Vec<S>,
+    runtime: &Runtime,
+    worker: &Worker,
+) -> io::Result<()> {
+    match worker.case().kind {
+        Kind::Served { .. } if worker.is_host() => server::serve(streams, runtime, worker),
+        Kind::Served { .. } => server::answer(streams, runtime, worker),
+        Kind::Streams(_) => crowd::converse(streams, runtime, worker),
+        _ => match streams.pop() {
+            Some(stream) => one(stream, runtime, worker),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        },
+    }
+}
+
+/// Carries out orders over one stream, the runtime being entered once for each.
+fn one<S: Connection>(mut stream: S, runtime: &Runtime, worker: &Worker) -> io::Result<()> {
+    let mut message = vec![0; worker.case().size];
+    worker.orders(|order| {
+        let mut latency = stats::histogram();
+        let report = timed(clock::cpu, || {
+            let record = |taken| latency.saturating_record(taken);
+            runtime.block_on(half(
+                &mut stream,
+                &mut message,
+                order,
+                worker.is_host(),
+                record,
+            ))?;
+            Ok(Report::default())
+        })?;
+        let latency = stats::counts(&latency);
+        Ok(vec![Report { latency, ..report }])
+    })
+}

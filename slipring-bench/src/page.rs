@@ -1,0 +1,159 @@
+//! The results as a page of HTML that needs nothing else. How it looks is said in
+//! `templates/page.html`.
+
+use std::io;
+
+use askama::Template;
+
+use crate::{
+    case::Kind,
+    charts,
+    contender::Contender,
+    medians,
+    palette::Palette,
+    results::{CaseResult, Setup},
+    table,
+};
+
+const ALWAYS: &[&str] = &[
+    "All contenders of a case take turns, round by round, so compare within a case of one run, \
+     never between runs or machines. A value is the median of the rounds; the least and the \
+     greatest stand beside it. Where these lie far apart the machine is noisy, and small \
+     differences mean nothing. A ratio is taken round by round; there is none where these differ \
+     by more than a factor of two.",
+    "The charts of lines have logarithmic scales: a step up is a multiple. Bars begin at zero.",
+];
+
+const BETWEEN_TWO: &[&str] = &[
+    "Two processes on one machine, but for what says that it uses threads. Everybody copies every \
+     message in and out, but where it says in place. Before anything is measured, every byte of \
+     some messages is compared. In each round the messages lie at another place in their pages, \
+     the same one for all.",
+    "Round trip: one message there and back, one at a time; shorter is better. Throughput: \
+     messages in one direction as fast as they go, from the first one's sending to the last one's \
+     arrival; higher is better. The percentiles are of all rounds together.",
+    "\u{201c}x bare\u{201d} divides by the least that two processes need: spinning on a flag in \
+     shared memory with the message beside it, or, for what only sleeps, the faster of two ways \
+     of waiting for an eventfd. \u{201c}x region\u{201d} divides by one core that writes and one \
+     that reads a shared region in slots of 64 KiB. These are no transports.",
+    "Spinning is fast at the price of a core for each side that waits; sleeping costs nothing \
+     until it is woken; adaptive spins where that has paid off. CPU: seconds of CPU time over all \
+     rounds, of the host, which sends first, and of its peer.",
+];
+
+const MORE: &[&str] = &[
+    "Filled and read: the sender writes every byte, and the receiver reads every byte, in place or \
+     in memory of their own. 64 at a time: sent one by one, published once.",
+    "At a fixed rate, latency is one-way, from the time when a message was due: whoever is late \
+     once pays for all messages that had to wait (no coordinated omission). The sender keeps time \
+     by spinning; the share of time inside its send is told.",
+    "Streams: round trips over all of them at the same time, with a thread for each on both sides \
+     (on tokio a task). Memory is what both processes have in use after the first message, threads \
+     included, without what the kernel keeps for sockets.",
+];
+
+const SERVED: &[&str] = &[
+    "One server process with many streams, and its clients, on tokio with one thread each. At each \
+     tick the server sends a message to every client and waits for all answers; a message and its \
+     answer count once.",
+    "Latency is from just before a message is written until its answer is there. With many streams \
+     most of it is waiting for the others' turn: one thread serves them all.",
+    "Idle: nothing is sent for a while; CPU time and wake-ups of all processes in that time. \
+     Memory and descriptors are of one stream; every page is counted once.",
+];
+
+/// What stands on a page beside the results.
+pub struct Page<'a> {
+    /// of all of it
+    pub title: &'a str,
+    /// what most people want to know
+    pub summary: Option<String>,
+    /// where, when and how it was measured
+    pub header: Vec<String>,
+    /// not everything was measured that was asked for
+    pub cut_short: bool,
+    /// what is aimed at, and whether it was reached
+    pub goals: Vec<String>,
+}
+
+#[derive(Template)]
+#[template(path = "page.html")]
+struct Whole<'a> {
+    page: &'a Page<'a>,
+    reading: Vec<&'static str>,
+    contenders: Vec<&'a Contender>,
+    /// across all cases
+    overview: Vec<Section>,
+    sections: Vec<Section>,
+}
+
+#[derive(Default)]
+struct Section {
+    title: String,
+    /// how to read its figures
+    caption: &'static str,
+    /// SVG
+    chart: Option<String>,
+    columns: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
+    /// what could not be measured
+    notes: Vec<String>,
+}
+
+impl Page<'_> {
+    /// The whole page.
+    pub fn render(&self, setup: &Setup, results: &[CaseResult]) -> io::Result<String> {
+        let palette = Palette::of(results);
+        let mut overview = Vec::new();
+        for curves in charts::CURVES {
+            if let Some(chart) = curves.draw(results, &palette) {
+                overview.push(Section {
+                    title: curves.title.into(),
+                    caption: curves.caption,
+                    chart: Some(chart),
+                    ..Section::default()
+                });
+            }
+        }
+        let section = |result: &CaseResult| {
+            let (columns, rows) = table::cells(setup, result);
+            Section {
+                title: result.case.title.clone(),
+                caption: table::caption(result.case.kind),
+                chart: charts::of_case(result, &palette),
+                columns,
+                rows,
+                notes: result.notes(),
+            }
+        };
+        let whole = Whole {
+            page: self,
+            reading: reading(results),
+            contenders: medians::contenders(results),
+            overview,
+            sections: results.iter().map(section).collect(),
+        };
+        Ok(whole.render().map_err(io::Error::other)? + "\n")
+    }
+}
+
+/// What there is to say of these cases.
+fn reading(results: &[CaseResult]) -> Vec<&'static str> {
+    let any = |wanted: fn(Kind) -> bool| results.iter().any(|result| wanted(result.case.kind));
+    let mut lines = ALWAYS.to_vec();
+    if any(|kind| !matches!(kind, Kind::Served { .. })) {
+        lines.extend(BETWEEN_TWO);
+    }
+    if any(|kind| {
+        !matches!(
+            kind,
+            Kind::Served { .. } | Kind::RoundTrip | Kind::Throughput
+        )
+    }) {
+        lines.extend(MORE);
+    }
+    if any(|kind| matches!(kind, Kind::Served { .. })) {
+        lines.extend(SERVED);
+    }
+    lines
+}
