@@ -1,8 +1,8 @@
 //! Two processes that meet at a name, in whatever order they come.
 //!
-//! A rendezvous is a sequence of [`claim`]s. The one that gets the name is the first, and waits for
-//! the other to come; the other joins it. Between two claims something was on its way that has no
-//! event.
+//! A rendezvous is a sequence of [claims](Rendezvous::claim). The one that gets the name is the
+//! first, and waits for the other to come; the other joins it. Between two claims something was on
+//! its way that has no event.
 
 use super::acceptor::{Accepted, Acceptor};
 use super::binding::Binding;
