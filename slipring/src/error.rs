@@ -4,7 +4,8 @@
 //! plain [`std::io::Error`]s; an [`Error`] converts into one (so that `?` works) and stays inside
 //! as its inner error.
 
-use rustix::io::Errno;
+use crate::sys::errno::Errno;
+use crate::sys::failure::Failure;
 use std::fmt::{self, Write};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -425,6 +426,15 @@ struct AtLimit {
     source: io::Error,
 }
 
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Error {
+        match failure {
+            Failure::Call { doing, source } => Error::os(doing)(source),
+            Failure::Unsupported { what, needs } => Error::Unsupported { what, needs },
+        }
+    }
+}
+
 impl From<Error> for io::Error {
     fn from(error: Error) -> io::Error {
         io::Error::new(error.kind(), error)
@@ -657,12 +667,12 @@ mod tests {
                 &["no sealing", "Linux 5.1"],
             ),
             (
-                Error::os_at("binding", Path::new("/run/here"))(rustix::io::Errno::ROFS),
+                Error::os_at("binding", Path::new("/run/here"))(Errno::ROFS),
                 ErrorKind::ReadOnlyFilesystem,
                 &["binding failed", "/run/here", "Read-only"],
             ),
             (
-                Error::os("binding")(rustix::io::Errno::ACCESS),
+                Error::os("binding")(Errno::ACCESS),
                 ErrorKind::PermissionDenied,
                 &["binding failed"],
             ),
@@ -706,7 +716,6 @@ mod tests {
 
     #[test]
     fn no_error_has_a_kind_upon_which_callers_try_again() {
-        use rustix::io::Errno;
         for (errno, kind) in [
             (Errno::AGAIN, ErrorKind::OutOfMemory),
             (Errno::INTR, ErrorKind::Other),
@@ -730,7 +739,6 @@ mod tests {
 
     #[test]
     fn the_number_of_the_operating_system_stays_reachable() {
-        use rustix::io::Errno;
         let error = io::Error::from(Error::os_at("binding", Path::new("/run/here"))(
             Errno::MFILE,
         ));

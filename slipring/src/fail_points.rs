@@ -57,7 +57,6 @@ points! {
 /// Dies here, if that is asked for.
 #[cfg(feature = "fail-points")]
 pub(crate) fn point(here: Point) {
-    use rustix::process::{Signal, getpid, kill_process};
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -80,9 +79,7 @@ pub(crate) fn point(here: Point) {
         && *index == here as usize
         && left.fetch_sub(1, Ordering::Relaxed) == 1
     {
-        let _ = kill_process(getpid(), Signal::KILL);
-        // Not reached: the signal comes before that call returns.
-        std::process::abort();
+        crate::sys::process::die();
     }
 }
 

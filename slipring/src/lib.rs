@@ -226,6 +226,7 @@
 )))]
 compile_error!("slipring needs 64-bit little-endian Linux");
 
+mod descriptor_limit;
 mod endpoint;
 mod error;
 #[cfg(not(feature = "fail-points"))]
@@ -247,6 +248,7 @@ mod sys;
 pub mod tokio;
 mod wait;
 
+pub use descriptor_limit::{DescriptorLimit, raise_descriptor_limit};
 pub use endpoint::{End, EndReason};
 pub use error::{Error, Result};
 pub use link::{
@@ -258,7 +260,6 @@ pub use peer::{Peer, Peers};
 pub use stream::{
     Batch, Closer, Grant, Incoming, Listener, Reader, Readiness, ReuniteError, Stream, Writer,
 };
-pub use sys::descriptor_limit::{DescriptorLimit, raise_descriptor_limit};
 pub use wait::Spin;
 
 /// Pages that are no reference: how to come from sockets, what to do about errors, how to fit a

@@ -9,7 +9,7 @@ const AHEAD: usize = 64 * 1024;
 /// A view is aligned as the ring is, up to this.
 const ALIGN: usize = 8;
 
-/// A copy of the next bytes of an peer_region.
+/// A copy of the next bytes of a peer's region.
 #[derive(Debug, Default)]
 pub(crate) struct Bounce {
     /// All initialised; the copy is `start..end`.
@@ -57,7 +57,7 @@ impl Bounce {
 mod tests {
     use super::*;
     use crate::endpoint::region::{OwnRegion, header_len, min_capacity};
-    use rustix::fd::AsFd;
+    use std::os::fd::AsFd;
 
     #[test]
     fn a_view_is_aligned_as_the_ring_is() {

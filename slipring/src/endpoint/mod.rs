@@ -19,9 +19,10 @@ use crate::name::Name;
 use crate::peer::Peer;
 use crate::ring::{self, Headers, Std, Word, ended};
 use crate::sys::closing::Link;
-use crate::sys::doorbell::Doorbells;
+use crate::sys::doorbell::{Doorbell, Doorbells};
+use crate::sys::poll;
 use crate::sys::process::{self, ForkGuard};
-use crate::sys::watch::{self, Watches};
+use crate::sys::watch::Watches;
 use crate::wait::{Spin, SpinPolicy};
 use region::{OwnRegion, PeerRegion};
 use std::any::Any;
@@ -157,7 +158,7 @@ impl Endpoint {
         if self.is_gone() {
             return true;
         }
-        let gone = watch::hung_up(self.link.as_fd());
+        let gone = poll::hung_up(self.link.as_fd());
         if gone {
             self.gone.store(true, Ordering::Release);
         }
@@ -183,7 +184,7 @@ impl Endpoint {
         );
         point(Point::WritingEnded);
         if must_wake {
-            self.peer_doorbells.reader.wake();
+            wake(&self.peer_doorbells.reader);
         }
     }
 
@@ -197,7 +198,7 @@ impl Endpoint {
         );
         point(Point::ReadingEnded);
         if must_wake {
-            self.peer_doorbells.writer.wake();
+            wake(&self.peer_doorbells.writer);
         }
     }
 
@@ -224,8 +225,8 @@ impl Endpoint {
             .store(code, Ordering::Relaxed);
         self.end_writing(told);
         self.end_reading(told);
-        self.own_doorbells.reader.wake();
-        self.own_doorbells.writer.wake();
+        wake(&self.own_doorbells.reader);
+        wake(&self.own_doorbells.writer);
     }
 
     /// Ends the stream in order, from any thread.
@@ -294,6 +295,13 @@ impl Drop for Whole {
             endpoint.unread.store(unread && !ended, Ordering::Relaxed);
         }
     }
+}
+
+/// Wakes the half that sleeps on it.
+fn wake(doorbell: &Doorbell) {
+    point(Point::Ringing);
+    doorbell.wake();
+    point(Point::Rung);
 }
 
 /// The stream belongs to the process that made it.

@@ -9,7 +9,7 @@ use super::bounce::Bounce;
 use super::end::{End, EndReason, read_result};
 use super::end_state::EndState;
 use super::messages::Messages;
-use super::{Endpoint, forked, local};
+use super::{Endpoint, forked, local, wake};
 use crate::fail_points::{Point, point};
 use crate::ring::{Consumer, Status, Std, count, ended};
 use crate::sys::clock::CoarseInstant;
@@ -344,7 +344,7 @@ impl ReadHalf {
     #[cold]
     fn wake_peer(&self) {
         count(&self.endpoint.headers().own.reading.0.wakes);
-        self.endpoint.peer_doorbells.writer.wake();
+        wake(&self.endpoint.peer_doorbells.writer);
     }
 
     /// Tells the peer that nobody reads any more.

@@ -1,4 +1,4 @@
-//! OwnRegion and peer_region: a sealed memfd, mapped twice in a row.
+//! A region: a sealed memfd ([`memfd`]), mapped twice in a row ([`Mapping`]).
 //!
 //! ```text
 //! file     │ header │ ring ............ │
@@ -6,137 +6,36 @@
 //! ```
 //!
 //! The owner maps it writable and then seals it, so that nobody else ever can (memfd_create(2),
-//! `F_SEAL_FUTURE_WRITE` in fcntl(2)); the peer maps it read-only. This file holds all raw-pointer
-//! access to ring memory.
+//! `F_SEAL_FUTURE_WRITE` in fcntl(2)); the peer maps it read-only. All ring memory is read and
+//! written in this file alone.
 
 use crate::error::{Error, Result};
 use crate::ring::{Header, Std};
 use crate::sys::copy::{load, store};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, memfd_create};
-use rustix::io::{Errno, retry_on_intr};
-use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
-use std::ptr::{self, NonNull};
-
-/// The seals that every region has. Its size is fixed, nobody maps it writable from then on or
-/// takes pages out of it, and no seal is added.
-pub(crate) const SEALS: SealFlags = SealFlags::SHRINK
-    .union(SealFlags::GROW)
-    .union(SealFlags::FUTURE_WRITE)
-    .union(SealFlags::SEAL);
+use crate::sys::mapping::{Access, Mapping, page_size};
+use crate::sys::memfd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// The smallest capacity: a page, since the mirror is made of pages.
 pub(crate) fn min_capacity() -> usize {
-    rustix::param::page_size()
+    page_size()
 }
 
-/// The largest capacity of an own_region.
+/// The largest capacity of a region.
 pub(crate) const MAX_CAPACITY: usize = 1 << 30;
 
 /// Bytes before the ring: one page.
 pub(crate) fn header_len() -> usize {
-    rustix::param::page_size()
+    page_size()
 }
 
-/// A header and a ring, mapped with the mirror behind it.
-#[derive(Debug)]
-struct Mapping {
-    base: NonNull<u8>,
-    /// Where the ring begins, `header_len` behind `base`.
-    ring: NonNull<u8>,
-    header_len: usize,
-    /// A power of two.
-    capacity: usize,
-}
-
-// SAFETY: a mapping is plain memory that belongs to no thread; what may be done with it at the same
-// time is the matter of those who read and write through it.
-unsafe impl Send for Mapping {}
-// SAFETY: as above; `&Mapping` gives out raw pointers and a header of atomics.
-unsafe impl Sync for Mapping {}
-
-impl Mapping {
-    /// Header and ring.
-    fn new(
-        fd: BorrowedFd<'_>,
-        header_len: usize,
-        capacity: usize,
-        prot: ProtFlags,
-    ) -> rustix::io::Result<Mapping> {
-        let len = header_len + 2 * capacity;
-        // SAFETY: a fresh mapping at an address of the kernel's choice touches nobody's memory.
-        let base = unsafe {
-            mmap_anonymous(
-                ptr::null_mut(),
-                len,
-                ProtFlags::empty(),
-                MapFlags::PRIVATE | MapFlags::NORESERVE,
-            )
-        }?;
-        // The kernel never places a mapping at 0 unless asked to.
-        let first = NonNull::new(base.cast::<u8>()).ok_or(Errno::NOMEM)?;
-        let mapping = Mapping {
-            base: first,
-            // SAFETY: `header_len` lies within the reservation.
-            ring: unsafe { first.byte_add(header_len) },
-            header_len,
-            capacity,
-        };
-        let fixed = MapFlags::SHARED | MapFlags::FIXED;
-        // SAFETY: replaces the first `header_len + capacity` bytes of the reservation made above,
-        // which nobody else knows.
-        unsafe { mmap(base, header_len + capacity, prot, fixed, fd, 0) }?;
-        // SAFETY: `header_len + capacity` lies within the reservation.
-        let mirror = unsafe { base.byte_add(header_len + capacity) };
-        // SAFETY: replaces the last `capacity` bytes of the reservation.
-        unsafe { mmap(mirror, capacity, prot, fixed, fd, header_len as u64) }?;
-        Ok(mapping)
-    }
-
-    /// Brings the page tables of the header and of the first `len` bytes of the ring up, in both
-    /// places, so that the first lap is as fast as the second. Only a matter of speed: an old
-    /// kernel does without.
-    fn populate(&self, advice: Advice, len: usize) {
-        let len = len.min(self.capacity);
-        // SAFETY: the range lies within this mapping; populating reads or writes nothing that a
-        // program could see.
-        let _ = unsafe { madvise(self.base.as_ptr().cast(), self.header_len + len, advice) };
-        let mirror = self.span(0, self.capacity).wrapping_add(self.capacity);
-        // SAFETY: as above: the ring lies there once more.
-        let _ = unsafe { madvise(mirror.cast(), len, advice) };
-    }
-
-    fn header(&self) -> &Header<Std> {
-        // SAFETY: the mapping begins with a page that is at least as large as `Header`,
-        // page-aligned, and mapped for as long as `self` lives. All fields are atomics, for which
-        // any bytes are valid, and which may change under a shared reference. A peer's region is
-        // mapped read-only: `Consumer` and `Producer` only ever do relaxed loads of at most 8 bytes
-        // there, which std allows.
-        unsafe { self.base.cast::<Header<Std>>().as_ref() }
-    }
-
-    /// The address of `offset` in the ring, which may have gone round it any number of times. `len
-    /// <= capacity`: then the whole span is mapped.
-    #[inline]
-    fn span(&self, offset: usize, len: usize) -> *mut u8 {
-        assert!(len <= self.capacity, "a span longer than the ring");
-        // SAFETY: header_len + offset + len <= header_len + 2 * capacity, the length of the
-        // mapping, as the masked offset is less than the capacity.
-        unsafe { self.ring.as_ptr().add(offset & (self.capacity - 1)) }
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: the range is the one that `new` reserved, and no reference into it outlives
-        // `self`.
-        let _ = unsafe {
-            munmap(
-                self.base.as_ptr().cast(),
-                self.header_len + 2 * self.capacity,
-            )
-        };
-    }
+fn header(mapping: &Mapping) -> &Header<Std> {
+    // SAFETY: the mapping begins with a page that is at least as large as `Header`, page-aligned,
+    // and mapped for as long as `mapping` lives. All fields are atomics, for which any bytes are
+    // valid, and which may change under a shared reference. A peer's region is mapped read-only:
+    // `Consumer` and `Producer` only ever do relaxed loads of at most 8 bytes there, which std
+    // allows.
+    unsafe { mapping.start().cast::<Header<Std>>().as_ref() }
 }
 
 /// My side's memory: written by this process alone.
@@ -146,47 +45,34 @@ pub(crate) struct OwnRegion {
 }
 
 impl OwnRegion {
-    /// Makes, allocates, populates and seals an own_region. The descriptor is to be passed to the
+    /// Makes, allocates, populates and seals a region. The descriptor is to be passed to the
     /// peer and can then be closed.
     pub(crate) fn create(capacity: usize) -> Result<(OwnRegion, OwnedFd)> {
         let header_len = header_len();
-        let fd = create_memfd().map_err(Error::os("creating shared memory (memfd_create)"))?;
-        // All pages now: a lack of memory is an error here, not a SIGBUS at the first touch.
-        // Some kernels give it up for a signal.
-        let len = (header_len + capacity) as u64;
-        retry_on_intr(|| fallocate(&fd, FallocateFlags::empty(), 0, len))
-            .map_err(Error::os("allocating shared memory (fallocate)"))?;
-        let mapping = Mapping::new(
-            fd.as_fd(),
-            header_len,
-            capacity,
-            ProtFlags::READ | ProtFlags::WRITE,
-        )
-        .map_err(Error::os("mapping shared memory (mmap)"))?;
-        mapping.populate(Advice::LinuxPopulateWrite, capacity);
+        let fd = memfd::create((header_len + capacity) as u64)?;
+        let mapping = Mapping::new(fd.as_fd(), header_len, capacity, Access::ReadWrite)
+            .map_err(Error::os("mapping shared memory (mmap)"))?;
+        mapping.populate(capacity);
         // SAFETY: the header's page is mapped writable, aligned, and nobody else has it yet.
         unsafe {
             mapping
-                .base
+                .start()
                 .cast::<Header<Std>>()
                 .write(Header::new(header_len as u32, capacity as u64))
         };
-        // The mapping above stays writable: the seal binds only those to come.
-        fcntl_add_seals(&fd, SEALS).map_err(|e| match e {
-            Errno::INVAL => no_seals(),
-            e => Error::os("sealing shared memory")(e),
-        })?;
+        // The mapping above stays writable.
+        memfd::seal(&fd)?;
         Ok((OwnRegion { mapping }, fd))
     }
 
     #[inline]
     pub(crate) fn header(&self) -> &Header<Std> {
-        self.mapping.header()
+        header(&self.mapping)
     }
 
     #[inline]
     pub(crate) fn capacity(&self) -> usize {
-        self.mapping.capacity
+        self.mapping.capacity()
     }
 
     /// Copies `bytes` to `offset` in the ring.
@@ -214,11 +100,11 @@ impl OwnRegion {
         let at = self.mapping.span(offset, len);
         // SAFETY: mapped writable (`span`), initialised (the kernel zeroed it), written by this
         // process alone (the seals), and by the caller's promise through this slice alone. The peer
-        // may look at it; a read there is no access here.
+        // may read it; that there is no access here.
         unsafe { std::slice::from_raw_parts_mut(at, len) }
     }
 
-    /// The span of `len` bytes at `offset`, to be looked at.
+    /// The span of `len` bytes at `offset`, to be read.
     ///
     /// # Safety
     ///
@@ -233,7 +119,7 @@ impl OwnRegion {
     }
 }
 
-/// The peer's own_region. Nothing is ever written there.
+/// The peer's region. Nothing is ever written there.
 #[derive(Debug)]
 pub(crate) struct PeerRegion {
     /// Read-only.
@@ -248,7 +134,7 @@ impl PeerRegion {
         header_len: usize,
         capacity: usize,
     ) -> Result<PeerRegion> {
-        let mapping = Mapping::new(fd, header_len, capacity, ProtFlags::READ)
+        let mapping = Mapping::new(fd, header_len, capacity, Access::Read)
             .map_err(Error::os("mapping the peer's shared memory (mmap)"))?;
         Ok(PeerRegion { mapping })
     }
@@ -256,17 +142,17 @@ impl PeerRegion {
     /// Brings up to `len` bytes of it into this process. The rest comes as it is used: how large it
     /// is was the peer's choice, and costs no time here before that.
     pub(crate) fn populate(&self, len: usize) {
-        self.mapping.populate(Advice::LinuxPopulateRead, len);
+        self.mapping.populate(len);
     }
 
     #[inline]
     pub(crate) fn header(&self) -> &Header<Std> {
-        self.mapping.header()
+        header(&self.mapping)
     }
 
     #[inline]
     pub(crate) fn capacity(&self) -> usize {
-        self.mapping.capacity
+        self.mapping.capacity()
     }
 
     /// Copies from `offset` in the ring.
@@ -297,24 +183,6 @@ impl PeerRegion {
     }
 }
 
-/// The error of a kernel that does not know all of [`SEALS`].
-fn no_seals() -> Error {
-    Error::Unsupported {
-        what: "sealing shared memory (F_SEAL_FUTURE_WRITE)",
-        needs: "Linux 5.1 or newer",
-    }
-}
-
-fn create_memfd() -> rustix::io::Result<OwnedFd> {
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    // A system may be set to refuse memory that could be made executable (sysctl
-    // vm.memfd_noexec=2); a kernel before 6.3 does not know the flag that says it will not be.
-    match memfd_create("slipring", flags | MemfdFlags::NOEXEC_SEAL) {
-        Err(Errno::INVAL) => memfd_create("slipring", flags),
-        made => made,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -332,29 +200,6 @@ mod tests {
             peer_region.read(offset, &mut got);
             assert_eq!(got, bytes, "at offset {offset}");
         }
-    }
-
-    #[test]
-    fn a_peer_can_neither_map_a_ring_writable_nor_change_its_size() {
-        let (_outbox, fd) = OwnRegion::create(min_capacity()).unwrap();
-        // SAFETY: a fresh mapping; it is expected to fail.
-        let mapped = unsafe {
-            mmap(
-                ptr::null_mut(),
-                min_capacity(),
-                ProtFlags::WRITE,
-                MapFlags::SHARED,
-                &fd,
-                0,
-            )
-        };
-        assert_eq!(mapped.unwrap_err(), Errno::PERM);
-        assert_eq!(rustix::fs::ftruncate(&fd, 0).unwrap_err(), Errno::PERM);
-        assert_eq!(
-            rustix::fs::ftruncate(&fd, 1 << 20).unwrap_err(),
-            Errno::PERM
-        );
-        assert_eq!(rustix::io::write(&fd, b"x").unwrap_err(), Errno::PERM);
     }
 
     #[test]

@@ -2,25 +2,26 @@
 
 mod fast_path;
 mod large;
-
 mod waiting;
 
 pub(crate) use waiting::WriteWait;
 
 use super::end::{End, EndReason, write_error};
 use super::end_state::EndState;
-use super::{Endpoint, forked, local};
+use super::{Endpoint, forked, local, wake};
 use crate::fail_points::{Point, point};
 use crate::ring::{Producer, Status, Std, count, ended};
 use crate::sys::clock::CoarseInstant;
 use crate::wait::WakeWord;
-use large::LARGE;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 /// A large write is published in chunks of this many bytes, so that the reader's copy overlaps the
 /// writer's.
 pub(crate) const PUBLISH_CHUNK: usize = 64 * 1024;
+
+/// A write from this length on is published in chunks.
+const LARGE: usize = 32 * 1024;
 
 /// What a poll of a writer found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -334,7 +335,7 @@ impl WriteHalf {
     #[inline]
     pub(crate) fn copy_in(&mut self, bytes: &[u8]) {
         assert!(bytes.len() <= self.free(), "more written than was free");
-        // SAFETY: this half is the one writer of the own_region, and slices of it (`grant`) borrow
+        // SAFETY: this half is the one writer of the region, and slices of it (`grant`) borrow
         // this half.
         unsafe { self.endpoint.own_region.write(self.ring.offset(), bytes) };
         self.ring.advance(bytes.len() as u64);
@@ -355,7 +356,7 @@ impl WriteHalf {
     #[inline]
     pub(crate) fn granted(&self, len: usize) -> &[u8] {
         assert!(len <= self.free(), "more granted than was free");
-        // SAFETY: this half is the one writer of the own_region, and writes through `&mut self`
+        // SAFETY: this half is the one writer of the region, and writes through `&mut self`
         // only, so not while the slice is borrowed from it; the span is free; `self` keeps the
         // region alive.
         unsafe { self.endpoint.own_region.slice(self.ring.offset(), len) }
@@ -407,7 +408,7 @@ impl WriteHalf {
     #[cold]
     fn wake_peer(&self) {
         count(&self.endpoint.headers().own.writing.0.wakes);
-        self.endpoint.peer_doorbells.reader.wake();
+        wake(&self.endpoint.peer_doorbells.reader);
     }
 
     /// Ends the direction in order.

@@ -13,6 +13,7 @@ use super::limit::Limit;
 use super::pool::Pool;
 use crate::endpoint::{Begun, PUBLISH_CHUNK, ReadHalf, Readable};
 use crate::endpoint::{End, EndReason};
+use std::any::Any;
 use std::io;
 
 /// What a receiver has to do next.
@@ -51,6 +52,13 @@ pub(super) struct Decoder {
     passed: usize,
     #[cfg(feature = "bytes")]
     pool: Pool,
+}
+
+/// The error of a direction that [failed](Decoder::fail) before.
+#[cold]
+fn again(fault: &dyn Any) -> io::Error {
+    let error: &Error = fault.downcast_ref().expect("`fail` stores an `Error`");
+    (*error).into()
 }
 
 impl Decoder {
@@ -98,8 +106,8 @@ impl Decoder {
     /// it is lost.
     #[inline]
     pub(super) fn step(&mut self, half: &mut ReadHalf) -> io::Result<Step> {
-        if let Some(fault) = half.messages.fault {
-            return Err(fault.into());
+        if let Some(fault) = &half.messages.fault {
+            return Err(again(fault.as_ref()));
         }
         let start = half.position();
         loop {
@@ -256,7 +264,7 @@ impl Decoder {
     /// more.
     #[cold]
     fn fail(&mut self, half: &mut ReadHalf, error: Error) -> io::Error {
-        half.messages.fault = Some(error);
+        half.messages.fault = Some(Box::new(error));
         self.frame = None;
         self.parts = Buffer::default();
         half.stop();

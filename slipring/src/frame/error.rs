@@ -1,8 +1,10 @@
 //! What can be wrong with messages.
 
-use super::header::HEADER;
 use crate::endpoint::{End, EndReason, read_result};
 use std::io;
+
+/// Length of a header, and what every header and payload is aligned to.
+pub(super) const HEADER: usize = 8;
 
 /// Why a direction does not carry messages, or a message cannot be had.
 ///

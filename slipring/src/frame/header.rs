@@ -3,8 +3,7 @@
 
 use super::error::Error;
 
-/// Length of a header, and what every header and payload is aligned to.
-pub(super) const HEADER: usize = 8;
+pub(super) use super::error::HEADER;
 
 /// More parts of the message follow.
 const MORE: u32 = 1;

@@ -25,19 +25,14 @@ use crate::name::{Name, Scope};
 use crate::options::Options;
 use crate::peer::Peers;
 use crate::sys::closing::{Link, Listening};
+use crate::sys::epoll::Epoll;
+use crate::sys::errno::Errno;
 use crate::sys::process::ForkGuard;
+use crate::sys::timer::Timer;
 use crate::sys::user;
-use crate::sys::watch::timespec;
 use clients::{Client, Clients};
-use rustix::event::Timespec;
-use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::io::Errno;
-use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
-};
 use spare::Spare;
-use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 #[cfg(feature = "tokio")]
 use std::sync::atomic::AtomicBool;
@@ -50,9 +45,6 @@ use unreceived::Unreceived;
 /// How many connections the kernel keeps while nobody accepts (or fewer: sysctl
 /// net.core.somaxconn).
 const BACKLOG: i32 = 1024;
-
-/// Events that are taken at once.
-const BATCH: usize = 16;
 
 /// Batches after the time is up: for a caller that gives no time, what there is to do is done,
 /// unless it has no end.
@@ -76,9 +68,9 @@ pub(crate) enum Accepted {
 
 #[derive(Debug)]
 pub(crate) struct Acceptor {
-    set: OwnedFd,
+    set: Epoll,
     socket: Mutex<Arc<Listening>>,
-    timer: OwnedFd,
+    timer: Timer,
     stop: Arc<Stop>,
     options: Arc<Options>,
     name: Name,
@@ -100,23 +92,21 @@ impl Acceptor {
     pub(crate) fn new(options: Arc<Options>, name: Name) -> Result<Acceptor> {
         let mode = match (name.scope(), &options.peers) {
             (Scope::Local, _) | (_, Peers::SameUser) => 0o600,
-            // Who may connect is decided by their credentials.
+            // Credentials decide which users may connect.
             _ => 0o666,
         };
         let fork_guard = ForkGuard::here().map_err(Error::os("marking this process (madvise)"))?;
         let (binding, socket) = Binding::new(&name, mode, BACKLOG)?;
         let socket = Listening::new(socket, fork_guard);
-        let set = epoll::create(CreateFlags::CLOEXEC).map_err(Error::os("making an epoll set"))?;
+        let set = Epoll::new().map_err(Error::os("making an epoll set"))?;
         let stop = Stop::new(fork_guard)?;
-        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
-        let timer = timerfd_create(TimerfdClockId::Monotonic, flags)
-            .map_err(Error::os("making a timer"))?;
+        let timer = Timer::new().map_err(Error::os("making a timer"))?;
         for (fd, token) in [
             (socket.as_fd(), SOCKET),
             (stop.as_fd(), STOP),
             (timer.as_fd(), TIMER),
         ] {
-            epoll::add(&set, fd, EventData::new_u64(token), EventFlags::IN)
+            set.add(fd, token)
                 .map_err(Error::os("watching a listener (epoll)"))?;
         }
         Ok(Acceptor {
@@ -161,7 +151,7 @@ impl Acceptor {
     /// From now on streams are for an event loop.
     #[cfg(feature = "tokio")]
     pub(crate) fn set_polled(&self) {
-        // Relaxed: whoever accepts afterwards was given the listener afterwards.
+        // Relaxed: a thread that accepts afterwards was given the listener afterwards.
         self.polled.store(true, Ordering::Relaxed);
     }
 
@@ -186,7 +176,7 @@ impl Acceptor {
     }
 
     fn binding(&self) -> MutexGuard<'_, Binding> {
-        // It is whole between any two calls, whoever panicked.
+        // It is whole between any two calls, also after a panic.
         self.binding.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -214,15 +204,11 @@ impl Acceptor {
             return Ok(!was_sound);
         };
         let socket = Arc::new(Listening::new(socket, self.fork_guard));
-        epoll::add(
-            &self.set,
-            &*socket,
-            EventData::new_u64(SOCKET),
-            EventFlags::IN,
-        )
-        .map_err(Error::os("watching a listener (epoll)"))?;
+        self.set
+            .add(&*socket, SOCKET)
+            .map_err(Error::os("watching a listener (epoll)"))?;
         let old = std::mem::replace(&mut *self.socket(), socket);
-        let _ = epoll::delete(&self.set, &*old);
+        let _ = self.set.delete(&*old);
         // Nobody comes to the old one any more; those that wait there are taken over, or told that
         // descriptors have run out, one by one.
         for _ in 0..=BACKLOG {
@@ -242,14 +228,14 @@ impl Acceptor {
             if self.stop.is_asked_for() {
                 return Err(Error::Stopped);
             }
-            // Whatever happens, the clock is looked at after each batch.
+            // Whatever happens, the clock is read after each batch.
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let is_late = left == Some(Duration::ZERO);
             if is_late && late_batches == LATE_BATCHES {
                 return Ok(Accepted::Busy);
             }
             late_batches += u32::from(is_late);
-            let Some(tokens) = self.wait(left.map(timespec).as_ref())? else {
+            let Some(tokens) = self.wait(left)? else {
                 continue;
             };
             if tokens.is_empty() && is_late {
@@ -262,10 +248,10 @@ impl Acceptor {
                         None
                     }
                     TIMER => {
-                        self.expire()?;
+                        self.drop_expired()?;
                         None
                     }
-                    SOCKET => self.greet()?,
+                    SOCKET => self.accept_one()?,
                     client => self.step(client)?,
                 };
                 if let Some(connected) = done {
@@ -277,15 +263,14 @@ impl Acceptor {
     }
 
     fn clients(&self) -> MutexGuard<'_, Clients> {
-        // The table is whole between any two calls on it, whoever panicked.
+        // The table is whole between any two calls on it, also after a panic.
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What has happened, within the time; `None` if a signal came.
-    fn wait(&self, timeout: Option<&Timespec>) -> Result<Option<Vec<u64>>> {
-        let mut events = [MaybeUninit::uninit(); BATCH];
-        match epoll::wait(&self.set, &mut events, timeout) {
-            Ok((events, _)) => Ok(Some(events.iter().map(|e| e.data.u64()).collect())),
+    fn wait(&self, timeout: Option<Duration>) -> Result<Option<Vec<u64>>> {
+        match self.set.wait(timeout) {
+            Ok(tokens) => Ok(Some(tokens)),
             Err(Errno::INTR) => Ok(None),
             Err(e) => Err(Error::os("waiting for connections (epoll_wait)")(e)),
         }
@@ -293,7 +278,7 @@ impl Acceptor {
 
     /// Takes a client from the backlog, and goes as far with it as it goes. Most have said hello by
     /// then.
-    fn greet(&self) -> Result<Option<Connected>> {
+    fn accept_one(&self) -> Result<Option<Connected>> {
         let socket = Arc::clone(&*self.socket());
         let Some(link) = self.take_from(&socket)? else {
             return Ok(None);
@@ -351,7 +336,7 @@ impl Acceptor {
                 deadline: Options::deadline(self.options.handshake_timeout_or_default()),
                 writes: false,
             },
-            Err(error) => return self.judge(error),
+            Err(error) => return self.record_refusal(error),
         };
         let mut clients = self.clients();
         let user = client.user();
@@ -359,8 +344,8 @@ impl Acceptor {
             self.let_go(&mut clients, victim);
         }
         let number = clients.next;
-        let token = EventData::new_u64(number);
-        epoll::add(&self.set, client.handshake.link(), token, EventFlags::IN)
+        self.set
+            .add(client.handshake.link(), number)
             .map_err(Error::os("watching a connection (epoll)"))?;
         clients.next += 1;
         clients.by_number.insert(number, client);
@@ -418,16 +403,11 @@ impl Acceptor {
                 Ok(Progress::Wait { write }) if write == client.writes => return Ok(None),
                 Ok(Progress::Wait { write }) => {
                     client.writes = write;
-                    let mut interest = EventFlags::IN;
-                    interest.set(EventFlags::OUT, write);
-                    return epoll::modify(
-                        &self.set,
-                        client.handshake.link(),
-                        EventData::new_u64(number),
-                        interest,
-                    )
-                    .map(|()| None)
-                    .map_err(Error::os("watching a connection (epoll)"));
+                    return self
+                        .set
+                        .modify(client.handshake.link(), number, write)
+                        .map(|()| None)
+                        .map_err(Error::os("watching a connection (epoll)"));
                 }
                 Err(error) if error.is_exhaustion() => match clients.first_to_go(Some(number)) {
                     Some(victim) => self.let_go(&mut clients, victim),
@@ -446,7 +426,7 @@ impl Acceptor {
             Ok(()) => Ok(Some(client)),
             Err(error) => {
                 client.handshake.tell(&error);
-                self.judge(error)
+                self.record_refusal(error)
             }
         }
     }
@@ -456,7 +436,7 @@ impl Acceptor {
         let user = client.user();
         let is_stranger = self.is_stranger(user);
         if is_stranger && self.unreceived.has_too_many_of(user) {
-            return self.judge(client.handshake.turn_away());
+            return self.record_refusal(client.handshake.turn_away());
         }
         loop {
             match client.handshake.try_step() {
@@ -469,11 +449,11 @@ impl Acceptor {
                     return Ok(Some(connected));
                 }
                 // There is room for an answer of this length in any socket that has had none.
-                Ok(Progress::Wait { .. }) => return self.judge(Error::PeerGone),
+                Ok(Progress::Wait { .. }) => return self.record_refusal(Error::PeerGone),
                 Err(error) if error.is_exhaustion() && self.make_room() => {}
                 Err(error) => {
                     client.handshake.tell(&error);
-                    return self.judge(error);
+                    return self.record_refusal(error);
                 }
             }
         }
@@ -483,15 +463,15 @@ impl Acceptor {
         !user::is_same(user, self.mine_alone)
     }
 
-    /// Takes a client's link out of the set. Closing it would not, while a forked child has a copy.
+    /// Takes a client's link out of the set.
     fn unwatch(&self, client: &Client) {
         // It is in the set, and leaving it needs nothing that could be missing.
-        let _ = epoll::delete(&self.set, client.handshake.link());
+        let _ = self.set.delete(client.handshake.link());
     }
 
     /// A client that got no stream is counted; a want of this process's is the caller's to know as
     /// well.
-    fn judge<T>(&self, error: Error) -> Result<Option<T>> {
+    fn record_refusal<T>(&self, error: Error) -> Result<Option<T>> {
         self.count(&error);
         // Descriptors that wait to be received count for all that this user sends: the one that
         // does not receive them is to blame.
@@ -511,7 +491,7 @@ impl Acceptor {
     }
 
     /// Lets go of clients whose time is up.
-    fn expire(&self) -> Result<()> {
+    fn drop_expired(&self) -> Result<()> {
         let mut clients = self.clients();
         let now = Instant::now();
         while let Some(late) = clients.take_late(now) {
@@ -526,19 +506,10 @@ impl Acceptor {
 
     /// Sets the timer to the earliest deadline, or off.
     fn set_timer(&self, clients: &Clients) -> Result<()> {
-        let next = clients.next_deadline().map(|deadline| {
-            // Zero would turn the timer off.
-            deadline
-                .saturating_duration_since(Instant::now())
-                .max(Duration::from_nanos(1))
-        });
-        let setting = Itimerspec {
-            it_interval: timespec(Duration::ZERO),
-            it_value: timespec(next.unwrap_or_default()),
-        };
-        timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &setting)
-            .map(|_| ())
-            .map_err(Error::os("setting a timer"))
+        let next = clients
+            .next_deadline()
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        self.timer.set(next).map_err(Error::os("setting a timer"))
     }
 }
 

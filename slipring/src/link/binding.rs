@@ -1,6 +1,6 @@
 //! Being bound to a name: the lock is held, and the socket is there.
 //!
-//! In this order: take the lock; look whether the socket at the path is stale, and remove it only
+//! In this order: take the lock; check whether the socket at the path is stale, and remove it only
 //! then; bind, set the mode, listen. All of that happens under the lock, so two that
 //! replace a stale socket cannot remove each other's. Leaving goes the other way round: remove the
 //! socket (if it is still this one), and the lock file, while the lock is still held.
@@ -10,16 +10,14 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FileType, Mode, Stat, chmod, lstat, unlink};
-use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with,
-};
+use crate::sys::errno::Errno;
+use crate::sys::file::{FileType, Mode, Stat, chmod, lstat, unlink};
+use crate::sys::socket::{self, SocketAddrUnix, bind, connect, listen};
 
 use super::dial::SETTLING;
-use super::directory::{Places, is_absence, kind_of};
-use super::lock::{Lock, LockState, look_at_lock, same_file};
-use super::spot::Spot;
+use super::directory::{RuntimeDirs, is_absence, kind_of};
+use super::lock::{Lock, LockState, lock_state_until, same_file};
+use super::paths::SocketPaths;
 use crate::error::{Error, Result};
 use crate::fail_points::{Point, point};
 use crate::name::Name;
@@ -32,7 +30,7 @@ use crate::name::Name;
 /// Dropped in a forked child it does nothing: the name is the parent's.
 #[derive(Debug)]
 pub(crate) struct Binding {
-    places: Places,
+    dirs: RuntimeDirs,
     name: Name,
     mode: u32,
     backlog: i32,
@@ -47,46 +45,46 @@ pub(crate) struct Binding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Condition {
-    /// Whoever looks for the name finds it.
+    /// A process that connects to the name finds it.
     Sound,
     /// Its socket is not at the path: it has been removed, or another file is there. The name is
     /// held.
     SocketGone,
-    /// Its lock file is not at the path. Somebody else may have taken the name.
+    /// Its lock file is not at the path. Another process may have taken the name.
     LockGone,
 }
 
 impl Binding {
     /// Binds a name. Returns also the listening socket: non-blocking, and closed on exec. `mode` is
-    /// that of the socket: who may write to it may connect.
+    /// that of the socket: users that may write to it may connect.
     ///
     /// # Errors
     ///
     /// [`Error::NameInUse`], with the process if that can be told; what
-    /// [`Places::spot_for_binding`] returns; [`Error::Os`] if a file that is no socket is in the
-    /// way (it is not touched), or a system call fails.
+    /// [`RuntimeDirs::paths_for_binding`] returns; [`Error::Os`] if a file that is no socket is in
+    /// the way (it is not touched), or a system call fails.
     pub(crate) fn new(name: &Name, mode: u32, backlog: i32) -> Result<(Binding, OwnedFd)> {
-        Binding::new_in(&Places::from_env(), name, mode, backlog)
+        Binding::new_in(&RuntimeDirs::from_env(), name, mode, backlog)
     }
 
     /// As [`new`](Binding::new), with an environment of one's own.
     pub(crate) fn new_in(
-        places: &Places,
+        dirs: &RuntimeDirs,
         name: &Name,
         mode: u32,
         backlog: i32,
     ) -> Result<(Binding, OwnedFd)> {
-        let spot = places.spot_for_binding(name)?;
-        let lock = Lock::acquire(&spot.lock, name, places.uid)
-            .map_err(|error| say_if_hidden(error, &spot))?;
+        let paths = dirs.paths_for_binding(name)?;
+        let lock = Lock::acquire(&paths.lock, name, dirs.uid)
+            .map_err(|error| say_if_hidden(error, &paths))?;
         point(Point::Locked);
         // From here on, an early return drops this, and that tidies up.
         let mut binding = Binding {
-            places: places.clone(),
+            dirs: dirs.clone(),
             name: name.clone(),
             mode,
             backlog,
-            path: spot.socket,
+            path: paths.socket,
             lock,
             socket: None,
         };
@@ -109,7 +107,7 @@ impl Binding {
         let socket = new_socket()?;
         match bind(&socket, &address) {
             Ok(()) => {}
-            // Made since it was looked at, by somebody who does not care for the lock.
+            // Made since the check, by a program that does not care for the lock.
             Err(Errno::ADDRINUSE) => return Err(in_use()),
             Err(errno) => return Err(Error::os_at("binding", path)(errno)),
         }
@@ -151,7 +149,7 @@ impl Binding {
     ///
     /// # Errors
     ///
-    /// [`Error::NameInUse`] if somebody else has taken the name meanwhile, or in a forked child;
+    /// [`Error::NameInUse`] if another process has taken the name meanwhile, or in a forked child;
     /// otherwise as [`new`](Binding::new). Then it is as it was before.
     pub(crate) fn repair(&mut self) -> Result<Option<OwnedFd>> {
         if !self.lock.is_mine() {
@@ -163,18 +161,18 @@ impl Binding {
         }
         if self.condition()? == Condition::LockGone {
             // The directory may be gone as well.
-            let spot = self.places.spot_for_binding(&self.name)?;
-            if spot.socket != self.path {
+            let paths = self.dirs.paths_for_binding(&self.name)?;
+            if paths.socket != self.path {
                 let text = format!(
                     "names are now kept in another directory, where it would be {}",
-                    spot.socket.display()
+                    paths.socket.display()
                 );
                 return Err(Error::os_at("binding the name anew", &self.path)(
                     io::Error::other(text),
                 ));
             }
             // The old lock is let go of: its file is at no path any more.
-            self.lock = Lock::acquire(self.lock.path(), &self.name, self.places.uid)?;
+            self.lock = Lock::acquire(self.lock.path(), &self.name, self.dirs.uid)?;
         }
         match self.condition()? {
             Condition::Sound => Ok(None),
@@ -209,7 +207,7 @@ impl Binding {
         if let Some(made) = self.socket.take()
             && lstat(&self.path).is_ok_and(|found| same_file(&made, &found))
         {
-            // If it cannot be removed, it is stale, and the next who binds the name replaces it.
+            // If it cannot be removed, it is stale, and the next binding of the name replaces it.
             let _ = unlink(&self.path);
             point(Point::SocketRemoved);
         }
@@ -224,22 +222,20 @@ impl Drop for Binding {
 }
 
 fn new_socket() -> Result<OwnedFd> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
-        .map_err(Error::os("making a socket"))
+    socket::nonblocking().map_err(Error::os("making a socket"))
 }
 
 /// Says of a name in use that its holder cannot be reached, if that is so.
-fn say_if_hidden(error: Error, spot: &Spot) -> Error {
+fn say_if_hidden(error: Error, paths: &SocketPaths) -> Error {
     let Error::NameInUse { name, pid, .. } = error else {
         return error;
     };
     let give_up = Instant::now() + SETTLING;
     // It may be between its lock and its socket, when it comes and when it leaves.
-    let is_missing = || matches!(lstat(&spot.socket), Err(Errno::NOENT));
+    let is_missing = || matches!(lstat(&paths.socket), Err(Errno::NOENT));
     let holds = || {
         matches!(
-            look_at_lock(&spot.lock, Instant::now()),
+            lock_state_until(&paths.lock, Instant::now()),
             Ok(LockState::Held { paired: false, .. })
         )
     };
@@ -248,7 +244,7 @@ fn say_if_hidden(error: Error, spot: &Spot) -> Error {
             break None;
         }
         if Instant::now() >= give_up {
-            break Some(spot.socket.clone());
+            break Some(paths.socket.clone());
         }
         std::thread::sleep(Duration::from_millis(1));
     };

@@ -1,25 +1,24 @@
 //! Connecting to a name: finding its socket, and whose it is, and the connection itself. The
 //! handshake comes after this.
 //!
-//! [`Dial`] is a state machine: [`Dial::look`] never waits for longer than a look takes, and says
-//! what to wait for then. [`Dial::drive`] does so for threads.
+//! [`Dial`] is a state machine: [`Dial::search`] never waits for longer than a search takes, and
+//! says what to wait for then. [`Dial::drive`] does so for threads.
 //!
-//! A socket is opened (as a place, `O_PATH`), judged, and connected to through that very
-//! descriptor: what was judged is what is connected to, even if somebody exchanges the file.
-//! Its owner must be trusted; who is at the other end then, the handshake asks the kernel.
+//! A socket is opened (without access, `O_PATH`), checked, and connected to through that very
+//! descriptor: what was checked is what is connected to, even if the file is exchanged. Its owner
+//! must be trusted; the handshake then asks the kernel which process is at the other end.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FileType, Mode, OFlags, Stat, fcntl_setfl, fstat, open};
-use rustix::io::Errno;
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use crate::sys::errno::Errno;
+use crate::sys::file::{FileType, Mode, OFlags, Stat, fstat, open};
+use crate::sys::socket::{self, SocketAddrUnix, connect};
 
-use super::directory::{Places, Standing, kind_of, whose};
-use super::lock::{LockState, look_at_lock};
-use super::spot::Candidate;
+use super::directory::{DirTrust, RuntimeDirs, kind_of, whose};
+use super::lock::{LockState, lock_state_until};
+use super::paths::Candidate;
 use super::watch::Watch;
 use crate::error::{Error, Result};
 use crate::name::Name;
@@ -29,10 +28,10 @@ use crate::sys::user;
 /// How long a listener may take from taking its lock to binding its socket and setting its mode.
 pub(super) const SETTLING: Duration = Duration::from_millis(20);
 
-/// The pause before the first look again, where only looking tells.
+/// The pause before the second search, where no event tells.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 
-/// The longest pause between two looks, where only looking tells.
+/// The longest pause between two searches, where no event tells.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The longest pause before a full backlog is tried again.
@@ -71,7 +70,7 @@ impl Queue {
     }
 }
 
-/// How long to wait for somebody to be bound to the name.
+/// How long to wait for a listener to be bound to the name.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Patience {
     None,
@@ -105,11 +104,11 @@ pub(crate) enum WhenFull {
     Return,
 }
 
-/// What a look has brought.
+/// What a search has brought.
 #[derive(Debug)]
 pub(crate) enum Step {
     Connected(Dialed),
-    /// To look again once the watch has something to tell ([`Dial::watch`]), or at this moment.
+    /// To search again once the watch has something to tell ([`Dial::watch`]), or at this moment.
     Wait {
         until: Option<Instant>,
     },
@@ -117,39 +116,39 @@ pub(crate) enum Step {
 
 /// Connecting to one name.
 ///
-/// Why no wake-up is lost: the watch is armed before each look but the first, and the second
-/// follows at once. So whatever makes a look succeed either came before it, or is an event that
+/// Why no wake-up is lost: the watch is armed before each search but the first, and the second
+/// follows at once. So whatever makes a search succeed either came before it, or is an event that
 /// ends the wait. There is one thing without an event: that `listen` is called on a socket that is
-/// bound. Only while there is a socket that does not take connections, it is looked at again after
+/// bound. Only while there is a socket that does not take connections, it is tried again after
 /// a pause; the pause grows from 1 ms and starts anew with every event, so that a listener which is
 /// about to listen is found at once, and a stale socket costs next to nothing. The same where a
 /// directory cannot be watched (no inotify instances left, no right to read it). As long as
-/// everything is watched and there is no socket, nothing is looked at without an event, so that no
+/// everything is watched and there is no socket, nothing is searched without an event, so that no
 /// event that was lost could be covered up.
 ///
-/// The first look does without a watch: making one and closing it again costs more than connecting,
-/// and most names that are waited for are there.
+/// The first search does without a watch: making one and closing it again costs more than
+/// connecting, and most names that are waited for are there.
 #[derive(Debug)]
 pub(crate) struct Dial {
-    places: Places,
+    dirs: RuntimeDirs,
     name: Name,
     patience: Patience,
     queue: Queue,
     started: Instant,
     watch: Option<Watch>,
     pause: Duration,
-    /// Since when somebody seems to be between two steps of binding the name.
+    /// Since when a listener seems to be between two steps of binding the name.
     unsettled: Option<Instant>,
     /// When the listener's backlog was first found full, and by when a place must come free.
     in_line: Option<(Instant, Option<Instant>)>,
 }
 
 impl Dial {
-    /// Connecting to `name`: as soon as somebody is bound to it, and has room for one more in the
+    /// Connecting to `name`: as soon as a listener is bound to it, and has room for one more in the
     /// queue.
-    pub(crate) fn new(places: Places, name: Name, patience: Patience, queue: Queue) -> Dial {
+    pub(crate) fn new(dirs: RuntimeDirs, name: Name, patience: Patience, queue: Queue) -> Dial {
         Dial {
-            places,
+            dirs,
             name,
             patience,
             queue,
@@ -166,10 +165,10 @@ impl Dial {
     ///
     /// # Errors
     ///
-    /// As [`look`](Dial::look).
+    /// As [`search`](Dial::search).
     pub(crate) fn drive(mut self, trusted_owner: &dyn Fn(u32) -> bool) -> Result<Dialed> {
         loop {
-            let until = match self.look(trusted_owner, WhenFull::Block)? {
+            let until = match self.search(trusted_owner, WhenFull::Block)? {
                 Step::Connected(dialed) => return Ok(dialed),
                 Step::Wait { until } => until,
             };
@@ -186,7 +185,7 @@ impl Dial {
         }
     }
 
-    /// What tells that it is worth to look again, if anything does.
+    /// What tells that it is worth to search again, if anything does.
     #[cfg(feature = "tokio")]
     pub(crate) fn watch(&self) -> Option<&Watch> {
         self.watch.as_ref()
@@ -199,7 +198,7 @@ impl Dial {
         }
     }
 
-    /// Looks everywhere, and connects if it can.
+    /// Searches all directories once, and connects if it can.
     ///
     /// # Errors
     ///
@@ -208,22 +207,22 @@ impl Dial {
     /// [`Error::Timeout`] in the queue; [`Error::PathTooLong`]; [`Error::NotSlipring`] for a socket
     /// that is no stream; [`Error::Os`], among others if this user may not connect, or for want of
     /// descriptors.
-    pub(crate) fn look(
+    pub(crate) fn search(
         &mut self,
         trusted_owner: &dyn Fn(u32) -> bool,
         when_full: WhenFull,
     ) -> Result<Step> {
         loop {
-            // Judged after the watch was armed, each time: a directory may have come.
+            // Checked after the watch was armed, each time: a directory may have come.
             let all_watched = self.arm()?;
-            let candidates = self.places.candidates(&self.name)?;
-            let nobody = match self.look_everywhere(&candidates, trusted_owner, when_full)? {
-                Look::Connected(dialed) => return Ok(Step::Connected(dialed)),
-                Look::Full => {
+            let candidates = self.dirs.candidates(&self.name)?;
+            let nobody = match self.try_candidates(&candidates, trusted_owner, when_full)? {
+                Search::Connected(dialed) => return Ok(Step::Connected(dialed)),
+                Search::Full => {
                     let limit = self.in_line.and_then(|(_, limit)| limit);
                     return Ok(self.pause(LONGEST_IN_LINE, limit));
                 }
-                Look::Nobody(nobody) => nobody,
+                Search::Nobody(nobody) => nobody,
             };
             self.in_line = None;
             let now = Instant::now();
@@ -263,16 +262,16 @@ impl Dial {
         }
     }
 
-    /// Watches every place. True if nothing can come without an event.
+    /// Watches every directory. `true` if nothing can come without an event.
     fn arm(&mut self) -> Result<bool> {
         let Some(watch) = &mut self.watch else {
             return Ok(false);
         };
-        let candidates = self.places.candidates(&self.name)?;
+        let candidates = self.dirs.candidates(&self.name)?;
         Ok(watch.arm(
             candidates
                 .iter()
-                .map(|candidate| candidate.spot.socket.as_path()),
+                .map(|candidate| candidate.paths.socket.as_path()),
         ))
     }
 
@@ -309,20 +308,20 @@ impl Dial {
         }
     }
 
-    fn look_everywhere(
+    fn try_candidates(
         &mut self,
         candidates: &[Candidate],
         trusted_owner: &dyn Fn(u32) -> bool,
         when_full: WhenFull,
-    ) -> Result<Look> {
+    ) -> Result<Search> {
         let mut nobody = Nobody::default();
         for candidate in candidates {
-            let path = &candidate.spot.socket;
+            let path = &candidate.paths.socket;
             nobody.tried.push(path.clone());
-            match &candidate.standing {
-                Standing::Safe => {}
-                Standing::Missing => continue,
-                Standing::Unusable(why) | Standing::Unsafe(why) => {
+            match &candidate.trust {
+                DirTrust::Safe => {}
+                DirTrust::Missing => continue,
+                DirTrust::Unusable(why) | DirTrust::Unsafe(why) => {
                     nobody
                         .passed_over
                         .push((candidate.directory.clone(), why.clone()));
@@ -340,42 +339,40 @@ impl Dial {
                 ));
                 continue;
             }
-            match self.knock(&found, candidate, when_full)? {
-                Knock::Opened(socket, queue_until) => {
-                    return Ok(Look::Connected(Dialed {
+            match self.try_connect(&found, candidate, when_full)? {
+                Connecting::Opened(socket, queue_until) => {
+                    return Ok(Search::Connected(Dialed {
                         socket,
                         owner_is_me,
                         queue_until,
                     }));
                 }
-                Knock::Full => return Ok(Look::Full),
-                Knock::Gone => {}
-                Knock::Refused => {
+                Connecting::Full => return Ok(Search::Full),
+                Connecting::Gone => {}
+                Connecting::Refused => {
                     let why = "nobody listens there: it is stale, or not listening yet";
                     nobody.passed_over.push((path.clone(), why.into()));
                     nobody.refusing = true;
                 }
-                Knock::Denied(error) => {
+                Connecting::Denied(error) => {
                     nobody.denied = Some(error);
                     nobody.refusing = true;
                 }
             }
         }
-        Ok(Look::Nobody(nobody))
+        Ok(Search::Nobody(nobody))
     }
 
     /// Connects to the socket that was found at the candidate's path.
-    fn knock(
+    fn try_connect(
         &mut self,
         found: &OwnedFd,
         candidate: &Candidate,
         when_full: WhenFull,
-    ) -> Result<Knock> {
+    ) -> Result<Connecting> {
         const DOING: &str = "connecting";
-        let path = candidate.spot.socket.as_path();
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
-            .map_err(Error::os("making a socket"))?;
+        let path = candidate.paths.socket.as_path();
+        let socket = socket::nonblocking().map_err(Error::os("making a socket"))?;
         // This thread's, not the process's: a thread can have descriptors of its own.
         let mut way = PathBuf::from(format!("/proc/thread-self/fd/{}", found.as_raw_fd()));
         let mut blocks = false;
@@ -383,43 +380,40 @@ impl Dial {
             match SocketAddrUnix::new(&way).and_then(|address| connect(&socket, &address)) {
                 Ok(()) => {
                     if blocks {
-                        set_socket_timeout(&socket, Timeout::Send, None)
+                        socket::set_send_timeout(&socket, None)
                             .map_err(Error::os("lifting the time limit"))?;
                     } else {
-                        fcntl_setfl(&socket, OFlags::empty())
+                        socket::set_blocking(&socket)
                             .map_err(Error::os("making a socket block"))?;
                     }
                     let until = match self.in_line {
                         Some((_, until)) => until,
                         None => self.queue.until(false),
                     };
-                    return Ok(Knock::Opened(socket, until));
+                    return Ok(Connecting::Opened(socket, until));
                 }
-                // A full backlog, or the time in it is up, or a signal: the clock is looked at each
+                // A full backlog, or the time in it is up, or a signal: the clock is read each
                 // time.
                 Err(Errno::AGAIN | Errno::INTR) => {
                     let limit = self.stand_in_line(candidate)?;
                     if when_full == WhenFull::Return {
-                        return Ok(Knock::Full);
+                        return Ok(Connecting::Full);
                     }
                     if !blocks {
-                        fcntl_setfl(&socket, OFlags::empty())
+                        socket::set_blocking(&socket)
                             .map_err(Error::os("making a socket block"))?;
                         blocks = true;
                     }
-                    // Zero would mean no limit, and so would less than a microsecond.
-                    let left = limit
-                        .map(|limit| limit.saturating_duration_since(Instant::now()))
-                        .map(|left| left.max(Duration::from_millis(1)));
-                    set_socket_timeout(&socket, Timeout::Send, left)
+                    let left = limit.map(|limit| limit.saturating_duration_since(Instant::now()));
+                    socket::set_send_timeout(&socket, left)
                         .map_err(Error::os("limiting the time to connect"))?;
                 }
                 // The descriptor is open: so it is /proc that is not there, as in a bare chroot.
                 Err(Errno::NOENT | Errno::NOTDIR) if way != path => way = path.to_owned(),
-                Err(Errno::NOENT) => return Ok(Knock::Gone),
-                Err(Errno::CONNREFUSED) => return Ok(Knock::Refused),
+                Err(Errno::NOENT) => return Ok(Connecting::Gone),
+                Err(Errno::CONNREFUSED) => return Ok(Connecting::Refused),
                 Err(errno @ (Errno::ACCESS | Errno::PERM)) => {
-                    return Ok(Knock::Denied(Error::os_at(DOING, path)(errno)));
+                    return Ok(Connecting::Denied(Error::os_at(DOING, path)(errno)));
                 }
                 Err(Errno::PROTOTYPE) => return Err(Error::NotSlipring),
                 Err(errno) => return Err(Error::os_at(DOING, path)(errno)),
@@ -434,7 +428,7 @@ impl Dial {
             Some(line) => line,
             None => {
                 let me = Some(std::process::id());
-                let holder = look_at_lock(&candidate.spot.lock, now)?;
+                let holder = lock_state_until(&candidate.paths.lock, now)?;
                 let its_own = matches!(holder, LockState::Held { pid, .. } if pid == me);
                 (now, self.queue.until(its_own))
             }
@@ -450,10 +444,10 @@ impl Dial {
     }
 }
 
-/// What came of looking at every candidate.
-enum Look {
+/// What came of trying every candidate.
+enum Search {
     Connected(Dialed),
-    /// Somebody listens, and has no room just now.
+    /// A process listens, and has no room just now.
     Full,
     Nobody(Nobody),
 }
@@ -480,12 +474,12 @@ struct Hidden {
 fn hidden(candidates: &[Candidate]) -> Result<Option<Hidden>> {
     let safe = candidates
         .iter()
-        .filter(|candidate| candidate.standing == Standing::Safe);
+        .filter(|candidate| candidate.trust == DirTrust::Safe);
     for candidate in safe {
         if let LockState::Held { pid, paired: false } =
-            look_at_lock(&candidate.spot.lock, Instant::now())?
+            lock_state_until(&candidate.paths.lock, Instant::now())?
         {
-            let path = candidate.spot.socket.clone();
+            let path = candidate.paths.socket.clone();
             return Ok(Some(Hidden { path, pid }));
         }
     }
@@ -504,7 +498,7 @@ fn may_belong_to_its_owner(
     trusted_owner: &dyn Fn(u32) -> bool,
 ) -> Result<bool> {
     let (uid, is_me) = (stat.st_uid, user::owns(found.as_fd(), stat));
-    // A number that says nothing is no reason to trust somebody; what only the owner may do is.
+    // A number that says nothing is no reason to trust a user; what only the owner may do is.
     if trusted_owner(uid) || (is_me && !user::is_told(uid)) {
         return Ok(is_me);
     }
@@ -526,10 +520,10 @@ fn thing(stat: &Stat) -> &'static str {
     }
 }
 
-/// Opens what is at the candidate's path, as a place only. None if nothing is there. A link is
+/// Opens what is at the candidate's path, without access. `None` if nothing is there. A link is
 /// followed only where the user gave the path.
 fn find(candidate: &Candidate) -> Result<Option<(OwnedFd, Stat)>> {
-    let path = candidate.spot.socket.as_path();
+    let path = candidate.paths.socket.as_path();
     let mut flags = OFlags::PATH | OFlags::CLOEXEC;
     if !candidate.follow_links {
         flags |= OFlags::NOFOLLOW;
@@ -544,7 +538,7 @@ fn find(candidate: &Candidate) -> Result<Option<(OwnedFd, Stat)>> {
 }
 
 /// What came of connecting to one socket.
-enum Knock {
+enum Connecting {
     /// With the moment by which the listener has to take it up.
     Opened(OwnedFd, Option<Instant>),
     Full,

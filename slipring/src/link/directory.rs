@@ -1,4 +1,4 @@
-//! Where names live: the directories, and who may write to them.
+//! Where names live: the directories, and which users may write to them.
 //!
 //! | scope | directory | of |
 //! |---|---|---|
@@ -8,44 +8,44 @@
 //!
 //! `UID` is the effective one.
 //!
-//! Whoever binds takes the first directory that can be had; whoever connects looks into all, since
-//! the two may run in different environments. Both judge by the same rules. A directory that is
-//! there but not safe is never passed over silently: a listener that went elsewhere would not be
+//! A process that binds takes the first directory that can be had; one that connects searches all,
+//! since the two may run in different environments. Both check by the same rules. A directory that
+//! is there but not safe is never passed over silently: a listener that went elsewhere would not be
 //! found.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FileType, Mode, OFlags, Stat, chmod, fstat, lstat, mkdir, open};
-use rustix::io::Errno;
+use crate::sys::errno::{self, Errno};
+use crate::sys::file::{FileType, Mode, OFlags, Stat, chmod, fstat, lstat, mkdir, open};
 
 use crate::error::{Error, Result};
 use crate::name::Scope;
 use crate::sys::user;
 
-/// What is going on where a directory is judged.
-const LOOKING: &str = "looking at the directory for names";
+/// What is being done where a directory is checked.
+const CHECKING: &str = "looking at the directory for names";
 
 /// The line for `tmpfiles.d` that makes the directory of global names at every boot.
 const TMPFILES_LINE: &str = "d /run/slipring 1777 root root -";
 
 /// The environment that decides where names live: all of it, so that tests can have their own.
 #[derive(Debug, Clone)]
-pub(crate) struct Places {
+pub(crate) struct RuntimeDirs {
     /// `$XDG_RUNTIME_DIR`, if it is set and absolute.
     pub(crate) xdg: Option<PathBuf>,
     /// The effective user.
     pub(crate) uid: u32,
-    /// `/tmp`. Not `$TMPDIR`: both sides must come to the same place.
+    /// `/tmp`. Not `$TMPDIR`: both sides must come to the same directory.
     pub(crate) tmp: PathBuf,
     /// `/run`.
     pub(crate) run: PathBuf,
 }
 
-/// What is to be thought of a directory. The texts say why, and what to do.
+/// Whether a directory can be trusted. The texts say why not, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// It is there, and only those who may have written to it.
+pub(crate) enum DirTrust {
+    /// It is there, and only users that may have written to it.
     Safe,
     /// It is not there (nor perhaps is its parent).
     Missing,
@@ -62,14 +62,14 @@ struct Local {
     parent_is_mine: bool,
 }
 
-impl Places {
+impl RuntimeDirs {
     /// The environment of this process.
-    pub(crate) fn from_env() -> Places {
-        Places {
+    pub(crate) fn from_env() -> RuntimeDirs {
+        RuntimeDirs {
             xdg: std::env::var_os("XDG_RUNTIME_DIR")
                 .map(PathBuf::from)
                 .filter(|path| path.is_absolute()),
-            uid: rustix::process::geteuid().as_raw(),
+            uid: user::me(),
             tmp: "/tmp".into(),
             run: "/run".into(),
         }
@@ -103,20 +103,20 @@ impl Places {
         self.run.join("slipring")
     }
 
-    /// Every directory that names of this scope may live in, with what is to be thought of it
-    /// (none for paths).
+    /// Every directory that names of this scope may live in, with whether it can be trusted (none
+    /// for paths).
     ///
     /// # Errors
     ///
     /// [`Error::Os`] if it cannot be told, for want of descriptors or memory.
-    pub(crate) fn directories(&self, scope: Scope) -> Result<Vec<(PathBuf, Standing)>> {
+    pub(crate) fn directories(&self, scope: Scope) -> Result<Vec<(PathBuf, DirTrust)>> {
         match scope {
             Scope::Local => self
                 .local()
                 .into_iter()
-                .map(|local| Ok((local.path.clone(), self.judge_local(&local)?)))
+                .map(|local| Ok((local.path.clone(), self.trust_in_local(&local)?)))
                 .collect(),
-            Scope::Global => Ok(vec![(self.global(), self.judge_global()?)]),
+            Scope::Global => Ok(vec![(self.global(), self.trust_in_global()?)]),
             Scope::Path => Ok(Vec::new()),
         }
     }
@@ -142,24 +142,24 @@ impl Places {
     fn local_for_binding(&self) -> Result<PathBuf> {
         let mut tried = Vec::new();
         for local in self.local() {
-            let mut standing = self.judge_local(&local)?;
-            if standing == Standing::Missing {
-                // That somebody else was quicker is no failure: it is looked at again all the same.
-                standing = match mkdir(&local.path, Mode::RWXU) {
-                    Ok(()) | Err(Errno::EXIST) => self.judge_local(&local)?,
+            let mut trust = self.trust_in_local(&local)?;
+            if trust == DirTrust::Missing {
+                // That another process was quicker is no failure: it is checked again all the same.
+                trust = match mkdir(&local.path, Mode::RWXU) {
+                    Ok(()) | Err(Errno::EXIST) => self.trust_in_local(&local)?,
                     Err(errno) => cannot_be_made(&local.path, errno)?,
                 };
             }
-            match standing {
-                Standing::Safe => return Ok(local.path),
-                Standing::Unsafe(why) => {
+            match trust {
+                DirTrust::Safe => return Ok(local.path),
+                DirTrust::Unsafe(why) => {
                     return Err(Error::UnsafeDirectory {
                         path: local.path,
                         why,
                     });
                 }
-                Standing::Unusable(why) => tried.push((local.path, why)),
-                Standing::Missing => {
+                DirTrust::Unusable(why) => tried.push((local.path, why)),
+                DirTrust::Missing => {
                     tried.push((local.path, "it was made, and removed again at once".into()))
                 }
             }
@@ -169,22 +169,22 @@ impl Places {
 
     fn global_for_binding(&self) -> Result<PathBuf> {
         let path = self.global();
-        let mut standing = self.judge_global()?;
-        if standing == Standing::Missing && self.uid == 0 {
+        let mut trust = self.trust_in_global()?;
+        if trust == DirTrust::Missing && self.uid == 0 {
             // The umask takes bits from the mode of mkdir, not from that of chmod.
             let mode = Mode::RWXU | Mode::RWXG | Mode::RWXO | Mode::SVTX;
-            standing = match mkdir(&path, Mode::RWXU).and_then(|()| chmod(&path, mode)) {
-                Ok(()) | Err(Errno::EXIST) => self.judge_global()?,
+            trust = match mkdir(&path, Mode::RWXU).and_then(|()| chmod(&path, mode)) {
+                Ok(()) | Err(Errno::EXIST) => self.trust_in_global()?,
                 Err(errno) => cannot_be_made(&path, errno)?,
             };
         }
-        match standing {
-            Standing::Safe => Ok(path),
-            Standing::Unsafe(why) => Err(Error::UnsafeDirectory { path, why }),
-            Standing::Unusable(why) => Err(Error::NoRuntimeDirectory {
+        match trust {
+            DirTrust::Safe => Ok(path),
+            DirTrust::Unsafe(why) => Err(Error::UnsafeDirectory { path, why }),
+            DirTrust::Unusable(why) => Err(Error::NoRuntimeDirectory {
                 tried: vec![(path, why)],
             }),
-            Standing::Missing => {
+            DirTrust::Missing => {
                 let why = format!(
                     "it does not exist, and root must make it: put the line `{TMPFILES_LINE}` into \
                      /etc/tmpfiles.d/slipring.conf and run `systemd-tmpfiles --create`"
@@ -196,21 +196,21 @@ impl Places {
         }
     }
 
-    /// What is to be thought of a directory for local names.
+    /// Whether a directory for local names can be trusted.
     ///
     /// The parent must belong to this user (but for `/tmp`): after `sudo` the variable often still
     /// names the directory of another, and what root made there would be in that user's way.
-    fn judge_local(&self, local: &Local) -> Result<Standing> {
+    fn trust_in_local(&self, local: &Local) -> Result<DirTrust> {
         let parent = local.path.parent().unwrap_or(Path::new("/"));
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match open(parent, flags, Mode::empty()).and_then(with_stat) {
-            Err(Errno::NOENT) => return Ok(Standing::Missing),
+            Err(Errno::NOENT) => return Ok(DirTrust::Missing),
             Err(errno) if is_absence(errno) => {
-                return Ok(Standing::Unusable(format!("{}: {errno}", parent.display())));
+                return Ok(DirTrust::Unusable(format!("{}: {errno}", parent.display())));
             }
-            Err(errno) => return Err(Error::os_at(LOOKING, parent)(errno)),
+            Err(errno) => return Err(Error::os_at(CHECKING, parent)(errno)),
             Ok((found, stat)) if local.parent_is_mine && !owned_by(self.uid, &found, &stat) => {
-                return Ok(Standing::Unusable(format!(
+                return Ok(DirTrust::Unusable(format!(
                     "{} belongs to {}, not to user {}",
                     parent.display(),
                     whose(stat.st_uid),
@@ -219,7 +219,7 @@ impl Places {
             }
             Ok(_) => {}
         }
-        judge(&local.path, |found, stat| {
+        trust_in(&local.path, |found, stat| {
             let (mode, path) = (stat.st_mode & 0o7777, local.path.display());
             if !owned_by(self.uid, found, stat) {
                 let (owner, me) = (whose(stat.st_uid), self.uid);
@@ -233,11 +233,11 @@ impl Places {
         })
     }
 
-    /// What is to be thought of the directory for global names: that root owns it, and that nobody
-    /// can take away what another has made in it.
-    fn judge_global(&self) -> Result<Standing> {
+    /// Whether the directory for global names can be trusted: root owns it, and no user can take
+    /// away what another has made in it.
+    fn trust_in_global(&self) -> Result<DirTrust> {
         let path = self.global();
-        judge(&path, |_, stat| {
+        trust_in(&path, |_, stat| {
             let (owner, mode, path) = (stat.st_uid, stat.st_mode & 0o7777, path.display());
             if owner != 0 {
                 let owner = whose(owner);
@@ -255,41 +255,41 @@ impl Places {
     }
 }
 
-/// What is to be thought of a directory, with a rule that names its flaw. It is opened without
-/// following a link, and judged by what was opened.
-fn judge(path: &Path, flaw: impl Fn(&OwnedFd, &Stat) -> Option<String>) -> Result<Standing> {
+/// Whether a directory can be trusted, by a rule that names its flaw. It is opened without
+/// following a link, and what was opened is checked.
+fn trust_in(path: &Path, flaw: impl Fn(&OwnedFd, &Stat) -> Option<String>) -> Result<DirTrust> {
     // O_PATH needs no permission on the directory itself: one that locks this user out has an owner
     // too.
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(match open(path, flags, Mode::empty()).and_then(with_stat) {
-        Ok((found, stat)) => flaw(&found, &stat).map_or(Standing::Safe, Standing::Unsafe),
-        Err(Errno::NOENT) => Standing::Missing,
+        Ok((found, stat)) => flaw(&found, &stat).map_or(DirTrust::Safe, DirTrust::Unsafe),
+        Err(Errno::NOENT) => DirTrust::Missing,
         Err(Errno::NOTDIR | Errno::LOOP) => {
             let what = lstat(path).map_or("a file", |stat| kind_of(&stat));
-            Standing::Unsafe(format!(
+            DirTrust::Unsafe(format!(
                 "it is {what}, not a directory; remove it (`rm {}`)",
                 path.display()
             ))
         }
-        Err(errno) if is_absence(errno) => Standing::Unusable(errno.to_string()),
-        Err(errno) => return Err(Error::os_at(LOOKING, path)(errno)),
+        Err(errno) if is_absence(errno) => DirTrust::Unusable(errno.to_string()),
+        Err(errno) => return Err(Error::os_at(CHECKING, path)(errno)),
     })
 }
 
-fn with_stat(found: OwnedFd) -> rustix::io::Result<(OwnedFd, Stat)> {
+fn with_stat(found: OwnedFd) -> errno::Result<(OwnedFd, Stat)> {
     fstat(&found).map(|stat| (found, stat))
 }
 
-/// What is to be thought of a directory that is not there and was not made. That there is no room
+/// The trust in a directory that is not there and was not made. That there is no room
 /// or no memory for it is no reason to go elsewhere: by the next time there may be.
-fn cannot_be_made(path: &Path, errno: Errno) -> Result<Standing> {
+fn cannot_be_made(path: &Path, errno: Errno) -> Result<DirTrust> {
     if is_absence(errno) || errno == Errno::ROFS {
-        return Ok(Standing::Unusable(format!("it cannot be made: {errno}")));
+        return Ok(DirTrust::Unusable(format!("it cannot be made: {errno}")));
     }
     Err(Error::os_at("making the directory for names", path)(errno))
 }
 
-/// Whether the failure of a look says that nothing usable is there, for this user. Any other (no
+/// Whether the failure of a check says that nothing usable is there, for this user. Any other (no
 /// descriptors, no memory, a disk that fails) says nothing of what is there.
 pub(super) fn is_absence(errno: Errno) -> bool {
     matches!(
@@ -338,21 +338,21 @@ pub(crate) mod testing {
     use crate::name::Name;
 
     /// An environment inside a directory of a test.
-    pub(crate) fn places_in(directory: &Path) -> Places {
-        Places {
+    pub(crate) fn dirs_in(directory: &Path) -> RuntimeDirs {
+        RuntimeDirs {
             xdg: Some(directory.join("xdg")),
-            uid: rustix::process::geteuid().as_raw(),
+            uid: user::me(),
             tmp: directory.join("tmp"),
             run: directory.join("run"),
         }
     }
 
     /// The same, with everything made but the directories for names.
-    pub(crate) fn places(directory: &Path) -> Places {
+    pub(crate) fn dirs(directory: &Path) -> RuntimeDirs {
         for made in ["xdg", "tmp", "run"] {
             std::fs::create_dir(directory.join(made)).unwrap();
         }
-        places_in(directory)
+        dirs_in(directory)
     }
 
     /// For a test that gives files to other users: fails without root.

@@ -1,4 +1,4 @@
-//! The handshake as a state machine that never blocks: whoever drives it polls the socket.
+//! The handshake as a state machine that never blocks: its driver polls the socket.
 
 use super::dial::Dialed;
 use super::message::{Hello, LEN, Memory, Message, Refusal, VERSIONS, printable};
@@ -13,18 +13,18 @@ use crate::peer::Admission;
 use crate::ring::Std;
 use crate::sys::closing::{self, Link, Passed};
 use crate::sys::doorbell::{self, Doorbell, Doorbells};
+use crate::sys::errno::Errno;
+use crate::sys::poll;
 use crate::sys::socket::{self, Credentials};
 use crate::sys::user;
-use crate::sys::watch::{Watches, timespec};
+use crate::sys::watch::Watches;
 use crate::wait::Spin;
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::io::Errno;
 use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Who speaks first.
+/// The side that speaks first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum First {
     /// This side: it connected, or both do (`upgrade`).
@@ -91,7 +91,7 @@ pub(crate) struct Handshake {
     waits: Waits,
     origin: Origin,
     started: Instant,
-    /// Who made the other end of the socket.
+    /// The process that made the other end of the socket.
     made_by: Credentials,
     /// What the peer's hello says, and when it came.
     introduced: Option<(Introduced, Instant)>,
@@ -165,8 +165,8 @@ impl Handshake {
         Handshake::new(link, options, Some(name), First::Me, waits, origin)
     }
 
-    /// Refuses whoever made the other end of the socket, if that user may not be there. It is a
-    /// first look, at what is known before anything was said.
+    /// Refuses the user that made the other end of the socket, if it may not be there. It is a
+    /// first check, of what is known before anything was said.
     pub(crate) fn screen(&mut self) -> Result<()> {
         let uid = self.made_by.uid;
         match self.options.admits(uid, self.origin.mine_alone) {
@@ -179,7 +179,7 @@ impl Handshake {
         self.link.as_fd()
     }
 
-    /// The user who made the other end of the socket.
+    /// The user that made the other end of the socket.
     pub(crate) fn made_by(&self) -> u32 {
         self.made_by.uid
     }
@@ -251,7 +251,7 @@ impl Handshake {
     /// Makes what is mine, and passes it. If it fails nothing is left, and it can be tried again.
     /// `of_my_user`: the peer speaks as this process's own user.
     fn pass_mine(&mut self, of_my_user: bool) -> Result<()> {
-        // A socket that another user made may have an end that is that user's, whoever speaks
+        // A socket that another user made may have an end that is that user's, whichever speaks
         // there: see `doorbell::Kind`.
         let is_mine = of_my_user && user::is_same(self.made_by.uid, self.origin.mine_alone);
         let kind = if is_mine {
@@ -602,12 +602,7 @@ pub(crate) fn drive(mut handshake: Handshake) -> Result<Connected> {
         if left == Some(Duration::ZERO) {
             return Err(handshake.late());
         }
-        let mut interest = PollFlags::IN;
-        interest.set(PollFlags::OUT, write);
-        match poll(
-            &mut [PollFd::new(&handshake.link, interest)],
-            left.map(timespec).as_ref(),
-        ) {
+        match poll::wait(Some(handshake.link()), write, left) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(e) => return Err(Error::os("waiting for the handshake (poll)")(e)),
         }

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use rustix::fs::lstat;
-use rustix::io::Errno;
-use rustix::net::SocketAddrUnix;
+use crate::sys::errno::Errno;
+use crate::sys::file::lstat;
+use crate::sys::socket::SocketAddrUnix;
 
 use super::binding::clear_the_way;
-use super::directory::{Places, whose};
+use super::directory::{RuntimeDirs, whose};
 use super::listing::{Found, survey};
 use super::lock::{Lock, LockState, lock_state};
 use crate::error::{Error, Result};
@@ -30,9 +30,9 @@ pub struct Leftover {
 /// such a name replaces them, so that this is for tidiness; but for lock files in the directory of
 /// machine-wide names, which keep other users from binding.
 ///
-/// Each name is locked meanwhile, as for binding it: what is in use is not touched, and who wants
-/// to bind the name waits for that moment. Files of other users are left, and named, but for root.
-/// Names that are paths are wherever they are, and not looked at.
+/// Each name is locked meanwhile, as for binding it: what is in use is not touched, and a process
+/// that wants to bind the name waits for that moment. Files of other users are left, and named, but
+/// for root. Names that are paths are wherever they are, and not checked.
 ///
 /// # Errors
 ///
@@ -50,16 +50,16 @@ pub struct Leftover {
 /// # Ok::<(), slipring::Error>(())
 /// ```
 pub fn remove_leftovers() -> Result<Vec<Leftover>> {
-    remove_leftovers_in(&Places::from_env())
+    remove_leftovers_in(&RuntimeDirs::from_env())
 }
 
 /// As [`remove_leftovers`], with an environment of one's own.
-pub(crate) fn remove_leftovers_in(places: &Places) -> Result<Vec<Leftover>> {
+pub(crate) fn remove_leftovers_in(dirs: &RuntimeDirs) -> Result<Vec<Leftover>> {
     let mut all = Vec::new();
-    for found in survey(places)? {
+    for found in survey(dirs)? {
         // Of a directory that is not safe nothing is known, least of all whether a lock is one.
         if found.distrust.is_none() {
-            let kept = clear(places, &found)?;
+            let kept = clear(dirs, &found)?;
             tell(&found, kept, &mut all);
         }
     }
@@ -67,7 +67,7 @@ pub(crate) fn remove_leftovers_in(places: &Places) -> Result<Vec<Leftover>> {
     Ok(all)
 }
 
-/// Why the files of a name were not removed, or not looked at.
+/// Why the files of a name were not removed, or not checked.
 enum Kept {
     /// Somebody has the name.
     InUse,
@@ -75,16 +75,16 @@ enum Kept {
 }
 
 /// Removes the files of a name that nobody holds, and says what is against it.
-fn clear(places: &Places, found: &Found) -> Result<Option<Kept>> {
-    match lock_state(&found.spot.lock)? {
+fn clear(dirs: &RuntimeDirs, found: &Found) -> Result<Option<Kept>> {
+    match lock_state(&found.paths.lock)? {
         LockState::Free => {}
         LockState::Held { .. } => return Ok(Some(Kept::InUse)),
         LockState::Unreadable(why) => return Ok(Some(Kept::Because(why))),
     }
-    let files = [&found.spot.socket, &found.spot.lock];
+    let files = [&found.paths.socket, &found.paths.lock];
     for path in files {
         match owner(path)? {
-            Some(owner) if owner != places.uid && places.uid != 0 => {
+            Some(owner) if owner != dirs.uid && dirs.uid != 0 => {
                 let whose = whose(owner);
                 let why = format!("it belongs to {whose}; that user or root can remove it");
                 return Ok(Some(Kept::Because(why)));
@@ -92,14 +92,14 @@ fn clear(places: &Places, found: &Found) -> Result<Option<Kept>> {
             _ => {}
         }
     }
-    let uid = owner(&found.spot.lock)?.unwrap_or(places.uid);
-    let lock = match Lock::acquire_left(&found.spot.lock, &found.name, uid) {
+    let uid = owner(&found.paths.lock)?.unwrap_or(dirs.uid);
+    let lock = match Lock::acquire_left(&found.paths.lock, &found.name, uid) {
         Ok(lock) => lock,
         Err(Error::NameInUse { .. }) => return Ok(Some(Kept::InUse)),
         Err(error) if error.is_exhaustion() => return Err(error),
         Err(error) => return Ok(Some(Kept::Because(error.to_string()))),
     };
-    let path = found.spot.socket.as_path();
+    let path = found.paths.socket.as_path();
     let cleared = SocketAddrUnix::new(path)
         .map_err(Error::os_at("looking whether the socket is stale", path))
         .and_then(|address| clear_the_way(path, &address));
@@ -121,8 +121,8 @@ fn tell(found: &Found, kept: Option<Kept>, all: &mut Vec<Leftover>) {
         return;
     }
     for (path, was_there) in [
-        (&found.spot.socket, found.socket),
-        (&found.spot.lock, found.lock),
+        (&found.paths.socket, found.socket),
+        (&found.paths.lock, found.lock),
     ] {
         if !was_there {
             continue;
@@ -157,13 +157,13 @@ mod tests {
     use std::os::unix::net::UnixListener;
 
     use super::super::binding::Binding;
-    use super::super::directory::testing::{name, need_root, places, stale_socket};
+    use super::super::directory::testing::{dirs, name, need_root, stale_socket};
     use super::*;
     use crate::name::Scope;
 
     /// The files that were left, each with whether it was kept.
-    fn removed(places: &Places) -> Vec<(String, bool)> {
-        remove_leftovers_in(places)
+    fn removed(dirs: &RuntimeDirs) -> Vec<(String, bool)> {
+        remove_leftovers_in(dirs)
             .unwrap()
             .iter()
             .map(|left| {
@@ -177,10 +177,10 @@ mod tests {
     #[test]
     fn cleaning_removes_what_nobody_holds_and_nothing_else() {
         let temporary = tempfile::tempdir().unwrap();
-        let places = places(temporary.path());
-        assert!(removed(&places).is_empty());
-        let directory = places.for_binding(Scope::Local).unwrap();
-        let (_bound, _listener) = Binding::new_in(&places, &name("bound"), 0o600, 16).unwrap();
+        let dirs = dirs(temporary.path());
+        assert!(removed(&dirs).is_empty());
+        let directory = dirs.for_binding(Scope::Local).unwrap();
+        let (_bound, _listener) = Binding::new_in(&dirs, &name("bound"), 0o600, 16).unwrap();
         for both in ["both.sock", "socket.sock"] {
             stale_socket(&directory.join(both));
         }
@@ -194,7 +194,7 @@ mod tests {
         let gone = |file: &str| (file.to_owned(), false);
         let kept = |file: &str| (file.to_owned(), true);
         assert_eq!(
-            removed(&places),
+            removed(&dirs),
             [
                 kept("Cargo.lock"),
                 gone("both.lock"),
@@ -226,14 +226,14 @@ mod tests {
     #[test]
     fn cleaning_keeps_nobody_from_binding() {
         let temporary = tempfile::tempdir().unwrap();
-        let places = places(temporary.path());
-        let path = places.for_binding(Scope::Local).unwrap().join("clock.sock");
+        let dirs = dirs(temporary.path());
+        let path = dirs.for_binding(Scope::Local).unwrap().join("clock.sock");
         std::thread::scope(|scope| {
             let cleaning =
-                scope.spawn(|| (0..300).for_each(|_| drop(remove_leftovers_in(&places).unwrap())));
+                scope.spawn(|| (0..300).for_each(|_| drop(remove_leftovers_in(&dirs).unwrap())));
             loop {
                 let (binding, _listener) =
-                    Binding::new_in(&places, &name("clock"), 0o600, 16).unwrap();
+                    Binding::new_in(&dirs, &name("clock"), 0o600, 16).unwrap();
                 assert!(binding.path().exists());
                 drop(binding);
                 stale_socket(&path);
@@ -252,21 +252,21 @@ mod tests {
         fn cleaning_leaves_files_of_other_users_except_as_root() {
             need_root();
             let temporary = tempfile::tempdir().unwrap();
-            let mut places = places(temporary.path());
-            let directory = places.for_binding(Scope::Global).unwrap();
+            let mut dirs = dirs(temporary.path());
+            let directory = dirs.for_binding(Scope::Global).unwrap();
             let lock = directory.join("theirs.lock");
             fs::write(&lock, "1\n").unwrap();
             chown(&lock, Some(12345), None).unwrap();
-            places.uid = 54321;
-            let left = remove_leftovers_in(&places).unwrap();
+            dirs.uid = 54321;
+            let left = remove_leftovers_in(&dirs).unwrap();
             let why = left[0].kept.as_deref().unwrap();
             assert!(
                 why.contains("belongs to user 12345") && why.contains("root"),
                 "{why}"
             );
             assert_eq!(fs::metadata(&lock).unwrap().uid(), 12345);
-            places.uid = 0;
-            assert_eq!(removed(&places), [("theirs.lock".into(), false)]);
+            dirs.uid = 0;
+            assert_eq!(removed(&dirs), [("theirs.lock".into(), false)]);
         }
     }
 }

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
-use rustix::fs::lstat;
-use rustix::io::Errno;
+use crate::sys::errno::Errno;
+use crate::sys::file::lstat;
 
 use super::dial::SETTLING;
-use super::directory::{Places, Standing, is_absence};
-use super::lock::{LockState, look_at_lock};
-use super::spot::Spot;
+use super::directory::{DirTrust, RuntimeDirs, is_absence};
+use super::lock::{LockState, lock_state_until};
+use super::paths::SocketPaths;
 use crate::error::{Error, Result};
 use crate::name::{Name, Scope};
 
@@ -26,11 +26,11 @@ pub struct BoundName {
     pub name: Name,
     /// Where its socket is, or was.
     pub path: PathBuf,
-    /// Whether somebody is bound to it.
+    /// Whether a process is bound to it.
     pub state: NameState,
 }
 
-/// Whether somebody is bound to a name.
+/// Whether a process is bound to a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NameState {
@@ -54,10 +54,10 @@ pub enum NameState {
 /// that is bound in two directories (by programs that run in different environments) is there
 /// twice. Names that are paths are wherever they are, and not listed.
 ///
-/// Connects to nobody. What it tells was so while it looked, and may be otherwise by now: a name
+/// Connects to nobody. What it tells was so during the call, and may be otherwise by now: a name
 /// that is `Live` can be left at any time.
 ///
-/// It takes 20 ms longer if somebody is just coming or going, or cannot be told from that: for all
+/// It takes 20 ms longer if a process is just coming or going, or cannot be told from that: for all
 /// names together, however many there are.
 ///
 /// # Errors
@@ -66,7 +66,7 @@ pub enum NameState {
 /// directory that does not exist has no names. One that cannot be used has none either:
 /// [`passed_over`] tells which.
 pub fn names() -> Result<Vec<BoundName>> {
-    names_in(&Places::from_env())
+    names_in(&RuntimeDirs::from_env())
 }
 
 /// The directories in which [`names`] finds nothing, or believes nothing of what it finds, and why:
@@ -75,15 +75,15 @@ pub fn names() -> Result<Vec<BoundName>> {
 ///
 /// # Errors
 ///
-/// [`Error::Os`] if a directory cannot be looked at, for want of descriptors or memory.
+/// [`Error::Os`] if a directory cannot be checked, for want of descriptors or memory.
 pub fn passed_over() -> Result<Vec<(PathBuf, String)>> {
-    let places = Places::from_env();
+    let dirs = RuntimeDirs::from_env();
     let mut all = Vec::new();
     for scope in [Scope::Local, Scope::Global] {
-        for (directory, standing) in places.directories(scope)? {
-            match standing {
-                Standing::Safe | Standing::Missing => {}
-                Standing::Unsafe(why) | Standing::Unusable(why) => all.push((directory, why)),
+        for (directory, trust) in dirs.directories(scope)? {
+            match trust {
+                DirTrust::Safe | DirTrust::Missing => {}
+                DirTrust::Unsafe(why) | DirTrust::Unusable(why) => all.push((directory, why)),
             }
         }
     }
@@ -91,29 +91,29 @@ pub fn passed_over() -> Result<Vec<(PathBuf, String)>> {
 }
 
 /// As [`names`], with an environment of one's own.
-pub(crate) fn names_in(places: &Places) -> Result<Vec<BoundName>> {
-    let mut looks = Vec::new();
-    for found in survey(places)? {
-        looks.push((look(&found)?, found));
+pub(crate) fn names_in(dirs: &RuntimeDirs) -> Result<Vec<BoundName>> {
+    let mut checks = Vec::new();
+    for found in survey(dirs)? {
+        checks.push((check(&found)?, found));
     }
-    // Somebody may have been between two steps of coming or going. All of them have had the time
+    // A process may have been between two steps of coming or going. All of them have had the time
     // for it then.
-    if looks
+    if checks
         .iter()
-        .any(|(look, _)| matches!(look, Look::Unsettled(_)))
+        .any(|(check, _)| matches!(check, Check::Unsettled(_)))
     {
         thread::sleep(SETTLING);
-        for (look, found) in &mut looks {
-            if matches!(look, Look::Unsettled(_)) {
-                found.look_again();
-                *look = self::look(found)?;
+        for (check, found) in &mut checks {
+            if matches!(check, Check::Unsettled(_)) {
+                found.refresh();
+                *check = self::check(found)?;
             }
         }
     }
     let mut all = Vec::new();
-    for (look, found) in looks {
-        if let Look::Settled(state) | Look::Unsettled(state) = look {
-            let (name, path) = (found.name, found.spot.socket);
+    for (check, found) in checks {
+        if let Check::Settled(state) | Check::Unsettled(state) = check {
+            let (name, path) = (found.name, found.paths.socket);
             all.push(BoundName { name, path, state });
         }
     }
@@ -125,7 +125,7 @@ pub(crate) fn names_in(places: &Places) -> Result<Vec<BoundName>> {
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) name: Name,
-    pub(super) spot: Spot,
+    pub(super) paths: SocketPaths,
     /// Which of its two files are there.
     pub(super) socket: bool,
     pub(super) lock: bool,
@@ -134,9 +134,9 @@ pub(super) struct Found {
 }
 
 impl Found {
-    fn look_again(&mut self) {
-        self.socket = lstat(&self.spot.socket).is_ok();
-        self.lock = lstat(&self.spot.lock).is_ok();
+    fn refresh(&mut self) {
+        self.socket = lstat(&self.paths.socket).is_ok();
+        self.lock = lstat(&self.paths.lock).is_ok();
     }
 }
 
@@ -145,14 +145,14 @@ impl Found {
 /// # Errors
 ///
 /// As [`names`].
-pub(super) fn survey(places: &Places) -> Result<Vec<Found>> {
+pub(super) fn survey(dirs: &RuntimeDirs) -> Result<Vec<Found>> {
     let mut all = Vec::new();
     for scope in [Scope::Local, Scope::Global] {
-        for (directory, standing) in places.directories(scope)? {
-            let distrust = match standing {
-                Standing::Safe => None,
-                Standing::Unsafe(why) => Some(why),
-                Standing::Missing | Standing::Unusable(_) => continue,
+        for (directory, trust) in dirs.directories(scope)? {
+            let distrust = match trust {
+                DirTrust::Safe => None,
+                DirTrust::Unsafe(why) => Some(why),
+                DirTrust::Missing | DirTrust::Unusable(_) => continue,
             };
             match list(&directory, scope, distrust.as_deref(), &mut all) {
                 Ok(()) => {}
@@ -200,7 +200,7 @@ fn list(
             continue;
         };
         all.push(Found {
-            spot: Spot::in_directory(directory, &name),
+            paths: SocketPaths::in_directory(directory, &name),
             name,
             socket,
             lock,
@@ -210,33 +210,33 @@ fn list(
     Ok(())
 }
 
-/// What a look at one name tells.
+/// What a check of one name tells.
 #[derive(Debug)]
-enum Look {
+enum Check {
     /// Nobody is bound, and nothing is left but perhaps a lock file.
     Nothing,
     Settled(NameState),
-    /// This, unless somebody is just coming or going.
+    /// This, unless a process is just coming or going.
     Unsettled(NameState),
 }
 
-fn look(found: &Found) -> Result<Look> {
+fn check(found: &Found) -> Result<Check> {
     if let Some(why) = &found.distrust {
         let why = format!("its directory cannot be trusted: {why}");
-        return Ok(Look::Settled(NameState::Unknown { why }));
+        return Ok(Check::Settled(NameState::Unknown { why }));
     }
     if !found.lock {
         if !found.socket {
-            return Ok(Look::Nothing);
+            return Ok(Check::Nothing);
         }
         let why = "there is no lock file beside its socket: it was removed, or the socket is \
             another program's";
-        return Ok(Look::Unsettled(NameState::Unknown { why: why.into() }));
+        return Ok(Check::Unsettled(NameState::Unknown { why: why.into() }));
     }
-    Ok(match look_at_lock(&found.spot.lock, Instant::now())? {
+    Ok(match lock_state_until(&found.paths.lock, Instant::now())? {
         // A rendezvous that has taken place has no socket any more.
         LockState::Held { pid, paired: false } if !found.socket => {
-            Look::Unsettled(NameState::Unknown {
+            Check::Unsettled(NameState::Unknown {
                 why: format!(
                     "{} holds it, and its socket has been removed, as cleaners of temporary files \
                         do: nobody can connect",
@@ -244,17 +244,17 @@ fn look(found: &Found) -> Result<Look> {
                 ),
             })
         }
-        LockState::Held { pid: Some(pid), .. } => Look::Settled(NameState::Live {
+        LockState::Held { pid: Some(pid), .. } => Check::Settled(NameState::Live {
             pid: Some(pid),
             program: program(pid)?,
         }),
-        LockState::Held { pid: None, .. } => Look::Unsettled(NameState::Live {
+        LockState::Held { pid: None, .. } => Check::Unsettled(NameState::Live {
             pid: None,
             program: None,
         }),
-        LockState::Free if found.socket => Look::Settled(NameState::Stale),
-        LockState::Free => Look::Nothing,
-        LockState::Unreadable(why) => Look::Settled(NameState::Unknown { why }),
+        LockState::Free if found.socket => Check::Settled(NameState::Stale),
+        LockState::Free => Check::Nothing,
+        LockState::Unreadable(why) => Check::Settled(NameState::Unknown { why }),
     })
 }
 

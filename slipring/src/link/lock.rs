@@ -1,22 +1,23 @@
 //! The lock file beside a socket: it decides whether the socket is live or stale.
 //!
-//! Whoever is bound holds an exclusive `flock` on it. The kernel lets go of that when the process
-//! ends, however it ends, so a lock that is free means that nobody is bound. A holder that leaves
-//! in order removes the file, while it still holds the lock. That is safe because whoever takes a
-//! lock then looks whether the file it locked is still the one at the path, and starts anew if not:
-//! else two processes could hold "the" lock on two different files.
+//! A process that is bound holds an exclusive `flock` on it. The kernel lets go of that when the
+//! process ends, however it ends, so a lock that is free means that nobody is bound. A holder that
+//! leaves in order removes the file, while it still holds the lock. That is safe because a process
+//! that takes a lock then checks whether the file it locked is still the one at the path, and
+//! starts anew if not: else two processes could hold "the" lock on two different files.
 //!
 //! It contains lines: the holder's process id; `pidns` and the number of the PID namespace in which
 //! it is that; and `paired`, once two have met in a rendezvous. That is for people and for error
-//! texts: only the lock decides. A process id of another namespace is somebody else's here, so it
-//! is told to nobody. The same for one without a namespace, which an older build wrote, or a
+//! texts: only the lock decides. A process id of another namespace is another process's here, so
+//! it is told to nobody. The same for one without a namespace, which an older build wrote, or a
 //! process that has no `/proc`.
 //!
-//! Looking takes a shared lock for a moment, without waiting. Somebody who wants to bind
+//! A check takes a shared lock for a moment, without waiting. A process that wants to bind
 //! meanwhile can tell that from a holder (a shared lock beside it is granted), and tries again.
 //!
-//! Whoever may open the file may lock it. So another user can keep a global name from being bound,
-//! as by binding it first; nobody can make a name appear free that is held, or take it over.
+//! Each process that may open the file may lock it. So another user can keep a global name from
+//! being bound, as by binding it first; nobody can make a name appear free that is held, or take it
+//! over.
 
 use std::fmt;
 use std::os::fd::OwnedFd;
@@ -24,17 +25,16 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{
+use crate::sys::errno::{self, Errno};
+use crate::sys::file::{
     FileType, FlockOperation, Mode, OFlags, Stat, fchmod, flock, fstat, ftruncate, lstat, open,
-    stat, unlink,
+    pread, pwrite, stat, unlink,
 };
-use rustix::io::{Errno, pread, pwrite};
-use rustix::process::{Pid, test_kill_process};
 
 use super::directory::{is_absence, kind_of, owned_by, whose};
 use crate::error::{Error, Result};
 use crate::name::Name;
-use crate::sys::process::ForkGuard;
+use crate::sys::process::{ForkGuard, is_alive};
 
 /// The last line of a lock file whose rendezvous has taken place.
 const PAIRED: &str = "paired";
@@ -42,8 +42,8 @@ const PAIRED: &str = "paired";
 const NAMESPACE: &str = "pidns ";
 /// No lock file of ours is longer.
 const LONGEST: usize = 64;
-/// How long somebody else's look at the lock may last.
-const LOOKS_LAST: Duration = Duration::from_millis(100);
+/// How long another process's check of the lock may last.
+const CHECK_LASTS: Duration = Duration::from_millis(100);
 /// How long a new holder may take to write its process id.
 const WRITING_LASTS: Duration = Duration::from_millis(10);
 
@@ -74,7 +74,7 @@ struct Holder {
     paired: bool,
 }
 
-/// What a look at a lock file tells.
+/// What a check of a lock file tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LockState {
     /// Somebody is bound.
@@ -96,7 +96,7 @@ impl Lock {
     ///
     /// # Errors
     ///
-    /// [`Error::NameInUse`] if somebody else holds it; [`Error::Os`] if it cannot be opened or
+    /// [`Error::NameInUse`] if another process holds it; [`Error::Os`] if it cannot be opened or
     /// written, or belongs to another user, or is not a lock file (it is not touched then).
     pub(crate) fn acquire(path: &Path, name: &Name, uid: u32) -> Result<Lock> {
         let mut lock = Lock::take(path, name, uid)?;
@@ -104,8 +104,8 @@ impl Lock {
         Ok(lock)
     }
 
-    /// Takes the lock of a name that somebody has left, to clear it away: the file goes with it.
-    /// Nothing is written, so that others who want the name know to wait for that moment. `uid` is
+    /// Takes the lock of a name that its holder has left, to clear it away: the file goes with it.
+    /// Nothing is written, so that others that want the name know to wait for that moment. `uid` is
     /// the user whose file it is.
     ///
     /// # Errors
@@ -119,7 +119,7 @@ impl Lock {
 
     fn take(path: &Path, name: &Name, uid: u32) -> Result<Lock> {
         let maker = ForkGuard::here().map_err(Error::os("marking this process (madvise)"))?;
-        let give_up = Instant::now() + LOOKS_LAST;
+        let give_up = Instant::now() + CHECK_LASTS;
         let mut pause = Duration::from_micros(200);
         loop {
             let file = open_or_create(path, name)?;
@@ -134,7 +134,7 @@ impl Lock {
                     let stat = fstat(&lock.file)
                         .map_err(Error::os_at("looking at the lock file", path))?;
                     check(path, &lock.file, &stat, uid)?;
-                    // Somebody may have removed the file in between; then this lock is worth
+                    // The file may have been removed in between; then this lock is worth
                     // nothing.
                     match lstat(path) {
                         Ok(at_path) if same_file(&at_path, &stat) => return Ok(lock),
@@ -146,13 +146,13 @@ impl Lock {
                 }
                 Attempt::Held => {
                     let (pid, _) = read_held(&file, Instant::now() + WRITING_LASTS);
-                    // A holder that does not say who it is may be about to leave: one that only
-                    // clears away what others have left.
+                    // A holder that does not say which process it is may be about to leave: one
+                    // that only clears away what others have left.
                     if pid.is_some() || Instant::now() >= give_up {
                         return Err(in_use(name, pid));
                     }
                 }
-                Attempt::LookedAt => {}
+                Attempt::BeingChecked => {}
             }
             if Instant::now() >= give_up {
                 return Err(in_use(name, None));
@@ -180,9 +180,9 @@ impl Lock {
         self.maker.is_owner()
     }
 
-    /// Removes the file, while the lock on it is still held. Whoever has opened it already and gets
-    /// the lock on what is removed now finds another file at the path, or none, and tries again
-    /// (see [`acquire`](Lock::acquire)).
+    /// Removes the file, while the lock on it is still held. A process that has opened it already,
+    /// and gets the lock on what is removed now, finds another file at the path, or none, and tries
+    /// again (see [`acquire`](Lock::acquire)).
     fn remove(&self) {
         if let (Ok(mine), Ok(at_path)) = (fstat(&self.file), lstat(&self.path))
             && same_file(&mine, &at_path)
@@ -191,7 +191,7 @@ impl Lock {
         }
     }
 
-    /// Whether the file is still at its path. Somebody else can take the name if not.
+    /// Whether the file is still at its path. Another process can take the name if not.
     ///
     /// # Errors
     ///
@@ -233,18 +233,18 @@ impl Drop for Lock {
     }
 }
 
-/// Whether somebody is bound, by the lock file at `path`. Waits for nobody (but up to 10 ms for a
+/// Whether somebody is bound, by the lock file at `path`. Waits for nothing (but up to 10 ms for a
 /// holder to write its process id), changes nothing, and leaves no lock behind.
 ///
 /// # Errors
 ///
 /// [`Error::Os`] if it cannot be told for want of descriptors or memory.
 pub(crate) fn lock_state(path: &Path) -> Result<LockState> {
-    look_at_lock(path, Instant::now() + WRITING_LASTS)
+    lock_state_until(path, Instant::now() + WRITING_LASTS)
 }
 
 /// As [`lock_state`], but waits for a holder's process id until `give_up` at most.
-pub(crate) fn look_at_lock(path: &Path, give_up: Instant) -> Result<LockState> {
+pub(crate) fn lock_state_until(path: &Path, give_up: Instant) -> Result<LockState> {
     let unreadable = |doing: &str, errno: Errno| match errno {
         Errno::IO => Ok(LockState::Unreadable(format!(
             "the lock file cannot be {doing}: {errno}"
@@ -292,21 +292,21 @@ pub(crate) fn look_at_lock(path: &Path, give_up: Instant) -> Result<LockState> {
 enum Attempt {
     Mine,
     Held,
-    /// Somebody looks at it, or did until just now: to be tried again.
-    LookedAt,
+    /// Another process checks it, or did until just now: to be tried again.
+    BeingChecked,
 }
 
-fn try_exclusive(file: &OwnedFd) -> rustix::io::Result<Attempt> {
+fn try_exclusive(file: &OwnedFd) -> errno::Result<Attempt> {
     match flock(file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Attempt::Mine),
-        Err(Errno::WOULDBLOCK) if try_shared(file)? => Ok(Attempt::LookedAt),
+        Err(Errno::WOULDBLOCK) if try_shared(file)? => Ok(Attempt::BeingChecked),
         Err(Errno::WOULDBLOCK) => Ok(Attempt::Held),
         Err(errno) => Err(errno),
     }
 }
 
 /// Whether nobody holds the lock exclusively. The shared lock is let go of at once.
-fn try_shared(file: &OwnedFd) -> rustix::io::Result<bool> {
+fn try_shared(file: &OwnedFd) -> errno::Result<bool> {
     match flock(file, FlockOperation::NonBlockingLockShared) {
         // Explicitly, and not by closing: a child forked meanwhile would keep it.
         Ok(()) => flock(file, FlockOperation::Unlock).map(|()| true),
@@ -404,13 +404,13 @@ fn in_use(name: &Name, pid: Option<u32>) -> Error {
     }
 }
 
-/// Whether two looks found the same file.
+/// Whether both are of the same file.
 pub(crate) fn same_file(one: &Stat, other: &Stat) -> bool {
     (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
 }
 
 /// The holder, if it can be told, and whether it has met somebody. A holder that was killed leaves
-/// its text to the next, who replaces it only after taking the lock; so what was not written by a
+/// its text to the next, which replaces it only after taking the lock; so what was not written by a
 /// living process is read again for a little.
 fn read_held(file: &OwnedFd, give_up: Instant) -> (Option<u32>, bool) {
     let here = namespace();
@@ -437,13 +437,8 @@ fn namespace() -> Option<u64> {
     stat("/proc/self/ns/pid").ok().map(|stat| stat.st_ino)
 }
 
-fn is_alive(pid: u32) -> bool {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
-}
-
 /// The contents, or (of a long file, which is none of ours) a part that is too long.
-fn read(file: &OwnedFd) -> rustix::io::Result<Vec<u8>> {
+fn read(file: &OwnedFd) -> errno::Result<Vec<u8>> {
     let mut buffer = [0; LONGEST + 1];
     let count = pread(file, &mut buffer, 0)?;
     Ok(buffer.iter().take(count).copied().collect())
@@ -501,7 +496,7 @@ fn number<T: FromStr>(text: &str) -> Option<T> {
 
 /// Writes at the start. (A few bytes into a regular file are written at once, or not for want of
 /// space.)
-fn write_all(file: &OwnedFd, text: &str) -> rustix::io::Result<()> {
+fn write_all(file: &OwnedFd, text: &str) -> errno::Result<()> {
     match pwrite(file, text.as_bytes(), 0)? {
         count if count == text.len() => Ok(()),
         _ => Err(Errno::NOSPC),

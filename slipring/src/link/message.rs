@@ -27,7 +27,7 @@ pub(crate) struct Hello {
     pub(crate) protocol: Vec<u8>,
 }
 
-/// What comes with a side's descriptors: own_region, the reader's doorbell, the writer's doorbell.
+/// What comes with a side's descriptors: its region, the reader's doorbell, the writer's doorbell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Memory {
     pub(crate) doorbells: doorbell::Kind,

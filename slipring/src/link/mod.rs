@@ -3,12 +3,12 @@
 //! ```text
 //! connecting side                                     accepting side
 //! ---------------                                     --------------
-//! Hello                                     ───────▶  waits in the queue until somebody accepts
+//! Hello                                     ───────▶  waits in the queue until it is accepted
 //!                                                     checks version, protocol, user, capacity
 //! checks the same                           ◀───────  Hello
 //! makes its own
-//! Memory + own_region, two doorbells                ───────▶  checks and maps it, makes its own
-//! checks and maps it                        ◀───────  Memory + own_region, two doorbells
+//! Memory + region, two doorbells            ───────▶  checks and maps it, makes its own
+//! checks and maps it                        ◀───────  Memory + region, two doorbells
 //! `connect` returns the stream                        `accept` returns the stream
 //! ```
 //!
@@ -30,8 +30,8 @@ mod leftovers;
 mod listing;
 mod lock;
 mod message;
+mod paths;
 mod rendezvous;
-mod spot;
 mod start;
 #[cfg(test)]
 mod strangers;

@@ -1,13 +1,13 @@
-//! Two processes that meet at a name, whoever comes first.
+//! Two processes that meet at a name, in whatever order they come.
 //!
-//! A rendezvous is a sequence of [`claim`]s. The one that gets the name is the first, and waits for
-//! somebody to come; the other joins it. Between two claims something was on its way that has no
-//! event.
+//! A rendezvous is a sequence of [claims](Rendezvous::claim). The one that gets the name is the
+//! first, and waits for the other to come; the other joins it. Between two claims something was on
+//! its way that has no event.
 
 use super::acceptor::{Accepted, Acceptor};
 use super::binding::Binding;
 use super::dial::{Dial, Dialed, Patience, Queue};
-use super::directory::{Places, Standing};
+use super::directory::{DirTrust, RuntimeDirs};
 use super::handshake::{Handshake, Waits, drive};
 use super::lock::{LockState, lock_state};
 use crate::endpoint::Connected;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long to wait before looking again while the other side is between two steps of coming or
+/// How long to wait before trying again while the other side is between two steps of coming or
 /// going. Nothing is awaited by this that would be told otherwise: the steps are a few system calls
 /// of a process that runs.
 pub(crate) const BETWEEN_STEPS: Duration = Duration::from_millis(2);
@@ -33,11 +33,11 @@ pub(crate) struct Rendezvous {
     name: Name,
     started: Instant,
     deadline: Option<Instant>,
-    /// Since when somebody holds the name whose socket is not there.
+    /// Since when the name has a holder whose socket is not there.
     hidden: Option<Instant>,
 }
 
-/// Whose the name is.
+/// Which process has the name.
 #[derive(Debug)]
 pub(crate) enum Claim {
     /// This process's, which waits for the other.
@@ -57,7 +57,7 @@ impl Rendezvous {
         }
     }
 
-    /// Meets somebody, blocking.
+    /// Meets the other, blocking.
     ///
     /// # Errors
     ///
@@ -75,7 +75,7 @@ impl Rendezvous {
             }
             let joined = self.dialling().drive(&|uid| self.options.trusts(uid));
             let joined = joined.and_then(|dialed| drive(self.handshake(dialed, Waits::Blocking)?));
-            match self.judge(joined) {
+            match self.after_joining(joined) {
                 Some(outcome) => return outcome,
                 None => thread::sleep(BETWEEN_STEPS),
             }
@@ -96,7 +96,7 @@ impl Rendezvous {
         Ok(Claim::Second)
     }
 
-    /// By when somebody has to come.
+    /// By when the other has to come.
     #[cfg(feature = "tokio")]
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.deadline
@@ -111,7 +111,12 @@ impl Rendezvous {
             of_another: Some(left),
             of_this: left,
         };
-        Dial::new(Places::from_env(), self.name.clone(), Patience::None, queue)
+        Dial::new(
+            RuntimeDirs::from_env(),
+            self.name.clone(),
+            Patience::None,
+            queue,
+        )
     }
 
     /// The handshake with the first.
@@ -120,7 +125,7 @@ impl Rendezvous {
     }
 
     /// What came of joining the first. `None`: to be tried again.
-    pub(crate) fn judge(&mut self, joined: Result<Connected>) -> Option<Result<Connected>> {
+    pub(crate) fn after_joining(&mut self, joined: Result<Connected>) -> Option<Result<Connected>> {
         let now = Instant::now();
         let is_late = self.deadline.is_some_and(|deadline| now >= deadline);
         match joined {
@@ -133,7 +138,7 @@ impl Rendezvous {
                 }
                 is_late.then(|| Err(self.late()))
             }
-            // It has met somebody else in the meantime; or it is gone.
+            // It has met another process in the meantime; or it is gone.
             Err(Error::NotBound { .. } | Error::PeerGone) => {
                 self.hidden = None;
                 is_late.then(|| Err(self.late()))
@@ -150,7 +155,7 @@ impl Rendezvous {
     }
 }
 
-/// What the first has once somebody has come. It listens no more, and goes on holding the name.
+/// What the first has once the other has come. It listens no more, and goes on holding the name.
 pub(crate) fn met(mut binding: Binding, connected: Connected) -> Result<Connected> {
     // From here on a third one is told; those in the backlog were hung up on, and come back to see
     // it.
@@ -162,9 +167,9 @@ pub(crate) fn met(mut binding: Binding, connected: Connected) -> Result<Connecte
 
 /// Whether the two that meet at this name have met.
 fn is_paired(name: &Name) -> Result<bool> {
-    for candidate in Places::from_env().candidates(name)? {
-        if candidate.standing == Standing::Safe
-            && let LockState::Held { paired: true, .. } = lock_state(&candidate.spot.lock)?
+    for candidate in RuntimeDirs::from_env().candidates(name)? {
+        if candidate.trust == DirTrust::Safe
+            && let LockState::Held { paired: true, .. } = lock_state(&candidate.paths.lock)?
         {
             return Ok(true);
         }

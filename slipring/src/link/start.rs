@@ -1,7 +1,7 @@
 //! How a handshake is begun: the steps of [`Options`] that blocking streams and tokio share.
 
 use super::dial::{Dial, Patience, Queue};
-use super::directory::Places;
+use super::directory::RuntimeDirs;
 use super::handshake::{First, Handshake, Origin, Waits, drive_pair};
 use super::verify::check_options;
 use crate::endpoint::Connected;
@@ -28,7 +28,12 @@ impl Options {
             None => Patience::None,
             patience => Patience::of(patience),
         };
-        Dial::new(Places::from_env(), name.clone(), patience, self.queue())
+        Dial::new(
+            RuntimeDirs::from_env(),
+            name.clone(),
+            patience,
+            self.queue(),
+        )
     }
 
     /// A handshake over a socket that was not made here, whose other end begins one as well.

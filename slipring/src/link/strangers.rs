@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use super::binding::Binding;
 use super::dial::{Dial, Dialed, Patience, Queue};
-use super::directory::Places;
-use super::directory::testing::{name, need_root, places, places_in};
+use super::directory::RuntimeDirs;
+use super::directory::testing::{dirs, dirs_in, name, need_root};
 use super::listing::{NameState, names_in};
 use crate::error::{Error, Result};
 use crate::name::Name;
@@ -22,7 +22,7 @@ const VISITED: &str = "SLIPRING_TEST_VISITED_DIRECTORY";
 const LONG: Duration = Duration::from_secs(20);
 
 fn dial(
-    places: &Places,
+    dirs: &RuntimeDirs,
     name: &Name,
     patience: Patience,
     trusted: &dyn Fn(u32) -> bool,
@@ -31,7 +31,7 @@ fn dial(
         of_another: Some(LONG),
         of_this: LONG,
     };
-    Dial::new(places.clone(), name.clone(), patience, queue).drive(trusted)
+    Dial::new(dirs.clone(), name.clone(), patience, queue).drive(trusted)
 }
 
 /// The stranger: another process, as another user.
@@ -40,15 +40,13 @@ fn dial(
 fn child_process() {
     let directory = std::env::var_os(VISITED)
         .expect("started by a test only: leave it out with --skip child_process");
-    let places = places_in(Path::new(&directory));
-    assert_eq!(places.uid, STRANGER);
+    let dirs = dirs_in(Path::new(&directory));
+    assert_eq!(dirs.uid, STRANGER);
     let root_or_me = |uid| uid == 0 || uid == STRANGER;
-    let bind = |text| Binding::new_in(&places, &name(text), 0o666, 16);
+    let bind = |text| Binding::new_in(&dirs, &name(text), 0o666, 16);
 
-    dial(&places, &name("Global/open"), Patience::None, &root_or_me).unwrap();
-    let result = dial(&places, &name("Global/open"), Patience::None, &|uid| {
-        uid != 0
-    });
+    dial(&dirs, &name("Global/open"), Patience::None, &root_or_me).unwrap();
+    let result = dial(&dirs, &name("Global/open"), Patience::None, &|uid| uid != 0);
     assert!(
         matches!(result, Err(Error::UntrustedPeer { uid: 0, .. })),
         "{result:?}"
@@ -56,8 +54,8 @@ fn child_process() {
 
     let closed = name("Global/closed");
     let denied = [
-        dial(&places, &closed, Patience::None, &root_or_me),
-        dial(&places, &closed, Patience::Endless, &root_or_me),
+        dial(&dirs, &closed, Patience::None, &root_or_me),
+        dial(&dirs, &closed, Patience::Endless, &root_or_me),
     ];
     for result in denied {
         let error = result.unwrap_err();
@@ -89,9 +87,9 @@ fn child_process() {
 
     // XDG_RUNTIME_DIR is root's.
     let (local, _listener) = bind("mine").unwrap();
-    assert_eq!(local.path(), places.tmp.join("slipring-12345/mine.sock"));
+    assert_eq!(local.path(), dirs.tmp.join("slipring-12345/mine.sock"));
     let (_global, _listener) = bind("Global/mine").unwrap();
-    let live: Vec<_> = names_in(&places)
+    let live: Vec<_> = names_in(&dirs)
         .unwrap()
         .into_iter()
         .filter_map(|bound| match bound.state {
@@ -132,13 +130,13 @@ mod needs_root {
         need_root();
         let temporary = tempfile::tempdir().unwrap();
         let directory = temporary.path();
-        let places = places(directory);
+        let dirs = dirs(directory);
         fs::set_permissions(directory, Permissions::from_mode(0o755)).unwrap();
-        fs::set_permissions(&places.tmp, Permissions::from_mode(0o1777)).unwrap();
-        let open = Binding::new_in(&places, &name("Global/open"), 0o666, 16).unwrap();
-        let closed = Binding::new_in(&places, &name("Global/closed"), 0o600, 16).unwrap();
+        fs::set_permissions(&dirs.tmp, Permissions::from_mode(0o1777)).unwrap();
+        let open = Binding::new_in(&dirs, &name("Global/open"), 0o666, 16).unwrap();
+        let closed = Binding::new_in(&dirs, &name("Global/closed"), 0o600, 16).unwrap();
         // What a killed holder leaves.
-        fs::write(places.run.join("slipring/left.lock"), "1\n").unwrap();
+        fs::write(dirs.run.join("slipring/left.lock"), "1\n").unwrap();
 
         // A copy: the stranger may not be let into the directory where this program is.
         let program = directory.join("program");
@@ -165,19 +163,19 @@ mod needs_root {
         );
         drop((open, closed));
 
-        // Root's own look at what the stranger left: stale, not root's to connect to or to replace.
+        // What the stranger left, as root finds it: stale, not root's to connect to or to replace.
         let only_root = |uid| uid == 0;
         let mine = name("Global/mine");
-        let result = dial(&places, &mine, Patience::None, &only_root);
+        let result = dial(&dirs, &mine, Patience::None, &only_root);
         assert!(
             matches!(result, Err(Error::UntrustedPeer { uid: STRANGER, .. })),
             "{result:?}"
         );
-        let error = Binding::new_in(&places, &mine, 0o666, 16).unwrap_err();
+        let error = Binding::new_in(&dirs, &mine, 0o666, 16).unwrap_err();
         assert!(
             error.to_string().contains("belongs to user 12345"),
             "{error}"
         );
-        assert!(places.run.join("slipring/mine.sock").exists());
+        assert!(dirs.run.join("slipring/mine.sock").exists());
     }
 }

@@ -4,22 +4,20 @@
 //! and a doorbell has to be an eventfd.
 
 use super::message::{Hello, MAX_PROTOCOL, Memory, Refusal, VERSIONS, printable};
-use crate::endpoint::region::{self, PeerRegion, SEALS};
+use crate::endpoint::region::{self, PeerRegion};
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::peer::{Admission, Peer};
 use crate::ring::{Header, LAYOUT_VERSION, MAGIC, Std};
 use crate::sys::closing::Passed;
 use crate::sys::doorbell::{self, Doorbell, Doorbells};
+use crate::sys::errno::Errno;
+use crate::sys::mapping;
+use crate::sys::memfd;
 use crate::sys::socket::Credentials;
 use crate::sys::user;
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{fcntl_get_seals, fstat, fstatfs, ftruncate};
-use rustix::io::Errno;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::Ordering;
-
-/// `TMPFS_MAGIC` of statfs(2). A memfd of huge pages takes the same seals and is of another type.
-const TMPFS: u64 = 0x0102_1994;
 
 /// The descriptors that come with a hello.
 pub(super) const DESCRIPTORS: usize = 3;
@@ -146,7 +144,7 @@ pub(super) fn hello(
         Admission::Refused(why) => return Err(Refused::user(sender.uid, why)),
     };
     let header_len = hello.header_len as usize;
-    let page = rustix::param::page_size();
+    let page = mapping::page_size();
     if header_len < size_of::<Header<Std>>()
         || !header_len.is_multiple_of(page)
         || header_len > 1 << 16
@@ -232,29 +230,27 @@ fn peer_region(passed: Passed, introduced: &Introduced) -> std::result::Result<P
     } = *introduced;
     // First, because it calls into no file system that somebody else wrote; a pipe, a socket, an
     // ordinary file end here.
-    let seals =
-        fcntl_get_seals(&passed).map_err(|_| Refused::bad("the memory cannot be sealed"))?;
-    if !seals.contains(SEALS) {
+    let is_sealed =
+        memfd::is_sealed(&passed).map_err(|_| Refused::bad("the memory cannot be sealed"))?;
+    if !is_sealed {
         return Err(Refused::bad("the memory is not sealed").into());
     }
-    let file_system = fstatfs(&passed).map_err(want("checking the peer's memory (fstatfs)"))?;
-    if file_system.f_type as u64 != TMPFS {
+    if !memfd::is_ordinary(&passed).map_err(want("checking the peer's memory (fstatfs)"))? {
         return Err(Refused::bad("the memory is not an ordinary memfd").into());
     }
     let fd = passed.harmless();
-    // Pages that the peer has not allocated would be allocated, and paid for, by whoever touches
-    // them first. Those that it has beyond the end, where nobody looks for them (fallocate(2),
+    // Pages that the peer has not allocated would be allocated, and paid for, by the process that
+    // touches them first. Those that it has beyond the end, where nothing is mapped (fallocate(2),
     // `FALLOC_FL_KEEP_SIZE`), would count as well; so they go, and the seals keep it from making
     // others. Any other size than it has is against the seals.
     let len = (header_len + capacity) as u64;
-    ftruncate(&fd, len).map_err(|e| {
+    memfd::set_len(&fd, len).map_err(|e| {
         Refused::bad(match e {
             Errno::PERM => "the memory has another size than announced",
             _ => "the memory is not open for writing",
         })
     })?;
-    let stat = fstat(&fd).map_err(want("checking the peer's memory (fstat)"))?;
-    if (stat.st_blocks as u64).saturating_mul(512) < len {
+    if memfd::allocated(&fd).map_err(want("checking the peer's memory (fstat)"))? < len {
         return Err(Refused::bad("the memory is not allocated").into());
     }
     let peer_region = PeerRegion::map(fd.as_fd(), header_len, capacity).map_err(Fault::Mine)?;

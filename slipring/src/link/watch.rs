@@ -1,60 +1,32 @@
-//! Waiting for files to come into being, by inotify.
+//! Waiting for files to come into being: which directories are watched, and which entries of them
+//! matter.
 //!
-//! [`Watch::arm`], then look, then [`Watch::wait`]: what comes before the watch is seen by looking,
-//! what comes after it is an event. A directory that is not there yet is waited for in the nearest
-//! one that is. A watch is a hint, never an answer: whoever waits looks again.
+//! [`Watch::arm`], then search, then [`Watch::wait`]: a file that comes before the watch is found
+//! by the search, one that comes after it is an event. A directory that is not there yet is waited
+//! for in the nearest one that is. A watch is a hint, never an answer: the search that follows
+//! decides.
 //!
-//! What inotify does not tell: a file system mounted over a watched directory, a parent of it
-//! renamed, another machine's doings on a network file system. And it can be used up (128 instances
-//! a user), which [`Watch::arm`] says.
+//! Not everything is told ([`inotify`]), and [`Watch::arm`] says if something cannot be watched.
 
 use std::collections::HashMap;
-use std::ffi::{OsStr, OsString};
-use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::ffi::OsString;
 #[cfg(feature = "tokio")]
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::inotify::{
-    CreateFlags, Event, ReadFlags, Reader, WatchFlags, add_watch, init, remove_watch,
-};
-use rustix::io::Errno;
-
 use crate::error::{Error, Result};
-use crate::sys::{closing, user};
-
-/// A new entry, or a change of mode (a socket that may be connected to now, a directory that is
-/// safe now), or the end of the directory itself.
-const CHANGES: WatchFlags = WatchFlags::CREATE
-    .union(WatchFlags::MOVED_TO)
-    .union(WatchFlags::ATTRIB)
-    .union(WatchFlags::DELETE_SELF)
-    .union(WatchFlags::MOVE_SELF)
-    .union(WatchFlags::ONLYDIR);
-
-/// What to watch for; and whether that is all that may matter.
-///
-/// A process whose user's number says nothing sets modes to learn what is its own ([`user::owns`]).
-/// It would be woken by that each time.
-fn changes() -> (WatchFlags, bool) {
-    if user::is_told(user::me()) {
-        (CHANGES, true)
-    } else {
-        (CHANGES.difference(WatchFlags::ATTRIB), false)
-    }
-}
+use crate::sys::errno::Errno;
+use crate::sys::inotify::{self, Event, Inotify};
+use crate::sys::{poll, user};
 
 /// Waits for files to come into being.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    /// None if the system has no more to give.
-    inotify: Option<OwnedFd>,
-    /// By watch: the entries of that directory that matter.
-    wanted: HashMap<i32, Vec<OsString>>,
+    /// `None` if the system has no more to give.
+    inotify: Option<Inotify>,
+    /// The entries that matter, by their directory.
+    wanted: HashMap<inotify::Descriptor, Vec<OsString>>,
 }
 
 /// Events that were taken.
@@ -72,35 +44,37 @@ impl Watch {
     /// [`arm`](Watch::arm) says so.
     pub(crate) fn new() -> Watch {
         Watch {
-            inotify: instance(),
+            inotify: Inotify::new(),
             wanted: HashMap::new(),
         }
     }
 
-    /// Watches for these files, and for no others any more. To be called before every look: the
-    /// directories may have come or gone. False if some of them cannot be watched (no permission
-    /// to read the directory, limits), so that looking again now and then must do.
+    /// Watches for these files, and for no others any more. To be called before every search: the
+    /// directories may have come or gone. `false` if some of them cannot be watched (no permission
+    /// to read the directory, limits), so that searching again now and then must do.
     pub(crate) fn arm<'a>(&mut self, files: impl IntoIterator<Item = &'a Path>) -> bool {
-        self.inotify = self.inotify.take().or_else(instance);
+        self.inotify = self.inotify.take().or_else(Inotify::new);
         let before = std::mem::take(&mut self.wanted);
-        let (changes, mut all) = changes();
+        // A change of mode matters: a socket that may be connected to now, a directory that is safe
+        // now. But a process whose user's number says nothing sets modes to learn what is its own
+        // ([`user::owns`]), and would be woken by that each time.
+        let modes = user::is_told(user::me());
+        let mut all = modes;
         for file in files {
-            all &= self.watch_for(file, changes);
+            all &= self.watch_for(file, modes);
         }
         if let Some(inotify) = &self.inotify {
-            for watch in before
-                .keys()
-                .filter(|watch| !self.wanted.contains_key(watch))
-            {
-                // Gone already if its directory is.
-                let _ = remove_watch(inotify, *watch);
+            for directory in before.into_keys() {
+                if !self.wanted.contains_key(&directory) {
+                    inotify.unwatch(directory);
+                }
             }
         }
         all
     }
 
-    /// Blocks until something has happened that may matter (true), or the time has come (false;
-    /// None: never).
+    /// Blocks until something has happened that may matter (`true`), or the time has come
+    /// (`false`). `None`: that never comes.
     ///
     /// # Errors
     ///
@@ -108,18 +82,14 @@ impl Watch {
     pub(crate) fn wait(&self, until: Option<Instant>) -> Result<bool> {
         loop {
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            // A time that is too long for the kernel is none.
-            let timeout = left.and_then(|left| Timespec::try_from(left).ok());
-            let mut fds: Vec<_> = self
-                .inotify
-                .iter()
-                .map(|fd| PollFd::new(fd, PollFlags::IN))
-                .collect();
-            match poll(&mut fds, timeout.as_ref()) {
-                Ok(0) => return Ok(false),
-                Ok(_) if self.take_events()?.matter => return Ok(true),
-                // Something else in a busy directory: it must not become a look each time. Nor must
-                // it renew the time, as then no poll might ever find nothing.
+            let inotify = self.inotify.as_ref().map(Inotify::as_fd);
+            match poll::wait(inotify, false, left) {
+                Ok(true) if self.take_events()?.matter => return Ok(true),
+                Ok(false) if until.is_some_and(|until| Instant::now() >= until) => {
+                    return Ok(false);
+                }
+                // Something else in a busy directory: it must not become a search each time. Nor
+                // must it renew the time, as then no poll might ever find nothing.
                 Ok(_) | Err(Errno::INTR) if left == Some(Duration::ZERO) => return Ok(false),
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(Error::os("waiting for inotify events")(errno)),
@@ -133,29 +103,36 @@ impl Watch {
     ///
     /// As [`wait`](Watch::wait).
     pub(crate) fn take_events(&self) -> Result<Events> {
-        self.drain().map_err(Error::os("reading inotify events"))
+        let mut matter = false;
+        let are_all = match &self.inotify {
+            Some(inotify) => inotify
+                .take(|event| matter |= self.matters(event))
+                .map_err(Error::os("reading inotify events"))?,
+            None => true,
+        };
+        Ok(Events { matter, are_all })
     }
 
     /// What is readable when there are events.
     #[cfg(feature = "tokio")]
     pub(crate) fn inotify(&self) -> Option<BorrowedFd<'_>> {
-        self.inotify.as_ref().map(OwnedFd::as_fd)
+        self.inotify.as_ref().map(Inotify::as_fd)
     }
 
     /// Watches for one file: in its directory, or for the first part of the way there that is
     /// missing.
-    fn watch_for(&mut self, file: &Path, changes: WatchFlags) -> bool {
+    fn watch_for(&mut self, file: &Path, modes: bool) -> bool {
         let Some(inotify) = &self.inotify else {
             return false;
         };
         loop {
             let mut missing = file;
-            let watch = loop {
+            let watched = loop {
                 let Some(directory) = missing.parent() else {
                     return false;
                 };
-                match add_watch(inotify, directory, changes) {
-                    Ok(watch) => break watch,
+                match inotify.watch(directory, modes) {
+                    Ok(watched) => break watched,
                     Err(Errno::NOENT | Errno::NOTDIR) => missing = directory,
                     Err(_) => return false,
                 }
@@ -163,71 +140,28 @@ impl Watch {
             let Some(entry) = missing.file_name() else {
                 return false;
             };
-            self.wanted.entry(watch).or_default().push(entry.to_owned());
+            let entries = self.wanted.entry(watched).or_default();
+            entries.push(entry.to_owned());
             // A directory that was missing may have come before the watch for it: then there is no
-            // event, and the place to watch is further down.
+            // event, and the directory to watch is further down.
             if missing == file || !missing.is_dir() {
                 return true;
             }
         }
     }
 
-    fn drain(&self) -> rustix::io::Result<Events> {
-        let mut taken = Events {
-            matter: false,
-            are_all: true,
+    fn matters(&self, event: Event<'_>) -> bool {
+        let (directory, entry) = match event {
+            Event::Overflow => return true,
+            Event::Change { directory, entry } => (directory, entry),
         };
-        let Some(inotify) = &self.inotify else {
-            return Ok(taken);
-        };
-        let mut buffer = [MaybeUninit::uninit(); 4096];
-        let mut events = Reader::new(inotify, &mut buffer);
-        loop {
-            match events.next() {
-                Ok(event) => taken.matter |= self.matters(&event),
-                Err(Errno::WOULDBLOCK) => return Ok(taken),
-                Err(Errno::INTR) => continue,
-                Err(errno) => return Err(errno),
-            }
-            if events.is_buffer_empty() {
-                taken.are_all = false;
-                return Ok(taken);
-            }
-        }
-    }
-
-    fn matters(&self, event: &Event<'_>) -> bool {
-        if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
-            return true;
-        }
-        // An event of a watch that is no longer wanted is from before the last arming, and was
-        // followed by a look.
-        let Some(wanted) = self.wanted.get(&event.wd()) else {
-            return false;
-        };
-        // No file name: it is about the directory itself.
-        event.file_name().is_none_or(|name| {
-            wanted
-                .iter()
-                .any(|entry| entry == OsStr::from_bytes(name.to_bytes()))
+        // An event of a directory that is no longer wanted is from before the last arming, which a
+        // search has followed.
+        self.wanted.get(&directory).is_some_and(|wanted| {
+            // Without an entry it is about the directory itself.
+            entry.is_none_or(|entry| wanted.iter().any(|one| one == entry))
         })
     }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        // The kernel lets whoever closes it wait until no other processor can be at it any more: up
-        // to tens of milliseconds, which would stand between the caller and what it has been
-        // waiting for.
-        if let Some(inotify) = self.inotify.take() {
-            closing::elsewhere(inotify);
-        }
-    }
-}
-
-/// None if the system has no more to give.
-fn instance() -> Option<OwnedFd> {
-    init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What can be wrong with a ring in a file.
 
-use super::ring::Role;
+use super::indexes::Role;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::time::Duration;

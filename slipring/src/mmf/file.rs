@@ -1,29 +1,28 @@
 //! Finding and making the file of a ring.
 //!
-//! Whoever comes first makes it. A program in C# opens the file and then gives it its size, so that
-//! for a moment there is a file of no size: whoever knows the size gives it as well (both do the
-//! same), whoever does not waits a little. slipring itself makes a file without a name, gives it
-//! its size and all its blocks, and then its name: nobody ever sees it in between.
+//! The program that comes first makes it. One in C# opens the file and then gives it its size, so
+//! that for a moment there is a file of no size: an end that knows the size gives it as well (both
+//! do the same), one that does not waits a little. slipring itself makes a file without a name,
+//! gives it its size and all its blocks, and then its name: nobody ever sees it in between.
 
 use super::error::{Error, Result};
 use super::indexes::HEADER;
-use rustix::fd::{AsRawFd, OwnedFd};
-use rustix::fs::{
-    AtFlags, CWD, FallocateFlags, FileType, Mode, OFlags, fallocate, fstat, ftruncate, linkat,
-    lstat, open, stat,
+use crate::sys::errno::Errno;
+use crate::sys::file::{
+    FileType, Mode, OFlags, Stat, allocate, fstat, ftruncate, give_name, lstat, open, stat,
 };
-use rustix::io::{Errno, retry_on_intr};
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a file of no size is waited for to be given one.
 const BEING_MADE: Duration = Duration::from_secs(1);
 
-/// How often it is looked for a file that is waited for.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// How often a file that is waited for is polled.
+const POLL_EVERY: Duration = Duration::from_millis(2);
 
-/// How often a file is looked for, and made, that comes and goes meanwhile: far more often than
+/// How often a file is opened, and made, that comes and goes meanwhile: far more often than
 /// happens by chance.
 const ATTEMPTS: u32 = 100;
 
@@ -100,8 +99,8 @@ fn is_dangling(path: &Path) -> Result<bool> {
 
 /// Blocks until there is a file that is long enough for a ring; returns its size in bytes.
 ///
-/// For programs that come first and do not know the size. `None` waits for ever. The file is looked
-/// for every 2 ms.
+/// For programs that come first and do not know the size. `None` waits for ever. The file is
+/// polled every 2 ms.
 ///
 /// # Errors
 ///
@@ -125,8 +124,8 @@ pub fn wait_for_file(path: impl AsRef<Path>, timeout: Option<Duration>) -> Resul
     let path = path.as_ref();
     let start = Instant::now();
     loop {
-        // Not opened, which could be refused, but looked at.
-        let found = match rustix::fs::stat(path) {
+        // Not opened, which could be refused.
+        let found = match stat(path) {
             Ok(stat) => Some(regular_size(&stat, path)?),
             Err(Errno::NOENT) => None,
             Err(errno) => return Err(os("looking at", path)(errno)),
@@ -141,7 +140,7 @@ pub fn wait_for_file(path: impl AsRef<Path>, timeout: Option<Duration>) -> Resul
                 None => not_there(path, waited),
             });
         }
-        thread::sleep(LOOK_EVERY);
+        thread::sleep(POLL_EVERY);
     }
 }
 
@@ -189,7 +188,7 @@ fn size_of(file: &OwnedFd, path: &Path) -> Result<u64> {
     regular_size(&stat, path)
 }
 
-fn regular_size(stat: &rustix::fs::Stat, path: &Path) -> Result<u64> {
+fn regular_size(stat: &Stat, path: &Path) -> Result<u64> {
     if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
         // The size of a regular file is not negative.
         Ok(stat.st_size as u64)
@@ -205,7 +204,7 @@ fn settled_size(file: &OwnedFd, path: &Path) -> Result<u64> {
     let deadline = Instant::now() + BEING_MADE;
     loop {
         match size_of(file, path)? {
-            0 if Instant::now() < deadline => thread::sleep(LOOK_EVERY),
+            0 if Instant::now() < deadline => thread::sleep(POLL_EVERY),
             size if size <= HEADER => return Err(too_short(path, size)),
             size => return Ok(size),
         }
@@ -233,8 +232,7 @@ fn sized(file: OwnedFd, path: &Path, expected: u64) -> Result<(OwnedFd, u64)> {
 /// Gives a file all its blocks, as far as the file system can: a lack of space is an error now, not
 /// a SIGBUS later. Its size and its bytes stay as they are.
 fn complete(file: &OwnedFd, path: &Path, size: u64) -> Result<()> {
-    // Some kernels give it up for a signal.
-    match retry_on_intr(|| fallocate(file, FallocateFlags::KEEP_SIZE, 0, size)) {
+    match allocate(file, size) {
         Ok(()) | Err(Errno::OPNOTSUPP) => Ok(()),
         Err(errno) => Err(os("allocating", path)(errno)),
     }
@@ -266,8 +264,7 @@ fn create(path: &Path, size: u64) -> Result<Option<(OwnedFd, u64)>> {
     ftruncate(&file, size).map_err(making())?;
     complete(&file, path, size)?;
     if !named {
-        let unnamed = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
-        match linkat(CWD, unnamed, CWD, path, AtFlags::SYMLINK_FOLLOW) {
+        match give_name(&file, path) {
             Ok(()) => {}
             Err(Errno::EXIST) => return Ok(None),
             Err(errno) => return Err(making()(errno)),

@@ -1,8 +1,39 @@
 //! Head and tail: what may be believed of them, and where bytes lie. No files and no memory in
 //! here.
 
+use std::fmt;
+
 /// Bytes of the two indexes, before the data.
 pub(super) const HEADER: u64 = 16;
+
+/// Which of the two ends of a ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The one that consumes, and moves head.
+    Reader,
+    /// The one that produces, and moves tail.
+    Writer,
+}
+
+impl Role {
+    /// Where the index lies that this end alone moves; and what it locks, so that there is one of
+    /// it.
+    pub(super) fn own_index(self) -> usize {
+        match self {
+            Role::Reader => 0,
+            Role::Writer => 8,
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Role::Reader => "reader",
+            Role::Writer => "writer",
+        })
+    }
+}
 
 /// What `head` and `tail` say of a ring of `capacity` bytes: how many bytes are in it, or why they
 /// cannot be true.

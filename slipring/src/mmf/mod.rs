@@ -36,17 +36,17 @@
 //! # What there is, and what there is not
 //!
 //! * The indexes live in the file. Either side may end and start again, at any time, and goes on
-//!   where it was; what was written waits for whoever reads. A new file is all zeros: an empty
+//!   where it was; what was written waits for a reader. A new file is all zeros: an empty
 //!   ring.
 //! * There is no end: nobody can tell a writer that has gone from one that has nothing to say. Nor
 //!   does a writer learn that its reader has gone, other than by the ring staying full.
-//! * There is no doorbell: who waits looks again and again. It spins for a while if that has paid
+//! * There is no doorbell: an end that waits polls. It spins for a while if that has paid
 //!   lately ([`Spin`]), offers the CPU to others, then sleeps for a quarter of the time waited so
 //!   far, up to [a bound](Reader::set_longest_sleep). An idle end costs less than 1 % of a core; an
 //!   answer after a long silence comes later by that bound at most.
 //! * A lock (`F_OFD_SETLK`, on the index that an end moves) keeps two sliprings from reading, or
 //!   writing, one file. A program in C# takes none that this could see, nor is it hindered by this
-//!   one. So a second *C#* writer is found out only by what it does: an index that somebody else
+//!   one. So a second *C#* writer is found out only by what it does: an index that another process
 //!   has moved is an error at the next operation.
 //! * Messages are what both sides agree on. What such programs write are plain bytes;
 //!   [`frame::plain`](crate::frame::plain) puts the messages of [`frame`](crate::frame) on top
@@ -60,7 +60,8 @@
 //! unlike a stream's memory the file is writable for the other side. `read` copies by raw pointer,
 //! whatever the other side does; slices that are lent ([`fill_buf`](std::io::BufRead::fill_buf),
 //! [`Reader::fill_pieces`]) rely on it not to rewrite what it has published until it has been
-//! consumed. Who may open the file decides who is trusted: it is made with the mode 0600.
+//! consumed. The users that may open the file are those that are trusted: it is made with the mode
+//! 0600.
 //!
 //! # When the file shrinks
 //!
@@ -68,11 +69,11 @@
 //! SIGBUS, which ends the process. No seal can prevent it, as for a stream: they are for files
 //! without a name. What is done about it:
 //!
-//! * The size is looked at after every sleep, before the memory is touched; when the clock of the
+//! * The size is checked after every sleep, before the memory is touched; when the clock of the
 //!   kernel has ticked (every few milliseconds) before any other operation; and while spinning. A
 //!   change is [`Error::Resized`]. So a file that is cut while nothing flows, which is when people
 //!   do it, is an error.
-//! * What remains are the moments between such a look and the next touch. [`survive_truncation`]
+//! * What remains are the moments between such a check and the next touch. [`survive_truncation`]
 //!   closes them too, with a handler for SIGBUS. A handler belongs to the whole process, so the
 //!   program decides; the command `slipring` does it.
 //! * A lack of space is no SIGBUS: all blocks are allocated when the file is opened (where the file
@@ -97,16 +98,16 @@ pub use crate::wait::Spin;
 pub use duplex::Duplex;
 pub use error::{Error, Result};
 pub use file::wait_for_file;
+pub use indexes::Role;
 pub use reader::Reader;
-pub use ring::Role;
 pub use writer::Writer;
 
 /// From now on no file of a ring that shrinks ends this process: installs a handler for SIGBUS.
 ///
 /// It acts only on faults within the rings of this module, those opened before included: the ring's
 /// memory becomes zeros of this process's own, and the operation that touched it fails with
-/// [`Error::Resized`]. Any other SIGBUS is left to the handler that was there before. Whoever
-/// installs one later should do the same. Calling this again does nothing.
+/// [`Error::Resized`]. Any other SIGBUS is left to the handler that was there before. A program
+/// that installs one later should do the same. Calling this again does nothing.
 ///
 /// While a slice is lent ([`Reader::fill_pieces`]) its bytes become zeros too; what was done with
 /// them is for the next operation's error to question.

@@ -2,7 +2,8 @@
 
 use super::error::Result;
 use super::file::Way;
-use super::ring::{Ring, Role};
+use super::indexes::Role;
+use super::ring::Ring;
 use super::waiting::Waiting;
 use crate::wait::Spin;
 use std::io::{self, BufRead, IoSliceMut, Read};
@@ -26,7 +27,7 @@ use std::time::Duration;
 /// # let directory = tempfile::tempdir()?;
 /// # let path = directory.path().join("quotes");
 ///
-/// // Whoever comes first makes the file.
+/// // The end that comes first makes the file.
 /// let mut writer = Writer::create_or_open(&path, 4096)?;
 /// let mut reader = Reader::create_or_open(&path, 4096)?;
 /// writer.write_all(b"EURUSD")?;
@@ -162,7 +163,7 @@ impl Reader {
     ///
     /// As [`read`](Read::read), without `WouldBlock`.
     pub fn available(&mut self) -> io::Result<usize> {
-        self.ring.glance()?;
+        self.ring.check_if_due()?;
         self.ring.refresh()?;
         Ok(self.ring.filled() as usize)
     }
@@ -187,7 +188,7 @@ impl Reader {
         self.waiting.set_spin(spin);
     }
 
-    /// The longest time that a blocked call sleeps before it looks again: 10 ms by default, at
+    /// The longest time that a blocked call sleeps before it polls again: 10 ms by default, at
     /// least 10 µs. Shorter answers sooner and costs more CPU while nothing happens.
     pub fn set_longest_sleep(&mut self, longest: Duration) {
         self.waiting.set_longest_sleep(longest);

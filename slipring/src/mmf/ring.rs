@@ -2,46 +2,16 @@
 
 use super::error::{Error, Result};
 use super::file::{self, Way, os};
-use super::indexes::{HEADER, filled, pieces};
+use super::indexes::{HEADER, Role, filled, pieces};
 use crate::sys::clock::CoarseInstant;
+use crate::sys::file::fstat;
 use crate::sys::process::ForkGuard;
 use crate::sys::range_lock;
 use crate::sys::shared_file::SharedFile;
-use rustix::fs::fstat;
-use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-
-/// Which of the two ends of a ring.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// The one that consumes, and moves head.
-    Reader,
-    /// The one that produces, and moves tail.
-    Writer,
-}
-
-impl Role {
-    /// Where the index lies that this end alone moves; and what it locks, so that there is one of
-    /// it.
-    fn own_index(self) -> usize {
-        match self {
-            Role::Reader => 0,
-            Role::Writer => 8,
-        }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Role::Reader => "reader",
-            Role::Writer => "writer",
-        })
-    }
-}
 
 /// What makes a ring useless for good, found once and told ever after.
 #[derive(Debug, Clone, Copy)]
@@ -67,8 +37,8 @@ pub(super) struct Ring {
     /// The other end's index, as it was last seen.
     other: u64,
     damage: Option<Damage>,
-    /// The tick of the coarse clock at which the size of the file was looked at.
-    looked: CoarseInstant,
+    /// The tick of the coarse clock at which the size of the file was checked.
+    checked: CoarseInstant,
     fork_guard: ForkGuard,
     path: PathBuf,
     /// Keeps the lock.
@@ -91,12 +61,12 @@ impl Ring {
             own: 0,
             other: 0,
             damage: None,
-            looked: CoarseInstant::now(),
+            checked: CoarseInstant::now(),
             fork_guard: ForkGuard::here().map_err(os("preparing to use", path))?,
             path: path.to_owned(),
             file,
         };
-        ring.look_at_file()?;
+        ring.check_file()?;
         // Acquire, as in `refresh`. Of the two only the other end's can move in between, and only
         // towards what is valid.
         let head = ring.word(Role::Reader).load(Acquire);
@@ -176,7 +146,7 @@ impl Ring {
         match why {
             // Zeros in place of the file would make no sense either, but that is not what happened.
             Some(why) if !self.memory.is_lost() => self.nonsense(head, tail, why),
-            _ => self.look_at_memory(),
+            _ => self.check_memory(),
         }
     }
 
@@ -232,45 +202,45 @@ impl Ring {
             };
             return self.nonsense(head, tail, why);
         }
-        // Release: whoever sees the new index sees the bytes written before it, or, of a head, that
-        // they have been read. In C# `Volatile.Read` sees it, or any load on x86-64.
+        // Release: an end that sees the new index sees the bytes written before it, or, of a head,
+        // that they have been read. In C# `Volatile.Read` sees it, or any load on x86-64.
         own.store(self.own + n, Release);
         self.own += n;
-        self.look_at_memory()
+        self.check_memory()
     }
 
-    /// To be asked before anything is done, and while waiting: may this end still be used? Looks at
+    /// To be asked before anything is done, and while waiting: may this end still be used? Checks
     /// the file's size each time that the coarse clock has ticked, which costs a system call every
     /// few milliseconds.
     #[inline]
-    pub(super) fn glance(&mut self) -> Result<()> {
+    pub(super) fn check_if_due(&mut self) -> Result<()> {
         if !self.fork_guard.is_owner() {
             let path = self.path.clone();
             return Err(Error::Forked { path });
         }
         if self.damage.is_some() {
-            return self.look_at_memory();
+            return self.check_memory();
         }
         let now = CoarseInstant::now();
-        if now != self.looked {
-            self.looked = now;
-            return self.look_at_file();
+        if now != self.checked {
+            self.checked = now;
+            return self.check_file();
         }
         Ok(())
     }
 
-    /// Looks at the file's size.
-    pub(super) fn look_at_file(&mut self) -> Result<()> {
+    /// Checks the file's size.
+    pub(super) fn check_file(&mut self) -> Result<()> {
         let found = self.size_now()?;
         if self.damage.is_none() && found != HEADER + self.capacity {
             return self.damaged(Damage::Resized { found });
         }
-        self.look_at_memory()
+        self.check_memory()
     }
 
     /// Fails if this end is of no use any more.
     #[inline]
-    fn look_at_memory(&mut self) -> Result<()> {
+    fn check_memory(&mut self) -> Result<()> {
         match self.damage {
             None if !self.memory.is_lost() => Ok(()),
             _ => self.broken(),
@@ -280,7 +250,7 @@ impl Ring {
     /// The indexes cannot be true; a file that has been cut explains that better.
     #[cold]
     fn nonsense(&mut self, head: u64, tail: u64, why: &'static str) -> Result<()> {
-        self.look_at_file()?;
+        self.check_file()?;
         self.damaged(Damage::Indexes { head, tail, why })
     }
 

@@ -39,8 +39,8 @@ pub(super) struct Waiting {
 }
 
 fn policy(fork_guard: ForkGuard, spin: Spin) -> SpinPolicy {
-    // Nobody says who the other side is. A fair guess is that it may run wherever the first process
-    // of this machine, or container, may.
+    // Nothing tells which process the other side is. A fair guess is that it may run wherever the
+    // first process of this machine, or container, may.
     let cpus = process::cpus(Some(1));
     SpinPolicy::new(spin, cpus.own, cpus.both, fork_guard.spinning())
 }
@@ -82,7 +82,7 @@ impl Waiting {
     /// Waits until `ring` is as wished, or the timeout.
     #[inline]
     pub(super) fn wait(&mut self, ring: &mut Ring, wish: impl Fn(&Ring) -> bool) -> io::Result<()> {
-        ring.glance()?;
+        ring.check_if_due()?;
         if !wish(ring) {
             ring.refresh()?;
             if !wish(ring) {
@@ -142,7 +142,7 @@ impl<W: Fn(&Ring) -> bool> PollHalf for Wish<'_, W> {
     }
 
     fn check_peer(&mut self) -> io::Result<()> {
-        Ok(self.ring.look_at_file()?)
+        Ok(self.ring.check_file()?)
     }
 }
 

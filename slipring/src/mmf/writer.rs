@@ -2,7 +2,8 @@
 
 use super::error::Result;
 use super::file::Way;
-use super::ring::{Ring, Role};
+use super::indexes::Role;
+use super::ring::Ring;
 use super::waiting::Waiting;
 use crate::wait::Spin;
 use std::io::{self, IoSlice, Write};
@@ -141,7 +142,7 @@ impl Writer {
     ///
     /// As [`write`](Write::write), without `WouldBlock`.
     pub fn space(&mut self) -> io::Result<usize> {
-        self.ring.glance()?;
+        self.ring.check_if_due()?;
         self.ring.refresh()?;
         Ok(free(&self.ring) as usize)
     }
@@ -166,7 +167,7 @@ impl Writer {
         self.waiting.set_spin(spin);
     }
 
-    /// The longest time that a blocked call sleeps before it looks again: 10 ms by default, at
+    /// The longest time that a blocked call sleeps before it polls again: 10 ms by default, at
     /// least 10 µs. Shorter answers sooner and costs more CPU while nothing happens.
     pub fn set_longest_sleep(&mut self, longest: Duration) {
         self.waiting.set_longest_sleep(longest);

@@ -1,11 +1,10 @@
-//! Writing in place, and several writes at once.
+//! Writing in place.
 
 use crate::endpoint::{PUBLISH_CHUNK, WriteHalf};
-use crate::stream::Writer;
-use std::io::{self, IoSlice, Write};
 use std::ops::{Deref, DerefMut};
 
-/// Free bytes of the ring, lent by [`Writer::reserve`] to be written in place.
+/// Free bytes of the ring, lent by [`Writer::reserve`](crate::Writer::reserve) to be written in
+/// place.
 ///
 /// Dropping it publishes nothing.
 ///
@@ -29,7 +28,7 @@ impl<'a> Grant<'a> {
 
     /// Publishes the first `n` bytes; the others are free again.
     ///
-    /// Of a grant from a [`Batch`] they are published with the batch.
+    /// Of a grant from a [`Batch`](crate::Batch) they are published with the batch.
     ///
     /// # Panics
     ///
@@ -63,67 +62,5 @@ impl DerefMut for Grant<'_> {
     fn deref_mut(&mut self) -> &mut [u8] {
         self.half.assert_here();
         self.half.grant(self.len)
-    }
-}
-
-/// Several writes that are published at once; see [`Writer::batch`].
-#[derive(Debug)]
-pub struct Batch<'a> {
-    writer: &'a mut Writer,
-}
-
-impl<'a> Batch<'a> {
-    pub(crate) fn new(writer: &'a mut Writer) -> Batch<'a> {
-        Batch { writer }
-    }
-
-    /// Like [`Writer::reserve`]; what is committed is published with the batch.
-    ///
-    /// # Errors
-    ///
-    /// As `Writer::reserve`.
-    #[inline]
-    pub fn reserve(&mut self, n: usize) -> io::Result<Grant<'_>> {
-        self.writer.reserve_room(n, true)?;
-        Ok(Grant::new(&mut self.writer.half, n, false))
-    }
-}
-
-impl Write for Batch<'_> {
-    #[inline]
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        if self.writer.half.try_stage_fast(buf) {
-            return Ok(buf.len());
-        }
-        self.writer.keep_some(buf)
-    }
-
-    #[inline]
-    fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
-        if self.writer.half.try_stage_fast(buf) {
-            return Ok(());
-        }
-        self.writer.keep_all(buf)
-    }
-
-    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        let Some(first) = bufs.iter().find(|buf| !buf.is_empty()) else {
-            return Ok(0);
-        };
-        self.writer.make_room(first.len())?;
-        Ok(self.writer.half.put_vectored(bufs, false))
-    }
-
-    /// Publishes what has been written so far.
-    #[inline]
-    fn flush(&mut self) -> io::Result<()> {
-        self.writer.half.publish();
-        Ok(())
-    }
-}
-
-impl Drop for Batch<'_> {
-    fn drop(&mut self) {
-        self.writer.half.publish();
     }
 }

@@ -7,8 +7,8 @@ use crate::options::Options;
 use crate::stream::Stream;
 #[cfg(feature = "tokio")]
 use crate::wait::Spin;
-use rustix::fd::{AsFd, BorrowedFd};
 use std::ffi::OsStr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::fd::{AsRawFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! The stream: both halves of one endpoint.
 
+mod batch;
 mod closer;
 mod connect;
 mod grant;
@@ -9,8 +10,9 @@ mod reader;
 mod readiness;
 mod writer;
 
+pub use batch::Batch;
 pub use closer::Closer;
-pub use grant::{Batch, Grant};
+pub use grant::Grant;
 pub use listener::{Incoming, Listener};
 pub use reader::Reader;
 pub use readiness::Readiness;

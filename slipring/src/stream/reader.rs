@@ -9,8 +9,8 @@ use crate::stream::Readiness;
 use crate::stream::park::Blocking;
 use crate::sys::watch::Watch;
 use crate::wait::Spin;
-use rustix::fd::{AsFd, BorrowedFd};
 use std::io::{self, BufRead, IoSliceMut, Read};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -77,10 +77,7 @@ impl Reader {
     #[cfg(feature = "tokio")]
     pub(crate) fn from_half(half: ReadHalf, spin: Spin) -> crate::Result<Reader> {
         let endpoint = half.endpoint();
-        let watch = Watch::new(
-            &endpoint.own_doorbells.reader,
-            rustix::fd::AsFd::as_fd(&endpoint.link),
-        )?;
+        let watch = Watch::new(&endpoint.own_doorbells.reader, endpoint.link.as_fd())?;
         Ok(Reader::new(half, watch, spin))
     }
 

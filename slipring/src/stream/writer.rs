@@ -5,13 +5,13 @@ use crate::endpoint::Endpoint;
 use crate::endpoint::{Room, WriteHalf, WriteWait};
 use crate::peer::Peer;
 use crate::stream::Closer;
+use crate::stream::Grant;
 use crate::stream::Readiness;
 use crate::stream::park::Blocking;
-use crate::stream::{Batch, Grant};
 use crate::sys::watch::Watch;
 use crate::wait::Spin;
-use rustix::fd::{AsFd, BorrowedFd};
 use std::io::{self, IoSlice, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,10 +51,7 @@ impl Writer {
     #[cfg(feature = "tokio")]
     pub(crate) fn from_half(half: WriteHalf, spin: Spin) -> crate::Result<Writer> {
         let endpoint = half.endpoint();
-        let watch = Watch::new(
-            &endpoint.own_doorbells.writer,
-            rustix::fd::AsFd::as_fd(&endpoint.link),
-        )?;
+        let watch = Watch::new(&endpoint.own_doorbells.writer, endpoint.link.as_fd())?;
         Ok(Writer::new(half, watch, spin))
     }
 
@@ -208,31 +205,6 @@ impl Writer {
             None if block => self.wait_for_room(n),
             None => Err(io::ErrorKind::WouldBlock.into()),
         }
-    }
-
-    /// Several writes that are published at once.
-    ///
-    /// A publication costs a fence, unless the peer spins for ever, and perhaps a wake-up of the
-    /// peer; a batch pays for them once. It publishes at [`flush`](Write::flush), when dropped,
-    /// after each 64 KiB, and whenever it has to wait.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use slipring::Stream;
-    /// # use std::io::Write;
-    /// let (mut left, mut right) = Stream::pair()?;
-    /// let mut batch = left.writer().batch();
-    /// for price in 0..100u32 {
-    ///     batch.write_all(&price.to_le_bytes())?;
-    /// }
-    /// assert_eq!(right.reader().available()?, 0);
-    /// drop(batch);
-    /// assert_eq!(right.reader().available()?, 400);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn batch(&mut self) -> Batch<'_> {
-        Batch::new(self)
     }
 
     /// Ends this direction in order: the peer reads every byte, then gets `Ok(0)`. The other

@@ -1,6 +1,7 @@
-//! A clock that is cheap enough to be read at every publication.
+//! A clock that is cheap enough to be read at every publication, and times to wait.
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
+use std::time::Duration;
 
 /// A tick of `CLOCK_MONOTONIC_COARSE`, to be compared with another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,5 +14,15 @@ impl CoarseInstant {
     #[inline]
     pub(crate) fn now() -> CoarseInstant {
         CoarseInstant(clock_gettime(ClockId::MonotonicCoarse))
+    }
+}
+
+/// A time to wait, of a day at most. The calls that take it know no longer ones than their
+/// milliseconds can count, and their callers read the clock afterwards.
+pub(super) fn timespec(duration: Duration) -> Timespec {
+    let duration = duration.min(Duration::from_secs(24 * 3600));
+    Timespec {
+        tv_sec: duration.as_secs().cast_signed(),
+        tv_nsec: duration.subsec_nanos().into(),
     }
 }

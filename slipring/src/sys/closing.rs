@@ -1,4 +1,4 @@
-//! Closing what a peer has passed, where it holds up nobody.
+//! Closing what a peer has passed, where it blocks nothing.
 //!
 //! The process that closes a descriptor last waits for what is behind it: a TCP socket with
 //! `SO_LINGER` (socket(7)) for bytes that nobody takes, a file of FUSE for the program that serves
@@ -10,14 +10,14 @@
 //! closed. A file of FUSE whose server hangs can still do that: then descriptors are held, and
 //! nobody waits for them.
 
+use super::errno::{self, Errno};
+use super::failure::Failure;
 use super::process::ForkGuard;
 use super::socket;
-use crate::error::{Error, Result};
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{fcntl_get_seals, readlink};
-use rustix::io::Errno;
 use rustix::net::sockopt::{set_socket_linger, set_socket_oobinline};
 use rustix::net::{Shutdown, SocketFlags, accept_with, shutdown};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
@@ -98,12 +98,12 @@ impl Passed {
 
     /// Whether it is an eventfd: asked of /proc, since even adding a strange file to an epoll set
     /// calls into its file system.
-    pub(crate) fn is_eventfd(&self) -> rustix::io::Result<bool> {
+    pub(crate) fn is_eventfd(&self) -> errno::Result<bool> {
         let path = format!("/proc/self/fd/{}", self.as_fd().as_raw_fd());
         Ok(readlink(path, Vec::new())?.as_bytes() == b"anon_inode:[eventfd]")
     }
 
-    /// Whether it is memory with seals, which is asked of no file system that somebody else wrote.
+    /// Whether it is memory with seals, which is asked of no file system of another program.
     fn is_memory(&self) -> bool {
         fcntl_get_seals(self).is_ok()
     }
@@ -128,7 +128,7 @@ impl Drop for Passed {
     }
 }
 
-/// Messages that are taken out of a link by whoever drops it: those of a handshake, and a few more.
+/// Messages that are taken out of a link as it is dropped: those of a handshake, and a few more.
 const MOST_INLINE: u32 = 8;
 
 const THERE: &str = "it is there until it is dropped";
@@ -142,10 +142,10 @@ pub(crate) struct Ahead {
     pub(crate) truncated: bool,
 }
 
-/// Looks at what comes next, and takes nothing. The copies of descriptors that come of it are
+/// Reads what comes next, and takes nothing. The copies of descriptors that come of it are
 /// dropped as those of a peer are: also closing one that is not the last may block, as a file of
 /// FUSE is flushed each time.
-pub(crate) fn peek(socket: BorrowedFd<'_>) -> rustix::io::Result<Ahead> {
+pub(crate) fn peek(socket: BorrowedFd<'_>) -> errno::Result<Ahead> {
     let ahead = socket::peek(socket)?;
     let copies: Vec<_> = ahead.fds.into_iter().map(Passed::new).collect();
     Ok(Ahead {
@@ -164,8 +164,9 @@ pub(crate) struct Link {
 
 impl Link {
     /// This process's end of a connected socket.
-    pub(crate) fn new(fd: OwnedFd) -> Result<Link> {
-        let fork_guard = ForkGuard::here().map_err(Error::os("marking this process (madvise)"))?;
+    pub(crate) fn new(fd: OwnedFd) -> Result<Link, Failure> {
+        let fork_guard =
+            ForkGuard::here().map_err(Failure::of("marking this process (madvise)"))?;
         Ok(Link::of(fd, fork_guard))
     }
 
@@ -248,7 +249,7 @@ impl Listening {
     }
 
     /// Takes the next client out of the backlog.
-    pub(crate) fn accept(&self) -> rustix::io::Result<Link> {
+    pub(crate) fn accept(&self) -> errno::Result<Link> {
         // A forked child that accepts has a stream of its own.
         let fork_guard = ForkGuard::here().unwrap_or(self.fork_guard);
         accept_with(self, SocketFlags::CLOEXEC).map(|fd| Link::of(fd, fork_guard))

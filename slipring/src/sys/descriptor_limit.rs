@@ -1,91 +1,42 @@
-//! How many descriptors the process may have open: `RLIMIT_NOFILE`, getrlimit(2).
+//! How many descriptors the process may have open: `RLIMIT_NOFILE` (getrlimit(2)).
 
+use super::failure::Failure;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+/// The soft limit; `None`: there is none.
+pub(crate) fn soft() -> Option<u64> {
+    getrlimit(Resource::Nofile).current
+}
 
-use crate::error::{Error, Result};
-
-/// Raises the soft limit of open descriptors of this process to the hard one, and returns the limit
-/// as it was.
-///
-/// Many systems start programs with a soft limit of 1,024 for the sake of `select`, which knows no
-/// descriptor beyond that, and with a far higher hard one. A process with many streams calls this
-/// once at its start, if nothing in it uses `select`.
-///
-/// Children inherit the raised limit. A program that closes "all" descriptors one by one, or that
-/// uses `select`, may not bear it: [`DescriptorLimit::give_to`] gives a child the old one.
-///
-/// Never blocks. A limit that is as high as it can be stays as it is.
-///
-/// # Errors
-///
-/// [`Error::Os`](crate::Error::Os) if the system refuses it. It does if `fs.nr_open` is now lower
-/// than the hard limit, or if a seccomp filter forbids `prlimit64`.
-///
-/// # Examples
-///
-/// ```
-/// use std::process::Command;
-///
-/// let before = slipring::raise_descriptor_limit()?;
-///
-/// // The child finds the limit as this process did.
-/// let output = before.give_to(Command::new("sh").args(["-c", "ulimit -Sn"])).output()?;
-/// if let Some(soft) = before.soft() {
-///     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), soft.to_string());
-/// }
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub fn raise_descriptor_limit() -> Result<DescriptorLimit> {
+/// Raises the soft limit to the hard one, and returns it as it was (prlimit(2)).
+pub(crate) fn raise() -> Result<Option<u64>, Failure> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current != maximum {
         let raised = Rlimit {
             current: maximum,
             maximum,
         };
-        setrlimit(Resource::Nofile, raised).map_err(Error::os(
+        setrlimit(Resource::Nofile, raised).map_err(Failure::of(
             "raising the limit of descriptors (RLIMIT_NOFILE)",
         ))?;
     }
-    Ok(DescriptorLimit { soft: current })
+    Ok(current)
 }
 
-/// A limit of open descriptors as it was before [`raise_descriptor_limit`], to be given to
-/// children.
-#[must_use = "children are to get it back; see `give_to`"]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DescriptorLimit {
-    soft: Option<u64>,
-}
-
-impl DescriptorLimit {
-    /// How many descriptors the process could have open; `None` if nothing limited it.
-    pub fn soft(&self) -> Option<u64> {
-        self.soft
-    }
-
-    /// Makes `command` start its program with this limit, rather than with the raised one.
-    ///
-    /// Sets nothing and blocks nowhere by itself. If the child cannot set the limit, since the hard
-    /// one has been lowered meanwhile, it is [`Command::spawn`] that fails.
-    ///
-    /// # Examples
-    ///
-    /// See [`raise_descriptor_limit`].
-    pub fn give_to<'c>(&self, command: &'c mut Command) -> &'c mut Command {
-        let soft = self.soft;
-        let lower = move || {
-            let maximum = getrlimit(Resource::Nofile).maximum;
-            let limit = Rlimit {
-                current: soft,
-                maximum,
-            };
-            setrlimit(Resource::Nofile, limit).map_err(Into::into)
+/// Makes `command` start its program with this soft limit. If it cannot be set, it is
+/// [`Command::spawn`] that fails.
+pub(crate) fn start_with(command: &mut Command, soft: Option<u64>) -> &mut Command {
+    let lower = move || {
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        let limit = Rlimit {
+            current: soft,
+            maximum,
         };
-        // SAFETY: between fork and exec only what is async-signal-safe may run. `lower` makes two
-        // system calls on values of its own; it allocates nothing and takes no lock.
-        unsafe { command.pre_exec(lower) }
-    }
+        setrlimit(Resource::Nofile, limit).map_err(Into::into)
+    };
+    // SAFETY: between fork and exec only what is async-signal-safe may run. `lower` makes two
+    // system calls on values of its own; it allocates nothing and takes no lock.
+    unsafe { command.pre_exec(lower) }
 }

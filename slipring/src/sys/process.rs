@@ -1,7 +1,8 @@
 //! Which process this is, and what it may run on.
 
+use super::errno::Errno;
 use super::wipe_on_fork::{WipeOnFork, Wipeable};
-use rustix::process::Pid;
+use rustix::process::{Pid, test_kill_process};
 use rustix::thread::{CpuSet, sched_getaffinity};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -78,6 +79,21 @@ impl ForkGuard {
     }
 }
 
+/// Whether there is a process of this number (kill(2) with no signal). One of another user is
+/// there, too.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
+}
+
+/// Ends this process at once, as a crash would (kill(2) with SIGKILL).
+#[cfg(feature = "fail-points")]
+pub(crate) fn die() -> ! {
+    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    // Not reached: the signal comes before that call returns.
+    std::process::abort();
+}
+
 /// How many CPUs there are to run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cpus {
@@ -87,11 +103,11 @@ pub(crate) struct Cpus {
     pub(crate) both: usize,
 }
 
-/// Counts them.
+/// Counts them (sched_getaffinity(2)).
 ///
 /// Two that are pinned to a core each have two, and one of them can spin while the other works; two
-/// that share a single core have one, and whoever spins there only keeps the other from working. Of
-/// a peer that cannot be seen nothing is assumed.
+/// that share a single core have one, and the one that spins there only keeps the other from
+/// working. Of a peer that cannot be seen nothing is assumed.
 pub(crate) fn cpus(peer: Option<u32>) -> Cpus {
     const ONE: Cpus = Cpus { own: 1, both: 1 };
     let Ok(mut cpus) = sched_getaffinity(None) else {

@@ -5,12 +5,12 @@
 //! It has nothing to do with flock(2), which is what .NET takes on the files that it opens, and it
 //! lets reads and writes pass.
 
-use rustix::fd::{AsFd, AsRawFd};
-use rustix::io::Errno;
+use super::errno::{self, Errno};
 use std::ops::Range;
+use std::os::fd::{AsFd, AsRawFd};
 
-/// Locks the bytes for this open file alone; `false`: somebody else has locked some of them.
-pub(crate) fn try_lock(file: impl AsFd, bytes: Range<u64>) -> rustix::io::Result<bool> {
+/// Locks the bytes for this open file alone; `false`: some of them are locked by another.
+pub(crate) fn try_lock(file: impl AsFd, bytes: Range<u64>) -> errno::Result<bool> {
     let lock = libc::flock {
         l_type: libc::F_WRLCK as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,

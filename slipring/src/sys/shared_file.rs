@@ -1,21 +1,21 @@
 //! A file, mapped for reading and writing, that other processes map and write as well (mmap(2),
 //! `MAP_SHARED`).
 //!
-//! Nothing seals it, unlike an own_region: the other side may write any of it at any time, and may
-//! shrink the file. So what is read here is input, every access is through raw pointers or atomics,
-//! and [`SharedFile::is_lost`] tells whether a shrunken file had to be replaced ([`sigbus`]). All
-//! raw-pointer access to such memory is in here.
+//! Nothing seals it, unlike a region of a stream: the other side may write any of it at any time,
+//! and may shrink the file. So what is read here is input, every access is through raw pointers or
+//! atomics, and [`SharedFile::is_lost`] tells whether a shrunken file had to be replaced
+//! ([`sigbus`]). All raw-pointer access to such memory is in here.
 
 use super::copy::{load, store};
-use crate::sys::sigbus::Guarded;
-use rustix::fd::AsFd;
-use rustix::io::Errno;
+use super::errno::{self, Errno};
+use super::sigbus::Guarded;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use std::os::fd::AsFd;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::AtomicU64;
 
 #[cfg(doc)]
-use crate::sys::sigbus;
+use super::sigbus;
 
 #[derive(Debug)]
 pub(crate) struct SharedFile {
@@ -31,7 +31,7 @@ unsafe impl Send for SharedFile {}
 
 impl SharedFile {
     /// Maps the first `len` bytes, at least one.
-    pub(crate) fn map(file: impl AsFd, len: usize) -> rustix::io::Result<SharedFile> {
+    pub(crate) fn map(file: impl AsFd, len: usize) -> errno::Result<SharedFile> {
         let prot = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: a fresh mapping at an address of the kernel's choice touches nobody's memory.
         let base = unsafe { mmap(ptr::null_mut(), len, prot, MapFlags::SHARED, file, 0) }?;

@@ -1,10 +1,10 @@
 //! Living through a file that shrinks while it is mapped.
 //!
-//! Whoever touches a page behind the new end of a file gets SIGBUS, which ends the process. Only a
-//! handler of that signal can prevent it (mmap(2), sigaction(2)): for a fault within a mapping that
-//! is listed here, [`install`]'s puts zeros in place of the whole mapping, marks it as lost, and
-//! lets the interrupted instruction run again. Whoever uses the mapping looks at the mark after
-//! touching it. Any other SIGBUS is the matter of the handler that was there before.
+//! A thread that touches a page behind the new end of a file gets SIGBUS, which ends the process.
+//! Only a handler of that signal can prevent it (mmap(2), sigaction(2)): for a fault within a
+//! mapping that is listed here, [`install`]'s puts zeros in place of the whole mapping, marks it as
+//! lost, and lets the interrupted instruction run again. The mark is checked after the mapping was
+//! touched. Any other SIGBUS is the matter of the handler that was there before.
 //!
 //! A handler belongs to the whole process; so nobody installs this one but a program that asks for
 //! it.
@@ -41,7 +41,7 @@ impl Entry {
     fn set(&self, range: Range<usize>) {
         // Relaxed, with fences: as in every seqlock whose data are atomics (Boehm, "Can seqlocks
         // get along with programming language memory models?", 2012). One thread at a time comes
-        // here: whoever has `used`.
+        // here: the one that has set `used`.
         let version = self.version.load(Ordering::Relaxed);
         self.version
             .store(version.wrapping_add(1), Ordering::Relaxed);
@@ -90,7 +90,7 @@ impl Guarded {
 impl Drop for Guarded {
     fn drop(&mut self) {
         self.0.set(0..0);
-        // Release: whoever uses the entry next finds the range taken out.
+        // Release: the thread that uses the entry next finds the range taken out.
         self.0.used.store(false, Ordering::Release);
     }
 }
@@ -128,7 +128,7 @@ fn added() -> &'static Entry {
     let mut first = FIRST.load(Ordering::Acquire);
     loop {
         entry.next = first;
-        // Release: whoever finds the entry finds its fields.
+        // Release: a thread that finds the entry finds its fields.
         match FIRST.compare_exchange_weak(first, entry, Ordering::Release, Ordering::Acquire) {
             Ok(_) => return entry,
             Err(other) => first = other,
@@ -204,7 +204,7 @@ fn put_zeros(range: Range<usize>) -> bool {
     unsafe { mmap_anonymous(at, len, ProtFlags::READ | ProtFlags::WRITE, flags) }.is_ok()
 }
 
-/// Leaves the signal to whoever had it before.
+/// Leaves the signal to the handler that had it before.
 fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     match BEFORE.get() {
         Some(before) if before.sa_sigaction == libc::SIG_IGN => {}

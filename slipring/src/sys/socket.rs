@@ -1,21 +1,27 @@
-//! Messages with descriptors and credentials over a Unix socket (unix(7), cmsg(3)).
+//! Unix sockets (unix(7)), and messages with descriptors and credentials over them (cmsg(3)).
+//!
+//! `bind`, `connect` and `listen` are the plain calls: bind(2), connect(2), listen(2).
 
+use super::errno::{self, Errno};
 use rustix::cmsg_space;
-use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use rustix::io::{Errno, ioctl_fionread};
+use rustix::fs::{OFlags, fcntl_setfl};
+use rustix::io::ioctl_fionread;
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
-    UCred, sendmsg, socketpair, sockopt,
+    UCred, sendmsg, socket_with, socketpair, sockopt,
 };
 use std::io::{self, IoSlice};
 use std::mem::{MaybeUninit, size_of, zeroed};
-use std::os::fd::RawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+pub(crate) use rustix::net::{SocketAddrUnix, bind, connect, listen};
 
 /// The most descriptors that the kernel lets one message carry (`SCM_MAX_FD`): with room for all of
 /// them none is ever dropped unseen.
 const MAX_FDS: usize = 253;
 
-/// Who sent a message, by the kernel's word.
+/// The sender of a message, by the kernel's word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Credentials {
     /// 0 where the process is not visible from this pid namespace.
@@ -24,14 +30,32 @@ pub(crate) struct Credentials {
     pub(crate) gid: u32,
 }
 
+/// A stream socket that does not block (socket(2)).
+pub(crate) fn nonblocking() -> errno::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+}
+
+/// Makes its calls block (fcntl(2), `F_SETFL`).
+pub(crate) fn set_blocking(socket: impl AsFd) -> errno::Result<()> {
+    fcntl_setfl(socket, OFlags::empty())
+}
+
+/// Limits how long a `connect` blocks, or a send (`SO_SNDTIMEO`); `None`: it is not limited.
+pub(crate) fn set_send_timeout(socket: impl AsFd, timeout: Option<Duration>) -> errno::Result<()> {
+    // Zero would mean no limit, and so would less than a microsecond.
+    let timeout = timeout.map(|timeout| timeout.max(Duration::from_millis(1)));
+    sockopt::set_socket_timeout(socket, sockopt::Timeout::Send, timeout)
+}
+
 /// A connected pair of stream sockets (socketpair(2)).
-pub(crate) fn pair() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
+pub(crate) fn pair() -> errno::Result<(OwnedFd, OwnedFd)> {
     let (unix, stream) = (AddressFamily::UNIX, SocketType::STREAM);
     socketpair(unix, stream, SocketFlags::CLOEXEC, None)
 }
 
 /// Asks the kernel to deliver the sender's credentials with what is received from now on.
-pub(crate) fn ask_for_credentials(socket: BorrowedFd<'_>) -> rustix::io::Result<()> {
+pub(crate) fn ask_for_credentials(socket: BorrowedFd<'_>) -> errno::Result<()> {
     sockopt::set_socket_passcred(socket, true)
 }
 
@@ -40,7 +64,7 @@ pub(crate) fn send(
     socket: BorrowedFd<'_>,
     bytes: &[u8],
     fds: &[BorrowedFd<'_>],
-) -> rustix::io::Result<usize> {
+) -> errno::Result<usize> {
     let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(8), ScmCredentials(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     let me = UCred {
@@ -76,25 +100,25 @@ pub(crate) struct Received {
 
 /// Receives without blocking. All descriptors that arrive are owned by the result, and closed with
 /// it.
-pub(crate) fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> rustix::io::Result<Received> {
+pub(crate) fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> errno::Result<Received> {
     receive_by(socket, bytes, libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT)
 }
 
 /// What comes next, with copies of its descriptors; all of it stays where it is. If it is truncated
 /// this process has no room for the descriptors: [`receive`] would lose those that do not fit, and
 /// close them itself, which may block.
-pub(crate) fn peek(socket: BorrowedFd<'_>) -> rustix::io::Result<Received> {
+pub(crate) fn peek(socket: BorrowedFd<'_>) -> errno::Result<Received> {
     let flags = libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT | libc::MSG_PEEK;
     receive_by(socket, &mut [0], flags)
 }
 
 /// Bytes that have arrived and were not received.
-pub(crate) fn unread(socket: BorrowedFd<'_>) -> rustix::io::Result<u64> {
+pub(crate) fn unread(socket: BorrowedFd<'_>) -> errno::Result<u64> {
     ioctl_fionread(socket)
 }
 
 /// Bytes that were sent and that the peer has not received.
-pub(crate) fn unreceived(socket: BorrowedFd<'_>) -> rustix::io::Result<u64> {
+pub(crate) fn unreceived(socket: BorrowedFd<'_>) -> errno::Result<u64> {
     let mut count: libc::c_int = 0;
     // SAFETY: SIOCOUTQ (unix(7) by its other name, TIOCOUTQ) stores an int at the address, where
     // `count` is alive.
@@ -110,7 +134,7 @@ fn receive_by(
     socket: BorrowedFd<'_>,
     bytes: &mut [u8],
     flags: libc::c_int,
-) -> rustix::io::Result<Received> {
+) -> errno::Result<Received> {
     // By libc rather than rustix: a sender that this pid namespace does not know has the pid 0,
     // which rustix's type for a pid cannot hold.
     const SPACE: usize = {
@@ -182,8 +206,8 @@ fn receive_by(
     Ok(received)
 }
 
-/// Who connected this socket, or called `listen` on its other end, or made the socket pair
-/// (`SO_PEERCRED`): a first hint, not who uses it now.
+/// The process that connected this socket, or called `listen` on its other end, or made the socket
+/// pair (`SO_PEERCRED`): a first hint, as another may use it now.
 pub(crate) fn made_by(socket: BorrowedFd<'_>) -> io::Result<Credentials> {
     let mut sender = libc::ucred {
         pid: 0,

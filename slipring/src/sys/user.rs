@@ -5,8 +5,8 @@
 //! nobody, unless the namespace has a number for each user. A process that has it itself can still
 //! learn whether a file is its own: by an operation that the kernel allows the owner alone.
 
-use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::fs::{Mode, Stat, chmod};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::OnceLock;
 
 /// The user whose rights this process has.
@@ -14,7 +14,7 @@ pub(crate) fn me() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// Whether the number says who somebody is.
+/// Whether the number stands for one user alone.
 pub(crate) fn is_told(uid: u32) -> bool {
     uid != overflow()
         || std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| is_whole(&map))
@@ -26,7 +26,8 @@ pub(crate) fn is_same(uid: u32, mine_alone: bool) -> bool {
     uid == me() && (mine_alone || is_told(uid))
 }
 
-/// Whether this process's user has a number in its namespace. Without one it cannot say who it is.
+/// Whether this process's user has a number in its namespace. Without one it cannot show its
+/// credentials.
 pub(crate) fn has_number() -> bool {
     std::fs::read_to_string("/proc/self/uid_map")
         .is_ok_and(|map| numbers(&map).any(|range| range.holds(me())))
@@ -36,7 +37,7 @@ pub(crate) fn has_number() -> bool {
 }
 
 /// Whether the file belongs to this process's user. `stat` is that of `file`, which may be open as
-/// a place only (`O_PATH`).
+/// without access (`O_PATH`).
 pub(crate) fn owns(file: BorrowedFd<'_>, stat: &Stat) -> bool {
     stat.st_uid == me() && (is_told(stat.st_uid) || may_set_mode(file, stat))
 }
@@ -82,7 +83,7 @@ fn numbers(map: &str) -> impl Iterator<Item = Range> {
     })
 }
 
-/// Whether every number but the last, which is none, stands for somebody.
+/// Whether every number but the last, which is none, stands for a user.
 fn is_whole(map: &str) -> bool {
     numbers(map).eq([Range {
         first: 0,

@@ -1,14 +1,14 @@
 //! What a blocking half sleeps on: an epoll set (epoll(7)) with its doorbell and the link, both
 //! edge-triggered.
 
+use super::clock::timespec;
 use super::doorbell::{Doorbell, Doorbells};
-use crate::error::{Error, Result};
+use super::errno::Errno;
+use super::failure::Failure;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::io::Errno;
 use std::mem::MaybeUninit;
-use std::time::{Duration, Instant};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
 
 const BELL: u64 = 0;
 const LINK: u64 = 1;
@@ -18,7 +18,7 @@ const LINK: u64 = 1;
 pub(crate) enum Event {
     /// The doorbell rang, now or since the last sleep.
     Woken,
-    /// Something happened on the link: worth a look with [`hung_up`].
+    /// Something happened on the link: to be checked by [`hung_up`](super::poll::hung_up).
     Link,
     /// The time was up.
     TimedOut,
@@ -39,7 +39,7 @@ pub(crate) struct Watches {
 }
 
 impl Watches {
-    pub(crate) fn new(doorbells: &Doorbells, link: BorrowedFd<'_>) -> Result<Watches> {
+    pub(crate) fn new(doorbells: &Doorbells, link: BorrowedFd<'_>) -> Result<Watches, Failure> {
         Ok(Watches {
             reader: Watch::new(&doorbells.reader, link)?,
             writer: Watch::new(&doorbells.writer, link)?,
@@ -48,8 +48,8 @@ impl Watches {
 }
 
 impl Watch {
-    pub(crate) fn new(doorbell: &Doorbell, link: BorrowedFd<'_>) -> Result<Watch> {
-        let fail = |e: Errno| Error::os("watching a doorbell (epoll)")(e);
+    pub(crate) fn new(doorbell: &Doorbell, link: BorrowedFd<'_>) -> Result<Watch, Failure> {
+        let fail = |e: Errno| Failure::of("watching a doorbell (epoll)")(e);
         let set = epoll::create(CreateFlags::CLOEXEC).map_err(fail)?;
         epoll::add(
             &set,
@@ -97,29 +97,5 @@ impl Watch {
 impl AsFd for Watch {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.set.as_fd()
-    }
-}
-
-/// Whether the other end of the link is gone: closed, shut down, or its process dead.
-pub(crate) fn hung_up(link: BorrowedFd<'_>) -> bool {
-    let mut fds = [PollFd::new(&link, PollFlags::RDHUP)];
-    loop {
-        match poll(&mut fds, Some(&timespec(Duration::ZERO))) {
-            Ok(ready) => return ready > 0,
-            // The edge that led here is told once, so a signal must not take it away.
-            Err(Errno::INTR) => {}
-            // No memory for a moment: the next look will tell.
-            Err(_) => return false,
-        }
-    }
-}
-
-/// A time to wait, of a day at most: the calls that take it know no longer ones than their
-/// milliseconds can count, and whoever waits looks at the clock afterwards.
-pub(crate) fn timespec(duration: Duration) -> Timespec {
-    let duration = duration.min(Duration::from_secs(24 * 3600));
-    Timespec {
-        tv_sec: duration.as_secs().cast_signed(),
-        tv_nsec: duration.subsec_nanos().into(),
     }
 }

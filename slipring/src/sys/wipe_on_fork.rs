@@ -1,7 +1,7 @@
 //! Memory that a forked child finds zeroed, whatever its parent has stored there
 //! (`MADV_WIPEONFORK`, madvise(2), Linux 4.14).
 
-use rustix::io;
+use super::errno::{self, Errno};
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 use rustix::param::page_size;
 use std::ops::Deref;
@@ -28,7 +28,7 @@ unsafe impl<T: Wipeable> Send for WipeOnFork<T> {}
 unsafe impl<T: Wipeable> Sync for WipeOnFork<T> {}
 
 impl<T: Wipeable> WipeOnFork<T> {
-    pub(crate) fn new() -> io::Result<WipeOnFork<T>> {
+    pub(crate) fn new() -> errno::Result<WipeOnFork<T>> {
         const {
             assert!(
                 size_of::<T>() <= 4096 && align_of::<T>() <= 4096,
@@ -42,7 +42,7 @@ impl<T: Wipeable> WipeOnFork<T> {
             unsafe { mmap_anonymous(ptr::null_mut(), page_size(), prot, MapFlags::PRIVATE) }?;
         let wiped = WipeOnFork {
             // The kernel never places a mapping at 0 unless asked to.
-            page: NonNull::new(page.cast()).ok_or(io::Errno::NOMEM)?,
+            page: NonNull::new(page.cast()).ok_or(Errno::NOMEM)?,
         };
         // SAFETY: the range is the mapping made above; wiping affects forked children only.
         unsafe { madvise(page, page_size(), Advice::LinuxWipeOnFork) }?;

@@ -13,9 +13,9 @@ use crate::link::{
 };
 use crate::name::Name;
 use crate::options::Options;
-use rustix::fd::{AsFd, AsRawFd};
 use std::io;
 use std::os::fd::RawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::io::Interest;
@@ -47,7 +47,7 @@ pub(super) async fn meet(options: &Arc<Options>, name: Name) -> Result<Connected
         let Some(joined) = joined else {
             return Err(rendezvous.late());
         };
-        match rendezvous.judge(joined) {
+        match rendezvous.after_joining(joined) {
             Some(outcome) => return outcome,
             None => sleep(BETWEEN_STEPS).await,
         }
@@ -88,7 +88,7 @@ async fn dialled(mut dial: Dial, options: &Arc<Options>) -> Result<Dialed> {
         let (looked, step) = {
             let options = Arc::clone(options);
             beside(move || {
-                let step = dial.look(&|uid| options.trusts(uid), WhenFull::Return)?;
+                let step = dial.search(&|uid| options.trusts(uid), WhenFull::Return)?;
                 Ok((dial, step))
             })
             .await?

@@ -4,7 +4,7 @@ use super::register;
 use crate::endpoint::Connected;
 use crate::error::{Error, Result};
 use crate::link::{Handshake, Progress};
-use rustix::fd::AsRawFd;
+use std::os::fd::AsRawFd;
 use std::os::fd::RawFd;
 use tokio::io::Interest;
 use tokio::time::timeout_at;

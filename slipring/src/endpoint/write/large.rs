@@ -7,13 +7,10 @@
 //! wakes up later than the write is done; on a core that both share it would take turns with the
 //! writer for each chunk.
 
-use super::{PUBLISH_CHUNK, WriteHalf};
+use super::{LARGE, PUBLISH_CHUNK, WriteHalf};
 
 /// Of the first chunk of a write that a reader polls for.
-const FIRST_CHUNK: usize = 16 * 1024;
-
-/// A write from this length on is published in chunks.
-pub(super) const LARGE: usize = 2 * FIRST_CHUNK;
+const FIRST_CHUNK: usize = LARGE / 2;
 
 impl WriteHalf {
     /// Copies `bytes`, of which there are [`LARGE`] at least, and for which there is room, and

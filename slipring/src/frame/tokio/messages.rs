@@ -42,14 +42,17 @@ pub struct Messages {
     ended: bool,
 }
 
-impl Messages {
-    pub(super) fn new(receiver: Receiver) -> Messages {
+impl Receiver {
+    /// The messages as a sequence of [`Bytes`].
+    pub fn into_messages(self) -> Messages {
         Messages {
-            receiver,
+            receiver: self,
             ended: false,
         }
     }
+}
 
+impl Messages {
     /// The receiver, after what has been taken.
     pub fn into_inner(self) -> Receiver {
         self.receiver

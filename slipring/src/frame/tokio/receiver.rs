@@ -192,12 +192,6 @@ impl Receiver {
         })
     }
 
-    /// The messages as a sequence of [`Bytes`](bytes::Bytes).
-    #[cfg(feature = "bytes")]
-    pub fn into_messages(self) -> super::Messages {
-        super::Messages::new(self)
-    }
-
     /// Lends a message as a value; see
     /// [`frame::Receiver::recv_pod`](crate::frame::Receiver::recv_pod).
     ///

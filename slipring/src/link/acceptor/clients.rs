@@ -1,7 +1,7 @@
 //! The clients that are shaking hands, and which of them makes way when there are too many.
 
 use crate::link::handshake::Handshake;
-use rustix::process::{Resource, getrlimit};
+use crate::sys::descriptor_limit;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -39,7 +39,7 @@ pub(super) struct Clients {
 impl Clients {
     /// None, with numbers from `first` on.
     pub(super) fn new(first: u64) -> Clients {
-        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let descriptors = descriptor_limit::soft().unwrap_or(u64::MAX);
         let part = usize::try_from(descriptors / PART_OF_DESCRIPTORS).unwrap_or(usize::MAX);
         Clients {
             by_number: BTreeMap::new(),

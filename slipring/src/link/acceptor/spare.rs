@@ -5,8 +5,7 @@
 //! it can be taken out and told.
 
 use crate::error::{Error, Result};
-use rustix::fd::{BorrowedFd, OwnedFd};
-use rustix::io::fcntl_dupfd_cloexec;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 #[derive(Debug)]
@@ -39,5 +38,6 @@ impl Spare {
 }
 
 fn copy(any: BorrowedFd<'_>) -> Result<OwnedFd> {
-    fcntl_dupfd_cloexec(any, 0).map_err(Error::os("keeping a descriptor in reserve (fcntl)"))
+    any.try_clone_to_owned()
+        .map_err(Error::os("keeping a descriptor in reserve (fcntl)"))
 }

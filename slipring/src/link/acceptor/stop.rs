@@ -1,9 +1,9 @@
 //! Ending `accept` from another thread.
 
 use crate::error::{Error, Result};
+use crate::sys::eventfd::Eventfd;
 use crate::sys::process::ForkGuard;
-use rustix::event::{EventfdFlags, eventfd};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,9 +19,9 @@ impl Stopper {
     /// listener is its parent's.
     pub fn stop(&self) {
         if self.stop.fork_guard.is_owner() {
-            // Release: pairs with the acquire of whoever the doorbell wakes.
+            // Release: pairs with the acquire of the threads that this wakes.
             self.stop.stopped.store(true, Ordering::Release);
-            self.stop.ring();
+            self.stop.told.raise();
         }
     }
 }
@@ -30,16 +30,15 @@ impl Stopper {
 #[derive(Debug)]
 pub(super) struct Stop {
     /// Level-triggered, so that it goes on waking for all threads.
-    doorbell: OwnedFd,
+    told: Eventfd,
     stopped: AtomicBool,
     fork_guard: ForkGuard,
 }
 
 impl Stop {
     pub(super) fn new(fork_guard: ForkGuard) -> Result<Stop> {
-        let doorbell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
         Ok(Stop {
-            doorbell: doorbell.map_err(Error::os("making an eventfd"))?,
+            told: Eventfd::new().map_err(Error::os("making an eventfd"))?,
             stopped: AtomicBool::new(false),
             fork_guard,
         })
@@ -50,27 +49,22 @@ impl Stop {
         self.stopped.load(Ordering::Acquire)
     }
 
-    fn ring(&self) {
-        // It can only fail once it has been woken 2^64 - 1 times.
-        let _ = rustix::io::write(&self.doorbell, &1u64.to_ne_bytes());
-    }
-
-    /// Silences a doorbell that nobody rang who may stop anything: a forked child has the
+    /// Silences what was raised by a process that may not stop anything: a forked child has the
     /// descriptor.
     pub(super) fn silence(&self) {
         if self.is_asked_for() {
             return;
         }
-        let _ = rustix::io::read(&self.doorbell, &mut [0; 8]);
-        // This process may have stopped it just then, and its ring was taken with the others.
+        self.told.clear();
+        // This process may have stopped it just then, and what it raised was cleared with the rest.
         if self.is_asked_for() {
-            self.ring();
+            self.told.raise();
         }
     }
 }
 
 impl AsFd for Stop {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.doorbell.as_fd()
+        self.told.as_fd()
     }
 }

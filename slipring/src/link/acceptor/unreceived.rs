@@ -5,7 +5,7 @@
 //! is long gone: they lie in the client's socket. So another user may leave few of them there.
 
 use crate::sys::socket;
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
 /// How many of one user there may be.

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Barrier;
 use std::thread;
 
-use super::super::directory::testing::{name, need_root, places, stale_socket};
+use super::super::directory::testing::{dirs, name, need_root, stale_socket};
 use super::super::lock::{LockState, lock_state};
 use super::*;
 
@@ -76,10 +76,10 @@ fn bound_child(path: &Path) -> BoundChild {
 #[test]
 fn a_binding_listens_and_leaves_nothing_behind() {
     let temporary = tempfile::tempdir().unwrap();
-    let places = places(temporary.path());
-    let (binding, listener) = Binding::new_in(&places, &name("clock"), 0o640, 16).unwrap();
+    let dirs = dirs(temporary.path());
+    let (binding, listener) = Binding::new_in(&dirs, &name("clock"), 0o640, 16).unwrap();
     let path = binding.path().to_owned();
-    assert_eq!(path, places.xdg.unwrap().join("slipring/clock.sock"));
+    assert_eq!(path, dirs.xdg.unwrap().join("slipring/clock.sock"));
     assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o640);
     let listener = UnixListener::from(listener);
     assert_eq!(
@@ -392,10 +392,10 @@ mod needs_root {
     fn global_names_are_bound_by_anybody_in_the_directory_of_root() {
         need_root();
         let temporary = tempfile::tempdir().unwrap();
-        let places = places(temporary.path());
+        let dirs = dirs(temporary.path());
         let (binding, _listener) =
-            Binding::new_in(&places, &name("Global/clock"), 0o666, 16).unwrap();
-        assert_eq!(binding.path(), places.run.join("slipring/clock.sock"));
+            Binding::new_in(&dirs, &name("Global/clock"), 0o666, 16).unwrap();
+        assert_eq!(binding.path(), dirs.run.join("slipring/clock.sock"));
         assert_eq!(fs::metadata(binding.path()).unwrap().mode() & 0o777, 0o666);
     }
 }

@@ -4,22 +4,22 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
 
 use super::super::binding::Binding;
-use super::super::directory::testing::{name, need_root, places, stale_socket};
+use super::super::directory::testing::{dirs, name, need_root, stale_socket};
 use super::*;
 
-fn bind(places: &Places, text: &str) -> Binding {
+fn bind(dirs: &RuntimeDirs, text: &str) -> Binding {
     // The listening socket is dropped: the list goes by the lock.
-    Binding::new_in(places, &name(text), 0o600, 16).unwrap().0
+    Binding::new_in(dirs, &name(text), 0o600, 16).unwrap().0
 }
 
 /// The names, with their states in a word.
-fn listed(places: &Places) -> Vec<(String, &'static str)> {
+fn listed(dirs: &RuntimeDirs) -> Vec<(String, &'static str)> {
     let word = |state: &NameState| match state {
         NameState::Live { .. } => "live",
         NameState::Stale => "stale",
         NameState::Unknown { .. } => "unknown",
     };
-    names_in(places)
+    names_in(dirs)
         .unwrap()
         .iter()
         .map(|bound| (bound.name.to_string(), word(&bound.state)))
@@ -29,32 +29,32 @@ fn listed(places: &Places) -> Vec<(String, &'static str)> {
 #[test]
 fn a_listing_shows_bound_names_in_order() {
     let temporary = tempfile::tempdir().unwrap();
-    let places = places(temporary.path());
-    assert!(listed(&places).is_empty());
-    let elsewhere = Places {
+    let dirs = dirs(temporary.path());
+    assert!(listed(&dirs).is_empty());
+    let elsewhere = RuntimeDirs {
         xdg: None,
-        ..places.clone()
+        ..dirs.clone()
     };
     let bound = [
-        bind(&places, "b"),
-        bind(&places, "a.b"),
+        bind(&dirs, "b"),
+        bind(&dirs, "a.b"),
         bind(&elsewhere, "b"),
         bind(&elsewhere, "a"),
     ];
-    let all = listed(&places);
+    let all = listed(&dirs);
     let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["Local/a", "Local/a.b", "Local/b", "Local/b"]);
     assert!(all.iter().all(|(_, state)| *state == "live"), "{all:?}");
     drop(bound);
-    assert!(listed(&places).is_empty(), "what is left are lock files");
+    assert!(listed(&dirs).is_empty(), "what is left are lock files");
 }
 
 #[test]
 fn a_listed_live_name_tells_its_process_and_socket() {
     let temporary = tempfile::tempdir().unwrap();
-    let places = places(temporary.path());
-    let mut binding = bind(&places, "clock");
-    let all = names_in(&places).unwrap();
+    let dirs = dirs(temporary.path());
+    let mut binding = bind(&dirs, "clock");
+    let all = names_in(&dirs).unwrap();
     let [bound] = all.as_slice() else {
         panic!("{all:?}")
     };
@@ -68,7 +68,7 @@ fn a_listed_live_name_tells_its_process_and_socket() {
 
     // It cannot be reached, unless it has met somebody and is not to be reached any more.
     binding.retire_socket();
-    let all = names_in(&places).unwrap();
+    let all = names_in(&dirs).unwrap();
     let NameState::Unknown { why } = &all[0].state else {
         panic!("{all:?}")
     };
@@ -78,14 +78,14 @@ fn a_listed_live_name_tells_its_process_and_socket() {
         "{why}"
     );
     binding.mark_paired().unwrap();
-    assert_eq!(listed(&places), [("Local/clock".into(), "live")]);
+    assert_eq!(listed(&dirs), [("Local/clock".into(), "live")]);
 }
 
 #[test]
 fn a_listing_tells_stale_from_unknown_and_leaves_other_files_out() {
     let temporary = tempfile::tempdir().unwrap();
-    let places = places(temporary.path());
-    let directory = places.for_binding(Scope::Local).unwrap();
+    let dirs = dirs(temporary.path());
+    let directory = dirs.for_binding(Scope::Local).unwrap();
     stale_socket(&directory.join("stale.sock"));
     fs::write(directory.join("stale.lock"), "").unwrap();
     stale_socket(&directory.join("foreign.sock"));
@@ -94,7 +94,7 @@ fn a_listing_tells_stale_from_unknown_and_leaves_other_files_out() {
     fs::write(directory.join("notes.txt"), "").unwrap();
     fs::write(directory.join("a b.sock"), "").unwrap();
     assert_eq!(
-        listed(&places),
+        listed(&dirs),
         [
             ("Local/foreign".into(), "unknown"),
             ("Local/odd".into(), "unknown"),
@@ -106,8 +106,8 @@ fn a_listing_tells_stale_from_unknown_and_leaves_other_files_out() {
 #[test]
 fn a_listing_waits_once_for_many_locks_that_say_nothing() {
     let temporary = tempfile::tempdir().unwrap();
-    let places = places(temporary.path());
-    let directory = places.for_binding(Scope::Local).unwrap();
+    let dirs = dirs(temporary.path());
+    let directory = dirs.for_binding(Scope::Local).unwrap();
     let held: Vec<_> = (0..400)
         .map(|n| {
             let lock = fs::File::create(directory.join(format!("{n}.lock"))).unwrap();
@@ -117,7 +117,7 @@ fn a_listing_waits_once_for_many_locks_that_say_nothing() {
         })
         .collect();
     let started = Instant::now();
-    assert_eq!(listed(&places).len(), held.len());
+    assert_eq!(listed(&dirs).len(), held.len());
     // Not for each of them: that would be 8 s.
     assert!(
         started.elapsed() < SETTLING * 200,
@@ -129,13 +129,13 @@ fn a_listing_waits_once_for_many_locks_that_say_nothing() {
 #[test]
 fn a_listing_keeps_nobody_from_binding() {
     let temporary = tempfile::tempdir().unwrap();
-    let places = places(temporary.path());
-    drop(bind(&places, "clock"));
+    let dirs = dirs(temporary.path());
+    drop(bind(&dirs, "clock"));
     std::thread::scope(|scope| {
-        let looks = scope.spawn(|| (0..200).for_each(|_| drop(names_in(&places).unwrap())));
+        let checks = scope.spawn(|| (0..200).for_each(|_| drop(names_in(&dirs).unwrap())));
         loop {
-            drop(bind(&places, "clock"));
-            if looks.is_finished() {
+            drop(bind(&dirs, "clock"));
+            if checks.is_finished() {
                 break;
             }
         }
@@ -145,11 +145,11 @@ fn a_listing_keeps_nobody_from_binding() {
 #[test]
 fn a_listing_believes_nothing_in_an_unsafe_directory() {
     let temporary = tempfile::tempdir().unwrap();
-    let places = places(temporary.path());
-    let _bound = bind(&places, "clock");
-    let directory = places.for_binding(Scope::Local).unwrap();
+    let dirs = dirs(temporary.path());
+    let _bound = bind(&dirs, "clock");
+    let directory = dirs.for_binding(Scope::Local).unwrap();
     fs::set_permissions(&directory, Permissions::from_mode(0o777)).unwrap();
-    let all = names_in(&places).unwrap();
+    let all = names_in(&dirs).unwrap();
     let NameState::Unknown { why } = &all[0].state else {
         panic!("{all:?}")
     };
@@ -170,9 +170,9 @@ mod needs_root {
     fn a_listing_shows_global_names_before_local_ones() {
         need_root();
         let temporary = tempfile::tempdir().unwrap();
-        let places = places(temporary.path());
-        let _bound = [bind(&places, "a"), bind(&places, "Global/z")];
-        let names: Vec<String> = listed(&places).into_iter().map(|(name, _)| name).collect();
+        let dirs = dirs(temporary.path());
+        let _bound = [bind(&dirs, "a"), bind(&dirs, "Global/z")];
+        let names: Vec<String> = listed(&dirs).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["Global/z", "Local/a"]);
     }
 
@@ -181,11 +181,11 @@ mod needs_root {
     fn a_listing_believes_nothing_in_a_directory_of_another_user() {
         need_root();
         let temporary = tempfile::tempdir().unwrap();
-        let places = places(temporary.path());
-        let _bound = bind(&places, "clock");
-        let directory = places.for_binding(Scope::Local).unwrap();
+        let dirs = dirs(temporary.path());
+        let _bound = bind(&dirs, "clock");
+        let directory = dirs.for_binding(Scope::Local).unwrap();
         chown(&directory, Some(12345), None).unwrap();
-        let all = names_in(&places).unwrap();
+        let all = names_in(&dirs).unwrap();
         assert!(
             matches!(&all[0].state, NameState::Unknown { why } if why.contains("12345")),
             "{all:?}"

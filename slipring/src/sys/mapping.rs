@@ -1,0 +1,134 @@
+//! A file mapped twice in a row (mmap(2)): its first bytes once, what is behind them twice.
+//!
+//! ```text
+//! file     │ first │ ring ............ │
+//! address  │ first │ ring ............ │ ring again ...... │
+//! ```
+
+use super::errno::{self, Errno};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
+use std::os::fd::BorrowedFd;
+use std::ptr::{self, NonNull};
+
+/// What may be done with a mapping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    ReadWrite,
+}
+
+/// The mapping, until it is dropped. It gives out raw pointers: what is read and written through
+/// them is the matter of its owner.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    base: NonNull<u8>,
+    /// Where the ring begins, `first_len` behind `base`.
+    ring: NonNull<u8>,
+    first_len: usize,
+    /// Bytes of the ring, a power of two.
+    capacity: usize,
+    access: Access,
+}
+
+// SAFETY: a mapping is plain memory that belongs to no thread; what may be done with it at the same
+// time is the matter of those who read and write through it.
+unsafe impl Send for Mapping {}
+// SAFETY: as above; `&Mapping` gives out raw pointers alone.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps the first `first_len` bytes of the file, at least one page, and the `capacity` bytes
+    /// behind them, which are a power of two. Both are whole pages.
+    pub(crate) fn new(
+        fd: BorrowedFd<'_>,
+        first_len: usize,
+        capacity: usize,
+        access: Access,
+    ) -> errno::Result<Mapping> {
+        let len = first_len + 2 * capacity;
+        // SAFETY: a fresh mapping at an address of the kernel's choice touches nobody's memory.
+        let base = unsafe {
+            mmap_anonymous(
+                ptr::null_mut(),
+                len,
+                ProtFlags::empty(),
+                MapFlags::PRIVATE | MapFlags::NORESERVE,
+            )
+        }?;
+        // The kernel never places a mapping at 0 unless asked to.
+        let first = NonNull::new(base.cast::<u8>()).ok_or(Errno::NOMEM)?;
+        let mapping = Mapping {
+            base: first,
+            // SAFETY: `first_len` lies within the reservation.
+            ring: unsafe { first.byte_add(first_len) },
+            first_len,
+            capacity,
+            access,
+        };
+        let prot = match access {
+            Access::Read => ProtFlags::READ,
+            Access::ReadWrite => ProtFlags::READ | ProtFlags::WRITE,
+        };
+        let fixed = MapFlags::SHARED | MapFlags::FIXED;
+        // SAFETY: replaces the first `first_len + capacity` bytes of the reservation made above,
+        // which nobody else knows.
+        unsafe { mmap(base, first_len + capacity, prot, fixed, fd, 0) }?;
+        // SAFETY: `first_len + capacity` lies within the reservation.
+        let mirror = unsafe { base.byte_add(first_len + capacity) };
+        // SAFETY: replaces the last `capacity` bytes of the reservation.
+        unsafe { mmap(mirror, capacity, prot, fixed, fd, first_len as u64) }?;
+        Ok(mapping)
+    }
+
+    /// Brings the page tables of the first bytes and of the first `len` bytes of the ring up, in
+    /// both places, so that the first lap is as fast as the second (madvise(2)). Only a matter of
+    /// speed: an old kernel does without.
+    pub(crate) fn populate(&self, len: usize) {
+        let advice = match self.access {
+            Access::Read => Advice::LinuxPopulateRead,
+            Access::ReadWrite => Advice::LinuxPopulateWrite,
+        };
+        let len = len.min(self.capacity);
+        // SAFETY: the range lies within this mapping; populating reads or writes nothing that a
+        // program could see.
+        let _ = unsafe { madvise(self.base.as_ptr().cast(), self.first_len + len, advice) };
+        let mirror = self.span(0, self.capacity).wrapping_add(self.capacity);
+        // SAFETY: as above: the ring lies there once more.
+        let _ = unsafe { madvise(mirror.cast(), len, advice) };
+    }
+
+    /// Where the mapping begins: the start of a page, which is mapped for as long as `self` lives.
+    #[inline]
+    pub(crate) fn start(&self) -> NonNull<u8> {
+        self.base
+    }
+
+    #[inline]
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// The address of `offset` in the ring, which may have gone round it any number of times. `len
+    /// <= capacity`: then the whole span is mapped.
+    #[inline]
+    pub(crate) fn span(&self, offset: usize, len: usize) -> *mut u8 {
+        assert!(len <= self.capacity, "a span longer than the ring");
+        // SAFETY: first_len + offset + len <= first_len + 2 * capacity, the length of the mapping,
+        // as the masked offset is less than the capacity.
+        unsafe { self.ring.as_ptr().add(offset & (self.capacity - 1)) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        let len = self.first_len + 2 * self.capacity;
+        // SAFETY: the range is the one that `new` reserved, and no reference into it outlives
+        // `self`.
+        let _ = unsafe { munmap(self.base.as_ptr().cast(), len) };
+    }
+}
+
+/// The size of a page (getauxval(3), `AT_PAGESZ`).
+pub(crate) fn page_size() -> usize {
+    rustix::param::page_size()
+}
