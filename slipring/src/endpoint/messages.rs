@@ -1,13 +1,13 @@
-//! The memory that a reading half has of its messages. It outlives their receiver.
+//! The state that a reading half keeps of its messages. It outlives their receiver.
 
 use crate::frame::Error;
 
-/// The state of the direction, whoever receives from it.
+/// The state of the direction, shared by all successive receivers.
 #[derive(Debug, Default)]
 pub(crate) struct Messages {
-    /// The message of which some parts have been taken out of the ring, and not the last one.
+    /// The message that has been taken out of the ring in part, without its last part.
     pub(crate) begun: Option<Begun>,
-    /// Why no further message can be had. The direction has been ended for it.
+    /// The reason why no further message can be received. The direction has been ended for it.
     pub(crate) fault: Option<Error>,
 }
 
@@ -16,6 +16,6 @@ pub(crate) struct Messages {
 pub(crate) struct Begun {
     /// Bytes of its payload.
     pub(crate) arrived: usize,
-    /// Where the half stood then. If it has moved on since, then not by messages.
+    /// The position of the half at that time. If the half has moved on since, then not by messages.
     pub(crate) position: u64,
 }

@@ -1,13 +1,13 @@
-//! OwnRegion and peer_region: a sealed memfd, mapped twice in a row.
+//! `OwnRegion` and `PeerRegion`: a sealed memfd, mapped twice in a row.
 //!
 //! ```text
 //! file     │ header │ ring ............ │
 //! address  │ header │ ring ............ │ ring again ...... │
 //! ```
 //!
-//! The owner maps it writable and then seals it, so that nobody else ever can (memfd_create(2),
-//! `F_SEAL_FUTURE_WRITE` in fcntl(2)); the peer maps it read-only. This file holds all raw-pointer
-//! access to ring memory.
+//! The owner maps it writable and then seals it, so that no other process ever can
+//! (memfd_create(2), `F_SEAL_FUTURE_WRITE` in fcntl(2)); the peer maps it read-only. This file
+//! holds all raw-pointer access to ring memory.
 
 use crate::error::{Error, Result};
 use crate::ring::{Header, Std};
@@ -18,7 +18,7 @@ use rustix::io::{Errno, retry_on_intr};
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 use std::ptr::{self, NonNull};
 
-/// The seals that every region has. Its size is fixed, nobody maps it writable from then on or
+/// The seals that every region has. Its size is fixed. From then on no process maps it writable or
 /// takes pages out of it, and no seal is added.
 pub(crate) const SEALS: SealFlags = SealFlags::SHRINK
     .union(SealFlags::GROW)
@@ -30,7 +30,7 @@ pub(crate) fn min_capacity() -> usize {
     rustix::param::page_size()
 }
 
-/// The largest capacity of an own_region.
+/// The largest capacity of a region.
 pub(crate) const MAX_CAPACITY: usize = 1 << 30;
 
 /// Bytes before the ring: one page.
@@ -49,8 +49,8 @@ struct Mapping {
     capacity: usize,
 }
 
-// SAFETY: a mapping is plain memory that belongs to no thread; what may be done with it at the same
-// time is the matter of those who read and write through it.
+// SAFETY: a mapping is plain memory that belongs to no thread; the code that reads and writes
+// through it decides which accesses may happen at the same time.
 unsafe impl Send for Mapping {}
 // SAFETY: as above; `&Mapping` gives out raw pointers and a header of atomics.
 unsafe impl Sync for Mapping {}
@@ -64,7 +64,7 @@ impl Mapping {
         prot: ProtFlags,
     ) -> rustix::io::Result<Mapping> {
         let len = header_len + 2 * capacity;
-        // SAFETY: a fresh mapping at an address of the kernel's choice touches nobody's memory.
+        // SAFETY: a fresh mapping at an address of the kernel's choice touches no other memory.
         let base = unsafe {
             mmap_anonymous(
                 ptr::null_mut(),
@@ -84,7 +84,7 @@ impl Mapping {
         };
         let fixed = MapFlags::SHARED | MapFlags::FIXED;
         // SAFETY: replaces the first `header_len + capacity` bytes of the reservation made above,
-        // which nobody else knows.
+        // which no other code knows.
         unsafe { mmap(base, header_len + capacity, prot, fixed, fd, 0) }?;
         // SAFETY: `header_len + capacity` lies within the reservation.
         let mirror = unsafe { base.byte_add(header_len + capacity) };
@@ -93,7 +93,7 @@ impl Mapping {
         Ok(mapping)
     }
 
-    /// Brings the page tables of the header and of the first `len` bytes of the ring up, in both
+    /// Populates the page tables of the header and of the first `len` bytes of the ring, in both
     /// places, so that the first lap is as fast as the second. Only a matter of speed: an old
     /// kernel does without.
     fn populate(&self, advice: Advice, len: usize) {
@@ -139,20 +139,20 @@ impl Drop for Mapping {
     }
 }
 
-/// My side's memory: written by this process alone.
+/// This side's memory: written by this process alone.
 #[derive(Debug)]
 pub(crate) struct OwnRegion {
     mapping: Mapping,
 }
 
 impl OwnRegion {
-    /// Makes, allocates, populates and seals an own_region. The descriptor is to be passed to the
-    /// peer and can then be closed.
+    /// Makes, allocates, populates and seals a region. The descriptor is to be passed to the peer
+    /// and can then be closed.
     pub(crate) fn create(capacity: usize) -> Result<(OwnRegion, OwnedFd)> {
         let header_len = header_len();
         let fd = create_memfd().map_err(Error::os("creating shared memory (memfd_create)"))?;
-        // All pages now: a lack of memory is an error here, not a SIGBUS at the first touch.
-        // Some kernels give it up for a signal.
+        // All pages are allocated now: so a lack of memory is an error here, not a SIGBUS at the
+        // first access. Some kernels interrupt the allocation for a signal.
         let len = (header_len + capacity) as u64;
         retry_on_intr(|| fallocate(&fd, FallocateFlags::empty(), 0, len))
             .map_err(Error::os("allocating shared memory (fallocate)"))?;
@@ -164,14 +164,14 @@ impl OwnRegion {
         )
         .map_err(Error::os("mapping shared memory (mmap)"))?;
         mapping.populate(Advice::LinuxPopulateWrite, capacity);
-        // SAFETY: the header's page is mapped writable, aligned, and nobody else has it yet.
+        // SAFETY: the header's page is mapped writable, aligned, and not shared with anybody yet.
         unsafe {
             mapping
                 .base
                 .cast::<Header<Std>>()
                 .write(Header::new(header_len as u32, capacity as u64))
         };
-        // The mapping above stays writable: the seal binds only those to come.
+        // The mapping above stays writable: the seal binds only later ones.
         fcntl_add_seals(&fd, SEALS).map_err(|e| match e {
             Errno::INVAL => no_seals(),
             e => Error::os("sealing shared memory")(e),
@@ -214,11 +214,11 @@ impl OwnRegion {
         let at = self.mapping.span(offset, len);
         // SAFETY: mapped writable (`span`), initialised (the kernel zeroed it), written by this
         // process alone (the seals), and by the caller's promise through this slice alone. The peer
-        // may look at it; a read there is no access here.
+        // may read it; a read there is no access in this process.
         unsafe { std::slice::from_raw_parts_mut(at, len) }
     }
 
-    /// The span of `len` bytes at `offset`, to be looked at.
+    /// The span of `len` bytes at `offset`, to be read.
     ///
     /// # Safety
     ///
@@ -228,12 +228,12 @@ impl OwnRegion {
     pub(crate) unsafe fn slice<'a>(&self, offset: usize, len: usize) -> &'a [u8] {
         let at = self.mapping.span(offset, len);
         // SAFETY: mapped (`span`), initialised (the kernel zeroed it), written by this process
-        // alone (the seals), and by the caller's promise by nobody while the slice lives.
+        // alone (the seals), and by the caller's promise not written while the slice lives.
         unsafe { std::slice::from_raw_parts(at, len) }
     }
 }
 
-/// The peer's own_region. Nothing is ever written there.
+/// The peer's region. Nothing is ever written there.
 #[derive(Debug)]
 pub(crate) struct PeerRegion {
     /// Read-only.
@@ -253,8 +253,8 @@ impl PeerRegion {
         Ok(PeerRegion { mapping })
     }
 
-    /// Brings up to `len` bytes of it into this process. The rest comes as it is used: how large it
-    /// is was the peer's choice, and costs no time here before that.
+    /// Populates up to `len` bytes of it in this process. The remaining pages come as they are
+    /// used: the peer chose the size, and a large one costs no time here before that.
     pub(crate) fn populate(&self, len: usize) {
         self.mapping.populate(Advice::LinuxPopulateRead, len);
     }
@@ -275,8 +275,9 @@ impl PeerRegion {
         let from = self.mapping.span(offset, to.len());
         // SAFETY: `span` has checked that the source is mapped; sealed against shrinking and fully
         // allocated, it stays readable. `to` is this process's own and no part of it. An honest
-        // peer does not write these bytes until `head` gives them back; a dishonest one may, and
-        // then this copies an undefined mixture of old and new bytes, through raw pointers and into
+        // peer does not write these bytes until `head` gives them back. A dishonest one may: then
+        // this copies an undefined mixture of old and new bytes, through raw pointers and into this
+        // process's private memory, so that no reference ever points to changing memory.
         // memory of my own, so that nobody ever holds a reference to what changes.
         unsafe { load(from, to.as_mut_ptr(), to.len()) };
     }

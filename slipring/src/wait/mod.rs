@@ -83,9 +83,8 @@
 //! If two sides arm at the same time, one sees the other, by the argument of the fences above. The
 //! second rule wakes a writer that slept before the reader came. Both are needed; the models show
 //! the deadlock with either one missing.
-//!
-//! A reader that has everything it asks for does not sleep; a ring is never both full and empty; and
-//! a half that waits on *another* stream or in user code is the user's cycle, as with sockets.
+//! A reader that has everything it asks for does not sleep; a ring is never both full and empty. If
+//! a half waits on *another* stream or in user code, that is the user's cycle, as with sockets.
 //!
 //! Both rules rely on this: the reader gives back each byte as it consumes it, and before it arms.
 //! A reader that held some bytes back would also have to give them back whenever *this side's
