@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the library's package, as it would be published, and runs the examples in its documentation
-# outside of this repository: what they need has to be in the package.
+# outside of this repository: every file that they need has to be in the package.
 #
 # Takes about a minute; needs the network for crates that are not there yet.
 #
@@ -13,7 +13,7 @@ cargo package --quiet --locked -p slipring --allow-dirty --no-verify
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
-# The files in a package have one date for ever, by which cargo would take them for what it has
+# The files in a package have one date for ever. Cargo would take them for files that it has already
 # built.
 tar -xmf "target/package/slipring-$version.crate" -C "$place"
 cd "$place/slipring-$version"

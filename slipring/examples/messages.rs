@@ -1,4 +1,4 @@
-//! An engine that sends quotes as messages, looked at where they lie, and a panel that falls behind
+//! An engine that sends quotes as messages, which are read in place, and a panel that falls behind
 //! and catches up with the newest.
 //!
 //! ```text
@@ -63,7 +63,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// Sends quotes, and what is asked for.
+/// Sends quotes, and the histories that are asked for.
 fn engine(name: &str) -> io::Result<()> {
     let options = Options::new()
         .protocol("quotes/1")
