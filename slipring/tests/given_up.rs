@@ -18,7 +18,7 @@ use tokio::io::AsyncReadExt;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
-/// Longer than any test may take: what waits for it to end hangs.
+/// Longer than any test may take: a test that waits for it to end hangs.
 const FOR_EVER: Duration = Duration::from_secs(3600);
 
 #[test]
@@ -49,7 +49,7 @@ fn narrow(path: &Path) -> UnixListener {
     UnixListener::from(narrow)
 }
 
-/// Gives up often what would take for ever; then looks whether anything goes on.
+/// Gives up many waits that would take for ever; then checks whether anything goes on.
 fn gives_up(arguments: &[&str]) {
     let place = Path::new(arguments[0]);
     // The first runtime of a process leaves something open, for signals.

@@ -1,4 +1,4 @@
-//! Limits of time are kept whatever happens, and may be as long as one likes.
+//! Limits of time are kept in every case, and may be arbitrarily long.
 
 mod common;
 

@@ -1,5 +1,5 @@
-//! A stream that is ended from everywhere at once while it is busy: whoever is blocked goes on,
-//! everyone gets an end that fits, and the bytes before it are right.
+//! A stream that is ended from everywhere at once while it is busy: each blocked call goes on,
+//! every half gets an end that fits, and the bytes before it are right.
 
 mod common;
 
@@ -125,7 +125,7 @@ fn round(seed: u64) -> u64 {
         }
         let pause = Duration::from_micros(random.below(2000));
         start.wait();
-        // What has been ended in one direction goes on in the other, until this.
+        // A stream that has been ended in one direction goes on in the other, until this.
         thread::sleep(pause);
         closers[0].close();
         if way == Way::CloseBoth {
