@@ -35,7 +35,7 @@ fn main() -> io::Result<()> {
     }
     println!("{seen} quotes seen where they lie, the sum of their prices is {sum}");
 
-    // Then a history, much larger than the ring.
+    // Then a history, which is larger than the ring.
     requests.send(b"history")?;
     let mut history = Vec::new();
     quotes.recv_into(&mut history)?;
