@@ -382,7 +382,8 @@ CLEAN = {
     "ring/producer.rs": "pub struct Producer; // crate::frame::A\n"
     "#[cfg(test)]\nuse crate::frame::A;\n"
     "#[cfg(test)]\nmod tests {\n    use crate::sys::get;\n    fn f() -> crate::frame::A {}\n}\n",
-    "sys/mod.rs": "use std::os::unix::net::UnixStream;\npub fn get() { rustix::process::getpid(); }\n",
+    "sys/mod.rs": "use std::os::unix::net::UnixStream;\n"
+    "pub fn get() { rustix::process::getpid(); }\n",
 }
 
 # Changes to the tree, and the complaint that each has to raise.
@@ -425,7 +426,9 @@ def main():
         sys.exit(__doc__.strip())
     root = Path(sys.argv[1] if sys.argv[1:] else Path(__file__).parent.parent / "slipring/src")
     if not (root / "lib.rs").exists():
-        sys.exit(f"{sys.argv[0]}: there is no {root}/lib.rs; name the folder of a library's sources")
+        sys.exit(
+            f"{sys.argv[0]}: there is no {root}/lib.rs; name the folder of a library's sources"
+        )
     mistakes = check(root)
     for mistake in mistakes:
         print(mistake)

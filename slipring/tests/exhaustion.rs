@@ -106,7 +106,7 @@ fn out_of_descriptors(_: &[&str]) {
                 let accepting = scope.spawn(|| listener.accept().map(answer_if_asked));
                 let said = client.hear();
                 if said != "connected" {
-                    // The thread still waits for somebody.
+                    // The thread still waits for a client.
                     drop(raw::Peer::connect(listener.path(), 4096));
                 }
                 accepting.join().unwrap().unwrap();
@@ -140,7 +140,7 @@ fn answer_if_asked(mut stream: Stream) -> Stream {
     stream
 }
 
-/// Connects with the given room for descriptors, and says what came of it.
+/// Connects with the given room for descriptors, and prints the outcome.
 fn a_client_out_of_descriptors(arguments: &[&str]) {
     let room = arguments[1].parse().unwrap();
     let before = descriptors();

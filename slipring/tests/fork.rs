@@ -70,7 +70,7 @@ fn misbehave(mut stream: Stream) -> i32 {
         foreign(stream.read(&mut [0; 8]).map(|_| ())),
         foreign(stream.reader().try_read(&mut [0; 8]).map(|_| ())),
         foreign(stream.reader().fill_at_least(1).map(|_| ())),
-        // Also what needs nothing to be there is not for the child to see.
+        // Calls that need no bytes to be there fail in the child too.
         foreign(stream.reader().fill_at_least(0).map(|_| ())),
         foreign(stream.writer().wait_consumed()),
         foreign(stream.writer().reserve(0).map(|_| ())),

@@ -86,7 +86,7 @@ fn gives_up(arguments: &[&str]) {
         let read = timeout(GENEROUS, tokio::fs::read("/proc/self/stat")).await;
         assert!(!read.unwrap().unwrap().is_empty());
     });
-    // Waits for what blocks, if there is anything.
+    // Waits for blocked calls, if there are any.
     drop(runtime);
     drop(listener);
     eventually("all descriptors are closed", || descriptors() == before);
@@ -123,7 +123,7 @@ fn a_rendezvous_that_is_given_up_meets_nobody() {
         });
         eventually("the name is free", || !name.exists());
         process::start(&place, "meets nobody", &[name.to_str().unwrap()]).succeed();
-        // It works for those who are not given up.
+        // It works for a call that is not given up.
         let other = thread::spawn({
             let name = name.clone();
             move || patient().rendezvous(name).map(drop)

@@ -39,7 +39,7 @@ fn echoes(arguments: &[&str]) {
     std::io::copy(reader, writer).unwrap();
 }
 
-/// The reader waits for what never comes, the writer for room.
+/// The reader waits for bytes that never come, the writer for room.
 fn waits_on_both_halves(arguments: &[&str]) {
     let (mut reader, mut writer) = options(arguments[1])
         .connect(arguments[0])

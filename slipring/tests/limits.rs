@@ -148,7 +148,7 @@ fn map_a_page(number: usize) -> Option<usize> {
 }
 
 fn unmap_a_page(address: usize) {
-    // SAFETY: a page from `map_a_page`, which nobody has used.
+    // SAFETY: a page from `map_a_page`, which no code has used.
     unsafe { munmap(address as *mut _, PAGE) }.unwrap();
 }
 

@@ -360,7 +360,7 @@ fn clients_in_the_backlog_learn_of_the_listeners_death() {
                 killed,
                 "only a killed process leaves its socket"
             );
-            // A stale socket is in nobody's way.
+            // A stale socket blocks no later listener.
             drop(Listener::bind(&name).unwrap());
         }
     });

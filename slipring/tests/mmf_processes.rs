@@ -201,7 +201,7 @@ fn ends_of_other_processes_are_in_use_until_those_end() {
     });
 }
 
-/// PATH ROLE SPIN: blocks, and says what came of it.
+/// PATH ROLE SPIN: blocks, and prints the outcome.
 fn waits(arguments: &[&str]) {
     let [path, role, spin] = arguments else {
         panic!()
@@ -404,7 +404,7 @@ fn the_handler_leaves_other_faults_to_their_handlers() {
     });
 }
 
-/// PATH: a child tries to use what its parent has opened.
+/// PATH: a child tries to use the ring that its parent has opened.
 fn forks(arguments: &[&str]) {
     let mut writer = Writer::create_or_open(arguments[0], 100).unwrap();
     writer.write_all(b"parent").unwrap();

@@ -202,7 +202,7 @@ async fn serve() {
     let place = Place::new();
     let name = place.name("x");
     let listener = Listener::bind_with(&options(), &name).unwrap();
-    // Somebody who says nothing at all is the first to come.
+    // A client that sends nothing at all is the first to come.
     let _silent = UnixStream::connect(&name).unwrap();
     let start = |role| process::start(&place, role, &[name.to_str().unwrap()]);
     let good: Vec<Other> = (0..PROCESSES).map(|_| start("echoes on all")).collect();

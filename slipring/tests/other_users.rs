@@ -47,7 +47,7 @@ fn name(place: &Place) -> String {
     place.name("x").to_str().unwrap().to_owned()
 }
 
-/// Connects, and says what came of it.
+/// Connects, and prints the outcome.
 fn connects(arguments: &[&str]) {
     match options().connect(arguments[0]) {
         Ok(mut stream) => {

@@ -185,7 +185,7 @@ fn a_client_that_refuses_in_the_last_step_is_an_end_with_that_reason() {
     });
 }
 
-/// A listener that is dropped tells those who wait in its queue.
+/// A listener that is dropped tells the clients that wait in its queue.
 #[test]
 fn a_dropped_listener_tells_its_queue() {
     guard(|| {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// How a round is ended, by somebody who has neither half.
+/// How a round is ended, by a thread that has neither half.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Way {
     Close,

@@ -239,7 +239,7 @@ fn usage(pid: u32) -> Usage {
     }
 }
 
-/// The server, and those who talk to it.
+/// The server and its clients.
 struct Scene {
     place: Place,
     server: Other,

@@ -282,7 +282,7 @@ fn accept(listener: &Listener, thread: u32) -> Option<Stream> {
     accepted
 }
 
-/// Plays both sides, one of them confined to what its phases need, without one call perhaps.
+/// Plays both sides, one of them confined to the calls of its phases, perhaps without one of them.
 fn act(role: &str, without: &str) -> ExitStatus {
     let place = Place::new();
     let name = place.name("x");

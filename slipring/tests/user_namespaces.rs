@@ -57,7 +57,7 @@ fn binds(arguments: &[&str]) {
     });
 }
 
-/// Connects with the default options, and says what came of it.
+/// Connects with the default options, and prints the outcome.
 fn connects(arguments: &[&str]) {
     let said = Stream::connect(arguments[0])
         .map_err(io::Error::from)
@@ -84,7 +84,7 @@ fn admits_some(arguments: &[&str]) {
     process::told();
 }
 
-/// Binds a name for anyone, and says who came.
+/// Binds a name for anyone, and prints which user came.
 fn admits_anyone(arguments: &[&str]) {
     let listener = Options::new()
         .allow(Peers::Anyone)

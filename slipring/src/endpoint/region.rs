@@ -278,7 +278,6 @@ impl PeerRegion {
         // peer does not write these bytes until `head` gives them back. A dishonest one may: then
         // this copies an undefined mixture of old and new bytes, through raw pointers and into this
         // process's private memory, so that no reference ever points to changing memory.
-        // memory of my own, so that nobody ever holds a reference to what changes.
         unsafe { load(from, to.as_mut_ptr(), to.len()) };
     }
 

@@ -1,5 +1,5 @@
-//! The ring against `VecDeque<u8>` under random steps, and against a peer that stores whatever it
-//! likes.
+//! The ring against `VecDeque<u8>` under random steps, and against a peer that stores
+//! arbitrary words.
 
 use super::{Consumer, Corrupt, Header, Headers, Producer, Status, Std, ended};
 use crate::wait::wake_word;
@@ -177,7 +177,9 @@ proptest! {
                     let free = producer.free();
                     match (peer.consumed.0.stop.load(Relaxed), found) {
                         (ended::OPEN, Err(Corrupt)) => prop_assert!(!honest_head),
-                        (ended::OPEN, Ok(Status::Ready)) => prop_assert!(honest_head && free >= want),
+                        (ended::OPEN, Ok(Status::Ready)) => {
+                            prop_assert!(honest_head && free >= want);
+                        }
                         (ended::OPEN, Ok(Status::Starving)) => {
                             prop_assert!(honest_head && free > 0 && free < want);
                         }

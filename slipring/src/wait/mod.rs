@@ -83,6 +83,7 @@
 //! If two sides arm at the same time, one sees the other, by the argument of the fences above. The
 //! second rule wakes a writer that slept before the reader came. Both are needed; the models show
 //! the deadlock with either one missing.
+//!
 //! A reader that has everything it asks for does not sleep; a ring is never both full and empty. If
 //! a half waits on *another* stream or in user code, that is the user's cycle, as with sockets.
 //!
@@ -98,8 +99,9 @@
 //! reader to starve: the head it had may be older than the word.
 //!
 //! Spinning changes nothing in this, nor does a delayed poll: a spinner that does not sleep is not
-//! armed and need not be woken. A half that spins for ever (`Spin::Always`) advertises that it waits
-//! after the first millisecond all the same, so that the rule of the starving reader can see it.
+//! armed and need not be woken. After the first millisecond a half that spins for ever
+//! (`Spin::Always`) advertises all the same that it waits, so that the rule of the starving reader
+//! can see it.
 //!
 //! # In an external event loop
 //!
@@ -136,15 +138,15 @@
 //!
 //! *Spurious wake-ups* are those of a sleeper: wake-ups that raced with a withdrawal. The wake word
 //! stays set between R3 and the next operation that moves an index, which withdraws it, and each
-//! wake-up needs a publication that crosses it. So there are no more wake-ups than publications, and
-//! none for a stream on which nothing happens.
+//! wake-up needs a publication that crosses it. So there are no more wake-ups than publications,
+//! and none for a stream on which nothing happens.
 //!
 //! # What remains
 //!
 //! A peer that saturates the counter of a doorbell (2^64 - 2 wake-ups) loses edges: its own loss. A
-//! peer that is stopped (SIGSTOP, a debugger) is awake or armed as it was; nothing times out, and it
-//! is woken as ever. A process killed while a forked child of it still holds the link is not seen as
-//! dead until the child goes.
+//! peer that is stopped (SIGSTOP, a debugger) is awake or armed as it was; nothing times out, and
+//! it is woken as ever. A process killed while a forked child of it still holds the link is not
+//! seen as dead until the child goes.
 
 mod atomics;
 mod coalescer;

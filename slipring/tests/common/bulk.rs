@@ -70,7 +70,7 @@ fn understood(spin: &str) -> Spin {
     }
 }
 
-/// One side of it. `seeds`: of what goes out, of what comes in.
+/// One side of it. `seeds`: of the bytes sent, of the bytes received.
 fn exchange(stream: Stream, seeds: (u64, u64), bytes: u64, seed: u64) {
     let (mut reader, mut writer) = stream.into_split();
     let writing = thread::spawn(move || {

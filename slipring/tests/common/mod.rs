@@ -19,7 +19,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A deadline that is reached only by what hangs: no test depends on how fast anything is.
+/// A deadline that only a hang reaches: no test depends on how fast anything is.
 pub const GENEROUS: Duration = Duration::from_secs(60);
 
 /// The setting after how many seconds a child process is taken to hang.

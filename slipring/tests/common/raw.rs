@@ -343,7 +343,7 @@ pub fn send_by(
     send_with(link, bytes, fds, true, flags)
 }
 
-/// Sends bytes, and says who sent them or does not.
+/// Sends bytes, with or without credentials.
 pub fn send_as(
     link: &UnixStream,
     bytes: &[u8],

@@ -1,4 +1,4 @@
-//! Everything that can be wrong with a hello and with what comes with it, one thing at a time.
+//! Every fault of a hello and of the messages after it, one at a time.
 
 use super::raw::{
     self, Hello, PAGE, Side, Words, doorbell, memory, preamble, refused, seals, send, sparse,
