@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the library's tests under AddressSanitizer, with its leak detection: each access to memory
-# that is not mapped any more, or never belonged to whoever touches it, ends the test.
+# that is no longer mapped, or never belonged to the accessing code, ends the test.
 #
 # Needs a nightly toolchain (`rustup toolchain install nightly`) on x86-64 or aarch64. The standard
 # library itself is not instrumented.

@@ -4,9 +4,9 @@
 #
 #     ci/fuzz.sh [SECONDS [TARGET...]]
 #
-# Needs a nightly toolchain, a C++ compiler and cargo-fuzz (`cargo install cargo-fuzz`). What is
-# found new is kept in `fuzz/found`, and what fails in `fuzz/artifacts`; the corpora themselves stay
-# as they are.
+# Needs a nightly toolchain, a C++ compiler and cargo-fuzz (`cargo install cargo-fuzz`). New
+# findings are kept in `fuzz/found`, and failing inputs in `fuzz/artifacts`; the corpora themselves
+# stay as they are.
 set -euo pipefail
 cd "$(dirname "$0")/../fuzz"
 

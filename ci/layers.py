@@ -2,7 +2,7 @@
 """Holds the order of the layers of slipring/src.
 
 Imports go downwards only, no files import each other in a circle, and the operating system is used
-in `sys` alone. Code of tests is not looked at. A path that goes through a re-export counts as an
+in `sys` alone. Code of tests is not checked. A path that goes through a re-export counts as an
 import of the file that has the item, so a module that only declares and re-exports its children
 imports nothing.
 
@@ -32,7 +32,7 @@ LAYERS = [
     ("sys", ["sys"]),
 ]
 
-# What is forbidden although it lies below.
+# Imports that are forbidden although they lie below.
 FORBIDDEN = [("ring", "sys"), ("wait", "sys"), ("mmf", "stream"), ("mmf", "link")]
 
 # The operating system, and the layers that may use it.
@@ -204,7 +204,7 @@ class Crate:
                     module.exports[name] = segments
                 first = segments[0]
                 is_child = first in module.children or first == "self"
-                # To re-export what is one's own is no import.
+                # A re-export of a child module is no import.
                 if not (match.group(1) and is_child):
                     module.mentions.append((line(at), segments))
             span = slice(match.start(), match.end())
@@ -216,7 +216,7 @@ class Crate:
                 module.mentions.append((line(match.start()), segments))
 
     def resolve(self, path, segments, seen=()):
-        """The module that has the item; `None` for what is of another crate."""
+        """The module that has the item; `None` for an item of another crate."""
         at, segments = path, list(segments)
         if segments[0] == "crate":
             at = ()
@@ -399,7 +399,7 @@ CLEAN = {
     "pub fn get() { rustix::process::getpid(); }\n",
 }
 
-# What is changed in the tree, and what has to be said of it.
+# Changes to the tree, and the complaint that each has to raise.
 MISTAKES = [
     ("ring.rs", "use crate::frame::A;", "ring.rs:1: `ring` imports `crate::frame::A` of the layer"),
     ("ring.rs", "fn f() { crate::frame::A; }", "ring.rs:1: `ring` imports `crate::frame::A`"),

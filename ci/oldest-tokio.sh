@@ -20,7 +20,7 @@ root=$PWD
 copy=$root/target/oldest-tokio/source
 rm -rf "$copy"
 mkdir -p "$copy"
-# Links are resolved, and times kept: what has not changed is not built again.
+# Links are resolved, and times kept: files that have not changed are not built again.
 cp -pRL Cargo.toml Cargo.lock README.md docs slipring slipring-bench slipring-cli "$copy"
 cd "$copy"
 

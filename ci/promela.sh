@@ -35,7 +35,7 @@ holds() {
     if ! grep -q 'errors: 0$' found || grep -qE 'not completed|max search depth' found; then
         echo "stream.pml $*: does not hold" >&2
         cat found >&2
-        # What led there, for whoever wants to see it.
+        # The trail that led there, for a reader who wants to see it.
         if [[ -f stream.pml.trail ]]; then
             spin -k stream.pml.trail -t -p "$@" "$model" | tail -n 80 >&2
         fi
@@ -64,7 +64,7 @@ holds -DCAP=3 -DN=4 -DDEATHS=0 -DTIMEOUTS=0 -DSPURIOUS=0
 optimise=-O0
 sleeps_on='invalid end state'
 wrong='assertion violated'
-# The fences: of whoever publishes, consumes, arms, ends.
+# The fences of publishing, consuming, arming and ending.
 for flaw in NO_PUBLISH_FENCE NO_CONSUME_FENCE NO_READER_ARM_FENCE NO_WRITER_ARM_FENCE \
     NO_END_FENCE; do
     fails "$sleeps_on" $flaw

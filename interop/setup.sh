@@ -28,8 +28,8 @@ command -v apt-get >/dev/null ||
 [[ $EUID -eq 0 ]] || fail "only root can install ${packages[*]}: sudo ${BASH_SOURCE[0]}"
 echo "interop/setup.sh: installing ${packages[*]}"
 
-# What installs a package asks this program before it starts a service; 101 says no. A machine that
-# has one decides for itself.
+# A package's installation asks this program before it starts a service; 101 says no. A machine that
+# has such a program decides for itself.
 policy=/usr/sbin/policy-rc.d
 if [[ ! -e $policy ]]; then
     trap 'rm -f "$policy"' EXIT

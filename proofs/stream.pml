@@ -1,23 +1,23 @@
 /*
  * One direction of a stream: a writer, a reader, how they wait for each other, and how it ends.
  *
- * Follows ring/{producer,consumer}.rs, wait/sleep.rs and half/{read,write}.rs in slipring/src. The
- * other direction is the mirror image and shares nothing with this one but the link. Checked by
+ * Follows ring/{producer,consumer}.rs, wait/sleep.rs and endpoint/{read,write}.rs in slipring/src.
+ * The other direction is the mirror image and shares nothing with this one but the link. Checked by
  * ci/promela.sh.
  *
- * What is shown, for every interleaving of streams of up to N bytes through a ring of CAP:
+ * The checks, for every interleaving of streams of up to N bytes through a ring of CAP:
  *
- *   integrity      what is read is a prefix of what was written (assertions on the bytes);
- *   nothing lost   whoever sees the end, or a hang-up, has seen everything that was published
+ *   integrity      the bytes read are a prefix of the bytes written (assertions on the bytes);
+ *   nothing lost   a reader that sees the end, or a hang-up, has seen everything that was published
  *                  before it (assertions);
- *   the right end  who leaves in order is not taken for dead, nor the dead for somebody who left
- *                  (assertions);
+ *   the right end  a half that leaves in order is not taken for dead, nor a dead half for one that
+ *                  left (assertions);
  *   no deadlock    and no lost wake-up: a half that sleeps on although it could go on is an invalid
  *                  end state.
  *
  * Each half wants any number of bytes up to CAP, time and again; waits in any of the ways that the
- * library has (it sleeps, or polls in an event loop, or asks again and again); may give up waiting;
- * may leave; may be killed at any point.
+ * library has (it sleeps, or polls in an event loop, or polls by itself again and again); may give
+ * up waiting; may leave; may be killed at any point.
  *
  * Each process has a store buffer, as on x86 (TSO), so that a missing fence shows. Steps between
  * which nobody else could notice anything are one (atomic): a load of the other side's begins each.
@@ -44,8 +44,8 @@
 #define DEATHS 1        /* processes that are killed */
 #endif
 
-/* The shared words. Each has one writer, which never reads it back: no load has to look into its
- * own buffer. */
+/* The shared words. Each has one writer, which never reads it back: no load has to search its own
+ * buffer. */
 #define TAIL         0
 #define FIN          1
 #define WAKE_AT_HEAD 2  /* the writer sleeps until `head` reaches this; 0 = awake */
@@ -57,12 +57,11 @@ byte mem[BYTES + CAP];
 chan writers = [STORES] of { byte, byte };
 chan readers = [STORES] of { byte, byte };
 
-/* What the kernel has: the edges that lie in each half's epoll set, and who has hung up the
- * link. */
+/* The kernel's state: the edges that lie in each half's epoll set, and the hang-ups of the link. */
 bit bell_w, bell_r, link_w, link_r;
 bit hung_w, hung_r;
 
-/* What the checks know, and no process looks at, but for the writer that has finished itself. */
+/* The state of the checks. No process reads it, except for the writer that has finished itself. */
 byte published;
 bit finished, stopped;
 byte deaths = DEATHS, timeouts = TIMEOUTS;
@@ -78,8 +77,8 @@ mtype = { ready, pending, starving, ended, gone, late };
 /* Stands before everything that the other side could notice. */
 #define mortal if :: deaths > 0 -> deaths--; goto killed :: true fi
 
-/* The lock in an eventfd orders what was stored before a ring before the end of the sleep that it
- * ends. */
+/* The lock in an eventfd orders everything stored before a wake-up before the end of the sleep that
+ * it ends. */
 #ifdef BELL_FORGETS
 #define woken(doorbell, asleep) if :: asleep -> doorbell = 1 :: else fi
 #define goes_to_sleep(asleep) asleep = 1
@@ -104,8 +103,8 @@ end:	do
 	od
 }
 
-/* What comes from outside: rings that nobody meant (left over from a withdrawal, or a peer's play);
- * and that nobody dies or gives up any more, for a sleeper that still could would hide a
+/* Events from outside: wake-ups that nobody meant (left over from a withdrawal, or a peer's play);
+ * and the point from which on nobody dies or gives up, for a sleeper that still could would hide a
  * deadlock. */
 active proctype Fate() {
 	byte rings = SPURIOUS;
@@ -120,7 +119,7 @@ end:	do
 
 #define room (CAP - (tail - head))
 
-/* `WriteHalf::look`, `Producer::look`. */
+/* `WriteHalf::poll`, `Producer::poll`. */
 inline look_w() {
 	atomic {
 		if :: hung_r -> dead = 1 :: true fi;
@@ -218,7 +217,7 @@ inline poll_w() {
 	fi
 }
 
-/* Asks again and again. A look that finds nothing new changes nothing, so this goes on with the
+/* Polls again and again. A poll that finds nothing new changes nothing, so this goes on with the
  * first that does. */
 inline ask_w() {
 	(mem[STOP] != 0 || mem[HEAD] != head || (room > 0 && mem[WAKE_AT_TAIL] > tail) || hung_r);
@@ -318,7 +317,7 @@ left:	skip
 
 #define available (tail - head)
 
-/* `ReadHalf::look`, `Consumer::look`. */
+/* `ReadHalf::poll`, `Consumer::poll`. */
 inline look_r() {
 #ifdef HANG_UP_AFTER_FIN
 	fin = mem[FIN];
@@ -416,7 +415,7 @@ inline ask_r() {
 	found = late
 }
 
-/* Looks at the next bytes. In one step, which comes anywhere between the look that found them and
+/* Checks the next bytes. In one step, which comes anywhere between the poll that found them and
  * their consumption. */
 inline check() {
 	d_step {
@@ -501,7 +500,7 @@ active proctype Reader() {
 		:: atomic { found == ready -> select (n : 1 .. available) }; take()
 		fi
 	od;
-	/* What is left is read, or not. */
+	/* The remaining bytes are read, or not. */
 	if :: available > 0 -> n = available; check(); n = 0 :: else fi;
 	stop();
 	if :: goto killed :: goto left fi;

@@ -9,8 +9,7 @@ use std::thread;
 use std::time::Instant;
 
 thread_local! {
-    // Binding takes longer than a handshake; and one listener that meets them all is what a real
-    // one is.
+    // Binding takes longer than a handshake, and a real listener meets many clients as well.
     static LISTENER: OnceCell<(tempfile::TempDir, Listener)> = const { OnceCell::new() };
 }
 
@@ -42,7 +41,7 @@ pub fn accept(data: &[u8]) -> Option<String> {
     })
 }
 
-/// The stream of whoever has come, if it was not refused.
+/// The stream of the client that has come, if it was not refused.
 fn meet(listener: &Listener, refused: u64) -> Option<Stream> {
     let started = Instant::now();
     while listener.refused() == refused {

@@ -63,10 +63,10 @@ fn is_documented(error: &Error) -> bool {
 /// A stream whose peer was as it should be, and has left; its ring is empty.
 pub fn use_it(mut stream: Stream) {
     assert!(stream.peer_capacity() <= 2 * CAPACITY);
-    // One that only listens any more has hung up.
+    // A peer that only listens any more has hung up.
     let read = stream.read(&mut [0; 100]);
     assert_eq!(read.map_err(|e| e.kind()), Err(ErrorKind::ConnectionReset));
-    // A writer looks at the link now and then; at the latest when it has to wait.
+    // A writer checks the link now and then; at the latest when it has to wait.
     let written = stream
         .write(&[1; 100])
         .and_then(|_| stream.writer().wait_consumed());

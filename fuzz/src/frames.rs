@@ -6,9 +6,9 @@ use slipring::frame::{self, Error};
 use slipring::{Options, Spin};
 use std::io::{self, ErrorKind, Write};
 
-/// Bytes arrive in pieces; what a receiver makes of them is what the format says, however it is
-/// asked. One that is taken apart and made again between the pieces makes no more of them, and less
-/// only by messages that it had begun to take.
+/// Bytes arrive in pieces. A receiver makes of them the messages that the format defines, however
+/// it is called. If a receiver is taken apart and made again between the pieces, it makes no more
+/// messages of them, and fewer only by those that it had begun to take.
 pub fn frames(data: &[u8]) {
     let mut input = Input::new(data);
     let how = input.byte();

@@ -1,5 +1,5 @@
-//! The header of a peer that shook hands by the rules, and then writes what the input says: between
-//! two calls of the side under test, or all the time while it reads and writes.
+//! The header of a peer that shook hands by the rules, and then writes the words of the input:
+//! between two calls of the side under test, or all the time while it reads and writes.
 
 use crate::connect::options;
 use crate::input::Input;
@@ -37,7 +37,7 @@ enum Step {
     Call(u8, usize),
 }
 
-/// A word of the header, and what it becomes.
+/// A word of the header, and its new value.
 enum Scribble {
     /// A number near one that means something.
     Near(usize, u8, i8),
@@ -145,7 +145,7 @@ impl Scribble {
     }
 }
 
-/// What the calls have shown so far.
+/// The observations of the calls so far.
 #[derive(Default)]
 struct Victim {
     read: Option<ErrorKind>,
@@ -212,7 +212,7 @@ impl Victim {
     }
 }
 
-/// What a call on a reader may end in, and on a writer.
+/// The errors that a call may end in, on a reader and on a writer.
 const READ: [ErrorKind; 4] = [
     ErrorKind::WouldBlock,
     ErrorKind::InvalidData,

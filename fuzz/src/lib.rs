@@ -1,5 +1,5 @@
-//! What a hostile peer or user may hand to slipring, as functions of any bytes: each plays one
-//! scene that its bytes decide, and panics if anything but the documented comes of it.
+//! The inputs of a hostile peer or user, as functions of any bytes: each function plays one scene
+//! that its bytes decide, and panics on any outcome that is not documented.
 //!
 //! `fuzz_targets` hand them to libFuzzer; `tests/replay.rs` plays the corpora on any toolchain.
 
@@ -50,8 +50,8 @@ fn assert_settled(before: (usize, usize)) {
     assert_eq!(settle(&[before]), before, "descriptors and mappings");
 }
 
-/// Waits until this process holds what is expected; returns what it holds. A thread of the library
-/// closes what peers have passed.
+/// Waits until this process holds the expected resources; returns those that it holds. A thread of
+/// the library closes the descriptors that peers have passed.
 fn settle(expected: &[(usize, usize)]) -> (usize, usize) {
     let started = Instant::now();
     loop {
@@ -63,7 +63,8 @@ fn settle(expected: &[(usize, usize)]) -> (usize, usize) {
     }
 }
 
-/// What the kernel keeps for this process: its descriptors, and its mappings of memfds.
+/// The resources that the kernel keeps for this process: its descriptors, and its mappings of
+/// memfds.
 fn holdings() -> (usize, usize) {
     let descriptors = std::fs::read_dir("/proc/self/fd").expect("/proc").count();
     let maps = std::fs::read_to_string("/proc/self/maps").expect("/proc");

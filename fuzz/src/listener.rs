@@ -44,7 +44,7 @@ pub fn listener(data: &[u8]) {
 struct Scene {
     listener: Listener,
     place: tempfile::TempDir,
-    /// What was held when the listener was there, and nobody else.
+    /// The resources held while there was the listener, and no client.
     before: (usize, usize),
     clients: Vec<Option<Client>>,
     streams: Vec<Accepted>,
@@ -317,8 +317,8 @@ struct Client {
     side: Side,
     /// Each client has its own number, which is all that it writes.
     number: u8,
-    /// What it has not said yet, by the rules: messages, and whether descriptors go with the next
-    /// byte of them.
+    /// The messages that the client has not sent yet, by the rules, and whether descriptors go with
+    /// the next byte of them.
     unsaid: VecDeque<(Vec<u8>, bool)>,
     /// It has said nothing else.
     is_honest: bool,
@@ -451,7 +451,7 @@ impl Client {
         }
     }
 
-    /// Looks at the ring of the other side: everything in it is of one stream.
+    /// Checks the ring of the other side: everything in it is of one stream.
     fn look(&mut self, pairs: &mut Pairs) {
         let Some((words, _)) = &self.theirs else {
             return;

@@ -25,7 +25,7 @@ pub fn is_concurrent(data: &[u8]) -> bool {
     data.first().is_some_and(|how| how & 2 != 0)
 }
 
-/// Plays a script to its end, and hangs up. What is returned only listens any more, or not even
+/// Plays a script to its end, and hangs up. The returned socket only listens any more, or not even
 /// that.
 pub fn play(data: &[u8], link: UnixStream) -> UnixStream {
     let mut input = Input::new(data);

@@ -1,4 +1,4 @@
-//! The corpora, played on any toolchain: what was found once is found again.
+//! The corpora, played on any toolchain: a fault that was found once is found again.
 
 use std::panic::resume_unwind;
 use std::path::Path;
@@ -21,7 +21,7 @@ fn replay<T: Send + 'static>(name: &str, play: fn(&[u8]) -> T) -> Vec<T> {
         .collect();
     files.sort();
     assert!(!files.is_empty(), "{}", corpus.display());
-    // On a thread that ends, and what it holds with it.
+    // Runs on a thread that ends, so that everything it holds ends with it.
     let playing = thread::spawn(move || {
         play(&[]);
         let played = files.iter().map(|file| {
@@ -102,7 +102,7 @@ fn assert_met(reasons: &[&str], outcomes: &[Option<String>]) {
 fn the_corpus_of_connect_replays() {
     let outcomes = replay("connect", slipring_fuzz::connect);
     assert_met(&REASONS, &outcomes);
-    // What is sent before this side asks for credentials comes without, unless it brings its own.
+    // Bytes sent before this side asks for credentials come without, unless they bring their own.
     assert_met(
         &["its memory comes from another process than its hello"],
         &outcomes,

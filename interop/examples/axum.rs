@@ -31,7 +31,7 @@ struct Names(Listener);
 
 impl axum::serve::Listener for Names {
     type Io = Stream;
-    /// Where a TCP listener has the client's address: who the client is, by the kernel's word.
+    /// In place of a TCP client's address: the identity of the client, as the kernel tells it.
     type Addr = slipring::Peer;
 
     async fn accept(&mut self) -> (Stream, slipring::Peer) {

@@ -8,8 +8,8 @@
 //!
 //! Without arguments it starts a server, greets it twice as a client, and leaves.
 //!
-//! What `tonic-prost-build` would generate from a `.proto` file is written by hand, because that
-//! needs `protoc`:
+//! The code that `tonic-prost-build` would generate from a `.proto` file is written by hand,
+//! because that needs `protoc`:
 //!
 //! ```proto
 //! message Hello { string name = 1; }
@@ -66,7 +66,7 @@ async fn main() -> Outcome {
     }
 }
 
-/// Serves whoever connects to the name.
+/// Serves each client that connects to the name.
 async fn serve(name: &str) -> Outcome {
     let listener = Listener::bind(name)?;
     let incoming = stream::unfold(listener, async |listener| {

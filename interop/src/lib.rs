@@ -1,5 +1,5 @@
-//! What the tests of real protocol stacks over slipring streams share: the other process, the
-//! servers that they start, bytes that show any mistake, and a limit for everything. The stacks
+//! The parts that the tests of real protocol stacks over slipring streams share: the other process,
+//! the servers that they start, bytes that show any mistake, and a limit for everything. The stacks
 //! themselves are in `tests/`, programs to copy from in `examples/`.
 //!
 //! Everything in here panics when something is not as it should be: it is for tests.

@@ -41,7 +41,7 @@ const LEAVE: &str = "/interop.Echo/Leave";
 struct Note {
     #[prost(bytes = "vec", tag = "1")]
     text: Vec<u8>,
-    /// In an answer: who has asked.
+    /// In an answer: the process that has asked.
     #[prost(uint32, tag = "2")]
     pid: u32,
 }
@@ -86,7 +86,7 @@ async fn route(
     })
 }
 
-/// Sends it back, with what the kernel has said about who is asking.
+/// Sends it back, with the kernel's statement about the process that asks.
 async fn once(request: Request<Note>) -> Result<Response<Note>, Status> {
     let peer = request.extensions().get::<slipring::Peer>();
     let pid = peer
@@ -104,7 +104,7 @@ async fn always(request: Request<Streaming<Note>>) -> Result<Response<Streaming<
     Ok(Response::new(request.into_inner()))
 }
 
-/// What a generated client is, too.
+/// Built like a generated client.
 #[derive(Clone)]
 struct Client(tonic::client::Grpc<Channel>);
 

@@ -48,8 +48,8 @@ fn child_process() {
     });
 }
 
-/// HTTP/2 has no last word. Whoever is told that the other side closes (`GOAWAY`) says the same,
-/// and that other side may be gone by then, over any transport. Everything that was asked has been
+/// HTTP/2 has no last word. A side that is told that the other side closes (`GOAWAY`) says the
+/// same, and that other side may be gone by then, over any transport. Every request has been
 /// answered all the same.
 fn assert_in_order(ended: hyper::Result<()>) {
     if let Err(e) = ended {

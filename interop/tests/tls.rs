@@ -12,13 +12,13 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-/// Whom the certificate is for.
+/// The host name of the certificate.
 const HOST: &str = "slipring.test";
 
 /// The file beside the name in which the server leaves its certificate.
 const CERTIFICATE: &str = "certificate";
 
-/// What a client asks for, by ALPN.
+/// A protocol that a client asks for, by ALPN.
 const ECHO: &[u8] = b"echo";
 const RUDE: &[u8] = b"rude";
 

@@ -21,7 +21,7 @@ use crate::{
     standard,
 };
 
-/// What `listen` and `connect` do with a stream.
+/// The options of `listen` and `connect` for the stream they make.
 #[derive(Debug, Clone, clap::Args)]
 pub struct AttachArgs {
     /// Show bytes and rate on standard error: live if that is a terminal, and a summary at the end
@@ -48,7 +48,7 @@ pub struct AttachArgs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attached {
     Ended,
-    /// Whoever read our standard output does so no longer; there is no point in going on.
+    /// The reader of our standard output has gone; there is no point in going on.
     OutputClosed,
     Command(ExitStatus),
 }
@@ -75,7 +75,7 @@ impl Attached {
     }
 }
 
-/// What else is to be known of a connection.
+/// The circumstances of a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Circumstances {
     /// No other connection runs beside this one.
@@ -91,7 +91,7 @@ impl AttachArgs {
         !self.command.is_empty()
     }
 
-    /// Fails if what comes of a stream would be lost. To be asked before there is one.
+    /// Fails if the bytes of a stream would be lost. To be called before there is a stream.
     pub fn check(&self) -> Result<(), Failure> {
         if self.has_command() {
             Ok(())
@@ -168,7 +168,7 @@ fn to_standard(stream: Stream, traffic: &Arc<Traffic>) -> Result<Attached, Failu
         traffic,
         |_, _| {},
         |back, session| {
-            // Like a tool that is ended by SIGPIPE: what we would still send serves nobody.
+            // Like a tool that is ended by SIGPIPE: nobody uses the bytes that we would still send.
             if matches!(back, Ending::NotWanted { .. }) {
                 session.close();
             }
@@ -213,8 +213,8 @@ fn to_command(
             if is_loss(forth) {
                 running.hang_up();
             }
-            // The command's output is closed. Its input goes on until it exits; then nobody is
-            // left to read what the peer sends.
+            // The command's output is closed. Its input goes on until the command exits; then
+            // nobody is left to read the bytes that the peer sends.
             if session.abort_code().is_none() {
                 let _ = running.wait();
                 session.close();
@@ -240,8 +240,8 @@ fn to_command(
     Ok(Attached::Command(status))
 }
 
-/// For a stream that was never served. Only dropped, it would look to the peer as if it had ended
-/// in order.
+/// Refuses a stream that was never served. If it were only dropped, its peer would take that for an
+/// end in order.
 fn refused(stream: Stream, failure: Failure) -> Failure {
     stream.into_split().1.abort(abort_code::FAILED);
     failure

@@ -1,4 +1,4 @@
-//! What is done when a signal ends the process, which runs no destructor: the files of listeners
+//! The last acts before a signal ends the process, which runs no destructor: the files of listeners
 //! are removed, commands are told to end, and streams that are to end in order do.
 
 use std::{
@@ -31,7 +31,7 @@ pub struct OwnFile {
 impl OwnFile {
     pub fn at(path: &Path) -> io::Result<Self> {
         let metadata = fs::symlink_metadata(path)?;
-        // Absolute, so that it can be removed whatever the current directory is by then.
+        // The path is absolute, so that it can be removed from any current directory.
         Ok(Self {
             path: std::path::absolute(path)?,
             device: metadata.dev(),
@@ -40,7 +40,7 @@ impl OwnFile {
     }
 
     /// The socket of a name and the lock beside it, in the order in which a listener that leaves
-    /// removes them: as long as the lock is there, nobody else can bind the name.
+    /// removes them: as long as the lock is there, no other process can bind the name.
     pub fn of(listener: &Listener) -> Vec<Self> {
         let socket = listener.path();
         let lock = match listener.name().scope() {
@@ -64,13 +64,13 @@ impl OwnFile {
     }
 }
 
-/// What is to be done before a signal ends the process.
+/// One act before a signal ends the process.
 #[derive(Debug)]
 pub enum Duty {
     Remove(OwnFile),
     /// Tell a command to end.
     Terminate(Arc<Running>),
-    /// End a stream in order. Not by SIGINT: what a user breaks off is not complete.
+    /// End a stream in order. Not for SIGINT: a stream that a user breaks off is not complete.
     Close(Closer),
 }
 

@@ -28,7 +28,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// `PF_EXITING` of Linux' include/linux/sched.h.
 const EXITING: u64 = 0x4;
 
-/// What a command finds as its standard input and output.
+/// The descriptors that a command finds as its standard input and output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wiring {
     Pipes,
@@ -156,9 +156,8 @@ impl Running {
         let _ = self.wait();
     }
 
-    /// Whether it has begun to exit, for whatever reason. The kernel says so in the flags of a
-    /// process before it closes its descriptors (`do_exit`), so the end of its output cannot come
-    /// earlier.
+    /// Whether it has begun to exit, for any reason. The kernel says so in the flags of a process
+    /// before it closes its descriptors (`do_exit`), so the end of its output cannot come earlier.
     fn is_exiting(&self) -> bool {
         if !matches!(self.child().try_wait(), Ok(None)) {
             return true;

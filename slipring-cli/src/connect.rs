@@ -56,10 +56,10 @@ pub struct Args {
     stream: StreamArgs,
 }
 
-/// How long it may take to connect before it is said what is waited for.
+/// The time after which a slow connect says on standard error why it waits.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Says once what is waited for, unless it is dropped before.
+/// Says once why the connect waits, unless it is dropped before.
 struct Patience {
     _waiting: Sender<()>,
 }

@@ -1,4 +1,4 @@
-//! What this program says itself: lines on standard error, and text on standard output.
+//! The program's own output: lines on standard error, and text on standard output.
 
 use std::{
     fmt,

@@ -29,7 +29,7 @@ pub mod abort_code {
 /// Why a half can go no further.
 #[derive(Debug)]
 pub enum Fault {
-    /// Whoever read from this sink does so no longer; an orderly end.
+    /// The reader of this sink has gone; an orderly end.
     NotReading,
     /// The other end died, aborted, was reset, or vanished.
     Lost { why: String, code: Option<u32> },
@@ -52,7 +52,7 @@ pub enum StepError {
     Sink(Fault),
 }
 
-/// What happened when a sink lent room to a source.
+/// The outcome of lending a sink's room to a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Filled {
     Bytes(usize),
@@ -71,7 +71,7 @@ pub trait ReadHalf: Send {
         true
     }
 
-    /// Nobody wants what comes from here any more: tells the other end, as far as it can be told.
+    /// The bytes from here are no longer wanted: tells the other end, as far as it can be told.
     fn stop(&mut self, session: &Session);
 
     /// As `stop`, but not as an orderly end.
@@ -92,7 +92,7 @@ pub trait WriteHalf: Send {
     /// Is anyone still there to take bytes? Never blocks.
     fn check(&mut self) -> Result<(), Fault>;
 
-    /// A descriptor that tells when nobody reads from this sink any more, if that is worth a look
+    /// A descriptor that tells when nobody reads from this sink any more, if it is worth polling
     /// while there is nothing to write.
     fn output(&self) -> Option<io::Result<OwnedFd>> {
         None
@@ -110,7 +110,7 @@ pub struct Duplex {
     pub reader: Box<dyn ReadHalf>,
     pub writer: Box<dyn WriteHalf>,
     pub closer: Option<Closer>,
-    /// Who is at the other end, for people.
+    /// The name of the other end, for people.
     pub peer: String,
 }
 
@@ -125,7 +125,7 @@ impl Duplex {
 /// The most that is taken from a source at once.
 const CHUNK: usize = 64 << 10;
 
-/// [`WriteHalf::write_with`] for whoever has no room of its own to lend: by way of `buffer`.
+/// [`WriteHalf::write_with`] for a sink that has no room of its own to lend: by way of `buffer`.
 fn write_through(
     writer: &mut dyn WriteHalf,
     buffer: &mut Vec<u8>,

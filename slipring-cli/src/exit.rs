@@ -2,13 +2,13 @@
 
 use std::process::ExitCode;
 
-/// What a finished command tells the shell. The numbers are part of the interface.
+/// The exit code of a finished command. The numbers are part of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Status {
     /// Something was lost, or an operation on this machine failed.
     Failed = 1,
-    /// The command line is wrong; clap uses the same number for what it finds itself.
+    /// The command line is wrong; clap uses the same number for the mistakes that it finds itself.
     Usage = 2,
     /// The peer went away before its clean end.
     PeerLost = 3,

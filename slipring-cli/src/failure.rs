@@ -8,7 +8,7 @@ use crate::{console, exit::Status};
 #[derive(Debug)]
 pub struct Failure {
     status: Status,
-    /// Nothing to say if whoever read our output has gone: like other Unix tools, we just leave.
+    /// `None` if the reader of our output has gone: like other Unix tools, we just leave.
     message: Option<String>,
 }
 
@@ -35,7 +35,7 @@ impl Failure {
         Self::new(Status::PeerLost, message)
     }
 
-    /// For `map_err`: puts what was being done in front of the system's own words.
+    /// For `map_err`: puts the failed action in front of the system's own words.
     pub fn doing(what: impl fmt::Display) -> impl FnOnce(io::Error) -> Self {
         move |error| {
             let status = Self::from_io_ref(&error).map_or(Status::Failed, |failure| failure.status);
@@ -110,7 +110,7 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Errors of the library all come from setting up a stream, so whatever is not the caller's
+/// Errors of the library all come from setting up a stream, so each that is not the caller's
 /// mistake means that no connection or binding came about.
 fn status_of(error: &slipring::Error) -> Status {
     use slipring::Error;

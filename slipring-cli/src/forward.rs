@@ -52,12 +52,12 @@ that the lost side gave); if TO cannot be reached, with abort code 2; if somethi
 with 3.
 
 A server that asks the kernel who is at the other end of a Unix socket (as PostgreSQL does for its \
-`peer` authentication) is told the user of this process, whoever is on the other side.
+`peer` authentication) is told the user of this process, not the user on the other side.
 
 If one side is `-`, SIGTERM and SIGHUP end a slipring stream in order, as closing a socket does.
 
-Such a ring has no end: what a C# program has written is passed on as long as this runs, and it is \
-not told when the other side has finished. One connection at a time can have it.
+The rings of a C# program have no end: the program's bytes are passed on as long as this runs, and \
+it is not told when the other side has finished. One connection at a time can have them.
 
 Examples:
   slipring forward tcp-listen:127.0.0.1:8080 slip:web        # let TCP clients use a slipring server
@@ -66,7 +66,7 @@ Examples:
   slipring forward -v slip-listen:front slip:back --capacity 1M
   slipring forward slip-listen:panel mmf:/dev/shm/quotes,/dev/shm/orders   \
 # a C# program behind a name
-  slipring forward mmf:/dev/shm/quotes -                                   # what it writes, shown
+  slipring forward mmf:/dev/shm/quotes -                                   # show what it writes
 
 Exit code: 0 after a clean end, 3 if a side was lost, 4 if one could not be reached or bound; see \
 `slipring --help`.";
@@ -89,7 +89,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
-    // Where that is not possible, what is there has to do.
+    // If that is not possible, the present limit has to suffice.
     let _ = slipring::raise_descriptor_limit();
     let (options, timeout) = (args.stream.options(), args.stream.timeout());
     let from = Endpoint::open(&args.from, Side::From, &options, timeout)?;

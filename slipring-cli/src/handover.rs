@@ -2,8 +2,8 @@
 
 use std::{io, sync::mpsc, thread};
 
-/// Runs `serve` with `connection` in a new thread, or gives the connection back. Dropped along with
-/// the closure of a failed spawn, it would look to its peer as if it had ended in order.
+/// Runs `serve` with `connection` in a new thread, or gives the connection back. If it were dropped
+/// along with the closure of a failed spawn, its peer would take that for an end in order.
 pub fn spawn<T: Send + 'static>(
     name: String,
     connection: T,

@@ -1,5 +1,4 @@
-//! What to say to mistakes on the command line that are easily made, where clap's own words
-//! mislead.
+//! Hints for frequent mistakes on the command line, where clap's own words mislead.
 
 use std::ffi::OsString;
 

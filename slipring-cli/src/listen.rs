@@ -1,5 +1,4 @@
-//! `slipring listen`: waits at a name and joins whoever connects to the standard streams or a
-//! command.
+//! `slipring listen`: waits at a name and joins each client to the standard streams or a command.
 
 use std::{ffi::OsString, process::ExitCode, sync::Arc};
 
@@ -52,7 +51,7 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
     args.attach.check()?;
-    // Where that is not possible, what is there has to do.
+    // If that is not possible, the present limit has to suffice.
     let limit = slipring::raise_descriptor_limit().ok();
     let (listener, watch) = cleanup::on_signal(|| {
         let listener = bind(&args.stream.options(), &args.name)?;
@@ -81,7 +80,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     args.attach.run_once(stream, circumstances)
 }
 
-/// Never ends but for a failure to listen, or when nobody reads our output any more.
+/// Ends only if it cannot listen, or when nobody reads our output any more.
 fn serve(
     listener: &Listener,
     attach: &AttachArgs,
@@ -122,7 +121,7 @@ fn serve(
     }
 }
 
-/// Peers come and go: to a server that one was lost is an everyday thing.
+/// Peers come and go: for a server a lost peer is an everyday event.
 fn tell(attach: &AttachArgs, failure: &Failure) {
     if attach.verbose || !failure.is_peer_lost() {
         failure.report();

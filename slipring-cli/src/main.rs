@@ -55,7 +55,7 @@ enum Command {
     Demo(demo::Args),
     #[command(hide = true)]
     DemoPanel(demo::PanelArgs),
-    /// Listen at a name and join who connects to standard input and output, or to a command
+    /// Listen at a name and join each client to standard input and output, or to a command
     Listen(listen::Args),
     /// Connect to a name and join it to standard input and output, or to a command
     Connect(connect::Args),
@@ -119,7 +119,8 @@ fn completions(shell: Shell) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The command line without what it starts itself with, which clap_complete would offer.
+/// The command line without the subcommands that it starts itself with, which clap_complete would
+/// offer.
 fn offered() -> clap::Command {
     let whole = Cli::command();
     let subcommands = whole

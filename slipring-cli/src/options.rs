@@ -23,7 +23,7 @@ const PROTOCOL_LIMIT: usize = 64;
 /// How long a handshake may take unless told otherwise.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// As much as `--capacity` offers on the other side; the library alone would stop a peer earlier.
+/// The same as `--capacity` allows on the other side; the library alone would stop a peer earlier.
 pub const PEER_CAPACITY: usize = 1 << 30;
 
 #[derive(Debug, Clone, clap::Args)]
@@ -34,7 +34,7 @@ pub struct StreamArgs {
     #[arg(long, value_name = "SIZE", value_parser = parse_capacity)]
     capacity: Option<usize>,
 
-    /// What is spoken over the stream; both sides must give the same name, of at most 64 bytes
+    /// The protocol spoken over the stream; both sides must give the same name, of at most 64 bytes
     /// [default: none]
     #[arg(long, value_name = "NAME", value_parser = parse_protocol)]
     protocol: Option<String>,
@@ -92,7 +92,7 @@ impl StreamArgs {
     }
 }
 
-/// Binds a name; a path in a directory that is not there gets words of its own.
+/// Binds a name; a path in a directory that does not exist gets an error of its own.
 pub fn bind(options: &Options, name: impl AsRef<OsStr>) -> Result<Listener, Failure> {
     let path = Path::new(name.as_ref());
     options.bind(path).map_err(|error| match path.parent() {
@@ -143,7 +143,7 @@ pub fn parse_capacity(text: &str) -> Result<usize, String> {
     }
 }
 
-/// Takes what [`parse_spin`] takes, and offers its words to completion.
+/// Accepts the same words as [`parse_spin`], and offers them to completion.
 #[derive(Debug, Clone, Copy)]
 pub struct SpinParser;
 

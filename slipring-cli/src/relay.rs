@@ -1,4 +1,5 @@
-//! Joins two duplex streams: what one reads, the other writes, in both directions at once.
+//! Joins two duplex streams: the bytes that one reads, the other writes, in both directions at
+//! once.
 //!
 //! Ends pass through. A clean end of one side becomes the end of that direction on the other; a
 //! side that is lost makes an abortive close of the other; a side that only stops reading makes
@@ -54,7 +55,7 @@ pub struct Outcome {
     pub back: Ending,
 }
 
-/// One direction and what it works with.
+/// One direction and its means.
 struct Direction<'a> {
     source: Box<dyn ReadHalf>,
     sink: Box<dyn WriteHalf>,
@@ -65,8 +66,8 @@ struct Direction<'a> {
     told: bool,
 }
 
-/// Runs until both directions have ended. The hooks are called when their direction has ended, with
-/// both its halves dropped, while the other one may still run.
+/// Runs until both directions have ended. Each hook is called when its direction has ended, with
+/// both its halves dropped, while the other direction may still run.
 pub fn run(
     a: Duplex,
     b: Duplex,
@@ -208,8 +209,8 @@ impl<'a> Direction<'a> {
                 self.sink.abort(code);
                 self.session.abort(code);
             }
-            // What a lost sink had sent before may still be on its way to the source, so the other
-            // direction goes on until it meets the loss itself.
+            // Bytes that a lost sink had sent before may still be on their way to the source, so
+            // the other direction goes on until it meets the loss itself.
             Ending::Sink(Fault::Lost { .. }) => {
                 self.source.stop(self.session);
                 self.source.abort();
@@ -224,7 +225,7 @@ impl<'a> Direction<'a> {
     }
 }
 
-/// A direction that was never run, or whose thread panicked, must not look like a clean end.
+/// A direction that was never run, or whose thread panicked, must not pass for a clean end.
 impl Drop for Direction<'_> {
     fn drop(&mut self) {
         if !self.told {

@@ -1,5 +1,5 @@
-//! What the two directions of one connection share: news of each other's end, and a way to be
-//! woken.
+//! The state that the two directions of one connection share: news of each other's end, and a way
+//! to be woken.
 
 use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -20,8 +20,9 @@ const CLOSE: u8 = 1;
 /// End now, and let the other side see that it is not a clean end.
 const ABORT: u8 = 2;
 
-/// Once one direction has ended, nothing wakes the other one when its sink goes away while its
-/// source is silent; it looks for itself, first after the shorter time, then ever more seldom.
+/// The first tick. Once one direction has ended, nothing wakes the other one if its sink goes away
+/// while its source is silent; it polls by itself, first after the shorter time, then less and less
+/// often.
 const FIRST_TICK: Duration = Duration::from_millis(5);
 const LAST_TICK: Duration = Duration::from_millis(250);
 
@@ -69,7 +70,7 @@ impl Session {
         }
     }
 
-    /// Ends both directions with an abort code for whoever is still there.
+    /// Ends both directions with an abort code for the sides that are still there.
     ///
     /// Streams are not closed here: their peer would take that for a clean end. Each direction
     /// aborts its own sink, which also wakes a stream's reader.
@@ -88,13 +89,13 @@ impl Session {
         (self.stop.load(SeqCst) == ABORT).then(|| self.code.load(SeqCst))
     }
 
-    /// Notes the end of one direction and lets the other one know.
+    /// Notes the end of one direction and lets the other direction know.
     pub fn direction_ended(&self) {
         self.ended.fetch_add(1, SeqCst);
         self.signal();
     }
 
-    /// Asked by a direction that still runs: has the other one ended?
+    /// Called by a direction that still runs: whether the other direction has ended.
     pub fn other_ended(&self) -> bool {
         self.ended.load(SeqCst) > 0
     }

@@ -1,8 +1,8 @@
 //! Whether there is a standard output at all.
 //!
 //! Before `main` the runtime opens `/dev/null` in place of a standard stream that is closed, so
-//! that no other file gets its number. All that is written to it would be gone without a word,
-//! while other tools fail. Only a look before that can tell such a `/dev/null` from one that a user
+//! that no other file gets its number. All bytes written to it would be lost without a word, while
+//! other tools fail. Only a check before `main` can tell such a `/dev/null` from one that a user
 //! chose.
 
 use std::sync::atomic::{AtomicBool, Ordering};

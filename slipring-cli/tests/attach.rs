@@ -260,8 +260,8 @@ fn a_listener_whose_output_nobody_reads_notices_while_it_serves() {
     connect.wait().expect(0);
 }
 
-/// A listener that is there and does not accept: nothing is heard of it, so it is said what is
-/// waited for.
+/// A listener that is there and does not accept: nothing is heard of it, so the client says why it
+/// waits.
 #[test]
 fn a_listener_that_does_not_accept_is_waited_for_and_named() {
     let sandbox = Sandbox::new();

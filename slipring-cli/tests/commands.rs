@@ -95,7 +95,7 @@ fn a_command_that_only_closes_its_output_is_heard_out() {
     let sandbox = Sandbox::new();
     let script = "echo all; exec >&-; cat > got; kill -9 $$";
     let listen = sandbox.start(listen_at("n", &[], script));
-    // This one answers when it has been told of the end, whatever becomes of the other later.
+    // This command answers when it has been told of the end, independently of the other's fate.
     let answer = "cat > seen; printf rest";
     let connect = sandbox.start(["connect", WAIT, "n", "--", "sh", "-c", answer]);
     connect.wait().expect(0);
@@ -104,7 +104,7 @@ fn a_command_that_only_closes_its_output_is_heard_out() {
     assert_eq!(fs::read(sandbox.path().join("got")).unwrap(), b"rest");
 }
 
-/// What `test -S` says of standard input and output.
+/// The results of `test -S` for standard input and output.
 #[test]
 fn a_command_gets_pipes_or_one_socket() {
     let script =

@@ -17,7 +17,7 @@ fn panels(document: &Value) -> &Vec<Value> {
     document["panels"].as_array().expect("there are panels")
 }
 
-/// Whatever else happened, this must not have.
+/// Checks that no message was lost, in any kind of run.
 fn assert_nothing_lost(document: &Value) {
     for count in ["lost", "reordered", "corrupt"] {
         assert_eq!(document[count], 0, "{document:#}");
@@ -115,7 +115,7 @@ fn many_panels_are_served_and_summed_up() {
     assert_fair(&document);
 }
 
-/// What is said of fairness is what the panels' numbers say.
+/// The statement on fairness agrees with the panels' numbers.
 fn assert_fair(document: &Value) {
     let p99 = |panel: &Value| {
         panel["latency_ns"]["p99"]

@@ -1,4 +1,4 @@
-//! What goes wrong with `listen` and `connect`, and the exit codes that tell it.
+//! Failures of `listen` and `connect`, and the exit codes that tell them.
 
 mod common;
 
@@ -182,7 +182,7 @@ fn a_full_disk_fails_on_both_sides() {
 #[test]
 fn a_failure_is_told_although_the_peer_does_not_read() {
     let sandbox = Sandbox::new();
-    // What the listener gets, nobody takes from this pipe, so it soon reads no more.
+    // Nobody reads the listener's output from this pipe, so the listener soon reads no more.
     let (unread, output) = io::pipe().unwrap();
     let mut listen = sandbox.command(["listen", "n"]);
     let mut listen = Process::start(listen.stdout(output));

@@ -277,8 +277,8 @@ fn a_unix_server_that_stops_reading_stops_the_client_and_does_not_lose_its_answe
 fn a_tcp_client_whose_bytes_are_not_wanted_is_not_held_up() {
     let sandbox = Sandbox::new();
     let _exit = exit_to_unix(&sandbox, |mut stream| {
-        // Before anything comes: Linux does not tell whoever polls for room of it (`unix_poll` in
-        // net/unix/af_unix.c).
+        // Comes before any bytes: Linux does not tell a process that polls for room of it
+        // (`unix_poll` in net/unix/af_unix.c).
         stream.shutdown(Shutdown::Read).unwrap();
         stream.write_all(b"enough").unwrap();
         std::mem::forget(stream);

@@ -1,4 +1,4 @@
-//! The endpoints of `forward`: what can be reached and bound, and what happens if not.
+//! The endpoints of `forward`: those that can be reached and bound, and the failures of the others.
 
 mod common;
 #[path = "common/server.rs"]

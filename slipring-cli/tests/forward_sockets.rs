@@ -81,7 +81,7 @@ fn joined_sockets_pass_on_resets() {
         client.write_all(b"unfinished").unwrap();
         server::reset(client);
     }
-    // Some are reset before they are joined; whoever reaches the server must not look finished.
+    // Some are reset before they are joined; one that reaches the server must not look finished.
     forward_up.stderr_line("lost the connection at tcp-listen:");
     for end in ends.try_iter() {
         assert_eq!(end.expect_err("a reset").kind(), ErrorKind::ConnectionReset);

@@ -35,12 +35,13 @@ fn input_goes_into_a_ring_and_comes_out_of_it() {
     shows.stdout_has(data.len());
     shows.stdout_begins(&data);
     assert!(shows.is_running());
-    // It consumes what it has passed on, a moment later: killed before, it would leave the rest.
+    // It consumes bytes a moment after it has passed them on: if it were killed before, they would
+    // remain.
     let mut writer = Writer::open(file(&sandbox, "ring")).unwrap();
     writer.set_timeout(Some(DEADLINE)).unwrap();
     writer.wait_consumed().unwrap();
     drop(writer);
-    // What was written while nobody read is still there.
+    // Bytes written while nobody read are still there.
     shows.signal(Signal::TERM);
     drop(shows);
     let mut fills = sandbox.start(["forward", "-", "mmf:ring"]);
@@ -83,7 +84,7 @@ fn forward_from_a_ring_ends_when_nobody_reads_its_output() {
         drop(lines);
         program.write_all(b"unread\n").unwrap();
         console.wait().expect(0);
-        // What nobody took is still there for the next one.
+        // Bytes that nobody took are still there for the next reader.
         let mut ring = Reader::open(file(&sandbox, "from")).unwrap();
         assert_eq!(ring.fill_buf().unwrap(), b"unread\n");
     }
@@ -165,7 +166,7 @@ fn one_ring_goes_one_way() {
     });
     drop(forward);
 
-    // And the other way: what is sent comes out of the ring, and there is an end as soon as the
+    // And the other way: the bytes sent come out of the ring, and there is an end as soon as the
     // sender ends.
     let target = serve(|mut client| client.write_all(b"quotes").unwrap());
     sandbox

@@ -1,4 +1,4 @@
-//! What signals do to `listen`, `connect`, `forward` and `demo`, and what they leave behind.
+//! Signals to `listen`, `connect`, `forward` and `demo`: their effect, and the files left behind.
 
 mod common;
 

@@ -1,6 +1,6 @@
-//! A listener that is not idle, measured: what a flood of clients costs an honest one, beside a
-//! server of Unix sockets in the same flood; what a hello costs that announces much memory; and how
-//! many are kept out by a crowd that shakes hands half-way.
+//! A listener that is not idle, measured: the cost of a flood of clients for an honest one, beside
+//! a server of Unix sockets in the same flood; the cost of a hello that announces a large region;
+//! and the number of clients kept out by a crowd that shakes hands half-way.
 //!
 //!     cargo bench -p slipring --bench crowds
 //!

@@ -1,4 +1,4 @@
-//! An engine that sends quotes as messages, looked at where they lie, and a panel that falls behind
+//! An engine that sends quotes as messages, which are read in place, and a panel that falls behind
 //! and catches up with the newest.
 //!
 //! ```text
@@ -35,7 +35,7 @@ fn main() -> io::Result<()> {
     }
     println!("{seen} quotes seen where they lie, the sum of their prices is {sum}");
 
-    // Then a history, much larger than the ring.
+    // Then a history, which is larger than the ring.
     requests.send(b"history")?;
     let mut history = Vec::new();
     quotes.recv_into(&mut history)?;
@@ -63,7 +63,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// Sends quotes, and what is asked for.
+/// Sends quotes, and the histories that are asked for.
 fn engine(name: &str) -> io::Result<()> {
     let options = Options::new()
         .protocol("quotes/1")

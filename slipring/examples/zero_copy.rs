@@ -1,4 +1,4 @@
-//! Records that are written in place and looked at in place: no byte is copied between the two
+//! Records that are written in place and read in place: no byte is copied between the two
 //! processes.
 //!
 //! ```text

@@ -1,8 +1,8 @@
-//! Descriptors that are slow to close: whatever a peer passes, and when, no thread of this process
-//! waits for it.
+//! Descriptors that are slow to close: whichever a peer passes, at any time, no thread of this
+//! process waits for the close.
 //!
-//! A TCP socket that lingers blocks whoever closes it last for as long as its maker likes; here for
-//! longer than a test may take. So a thread that closes one is a test that hangs.
+//! A TCP socket that lingers blocks the thread that closes it last, for as long as its maker likes;
+//! here for longer than a test may take. So if a thread of the library closes one, the test hangs.
 
 mod common;
 
@@ -104,8 +104,8 @@ impl Slow {
     }
 }
 
-/// What a peer may say with slow descriptors in place of its own; the first of the messages is its
-/// hello.
+/// The messages that a peer may send with slow descriptors in place of its own; the first of the
+/// messages is its hello.
 fn messages(slow: &mut Slow, link: &UnixStream, what: usize) {
     let side = Side::new(4096);
     match what {
@@ -255,7 +255,7 @@ fn for_a_queue(arguments: &[&str]) {
         .collect();
     drop(listener);
     for mut link in links {
-        // It is hung up on, with what it sent unread.
+        // The listener hangs up on it, with its bytes unread.
         let ended = link.read(&mut [0]).map_err(|e| e.kind());
         assert!(
             matches!(ended, Ok(0) | Err(ErrorKind::ConnectionReset)),

@@ -26,7 +26,7 @@ fn options() -> Options {
         .spin(Spin::Never)
 }
 
-/// Reads one stream to its end, and says how far it came and what the end was.
+/// Reads one stream to its end, and prints the number of its bytes and the kind of its end.
 fn serves(arguments: &[&str]) {
     let listener = options().bind(arguments[0]).unwrap();
     say("bound");
@@ -44,7 +44,7 @@ fn serves(arguments: &[&str]) {
     told();
 }
 
-/// Writes as much as there is room for, says how much, and waits.
+/// Writes as many bytes as there is room for, prints their number, and waits.
 fn writes(arguments: &[&str]) {
     let mut stream = options().connect(arguments[0]).unwrap();
     assert_eq!(told().as_deref(), Some("write"));
@@ -137,7 +137,7 @@ fn a_panic_while_a_grant_is_held_publishes_nothing_and_the_stream_goes_on() {
         std::panic::resume_unwind(Box::new(()));
     }));
     assert!(panicked.is_err());
-    // Nor is what was filled in published by the next write.
+    // Nor does the next write publish the filled bytes.
     left.write_all(b"after").unwrap();
     left.writer().finish().unwrap();
     let mut all = String::new();

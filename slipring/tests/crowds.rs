@@ -218,7 +218,7 @@ fn a_crowd_that_stops_in_the_handshake_keeps_nobody_out() {
 
 fn a_small_table(_: &[&str]) {
     const HONEST: u32 = 200;
-    // The usual limit. The crowd is larger than what is held of it at a time.
+    // The usual limit. The crowd is larger than the part of it that is held at a time.
     limit_descriptors(1024);
     let place = Place::new();
     let name = place.name("x");
@@ -237,7 +237,7 @@ fn a_small_table(_: &[&str]) {
     assert_eq!(served, HONEST);
 }
 
-/// The oldest that is half-way makes way when descriptors run out, and whoever means it is served.
+/// The oldest half-way client makes way when descriptors run out, and an honest client is served.
 #[test]
 fn the_oldest_handshake_makes_way_when_descriptors_run_out() {
     guard(|| alone("descriptors run out"));
@@ -281,7 +281,7 @@ fn connects(arguments: &[&str]) {
     told();
 }
 
-/// Goes all the way many times over, without receiving what it is answered.
+/// Goes all the way many times over, without receiving the answers.
 fn receives_nothing(arguments: &[&str]) {
     raise_limit();
     let links: Vec<_> = (0..arguments[1].parse().unwrap())
@@ -346,7 +346,7 @@ mod needs_root {
         });
     }
 
-    /// A user that leaves its answers where they are is refused after some, and nobody else is.
+    /// A user that does not receive its answers is refused after some, and no other user is.
     #[test]
     #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
     fn handshakes_that_a_user_does_not_receive_are_limited() {

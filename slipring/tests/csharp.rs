@@ -134,7 +134,7 @@ fn bytes_wait_in_a_csharp_ring_until_they_are_read() {
     guard_for(LONG, || {
         let place = Place::new();
         let file = path(&place, "ring");
-        // Each side writes before the other one exists, and has gone before it does.
+        // Each side writes before the other one exists, and is gone before it does.
         let mut writer = Writer::create(&file, 65536).unwrap();
         send(&mut writer, 8, 5000);
         drop(writer);
@@ -231,7 +231,7 @@ fn a_slipring_side_that_is_killed_and_started_again() {
             for other in &mut others {
                 other.expect("started");
             }
-            eventually("much has gone both ways", || {
+            eventually("many bytes have gone both ways", || {
                 forth.indexes().0 > before_forth + 100_000
                     && back.indexes().0 > before_back + 100_000
             });

@@ -282,7 +282,7 @@ fn a_writer_that_never_fills_its_ring_learns_of_a_death_by_writing() {
     });
 }
 
-/// What a process waited for when it was killed stays in its header; it starves no more.
+/// The wake word of a killed process stays in its header; the process no longer starves.
 #[test]
 fn a_peer_that_died_starving_is_dead_and_no_deadlock() {
     guard(|| {
@@ -305,8 +305,8 @@ fn a_peer_that_died_starving_is_dead_and_no_deadlock() {
     });
 }
 
-/// The writer is stopped anywhere between its looks at the reader's end, its wake word and the
-/// link, while that reader aborts and goes.
+/// The writer is stopped anywhere between its loads of the reader's end and wake word and its check
+/// of the link, while that reader aborts and goes.
 #[test]
 fn a_reader_that_starves_aborts_and_leaves_has_not_died() {
     guard(|| {
@@ -353,7 +353,7 @@ fn leaving_without_an_end_is_a_death_and_any_end_is_none() {
             for late in [false, true] {
                 let mut scene = Scene::new("leaves", "never", &[how]);
                 if late {
-                    // Whether it is looked at while the other is there or long gone.
+                    // The check comes while the peer is there, or after it has gone.
                     scene.other.wait();
                 }
                 let mut sink = bytes::Sink::new(1);

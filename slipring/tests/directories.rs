@@ -1,5 +1,5 @@
-//! Where names live: the runtime directory of the environment, what is done without one, and the
-//! list of what is bound.
+//! The places of names: the runtime directory of the environment, the fallback without one, and the
+//! list of bound names.
 
 mod common;
 
@@ -24,7 +24,7 @@ fn child_process() {
     ]);
 }
 
-/// Binds a name, says so, and serves whoever comes until it is told to leave.
+/// Binds a name, says so, and serves each client until it is told to leave.
 fn binds(arguments: &[&str]) {
     let listener = Listener::bind(arguments[0]).unwrap();
     process::say("bound");
@@ -131,7 +131,7 @@ fn a_listing(arguments: &[&str]) {
     );
     drop(a);
     assert_eq!(listed().len(), 1);
-    // What a killed process leaves.
+    // The files that a killed process leaves.
     let place = Place::new();
     let command = {
         let mut command = process::command(&place, "binds", &["killed"]);

@@ -1,4 +1,4 @@
-//! What the documents say of the sources holds.
+//! The documents' statements about the sources hold.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! How a stream ends: every reason on both sides, in whatever order the halves go.
+//! How a stream ends: every reason on both sides, with the halves dropped in any order.
 
 mod common;
 
@@ -21,7 +21,7 @@ fn end(reason: EndReason, position: u64) -> Option<End> {
     Some(End { reason, position })
 }
 
-/// Writes until that fails: a writer with room looks at the other side only now and then.
+/// Writes until that fails: a writer with room checks the other side only now and then.
 fn until_it_fails(writer: &mut Writer) -> ErrorKind {
     let mut failed = None;
     eventually("writing fails", || {
@@ -71,7 +71,7 @@ fn an_abort_carries_its_code_both_ways() {
         assert_eq!(
             right.read(&mut [0; 8]).unwrap(),
             3,
-            "what was published comes first"
+            "the published bytes come first"
         );
         for _ in 0..2 {
             assert_eq!(kind(right.read(&mut [0; 8])), ErrorKind::ConnectionAborted);
@@ -131,7 +131,7 @@ fn a_closer_ends_both_directions_in_order() {
     });
 }
 
-/// A reader takes nothing any more once its thread has learnt that its side ended the stream.
+/// A reader takes nothing once its thread has learnt that its side ended the stream.
 #[test]
 fn a_closed_stream_gives_not_one_byte_more() {
     guard(|| {
@@ -271,7 +271,7 @@ fn borrowed_halves_work_on_threads_of_their_own() {
 }
 
 /// The four halves of a stream, dropped in one of the 24 orders, with bytes under way in both
-/// directions. Whoever is left sees exactly what its table says.
+/// directions. The remaining half sees exactly the end in its table.
 struct Halves {
     readers: [Option<Reader>; 2],
     writers: [Option<Writer>; 2],
@@ -303,7 +303,7 @@ impl Halves {
         }
     }
 
-    /// What is left of the halves after all that has been dropped.
+    /// Checks the remaining halves after all the drops.
     fn check(&mut self) {
         for side in [0, 1] {
             let other = 1 - side;
@@ -395,8 +395,8 @@ fn halves_may_be_dropped_while_all_are_busy() {
     });
 }
 
-/// A stream that is dropped with bytes unread has not heard its peer out, which is told after the
-/// last byte. What was finished before, or read, or taken apart, ends in order.
+/// A stream that is dropped with bytes unread was not read to its end, and the peer is told so
+/// after the last byte. A stream that was finished before, or read, or taken apart, ends in order.
 #[test]
 fn dropping_a_stream_with_bytes_unread_is_no_end_in_order() {
     type How = (&'static str, fn(Stream), EndReason);
@@ -457,8 +457,8 @@ fn dropping_a_stream_with_bytes_unread_is_no_end_in_order() {
     });
 }
 
-/// A relay that fails in the middle and drops its streams does not look complete to a client whose
-/// bytes it had not read.
+/// A relay that fails in the middle and drops its streams does not appear complete to a client
+/// whose bytes it had not read.
 #[cfg(feature = "tokio")]
 #[test]
 fn a_relay_that_fails_with_bytes_unread_does_not_look_complete() {

@@ -1,4 +1,4 @@
-//! Every example runs to its end, and says what it should.
+//! Every example runs to its end, and prints its documented output.
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -54,7 +54,7 @@ fn with_descriptors<T>(more: u64, body: impl FnOnce() -> T) -> T {
             .unwrap()
     });
     let mut open: Vec<u64> = numbers.collect();
-    // What remains of them after the directory is closed.
+    // Those that are still open after the directory is closed.
     open.retain(|number| Path::new(&format!("/proc/self/fd/{number}")).exists());
     let free = (0..)
         .filter(|number| !open.contains(number))
@@ -106,7 +106,7 @@ fn out_of_descriptors(_: &[&str]) {
                 let accepting = scope.spawn(|| listener.accept().map(answer_if_asked));
                 let said = client.hear();
                 if said != "connected" {
-                    // The thread still waits for somebody.
+                    // The thread still waits for a client.
                     drop(raw::Peer::connect(listener.path(), 4096));
                 }
                 accepting.join().unwrap().unwrap();
@@ -140,7 +140,7 @@ fn answer_if_asked(mut stream: Stream) -> Stream {
     stream
 }
 
-/// Connects with the given room for descriptors, and says what came of it.
+/// Connects with the given room for descriptors, and prints the outcome.
 fn a_client_out_of_descriptors(arguments: &[&str]) {
     let room = arguments[1].parse().unwrap();
     let before = descriptors();
@@ -149,7 +149,7 @@ fn a_client_out_of_descriptors(arguments: &[&str]) {
     });
     match result {
         Ok(mut stream) => {
-            // What follows may fail if the other side had not room enough for its half.
+            // The next write may fail if the other side had not room enough for its half.
             let _ = stream.write_all(b"ping");
             let met = stream.read_exact(&mut [0; 4]);
             process::say(&met.map_or_else(|e| format!("{e:?}"), |()| "connected".into()));
@@ -158,7 +158,7 @@ fn a_client_out_of_descriptors(arguments: &[&str]) {
         Err(e) if lacks_descriptors(&e) => process::say("EMFILE"),
         Err(e) => process::say(&e.to_string()),
     }
-    // What was not found to be harmless is closed by another thread.
+    // Another thread closes the descriptors that were not found to be harmless.
     eventually("nothing is left", || descriptors() == before);
     process::told();
 }

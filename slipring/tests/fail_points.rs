@@ -26,7 +26,7 @@ const CAPACITY: usize = 512 * 1024;
 
 const BULK: usize = 2 * CAPACITY + 77;
 
-/// What one write publishes at once, whoever waits for it.
+/// The bytes that one write publishes at once, for any kind of reader.
 const STEP: usize = 16 * 1024;
 
 #[test]
@@ -47,11 +47,11 @@ fn options() -> Options {
         .handshake_timeout(GENEROUS)
 }
 
-/// What the doomed process is about to do and has done: in a file, which survives it.
+/// The progress of the doomed process, intended and done: in a file, which survives it.
 struct Log(Words);
 
-/// Where in the log: the end of what is about to be published; of what was published; whether it is
-/// about to finish (1), or has (2).
+/// Words of the log: the end of the bytes that are about to be published; of the published bytes;
+/// whether it is about to finish (1), or has (2).
 const INTENDED: usize = 0;
 const PUBLISHED: usize = 8;
 const FINISHED: usize = 16;
@@ -71,7 +71,7 @@ impl Log {
 }
 
 /// One side of a conversation in which each step waits until the other side sleeps; so both come to
-/// every step of sleeping and waking, whoever is faster.
+/// every step of sleeping and waking, regardless of which side is faster.
 struct Talk {
     source: bytes::Source,
     sink: bytes::Sink,
@@ -142,8 +142,8 @@ impl Talk {
 
     fn listen(&mut self, stream: &mut Stream) -> io::Result<()> {
         self.take(stream, 1000)?;
-        // There may be more by now: whoever has been woken is not yet awake, and the other one goes
-        // on.
+        // There may be more by now: a half that has been woken is not yet awake, and the other side
+        // goes on.
         self.sink.take(&stream.reader().fill_at_least(500)?[..500]);
         stream.reader().consume(500);
         self.take(stream, 300)?;
@@ -235,7 +235,7 @@ fn listens_and_dies(arguments: &[&str]) {
     Talk::new((1, 2), Some(log)).ask(&mut stream).unwrap();
 }
 
-/// Descriptors, and mappings of files or of shared memory: what this process has.
+/// The resources of this process: descriptors, and mappings of files or of shared memory.
 fn belongings() -> BTreeSet<String> {
     let descriptors = read_dir("/proc/self/fd").unwrap();
     let held = descriptors.filter_map(|entry| {
@@ -255,7 +255,7 @@ fn belongings() -> BTreeSet<String> {
     held.chain(mapped).collect()
 }
 
-/// What every survivor does first, so that what is made once and stays is there.
+/// The first act of every survivor, so that resources that are made once and stay are there.
 fn settle(directory: &Path) -> BTreeSet<String> {
     let name = directory.join("settling");
     let listener = options().bind(&name).unwrap();
@@ -267,10 +267,10 @@ fn settle(directory: &Path) -> BTreeSet<String> {
     belongings()
 }
 
-/// What the survivor of a stream has to see.
+/// The end that the survivor of a stream has to see.
 fn survive(mut stream: Stream, log: &str, point: &str) {
     let mut talk = Talk::new((2, 1), None);
-    // How far it comes is the other one's doing.
+    // The other side decides how far it comes.
     let _ = talk.answer(&mut stream);
     let read = talk.sink.drain(stream.reader()).map_err(|e| e.kind());
     let log = Log::open(log).0;
@@ -282,7 +282,7 @@ fn survive(mut stream: Stream, log: &str, point: &str) {
             published < position && position <= intended,
             "{published} {position} {intended}"
         ),
-        // For what was published just now, or for what was read.
+        // For bytes that were published just now, or for bytes that were read.
         "ringing" | "rung" => assert!(published <= position && position <= intended),
         _ => assert_eq!(position, published),
     }
@@ -295,7 +295,7 @@ fn survive(mut stream: Stream, log: &str, point: &str) {
         ),
         _ => assert_eq!((read, end.reason), (Ok(()), EndReason::Finished)),
     }
-    // Room that nobody makes any more, or the next tick of the clock.
+    // Writing fails once there is no room left, or at the next tick of the clock.
     eventually("writing fails", || match stream.write(b"x") {
         Ok(_) => false,
         Err(e) => {

@@ -32,7 +32,7 @@ fn options() -> Options {
         .wait_for_listener(common::GENEROUS)
 }
 
-/// Forks; the child does `body` and exits with what it returns, without any cleaning up.
+/// Forks; the child runs `body` and exits with its result, without any cleaning up.
 fn fork(body: impl FnOnce() -> i32) -> i32 {
     // SAFETY: the other threads of this process only wait (in the harness and the watchdog), so
     // that the child, which has none of them, finds no lock held.
@@ -49,13 +49,12 @@ fn fork(body: impl FnOnce() -> i32) -> i32 {
 /// Waits for a forked child and returns its status.
 fn wait(pid: i32) -> i32 {
     let mut status = 0;
-    // SAFETY: `status` is alive; the pid is of a child that nobody else waits for.
+    // SAFETY: `status` is alive; the pid is of a child that no other code waits for.
     assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
     libc::WEXITSTATUS(status)
 }
 
-/// Does everything with a stream that it should not be able to do; the number of what it could do
-/// after all.
+/// Tries everything with a stream that must fail; returns the number of the attempt that succeeded.
 fn misbehave(mut stream: Stream) -> i32 {
     let closer = stream.closer();
     let foreign = |result: std::io::Result<()>| {
@@ -71,7 +70,7 @@ fn misbehave(mut stream: Stream) -> i32 {
         foreign(stream.read(&mut [0; 8]).map(|_| ())),
         foreign(stream.reader().try_read(&mut [0; 8]).map(|_| ())),
         foreign(stream.reader().fill_at_least(1).map(|_| ())),
-        // Also what needs nothing to be there is not for the child to see.
+        // Calls that need no bytes to be there fail in the child too.
         foreign(stream.reader().fill_at_least(0).map(|_| ())),
         foreign(stream.writer().wait_consumed()),
         foreign(stream.writer().reserve(0).map(|_| ())),
@@ -172,7 +171,7 @@ fn forks_and_ends(arguments: &[&str]) {
     drop(stream);
     process::say("dropped");
     assert_eq!(process::told().as_deref(), Some("go on"));
-    // SAFETY: the child is this process's own, and nobody else waits for it.
+    // SAFETY: the child is this process's own, and no other code waits for it.
     unsafe { libc::kill(pid, libc::SIGKILL) };
     wait(pid);
 }
@@ -346,8 +345,8 @@ fn an_orderly_end_arrives_though_a_forked_child_holds_everything() {
     });
 }
 
-/// What remains, and is documented: the death of a process is told by the last that has its
-/// descriptors.
+/// A documented limit: the death of a process is told when the last process that has its
+/// descriptors closes them.
 #[test]
 fn a_death_is_told_when_the_forked_children_are_gone_too() {
     guard(|| {

@@ -103,7 +103,7 @@ fn sent_messages_have_the_documented_bytes() {
     assert!(bytes[2040..2065] == large[2016..]);
     assert_eq!(bytes[2065..], [0; 7]);
 
-    // One that cannot be completed, and what takes it back.
+    // A message that cannot be completed, and the calls that take it back.
     sender.set_nonblocking(true);
     assert_eq!(
         sender.send(&message(2, 5000)).unwrap_err().kind(),

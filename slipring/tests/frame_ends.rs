@@ -1,5 +1,5 @@
-//! Every way in which a message does not arrive: too large, torn, not a message; and what the two
-//! sides are told then.
+//! Every way in which a message does not arrive: too large, torn, not a message; and the errors
+//! that the two sides get then.
 
 #[path = "common/channel.rs"]
 mod channel;
@@ -91,8 +91,8 @@ fn messages_begin_at_multiples_of_eight() {
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     drop(reader);
 
-    // After other bytes, as long as they are a multiple of eight; whatever of them was lent out of
-    // a copy.
+    // After other bytes, if their number is a multiple of eight, also if some of them were lent out
+    // of a copy.
     let (mut left, mut right) = options().copy_reads(true).pair().unwrap();
     left.write_all(b"hello, hello ...").unwrap();
     right.reader().fill_at_least(16).unwrap();
@@ -243,7 +243,7 @@ fn child_process() {
     match role {
         "between" => {}
         "parts" => {
-            // What has room goes, and then this would have to wait.
+            // The parts that fit are sent; then this would have to wait.
             sender.set_nonblocking(true);
             assert_eq!(
                 sender.send(&message(3, 10 * RING)).unwrap_err().kind(),

@@ -32,8 +32,8 @@ fn interrupted(before: usize) -> (Sender, Receiver, (Sender, Receiver)) {
     (sender, receiver, others)
 }
 
-/// However full the ring is: what comes after an interrupted message is received, and nothing of
-/// that message.
+/// For any fill of the ring: the message after an interrupted message is received, and nothing of
+/// the interrupted one.
 #[test]
 fn the_next_sender_sends_no_part_of_the_last_ones_message() {
     for before in (0..RING / 2 - 8).step_by(8) {
@@ -58,7 +58,7 @@ fn the_next_sender_sends_no_part_of_the_last_ones_message() {
     }
 }
 
-/// Raw bytes lie behind what was given up.
+/// Raw bytes lie behind the message that was given up.
 #[test]
 fn bytes_after_an_interrupted_message_are_not_in_it() {
     let (sender, mut receiver, _others) = interrupted(8);

@@ -20,7 +20,7 @@ thread_local! {
 }
 
 fn note(size: usize) {
-    // A thread that is ending has no such variable any more, and no interest.
+    // A thread that is ending has no such variable any more, and need not be counted.
     let _ = LARGEST.try_with(|largest| largest.set(largest.get().max(size)));
 }
 
@@ -53,7 +53,8 @@ unsafe impl GlobalAlloc for Watched {
 #[global_allocator]
 static ALLOCATOR: Watched = Watched;
 
-/// What a receiver makes of these bytes, which fit into a ring; and its largest allocation.
+/// The messages that a receiver makes of these bytes, which fit into a ring; and its largest
+/// allocation.
 fn receive(bytes: &[u8], max: usize, copied: bool) -> (Vec<Vec<u8>>, Ending, usize) {
     let (left, right) = Options::new()
         .capacity(RING)
@@ -128,12 +129,12 @@ proptest! {
         let (got, end, largest) = receive(&bytes, max, copied);
         prop_assert_eq!(got, messages);
         prop_assert_eq!(end, ending);
-        // What has arrived, doubled, or the buffer that views are copied through.
+        // Twice the arrived bytes, or the buffer that views are copied through.
         prop_assert!(largest <= 2 * RING + 64, "{}", largest);
     }
 }
 
-/// A message of parts that claims no end: memory follows what has come.
+/// A message of parts that claims no end: memory follows the bytes that have come.
 #[test]
 fn memory_of_a_receiver_follows_what_has_arrived() {
     let (mut left, right) = Stream::pair().unwrap();

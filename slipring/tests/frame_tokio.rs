@@ -21,7 +21,7 @@ use tokio_util::codec::{Framed, LengthDelimitedCodec};
 /// The size of the rings.
 const RING: usize = 4096;
 
-/// One direction, and what keeps the other one open.
+/// One direction, and the halves that keep the other direction open.
 fn channel() -> (Sender, Receiver, (Sender, Receiver)) {
     let (left, right) = Stream::pair_with(&Options::new().capacity(RING)).expect("a pair");
     let (sender, other_receiver) = split(left).unwrap();
@@ -188,7 +188,7 @@ fn a_dropped_receive_loses_nothing() {
                     2 => cancelled_after(polls, receiver.recv_owned())
                         .await
                         .map(|got| got.unwrap().unwrap().to_vec()),
-                    // A message that is ready, and a future that is as well: what comes first wins.
+                    // A message that is ready, and a future that is as well: the first one wins.
                     _ => tokio::select! {
                         biased;
                         got = receiver.recv() => Some(got.unwrap().unwrap().to_vec()),
@@ -286,8 +286,8 @@ fn a_dropped_send_is_delivered_in_full_or_not_at_all() {
     });
 }
 
-/// A poll that was pending has told the peer what for. Whoever waits for less, or blocks from now
-/// on, takes that back.
+/// A poll that was pending has told the peer what it waits for. A half that waits for less, or
+/// blocks from now on, takes that back.
 #[test]
 fn a_pending_poll_is_taken_back_by_the_next_call() {
     on_both(|| async {
@@ -444,7 +444,8 @@ fn a_cancelled_message_is_no_part_of_what_follows_it() {
         sender.send(b"tokio").await.unwrap();
         assert_eq!(*receiver.recv().await.unwrap().unwrap(), *b"tokio");
 
-        // The same at the other end, which loses what it had taken, and passes over the rest.
+        // The same at the other end, which loses the parts that it had taken, and passes over the
+        // rest.
         let mut sending = pin!(async {
             sender.send(&message(2, 2 * RING)).await.unwrap();
             sender.send(b"after").await.unwrap();

@@ -18,7 +18,7 @@ use tokio::io::AsyncReadExt;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
-/// Longer than any test may take: what waits for it to end hangs.
+/// Longer than any test may take: a test that waits for it to end hangs.
 const FOR_EVER: Duration = Duration::from_secs(3600);
 
 #[test]
@@ -49,7 +49,7 @@ fn narrow(path: &Path) -> UnixListener {
     UnixListener::from(narrow)
 }
 
-/// Gives up often what would take for ever; then looks whether anything goes on.
+/// Gives up many waits that would take for ever; then checks whether anything goes on.
 fn gives_up(arguments: &[&str]) {
     let place = Path::new(arguments[0]);
     // The first runtime of a process leaves something open, for signals.
@@ -86,7 +86,7 @@ fn gives_up(arguments: &[&str]) {
         let read = timeout(GENEROUS, tokio::fs::read("/proc/self/stat")).await;
         assert!(!read.unwrap().unwrap().is_empty());
     });
-    // Waits for what blocks, if there is anything.
+    // Waits for blocked calls, if there are any.
     drop(runtime);
     drop(listener);
     eventually("all descriptors are closed", || descriptors() == before);
@@ -123,7 +123,7 @@ fn a_rendezvous_that_is_given_up_meets_nobody() {
         });
         eventually("the name is free", || !name.exists());
         process::start(&place, "meets nobody", &[name.to_str().unwrap()]).succeed();
-        // It works for those who are not given up.
+        // It works for a call that is not given up.
         let other = thread::spawn({
             let name = name.clone();
             move || patient().rendezvous(name).map(drop)

@@ -1,4 +1,4 @@
-//! Each read makes room at once, however it was read and whatever this side does next: two
+//! Each read makes room at once, by any way of reading, and for any next step of this side: two
 //! sides that wait for each other's room go on as long as there is a byte of it for either.
 
 use slipring::frame::{self, Receiver, Sender};
@@ -185,7 +185,7 @@ mod on_tokio {
     use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
     use tokio::time::timeout;
 
-    /// Does `body` on tokio, with the blocking side of a scene as the other one.
+    /// Does `body` on tokio, with the blocking side of a scene as the peer.
     fn with<F: Future<Output = ()>>(
         play: fn(Stream, mpsc::Receiver<()>),
         body: impl FnOnce(slipring::tokio::Stream, mpsc::Sender<()>) -> F,

@@ -1,5 +1,5 @@
-//! The handshake with somebody who does everything wrong that can be done wrong: each time an error
-//! that says what it was, no descriptor is left, and the next client is served.
+//! The handshake with a peer that does everything wrong that can be done wrong: each time an error
+//! says what was wrong, no descriptor is left, and the next client is served.
 //!
 //! Each test is a process of its own, in which one thread plays both sides, so that descriptors can
 //! be counted.
@@ -118,7 +118,7 @@ fn refuse(listener: &Listener, before: u64) -> String {
     listener.last_refusal().unwrap()
 }
 
-/// The refusal that comes over a link before it ends, if there is one; what comes before it is
+/// The refusal that comes over a link before it ends, if there is one; messages before it are
 /// skipped.
 fn refusal(link: &UnixStream) -> Option<u32> {
     loop {
@@ -203,7 +203,7 @@ fn cut_for_a_listener(arguments: &[&str]) {
             let link = UnixStream::connect(listener.path()).unwrap();
             send_cut(&link, &side, cut, memory_too);
             if cut % 3 == 0 {
-                // It may have looked in between.
+                // The listener may have received it in between.
                 assert!(listener.try_accept().unwrap().is_none());
             }
             drop(link);
@@ -226,7 +226,8 @@ fn send_cut(link: &UnixStream, side: &Side, cut: usize, memory_too: bool) {
     }
 }
 
-/// Waits until no descriptor is left; what is not known to be harmless is closed by another thread.
+/// Waits until no descriptor is left; another thread closes those that are not known to be
+/// harmless.
 fn left(before: usize, what: &str) {
     eventually(&format!("{what}: no descriptor is left"), || {
         descriptors() == before
@@ -256,7 +257,7 @@ fn cut_for_a_client(arguments: &[&str]) {
     }
 }
 
-/// Who says nothing, or stops in the middle, is let go of; meanwhile others are served.
+/// A client that says nothing, or stops in the middle, is let go of; meanwhile others are served.
 fn silent(arguments: &[&str]) {
     let patience = Duration::from_millis(100);
     let name = Path::new(arguments[0]).join("x");
@@ -374,7 +375,7 @@ fn refusals(arguments: &[&str]) {
     assert!(matches!(error, Error::NotSlipring), "{error:?}");
 }
 
-/// What a client of another make may do.
+/// The permitted deviations of a client of another make.
 fn unusual_but_right(arguments: &[&str]) {
     let listener = bind(arguments);
     let before = descriptors();

@@ -1,4 +1,4 @@
-//! A peer that shakes hands by the rules and then writes whatever it likes into its own header, at
+//! A peer that shakes hands by the rules and then writes arbitrary words into its own header, at
 //! any moment: an error on that stream, and nothing beyond it.
 
 mod common;
@@ -348,7 +348,7 @@ fn a_bell_that_cannot_be_rung_is_its_owners_loss() {
             side.passing.doorbells = u8::from(inverted);
             for doorbell in &side.doorbells {
                 if inverted {
-                    // Empty, and blocking: whoever wakes it takes one.
+                    // Empty, and blocking: each waker takes one.
                     rustix::io::ioctl_fionbio(doorbell, false).unwrap();
                 } else {
                     rustix::io::write(doorbell, &(u64::MAX - 1).to_ne_bytes()).unwrap();
@@ -376,8 +376,8 @@ fn a_bell_that_cannot_be_rung_is_its_owners_loss() {
     });
 }
 
-/// What it publishes at once while it is looked at: every index is either taken as it is or
-/// refused.
+/// Words that it publishes all at once while this side polls: every index is either taken as it is
+/// or refused.
 #[test]
 fn indexes_that_change_all_the_time_are_loaded_once() {
     guard(|| {
@@ -427,7 +427,7 @@ fn indexes_that_change_all_the_time_are_loaded_once() {
                 }
                 done.store(true, Ordering::Relaxed);
             });
-            // Whatever was taken as it was: what comes now is not.
+            // The words so far were taken as they were; the next one is not.
             peer.mine.words.store(at::TAIL, u64::MAX);
             let last = std::io::copy(&mut stream, &mut std::io::sink());
             assert_eq!(kind(last), ErrorKind::InvalidData);
@@ -436,8 +436,8 @@ fn indexes_that_change_all_the_time_are_loaded_once() {
     });
 }
 
-/// Both regions stay as they were verified, whatever a peer tries with the descriptors: shrinking,
-/// growing, holes, a mapping that can be written, or more seals.
+/// Both regions stay as they were verified. A peer tries everything with the descriptors:
+/// shrinking, growing, holes, a mapping that can be written, or more seals.
 #[test]
 fn nobody_changes_an_outbox_but_its_owner_through_its_mapping() {
     guard(|| {
@@ -488,7 +488,7 @@ fn nobody_changes_an_outbox_but_its_owner_through_its_mapping() {
     });
 }
 
-/// Whoever sends descriptors without end over the link of a stream that is up has them sent to
+/// A peer that sends descriptors without end over the link of an established stream sends them to
 /// nobody: none of them is received.
 #[test]
 fn descriptors_after_the_handshake_are_nobodys() {

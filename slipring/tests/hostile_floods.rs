@@ -1,6 +1,6 @@
 //! A process that shakes hands by the rules and then rages: nonsense in its header at any moment,
-//! rings without end. What its peer calls returns in time, with a documented error at most, and its
-//! other streams go on. `SLIPRING_STORM_ROUNDS` for more.
+//! wake-ups without end. Each call of its peer returns in time, with a documented error at most,
+//! and the peer's other streams go on. `SLIPRING_STORM_ROUNDS` sets more rounds.
 
 mod common;
 
@@ -157,7 +157,7 @@ const WRITE: [ErrorKind; 5] = [
     ErrorKind::Deadlock,
 ];
 
-/// Whether an end was met, after which nothing may change any more.
+/// Whether an end was met, after which nothing may change.
 fn is_final(kind: ErrorKind) -> bool {
     !matches!(
         kind,
@@ -220,7 +220,7 @@ fn write_everything(writer: &mut slipring::Writer, seed: u64) -> u64 {
         };
         well += u64::from(result.is_ok());
         match result {
-            // What has been consumed has been consumed, also after an end.
+            // Consumed bytes stay consumed, also after an end.
             Ok(()) => assert!(
                 end.is_none() || way == 2,
                 "call {call} of seed {seed}: an end stays"

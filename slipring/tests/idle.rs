@@ -1,7 +1,7 @@
-//! Whoever waits costs nothing: not a system call, not a nanosecond of a processor.
+//! A waiting thread costs nothing: not a system call, not a nanosecond of a processor.
 //!
-//! What is measured is the time between two moments of which the test knows how much happened
-//! between them elsewhere.
+//! The tests measure the time between two moments. They know what happened elsewhere between the
+//! two.
 
 mod common;
 
@@ -39,7 +39,7 @@ fn echoes(arguments: &[&str]) {
     std::io::copy(reader, writer).unwrap();
 }
 
-/// The reader waits for what never comes, the writer for room.
+/// The reader waits for bytes that never come, the writer for room.
 fn waits_on_both_halves(arguments: &[&str]) {
     let (mut reader, mut writer) = options(arguments[1])
         .connect(arguments[0])
@@ -71,7 +71,7 @@ fn accepts(arguments: &[&str]) {
     drop(listener.accept().unwrap());
 }
 
-/// Forks while a client is about to shake hands, and waits for others when that one has gone.
+/// Forks while a client is about to shake hands, and waits for others when that client has gone.
 fn accepts_with_a_fork(arguments: &[&str]) {
     let listener = options("never")
         .handshake_timeout(Duration::from_millis(50))
@@ -79,7 +79,7 @@ fn accepts_with_a_fork(arguments: &[&str]) {
         .unwrap();
     say("bound");
     told();
-    // It is in the backlog: the first look takes it.
+    // It is in the backlog: the first poll takes it.
     assert!(listener.try_accept().unwrap().is_none());
     // SAFETY: the child does nothing but to wait for its parent's end.
     if unsafe { libc::fork() } == 0 {
@@ -96,7 +96,7 @@ fn accepts_with_a_fork(arguments: &[&str]) {
     drop(listener.accept().unwrap());
 }
 
-/// What a thread has cost so far: its processor time, and how often it gave the processor up.
+/// The cost of a thread so far: its processor time, and how often it gave the processor up.
 fn cost(thread: u32) -> String {
     let status = of_process(thread, "status");
     let switches: Vec<&str> = status
@@ -114,7 +114,7 @@ fn cost(thread: u32) -> String {
     format!("{switches:?} {times:?} {turns:?}")
 }
 
-/// So much happens elsewhere that who is not quite idle would be found out.
+/// So much traffic elsewhere that a thread which is not quite idle would be found out.
 fn elsewhere(place: &Place) {
     let name = place.name("echo");
     let listener = Listener::bind(&name).unwrap();
@@ -175,7 +175,8 @@ fn a_blocked_listener_with_silent_clients_is_idle() {
     });
 }
 
-/// A forked child holds what its parent has let go of; that is no event for the parent any more.
+/// A forked child holds descriptors that its parent has let go of; they are no event for the
+/// parent.
 #[test]
 fn a_listener_that_forked_is_idle() {
     guard(|| {

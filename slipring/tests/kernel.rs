@@ -1,6 +1,6 @@
-//! A kernel that says no: each system call that can fail is made to fail, by a filter (seccomp(2)),
-//! in a process that is there for nothing else. The error says what it was, nothing is left behind,
-//! and the other side is told.
+//! A kernel that says no: a filter (seccomp(2)) makes each system call fail that can fail, in a
+//! process that is there for nothing else. The error names the call, nothing is left behind, and
+//! the other side is told.
 
 mod common;
 
@@ -26,7 +26,7 @@ fn child_process() {
     ]);
 }
 
-/// What the kernel is made to refuse.
+/// The system call that the kernel is made to refuse.
 struct Fault {
     what: &'static str,
     calls: &'static [i64],
@@ -161,7 +161,7 @@ const FAULTS: [Fault; 19] = [
         libc::ENOMEM,
         "checking the peer's memory",
     ),
-    // What is only there for speed, or came with a later kernel, can be done without.
+    // Calls that are only there for speed, or came with a later kernel, can be done without.
     Fault {
         only: Some((1, 0x8)),
         expected: None,
@@ -290,7 +290,7 @@ fn judge<T>(fault: &Fault, outcome: Result<T, Error>) -> Option<T> {
 /// Both sides in one process.
 fn pairs(arguments: &[&str]) {
     let fault = named(arguments[0]);
-    // What is made once and stays is made now.
+    // Resources that are made once and stay are made now.
     drop(options().pair().unwrap());
     let before = descriptors();
     impose(fault);
@@ -298,7 +298,7 @@ fn pairs(arguments: &[&str]) {
         left.write_all(b"hello").unwrap();
         right.read_exact(&mut [0; 5]).unwrap();
     }
-    // What was not found to be harmless is closed by another thread.
+    // Another thread closes the descriptors that were not found to be harmless.
     eventually("nothing is left", || descriptors() == before);
 }
 
@@ -361,7 +361,7 @@ fn serves(arguments: &[&str]) {
             let mut stream = stream.unwrap();
             let _ = stream.write_all(b"hello");
             let _ = stream.read_exact(&mut [0; 5]);
-            // What a client lacks in the last step it tells when it has been accepted.
+            // If a client lacks something in the last step, it tells so when it has been accepted.
             let refused = stream
                 .reader()
                 .end()
@@ -439,7 +439,7 @@ fn a_bind_in_a_directory_that_takes_nothing_is_an_error() {
             let place = Place::new();
             let name = place.name("x");
             start(&place, "binds", &[name.to_str().unwrap(), fault.what]).succeed();
-            // Nothing in the way of the next one; and nothing at all once that one has left.
+            // Nothing bars the next listener; and nothing at all is left once that one has gone.
             drop(Listener::bind(&name).unwrap());
             assert_eq!(
                 std::fs::read_dir(place.path()).unwrap().count(),

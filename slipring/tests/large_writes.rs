@@ -1,5 +1,5 @@
-//! What of a large write a reader gets first, and when: seen by letting the writer die at one of
-//! its publications (`slipring::fail_points`).
+//! Which bytes of a large write a reader gets first, and when: the writer dies at one of its
+//! publications (`slipring::fail_points`).
 
 mod common;
 
@@ -10,16 +10,16 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
-/// What a reader that waits without sleeping gets first of a large write.
+/// The first bytes of a large write that a reader gets if it waits without sleeping.
 const STEP: usize = 16 * 1024;
 
-/// What any other one does.
+/// The first bytes that any other reader gets.
 const PART: usize = 64 * 1024;
 
 #[test]
 #[ignore = "another process, started by the tests here"]
 fn child_process() {
-    process::play(&[("writes much and dies", writes_much_and_dies)]);
+    process::play(&[("writes a large message and dies", writes_much_and_dies)]);
 }
 
 fn options() -> Options {
@@ -50,7 +50,7 @@ fn a_reader_that_waits_for_a_large_write_gets_it_in_steps() {
         /// It has read all, and does not sleep.
         Waits,
         Sleeps,
-        /// It has not read what was written first.
+        /// It has not read the bytes written first.
         IsBehind,
     }
     use Reader::*;
@@ -86,12 +86,13 @@ fn a_reader_that_waits_for_a_large_write_gets_it_in_steps() {
                 &first.to_string(),
                 &then.to_string(),
             ];
-            let mut command = process::command(&place, "writes much and dies", &arguments);
+            let mut command =
+                process::command(&place, "writes a large message and dies", &arguments);
             command.env(
                 "SLIPRING_FAIL_POINT",
                 format!("published:{}", publication + first),
             );
-            let mut writer = process::start_as(command, "writes much and dies");
+            let mut writer = process::start_as(command, "writes a large message and dies");
             let mut stream = listener.accept().unwrap();
             match reader {
                 Sleeps => {
@@ -103,7 +104,7 @@ fn a_reader_that_waits_for_a_large_write_gets_it_in_steps() {
                     stream = reading.join().unwrap();
                 }
                 Waits | IsBehind => {
-                    eventually("what was written first is there", || {
+                    eventually("the first bytes are there", || {
                         stream.reader().available().unwrap() == first
                     });
                     writer.tell("now");

@@ -148,14 +148,14 @@ fn map_a_page(number: usize) -> Option<usize> {
 }
 
 fn unmap_a_page(address: usize) {
-    // SAFETY: a page from `map_a_page`, which nobody has used.
+    // SAFETY: a page from `map_a_page`, which no code has used.
     unsafe { munmap(address as *mut _, PAGE) }.unwrap();
 }
 
 fn no_mappings(_: &[&str]) {
     let mut other = options().pair().unwrap();
     drop(options().pair().unwrap());
-    // Neither reading nor what is to be counted may need memory later.
+    // Neither reading nor the counted operations may need memory later.
     let mut pages = Vec::with_capacity(1 << 23);
     let (before, settled) = (descriptors(), mappings());
     while let Some(page) = map_a_page(pages.len()) {
@@ -183,7 +183,7 @@ fn no_mappings(_: &[&str]) {
     assert!(made_with.is_some_and(|room| room >= 4), "{made_with:?}");
     pages.into_iter().for_each(unmap_a_page);
     goes_on(&mut options().pair().unwrap());
-    // What the allocator mapped for itself, at most.
+    // The mappings that the allocator made for itself, at most.
     assert!(mappings() <= settled + 4, "{} {settled}", mappings());
 }
 

@@ -1,4 +1,4 @@
-//! Limits of time are kept whatever happens, and may be as long as one likes.
+//! Limits of time are kept in every case, and may be arbitrarily long.
 
 mod common;
 
@@ -46,7 +46,7 @@ fn full(path: &Path) -> Vec<OwnedFd> {
 
 extern "C" fn nothing(_: i32) {}
 
-/// Runs `body` while signals interrupt what blocks in this thread, many in each millisecond.
+/// Runs `body` while signals interrupt blocked calls of this thread, many in each millisecond.
 fn interrupted<T>(body: impl FnOnce() -> T) -> T {
     // SAFETY: all zeros is a valid action: no flags, and so no SA_RESTART.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };

@@ -29,7 +29,7 @@ fn bind(place: &Place) -> Listener {
     options().bind(place.name("x")).unwrap()
 }
 
-/// One client that is served in the usual way, by whoever accepts.
+/// One client that is served in the usual way, by any accepting thread.
 fn call(name: &Path) -> Stream {
     let mut stream = options().connect(name).unwrap();
     stream.write_all(b"ping").unwrap();
@@ -185,7 +185,7 @@ fn a_client_that_says_nothing_delays_nobody_and_is_let_go_of() {
             (0..5).for_each(|_| drop(answer(listener.accept().unwrap())));
             clients.join().unwrap();
         });
-        // While somebody is blocked in accept: nobody else would see the time pass.
+        // While a thread is blocked in accept: no other thread would see the time pass.
         let stopper = listener.stopper();
         let accepting = thread::spawn(move || {
             let result = listener.accept();
@@ -245,7 +245,7 @@ fn an_http_client_is_refused_and_the_next_is_served() {
                 assert!(listener.try_accept().unwrap().is_none());
                 listener.refused() > before
             });
-            // Nothing, or a reset for what it had sent in vain.
+            // Nothing, or a reset for the bytes that it had sent in vain.
             let _ = client
                 .read_to_end(&mut Vec::new())
                 .map(|n| assert_eq!(n, 0));
@@ -258,7 +258,7 @@ fn an_http_client_is_refused_and_the_next_is_served() {
     });
 }
 
-/// What answers at the name is another program.
+/// Another program answers at the name.
 #[test]
 fn a_socket_of_another_program_is_found_out() {
     guard(|| {
@@ -360,7 +360,7 @@ fn clients_in_the_backlog_learn_of_the_listeners_death() {
                 killed,
                 "only a killed process leaves its socket"
             );
-            // A stale socket is in nobody's way.
+            // A stale socket blocks no later listener.
             drop(Listener::bind(&name).unwrap());
         }
     });

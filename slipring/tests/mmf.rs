@@ -1,4 +1,4 @@
-//! The ring in a file: what lies where, who waits for what, and what is refused.
+//! The ring in a file: its layout, its waits, and its refusals.
 
 mod common;
 
@@ -281,7 +281,7 @@ fn files_of_plain_rings_are_made_once_and_for_this_user() {
     drop(writer);
 }
 
-/// A link may lead anywhere: what is not there is neither made nor looked for without end.
+/// A link may lead anywhere: a missing target is neither made nor searched for without end.
 #[test]
 fn symbolic_links_that_lead_nowhere_are_told() {
     guard(|| {
@@ -590,7 +590,7 @@ fn a_head_that_cannot_be_ends_the_writer() {
         let raw = Raw::create(&path, 5, 7, 10);
         let mut writer = Writer::open(&path).unwrap();
         raw.set_head(head);
-        // What is known to be free is not asked for again.
+        // Room that is known to be free is not polled for again.
         writer.write_all(b"12345678").unwrap();
         let tail = 15;
         let error = ring_error(writer.write(b"x"));

@@ -57,7 +57,7 @@ fn writes(arguments: &[&str]) {
     say("done");
 }
 
-/// PATH SIZE BYTES SEED: reads that many bytes, in whatever way, and checks them.
+/// PATH SIZE BYTES SEED: reads that many bytes, in a way chosen at random, and checks them.
 fn reads(arguments: &[&str]) {
     let [path, size, bytes, seed] = arguments else {
         panic!()
@@ -201,7 +201,7 @@ fn ends_of_other_processes_are_in_use_until_those_end() {
     });
 }
 
-/// PATH ROLE SPIN: blocks, and says what came of it.
+/// PATH ROLE SPIN: blocks, and prints the outcome.
 fn waits(arguments: &[&str]) {
     let [path, role, spin] = arguments else {
         panic!()
@@ -211,8 +211,8 @@ fn waits(arguments: &[&str]) {
     } else {
         Spin::Never
     };
-    // So long that a cut meets it asleep, and not between its look at the size and its look at the
-    // memory.
+    // So long that a cut meets it asleep, and not between its check of the size and its access to
+    // the memory.
     let longest = Duration::from_millis(200);
     let outcome = if *role == "reader" {
         let mut reader = Reader::open(path).unwrap();
@@ -230,7 +230,7 @@ fn waits(arguments: &[&str]) {
     say(&described(&outcome.unwrap_err()));
 }
 
-/// What a test expects of an error.
+/// The expected text of an error.
 fn described(error: &std::io::Error) -> String {
     match Error::of(error) {
         Some(Error::Resized {
@@ -349,7 +349,7 @@ fn no_cut_of_the_file_is_fatal_with_the_handler() {
             // then.
             let (mut one, _place) = start(if round % 2 == 0 { "reader" } else { "writer" });
             let target = 1_000_000 * (1 + round % 3);
-            eventually("much has flowed", || {
+            eventually("many bytes have flowed", || {
                 let (head, tail) = raw.indexes();
                 if round % 2 == 0 {
                     raw.set_tail(head + 60_000);
@@ -404,7 +404,7 @@ fn the_handler_leaves_other_faults_to_their_handlers() {
     });
 }
 
-/// PATH: a child tries to use what its parent has opened.
+/// PATH: a child tries to use the ring that its parent has opened.
 fn forks(arguments: &[&str]) {
     let mut writer = Writer::create_or_open(arguments[0], 100).unwrap();
     writer.write_all(b"parent").unwrap();

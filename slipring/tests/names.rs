@@ -18,7 +18,7 @@ fn child_process() {
     process::play(&[("binds", binds)]);
 }
 
-/// Binds a name, says so, and serves whoever comes until it is told to leave.
+/// Binds a name, says so, and serves each client until it is told to leave.
 fn binds(arguments: &[&str]) {
     let listener = Listener::bind(arguments[0]).unwrap();
     process::say("bound");
@@ -349,8 +349,8 @@ fn a_name_can_be_waited_for() {
     });
 }
 
-/// A name that is bound again at once by another process, over and over: whoever connects meets the
-/// one or the other, or nobody.
+/// A name that is bound again at once by another process, over and over: a client meets the one or
+/// the other, or nobody.
 #[test]
 fn a_name_may_pass_from_one_process_to_another() {
     guard(|| {

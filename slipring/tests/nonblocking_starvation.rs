@@ -1,5 +1,5 @@
-//! A reader that asks again and again instead of waiting gets what it asks for, although the writer
-//! would rather wait for more room.
+//! A reader that polls again and again instead of waiting gets the bytes that it asks for, although
+//! the writer would rather wait for more room.
 
 use slipring::{Options, Reader, Spin};
 use std::io::{BufRead, ErrorKind, Write};

@@ -1,5 +1,5 @@
 //! 512 streams on one thread, and among them a peer that is stuck, one that is killed, one that
-//! lies and one that does nothing but ring: each gets what is said of it, and all others exchange
+//! lies and one that does nothing but wake: each gets its due outcome, and all others exchange
 //! every byte, to the end.
 
 mod common;
@@ -54,7 +54,7 @@ fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// A good process: sends back whatever comes, on many streams.
+/// A good process: sends back all bytes that come, on many streams.
 fn echoes_on_all(arguments: &[&str]) {
     runtime().block_on(async {
         let mut tasks = JoinSet::new();
@@ -104,7 +104,7 @@ fn lies(arguments: &[&str]) {
     told();
 }
 
-/// Rings whatever can be woken without a pause, and wants to be woken itself for each byte.
+/// Wakes every half that can be woken without a pause, and wants to be woken itself for each byte.
 fn rings_for_ever(arguments: &[&str]) {
     let peer = Peer::connect(Path::new(arguments[0]), CAPACITY);
     peer.mine.words.store(at::WAKE_AT_TAIL, 1);
@@ -202,7 +202,7 @@ async fn serve() {
     let place = Place::new();
     let name = place.name("x");
     let listener = Listener::bind_with(&options(), &name).unwrap();
-    // Somebody who says nothing at all is the first to come.
+    // A client that sends nothing at all is the first to come.
     let _silent = UnixStream::connect(&name).unwrap();
     let start = |role| process::start(&place, role, &[name.to_str().unwrap()]);
     let good: Vec<Other> = (0..PROCESSES).map(|_| start("echoes on all")).collect();

@@ -1,5 +1,5 @@
-//! Two users: what one may do to the other by default, which is nothing, and what when it is asked
-//! for. They need root, which can be both.
+//! Two users: one may do nothing to the other by default, and only certain things when it is asked
+//! for. The tests need root, which can be both.
 
 mod common;
 
@@ -47,7 +47,7 @@ fn name(place: &Place) -> String {
     place.name("x").to_str().unwrap().to_owned()
 }
 
-/// Connects, and says what came of it.
+/// Connects, and prints the outcome.
 fn connects(arguments: &[&str]) {
     match options().connect(arguments[0]) {
         Ok(mut stream) => {
@@ -137,7 +137,7 @@ mod needs_root {
             assert!(said.starts_with("PermissionDenied"), "{said}");
             assert!(listener.try_accept().unwrap().is_none());
             assert_eq!(listener.refused(), 0);
-            // Whoever opens the socket to all has not opened the listener.
+            // Opening the socket to all does not open the listener.
             fs::set_permissions(listener.path(), Permissions::from_mode(0o666)).unwrap();
             refused(&place, &listener);
         });
@@ -184,8 +184,8 @@ mod needs_root {
             let mut other = stranger(&place, "changes its mind", &[&name(&place)]);
             let mut stream = listener.accept().unwrap();
             stream.set_read_timeout(Some(common::GENEROUS)).unwrap();
-            // It publishes without waking: a look is made at the latest when the time is up, so
-            // look until it is there.
+            // It publishes without waking: the last poll comes when the time is up, so poll until
+            // the bytes are there.
             common::eventually("it has published", || {
                 stream.reader().available().unwrap() == 6
             });

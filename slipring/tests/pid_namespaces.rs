@@ -55,7 +55,7 @@ fn as_process_1(body: impl FnOnce() -> i32) -> i32 {
 /// Waits for a child and returns its status.
 fn wait(pid: i32) -> i32 {
     let mut status = 0;
-    // SAFETY: `status` is alive; the pid is of a child that nobody else waits for.
+    // SAFETY: `status` is alive; the pid is of a child that no other code waits for.
     assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
     assert!(libc::WIFEXITED(status), "{status}");
     libc::WEXITSTATUS(status)
@@ -95,7 +95,7 @@ fn is_process_1_and_forks_another_with_a_stream(_: &[&str]) {
         let mut pair = Some(Stream::pair().unwrap());
         let child = as_process_1(|| {
             let (mut left, mut right) = pair.take().unwrap();
-            // What the child makes for itself must not make it its parent.
+            // The streams that the child makes for itself must not make it its parent.
             let (mut own, mut other) = Stream::pair().unwrap();
             own.write_all(b"own").unwrap();
             other.read_exact(&mut [0; 3]).unwrap();

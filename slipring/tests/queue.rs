@@ -1,4 +1,4 @@
-//! Waiting in the queue of a listener, and what is a part of the handshake.
+//! Waiting in the queue of a listener, and whether it is a part of the handshake.
 
 mod common;
 
@@ -66,7 +66,7 @@ fn waiting_in_the_queue_of_a_listener_is_no_part_of_the_handshake() {
     });
 }
 
-/// The limit of the queue ends the waiting, and the error says what was waited for.
+/// The limit of the queue ends the waiting, and the error says what the client waited for.
 #[test]
 fn the_queue_of_a_listener_has_a_limit_of_its_own() {
     guard(|| {
@@ -185,7 +185,7 @@ fn a_client_that_refuses_in_the_last_step_is_an_end_with_that_reason() {
     });
 }
 
-/// A listener that is dropped tells those who wait in its queue.
+/// A listener that is dropped tells the clients that wait in its queue.
 #[test]
 fn a_dropped_listener_tells_its_queue() {
     guard(|| {

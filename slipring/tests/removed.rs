@@ -17,8 +17,8 @@ fn child_process() {
     process::play(&[("binds", binds)]);
 }
 
-/// Binds a name and greets whoever comes. Says what it finds each time that it is told to look, and
-/// makes anew what is missing.
+/// Binds a name and greets each client. Reports the state of its files each time that it is told to
+/// check, and makes missing ones anew.
 fn binds(arguments: &[&str]) {
     let listener = Listener::bind(arguments[0]).unwrap();
     process::say("bound");

@@ -1,4 +1,4 @@
-//! Two that meet at a name, whoever comes first.
+//! Two that meet at a name, in either order.
 
 mod common;
 
@@ -15,7 +15,7 @@ fn child_process() {
     process::play(&[("meets", meets)]);
 }
 
-/// Meets whoever comes, and exchanges a word with it.
+/// Meets the other process, and exchanges a word with it.
 fn meets(arguments: &[&str]) {
     let stream = Options::new()
         .wait_for_listener(GENEROUS)

@@ -1,5 +1,5 @@
-//! A stream that is ended from everywhere at once while it is busy: whoever is blocked goes on,
-//! everyone gets an end that fits, and the bytes before it are right.
+//! A stream that is ended from everywhere at once while it is busy: each blocked call goes on,
+//! every half gets an end that fits, and the bytes before it are right.
 
 mod common;
 
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// How a round is ended, by somebody who has neither half.
+/// How a round is ended, by a thread that has neither half.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Way {
     Close,
@@ -125,7 +125,7 @@ fn round(seed: u64) -> u64 {
         }
         let pause = Duration::from_micros(random.below(2000));
         start.wait();
-        // What has been ended in one direction goes on in the other, until this.
+        // A stream that has been ended in one direction goes on in the other, until this.
         thread::sleep(pause);
         closers[0].close();
         if way == Way::CloseBoth {

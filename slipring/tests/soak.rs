@@ -1,6 +1,6 @@
 //! Hundreds of streams between processes for minutes or hours: random traffic, connects, ends,
-//! kills and pauses. Every byte is checked on both sides; whatever the one process with all the
-//! streams has, it has given back at the end. `ci/soak.sh` runs it.
+//! kills and pauses. Every byte is checked on both sides. At the end the one process with all the
+//! streams has given back all its resources. `ci/soak.sh` runs it.
 
 mod common;
 
@@ -40,7 +40,7 @@ fn raise_the_limit() {
     setrlimit(Resource::Nofile, most).unwrap();
 }
 
-/// What the server has seen, since it began.
+/// The counts of the server, since it began.
 #[derive(Default)]
 struct Counts {
     open: AtomicU64,
@@ -62,7 +62,7 @@ static COUNTS: Counts = Counts {
     wrong: AtomicU64::new(0),
 };
 
-/// Answers each byte of every stream with one of its own; says on demand what it has seen.
+/// Answers each byte of every stream with one of its own; prints its counts on demand.
 fn serves(arguments: &[&str]) {
     raise_the_limit();
     let listener: Listener = options().bind(arguments[0]).unwrap();
@@ -210,13 +210,14 @@ fn exchange(stream: &mut Stream, source: &mut bytes::Source, sink: &mut bytes::S
     });
 }
 
-/// What a process has.
+/// The resources of a process.
 #[derive(Debug, Clone, Copy, Default)]
 struct Usage {
     descriptors: u64,
     /// Of shared memory.
     mappings: u64,
-    /// Kibibytes, each page counted once: what processes share is divided among them.
+    /// Kibibytes, each page counted once: shared pages are divided among the processes that share
+    /// them.
     memory: u64,
     /// Seconds, since it began.
     cpu: f64,
@@ -238,7 +239,7 @@ fn usage(pid: u32) -> Usage {
     }
 }
 
-/// The server, and those who talk to it.
+/// The server and its clients.
 struct Scene {
     place: Place,
     server: Other,
@@ -280,7 +281,7 @@ impl Scene {
         self.clients = (0..PROCESSES).map(|_| self.client()).collect();
     }
 
-    /// What the server has seen: open, accepted, bytes, finished, aborted, died, wrong.
+    /// The counts of the server: open, accepted, bytes, finished, aborted, died, wrong.
     fn counts(&mut self) -> [u64; 7] {
         self.server.tell("report");
         let words = self.server.hear();
@@ -288,7 +289,7 @@ impl Scene {
         numbers.try_into().unwrap()
     }
 
-    /// Lets everybody leave in order; then what the server still has.
+    /// Lets every client leave in order; returns the remaining resources of the server.
     fn clear(&mut self) -> Usage {
         for client in &mut self.clients {
             client.tell("leave");
@@ -416,6 +417,6 @@ fn run(seconds: u64) {
     assert!(died > 0 || kills == 0);
     assert_eq!(left.descriptors, settled.descriptors, "descriptors leak");
     assert_eq!((left.mappings, settled.mappings), (0, 0), "mappings leak");
-    // The allocator keeps what it likes; a stream of each second would be more.
+    // The allocator keeps some memory; a stream of each second would be more.
     assert!(left.memory <= settled.memory + 4096, "memory leaks");
 }

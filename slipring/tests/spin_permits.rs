@@ -1,9 +1,9 @@
-//! However many halves of a process wait, only so many of them spin at the same time; and whoever
-//! has spun lets the next one, however the waiting ended. The streams lead to another process,
-//! where the waiting is watched from.
+//! However many halves of a process wait, only a bounded number of them spin at the same time; and
+//! a half that has spun gives its permit to the next one, however the waiting ended. The streams
+//! lead to another process, which watches the waiting.
 //!
-//! Who spins in these tests would do so for an hour: so a thread that sleeps has found no permit
-//! left, and one that uses its CPU has got one.
+//! A half that spins in these tests would do so for an hour: so a thread that sleeps has found no
+//! permit left, and one that uses its CPU has got one.
 
 mod common;
 
@@ -48,8 +48,7 @@ fn options() -> Options {
         .wait_for_listener(GENEROUS)
 }
 
-/// Whether a thread has used so much of a CPU since it was asked first that it does nothing but use
-/// it.
+/// Whether a thread has used so much CPU time since it was asked first that it does nothing else.
 fn spins(thread: u32) -> impl FnMut() -> bool {
     let used = move || -> u64 {
         let times = of_process(thread, &format!("task/{thread}/schedstat"));
@@ -70,7 +69,7 @@ fn settles(thread: u32) -> bool {
     spinning
 }
 
-/// In the process that waits: does what it is told, over streams that it connects.
+/// In the process that waits: obeys the commands, over streams that it connects.
 fn waits(arguments: &[&str]) {
     let connect = || options().connect(arguments[0]).unwrap();
     let mut streams: Vec<Stream> = (0..most() + MORE).map(|_| connect()).collect();
@@ -128,7 +127,7 @@ fn waits(arguments: &[&str]) {
     }
 }
 
-/// The optional looking of polls has the same bound.
+/// The optional spinning of polls has the same bound.
 #[cfg(feature = "tokio")]
 fn wait_on_tasks(stream: Stream) {
     use tokio::io::AsyncReadExt;
@@ -344,7 +343,7 @@ fn a_forked_child_starts_with_no_half_that_spins() {
     });
 }
 
-/// Who always spins does, whatever the others do, and counts for them.
+/// A half that always spins does so regardless of the others, and counts for them.
 #[test]
 fn a_half_that_always_spins_counts_among_those_that_may() {
     alone(|| {

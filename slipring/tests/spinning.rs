@@ -1,6 +1,5 @@
-//! The same as in `bulk`, awake: each half looks for news for as long as it takes, or for a while.
-//! These tests need the cores for themselves, and so run one after the other, in a binary of their
-//! own.
+//! The same as in `bulk`, awake: each half polls for as long as it takes, or for a while. These
+//! tests need the cores for themselves, and so run one after the other, in a binary of their own.
 
 mod common;
 

@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What a stream and a Unix socket have in common.
+/// The common interface of a stream and a Unix socket.
 trait Socket: Read + Write + Send + Sized + 'static {
     fn pair() -> (Self, Self);
     fn read_timeout(&mut self, timeout: Option<Duration>) -> std::io::Result<()>;
@@ -95,7 +95,7 @@ alike! {
 }
 
 /// Writes single bytes until that fails. A socket fails at once; a stream with room in its ring
-/// looks for the other side only once in a while.
+/// checks the other side only once in a while.
 fn written_until_it_fails(to: &mut impl Write) -> ErrorKind {
     let start = Instant::now();
     while start.elapsed() < common::GENEROUS {

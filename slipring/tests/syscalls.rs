@@ -56,7 +56,7 @@ const MEETS: [&str; 4] = [
     "count the processors",
 ];
 
-/// What depends on the machine and on what the process did before: how the processors are counted
+/// Phases that depend on the machine and on the past of the process: how the processors are counted
 /// (cgroups), whether a tick comes in between.
 const DEPENDS: [&str; 3] = [
     "the first time",
@@ -81,7 +81,7 @@ fn phases() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     rows.collect()
 }
 
-/// What the last paragraph allows besides.
+/// The calls that the last paragraph allows besides.
 fn runtime() -> BTreeSet<&'static str> {
     let (_, calls) = DOCUMENT
         .rsplit_once("no Rust program does without: ")
@@ -92,8 +92,8 @@ fn runtime() -> BTreeSet<&'static str> {
 fn calls_of(names: &[&str]) -> BTreeSet<&'static str> {
     let phases = phases();
     let calls = names.iter().flat_map(|name| {
-        // The standard library looks whether what it closes is open, but in builds with debug
-        // assertions alone.
+        // In builds with debug assertions alone, the standard library checks whether a descriptor
+        // is open before it closes it.
         let looks = cfg!(debug_assertions) || !DROPS.contains(name);
         phases[name]
             .iter()
@@ -169,8 +169,8 @@ fn number(name: &str) -> i64 {
         .1
 }
 
-/// From now on this thread makes no other system calls than those of these phases, without one of
-/// them perhaps. What does kills the process.
+/// From now on this thread makes no other system calls than those of these phases, perhaps without
+/// one of them. Any other call kills the process.
 fn confine(phases: &[&str], without: &str) {
     let mut allowed = calls_of(phases);
     allowed.extend(runtime());
@@ -282,7 +282,7 @@ fn accept(listener: &Listener, thread: u32) -> Option<Stream> {
     accepted
 }
 
-/// Plays both sides, one of them confined to what its phases need, without one call perhaps.
+/// Plays both sides, one of them confined to the calls of its phases, perhaps without one of them.
 fn act(role: &str, without: &str) -> ExitStatus {
     let place = Place::new();
     let name = place.name("x");

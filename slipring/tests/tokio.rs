@@ -339,8 +339,8 @@ fn spinning_before_pending_changes_nothing_but_time() {
     });
 }
 
-/// Nothing consumed is nothing changed: whoever has been told that there is nothing yet is told
-/// when there is.
+/// A call that consumes nothing changes nothing: a half that has been told that there is nothing
+/// yet is told when there is.
 #[test]
 fn consuming_nothing_leaves_a_pending_wait_as_it_is() {
     on_both(|| async {

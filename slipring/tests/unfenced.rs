@@ -173,7 +173,7 @@ async fn a_stream_that_never_sleeps_is_not_made_tokios() {
     left.write_all(b"y").unwrap();
     assert_eq!(right.read_u8().await.unwrap(), b'y');
     refused(left);
-    // What slept before and sleeps again has never excused anybody.
+    // A half that slept before and sleeps again has never told its peer to skip the fence.
     let (left, mut right) = Polled::pair().unwrap();
     let left = left.into_blocking(Spin::Never).unwrap();
     let mut left = Polled::from_blocking(left).unwrap();

@@ -1,5 +1,5 @@
 //! In a user namespace all users without a number there are shown as one, 65534. A process that has
-//! this number itself takes nothing of theirs for its own, and finds what is its own all the same.
+//! this number itself takes none of their files for its own, and finds its own files all the same.
 //!
 //! That needs root, which alone may give a namespace many numbers.
 
@@ -37,7 +37,7 @@ fn child_process() {
     ]);
 }
 
-/// Binds a name, for anyone if it is a path, and greets whoever comes.
+/// Binds a name, for anyone if it is a path, and greets each client.
 fn binds(arguments: &[&str]) {
     let mut options = Options::new();
     if arguments[0].starts_with('/') {
@@ -57,7 +57,7 @@ fn binds(arguments: &[&str]) {
     });
 }
 
-/// Connects with the default options, and says what came of it.
+/// Connects with the default options, and prints the outcome.
 fn connects(arguments: &[&str]) {
     let said = Stream::connect(arguments[0])
         .map_err(io::Error::from)
@@ -84,7 +84,7 @@ fn admits_some(arguments: &[&str]) {
     process::told();
 }
 
-/// Binds a name for anyone, and says who came.
+/// Binds a name for anyone, and prints which user came.
 fn admits_anyone(arguments: &[&str]) {
     let listener = Options::new()
         .allow(Peers::Anyone)
@@ -140,7 +140,7 @@ fn into_namespace() -> io::Result<()> {
             }
         }
     }
-    // SAFETY: no pointers that are looked at, as the list is empty.
+    // SAFETY: no pointer is read, as the list is empty.
     done(unsafe { libc::setgroups(0, std::ptr::null()) })?;
     // SAFETY: a call without pointers.
     done(unsafe { libc::setresgid(NOBODY, NOBODY, NOBODY) })?;
@@ -174,7 +174,7 @@ fn done(returned: i32) -> io::Result<()> {
     Ok(())
 }
 
-/// A place that both can look into, with a copy of this program (they may not be let into the
+/// A place that both can access, with a copy of this program (they may not be let into the
 /// directory where it is).
 struct Stage {
     place: Place,
@@ -263,8 +263,8 @@ mod needs_root {
         });
     }
 
-    /// A listener that is the user of all who have no number lets none of them in, whatever number
-    /// it allows.
+    /// A listener that is the user of all who have no number lets none of them in, for any number
+    /// that it allows.
     #[test]
     #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
     fn a_client_without_a_number_here_is_not_the_listeners_user() {

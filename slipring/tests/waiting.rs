@@ -1,4 +1,4 @@
-//! Two sides that wait for each other: whatever they wait for, they go on, or are told that they
+//! Two sides that wait for each other, in any combination: they go on, or are told that they
 //! cannot.
 
 mod common;
@@ -198,7 +198,7 @@ fn a_plain_write_feeds_a_starving_reader() {
     });
 }
 
-/// A reader that takes what there is starves nobody, however long the writer looks.
+/// A reader that takes what there is starves nobody, however long the writer polls.
 #[test]
 fn a_reader_that_keeps_up_is_never_a_deadlock() {
     guard(|| {
@@ -262,7 +262,7 @@ fn wait_consumed_waits_until_everything_is_consumed() {
             writer.wait_consumed().unwrap();
             let (reader, n) = reads.join().unwrap();
             assert_eq!(n, 3000);
-            // It stays so, when nobody is there any more.
+            // It stays so when the peer is gone.
             drop(reader);
             writer.wait_consumed().unwrap();
             assert_eq!(kind(writer.write(b"x")), ErrorKind::BrokenPipe);

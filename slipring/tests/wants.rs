@@ -1,5 +1,5 @@
-//! A process without descriptors is told so by everything that has to do with names: what it cannot
-//! look at is not taken for absent.
+//! A process without descriptors gets an error for it from everything that has to do with names: a
+//! file that it cannot check is not taken for absent.
 
 mod common;
 

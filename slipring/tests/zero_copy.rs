@@ -1,5 +1,5 @@
-//! What only shared memory can do: bytes lent in place, to be read and to be written, and several
-//! writes published at once.
+//! The operations that only shared memory allows: bytes lent in place, to be read and to be
+//! written, and several writes published at once.
 
 mod common;
 
@@ -425,7 +425,7 @@ fn space_available_and_positions_tell_what_is_there() {
     });
 }
 
-/// What can be read without blocking is nothing, once this side reads no more.
+/// Once this side reads no more, no byte can be read without blocking.
 #[test]
 fn nothing_is_available_after_this_side_has_ended() {
     let (mut left, mut right) = pair();

@@ -1,5 +1,5 @@
-//! What the engine's threads know about the run, for the display and the summary to read while
-//! the run goes on.
+//! The state that the engine's threads share about the run. The display and the summary read it
+//! while the run goes on.
 
 use std::{
     sync::{
@@ -23,7 +23,7 @@ pub enum Finish {
     Gone(String),
 }
 
-/// What a panel has sent.
+/// The counts of one panel's messages.
 #[derive(Clone, Debug, Default)]
 pub struct Received {
     /// the latest report
@@ -61,9 +61,9 @@ impl PanelBoard {
 
     /// Called by the publisher before the message can be seen by the panel.
     pub fn add_published(&self, bytes: u64) {
-        // Relaxed: only the publisher writes, and whoever compares an acknowledgement with the
-        // count has got the acknowledgement through the rings, whose own release and acquire
-        // order it behind this addition. Everyone else just displays it.
+        // Relaxed: only the publisher writes. The receiver that compares an acknowledgement with
+        // the count has got the acknowledgement through the rings, whose own release and acquire
+        // order it behind this addition. All others just display the count.
         self.published.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
@@ -131,7 +131,7 @@ impl Board {
     }
 
     pub fn is_stopped(&self) -> bool {
-        // Relaxed: see `stop`; the publisher looks again soon.
+        // Relaxed: see `stop`; the publisher soon loads it again.
         self.stop.load(Ordering::Relaxed)
     }
 

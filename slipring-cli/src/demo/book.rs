@@ -1,4 +1,4 @@
-//! Order-book updates: what the engine publishes and what a panel reads out of it.
+//! Order-book updates, which the engine publishes, and the values that a panel reads out of them.
 //!
 //! Body: symbol (8 bytes, padded with spaces), number of bids and of asks (2 bytes each), then the
 //! levels, bids first, best first: price (8 bytes, in 1/10000), size and number of orders (4 bytes
@@ -104,7 +104,7 @@ impl Feed {
     }
 }
 
-/// What a panel takes from an update.
+/// The values that a panel takes from an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Top {
     pub symbol: [u8; 8],

@@ -1,4 +1,4 @@
-//! What is shown while the demo runs, on standard error: bars on a terminal, otherwise a line per
+//! The display on standard error while the demo runs: bars on a terminal, otherwise a line per
 //! second.
 
 use std::{
@@ -270,7 +270,7 @@ impl Latencies {
     }
 }
 
-/// What a panel has last reported, unless that is long ago.
+/// The last report of a panel, unless it is old.
 fn recent(received: &Received, panels: usize) -> Option<&Histogram<u64>> {
     let (each, _) = report::rhythm(0, panels as u64);
     let (latency, when) = received.recent.as_ref()?;

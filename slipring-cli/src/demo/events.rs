@@ -1,4 +1,4 @@
-//! What happens to single panels while the demo runs, each told once and by name.
+//! Events of single panels while the demo runs, each told once and by name.
 
 use super::{
     READ_OUT,
@@ -13,7 +13,7 @@ use crate::trial::{
 /// Of more events at once, only so many are told one by one.
 const MOST: usize = 8;
 
-/// What has been told of each panel.
+/// The events that have been told of each panel.
 pub struct Events {
     told: Vec<Told>,
     /// A panel that has said nothing for so many nanoseconds is named: it reports more often.
@@ -37,7 +37,7 @@ impl Events {
         }
     }
 
-    /// What has happened since the last look.
+    /// The events since the last call.
     pub fn look(&mut self, board: &Board) -> Vec<String> {
         let now = clock::now();
         let mut events = Vec::new();
@@ -102,7 +102,7 @@ impl Told {
     }
 }
 
-/// What the engine waits for, once everything has been published.
+/// The state that the engine waits for, once everything has been published.
 pub fn waiting(board: &Board) -> Option<String> {
     let since = board.all_published()?.elapsed();
     let panels = board.panels.iter().enumerate();

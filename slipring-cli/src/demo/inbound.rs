@@ -9,7 +9,7 @@ use super::wire::{BadFrame, HEADER, Header, is_intact};
 /// Room is given back to the writer at least this often while a long run of messages is read.
 const RETURN_ROOM_AFTER: usize = 16 << 10;
 
-/// What has arrived in one direction, and what was wrong with it.
+/// The messages that have arrived in one direction, and their faults.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     pub messages: u64,

@@ -44,7 +44,7 @@ use crate::{
 const PROTOCOL: &str = "slipring-demo/1";
 /// How long a panel may take to read to the end when everything has been published.
 const READ_OUT: Duration = Duration::from_secs(5);
-/// What one panel's stream takes in the engine, with some to spare.
+/// The descriptors that one panel's stream takes in the engine, with some to spare.
 const DESCRIPTORS: u64 = 10;
 const REFRESH: Duration = Duration::from_millis(50);
 
@@ -239,8 +239,8 @@ fn run_trial(
     Ok(Some(outcome))
 }
 
-/// Kills the panels that have not read to the end although nothing more is published: theirs are
-/// the streams that the engine still waits for.
+/// Kills the panels that have not read to the end although nothing more is published: the engine
+/// still waits for their streams.
 fn give_up_late_panels(board: &Board, panels: &mut Panels) {
     if board
         .all_published()

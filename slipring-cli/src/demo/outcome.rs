@@ -1,4 +1,4 @@
-//! What a run amounts to: every panel's numbers, the totals, and the verdict.
+//! The outcome of a run: every panel's numbers, the totals, and the verdict.
 
 use std::{num::NonZero, thread, time::Duration};
 
@@ -10,7 +10,7 @@ use super::{
     schedule::Schedule,
 };
 
-/// As much load for each core is worth a word.
+/// From this load per core on, the summary mentions it.
 const BUSY: f64 = 0.5;
 
 pub struct PanelOutcome {

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{failure::Failure, trial::clock};
 
-/// With this code a panel aborts its direction when what it reads are no messages.
+/// The code with which a panel aborts its direction if the bytes that it reads are no messages.
 pub const BAD_FRAME: u32 = 1;
 
 /// The panel's own direction: it has to hold the largest report.
@@ -56,7 +56,9 @@ pub fn run(args: &PanelArgs) -> Result<(), Failure> {
                 panel.report(&inbound, false)?;
                 panel.writer.wait_consumed()?;
                 panel.writer.abort(BAD_FRAME);
-                return Err(Failure::failed("what the engine sends are no messages"));
+                return Err(Failure::failed(
+                    "the engine sends bytes that are no messages",
+                ));
             }
         }
         let now = clock::now();

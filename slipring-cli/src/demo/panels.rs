@@ -20,7 +20,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 const EXIT: Duration = Duration::from_secs(2);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// The children, killed when this is dropped, whatever they are doing then.
+/// The children, killed when this is dropped, in any state.
 pub struct Panels {
     children: Vec<Child>,
 }

@@ -1,4 +1,4 @@
-//! What a panel has counted and measured: sent to the engine every second and at the end.
+//! The counts and measurements of a panel, sent to the engine every second and at the end.
 
 use hdrhistogram::{
     Histogram,
@@ -31,9 +31,8 @@ pub struct Report {
     pub latency: Histogram<u64>,
 }
 
-/// An empty histogram as reports carry it: exact to 1 %, so that a report stays below `LARGEST`
-/// whatever is recorded, and those of hundreds of panels can be added up while the engine
-/// publishes.
+/// An empty histogram as reports carry it: exact to 1 %. So a report stays below `LARGEST` for any
+/// recorded values, and those of hundreds of panels can be added up while the engine publishes.
 pub fn latencies() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LONGEST, 2).expect("the bounds are valid")
 }

@@ -1,7 +1,7 @@
-//! When which message is due: messages are numbered over all panels, evenly spaced in time, and
-//! dealt out to the panels in rounds. Each round begins with another panel; else the rounds would
-//! keep step with the ticks of the kernel, and whatever runs at a tick would meet the same panels'
-//! messages each time.
+//! The due times of messages. Messages are numbered over all panels, evenly spaced in time, and
+//! dealt out to the panels in rounds. Each round begins with another panel; otherwise the rounds
+//! would keep step with the ticks of the kernel, and work that runs at a tick would meet the same
+//! panels' messages each time.
 
 use crate::trial::clock::SECOND;
 

@@ -62,7 +62,7 @@ pub fn text(outcome: &Outcome) -> String {
     text
 }
 
-/// The panels that get a line: all, or if they are many, those to look at.
+/// The panels that get a line: all, or if they are many, the remarkable ones.
 fn shown(outcome: &Outcome) -> Vec<usize> {
     let all = outcome.panels.len();
     if all <= MOST_LINES {
@@ -150,7 +150,7 @@ fn seconds(nanoseconds: u64) -> String {
     format!("{:.2} s", nanoseconds as f64 / SECOND as f64)
 }
 
-/// What a reader of the table has to know besides.
+/// The notes below the table.
 fn notes(outcome: &Outcome) -> String {
     let published = outcome.sum(|panel| panel.published);
     let mut text = format!(

@@ -27,7 +27,7 @@ pub enum Kind {
     Acknowledge = 2,
     /// panel to engine: buy or sell, in answer to an update
     Order = 3,
-    /// panel to engine: what the panel has counted and measured so far
+    /// panel to engine: the panel's counts and measurements so far
     Report = 4,
 }
 

@@ -6,7 +6,7 @@ use super::{Duplex, Fault, ReadHalf, StepError, WriteHalf};
 use crate::{command::Running, session::Session};
 
 impl Duplex {
-    /// For a connection to a command: what a killed one has written is not all of its output.
+    /// For a connection to a command: the output of a killed command is not complete.
     pub fn of_command(self, command: Arc<Running>) -> Self {
         Self {
             reader: Box::new(CommandOutput {

@@ -35,7 +35,7 @@ use writer::DescriptorWriter;
 /// The most that is read at once.
 const CHUNK: usize = 64 << 10;
 
-/// What a descriptor is, as far as that makes a difference here.
+/// The kind of a descriptor, as far as it makes a difference here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Standard input or output. Other processes may use the same open file, so its flags are not
@@ -96,7 +96,8 @@ impl Duplex {
     }
 
     pub fn tcp(stream: TcpStream, peer: String) -> io::Result<Self> {
-        // What arrives in one piece is passed on at once; waiting for more would only add delay.
+        // Bytes that arrive in one piece are passed on at once; waiting for more would only add
+        // delay.
         stream.set_nodelay(true)?;
         Self::socket(stream.into(), Kind::Tcp, peer)
     }
@@ -170,9 +171,10 @@ impl Descriptor {
         }
     }
 
-    /// Told at the end of what a TCP socket had to read: was that a reset rather than an end? If
-    /// our writing goes on, only a reset leaves the connection closed both ways. That order
-    /// matters: a hang-up that comes of our finishing in between is seen together with `finished`.
+    /// Called at the end of the bytes that a TCP socket had to read: was that a reset rather than
+    /// an end? If our writing goes on, only a reset leaves the connection closed both ways. That
+    /// order matters: a hang-up that comes of our finishing in between is seen together with
+    /// `finished`.
     fn is_reset(&self) -> bool {
         self.lost.get().is_some()
             || (self.kind == Kind::Tcp && self.is_hung_up() && !self.finished.load(SeqCst))
@@ -191,8 +193,8 @@ impl Descriptor {
         }
     }
 
-    /// Closes both ways at once. On TCP the other end gets a reset: closing with a linger time of
-    /// zero throws away what is unsent and says so.
+    /// Closes both ways at once. On TCP the other end gets a reset: a close with a linger time of
+    /// zero discards the unsent bytes and says so.
     fn abort(&self) {
         if self.kind == Kind::Tcp {
             let _ = sockopt::set_socket_linger(&self.fd, Some(std::time::Duration::ZERO));

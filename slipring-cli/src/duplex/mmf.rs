@@ -48,7 +48,7 @@ impl Duplex {
             reader,
             writer,
             closer: None,
-            peer: format!("whoever uses {}", paths.join(" and ")),
+            peer: format!("the program that uses {}", paths.join(" and ")),
         })
     }
 }
@@ -136,7 +136,7 @@ impl WriteHalf for MmfWriter {
         }
     }
 
-    /// There is no end in this ring: whoever reads it waits for more.
+    /// This ring has no end: its reader waits for more.
     fn finish(&mut self) -> Result<(), Fault> {
         Ok(())
     }

@@ -101,7 +101,7 @@ struct SlipWriter {
 }
 
 impl SlipWriter {
-    /// What an error means for the caller; `Ok` if it is to try again.
+    /// The consequence of an error for the caller; `Ok` if it is to try again.
     fn again(&self, error: &io::Error, session: &Session) -> Result<(), Fault> {
         match error.kind() {
             io::ErrorKind::Interrupted => Ok(()),
@@ -146,7 +146,7 @@ impl WriteHalf for SlipWriter {
                     return Ok(filled);
                 }
                 // The peer waits for more bytes than are in the ring, and we for more room. Less
-                // room will do for us, and filling it may be just what the peer needs.
+                // room suffices for us, and filling it may be just what the peer needs.
                 Err(error) if error.kind() == io::ErrorKind::Deadlock => {
                     let room = self
                         .writer

@@ -110,8 +110,8 @@ impl Endpoint {
         !matches!(self.source, Source::Connect { .. })
     }
 
-    /// Standard input and output: there is only one of each, and whoever reads the output may stop
-    /// doing so.
+    /// Standard input and output: there is only one of each, and the reader of the output may go
+    /// away.
     pub fn is_standard(&self) -> bool {
         matches!(
             self.source,

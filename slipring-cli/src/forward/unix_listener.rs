@@ -48,7 +48,7 @@ impl Drop for PathListener {
     }
 }
 
-/// Removes a socket that nobody listens at any more; only a refused connection proves that.
+/// Removes a socket at which nobody listens any more; only a refused connection proves that.
 fn remove_stale(path: &Path) -> Result<(), Failure> {
     let shown = path.display();
     let cannot =

@@ -1,4 +1,4 @@
-//! Notices that nobody reads an output any more, although nothing is there to be written to it.
+//! Notices that nobody reads an output any more, although there is nothing to write to it.
 //!
 //! A write would tell, but a source may be silent for hours, or wait where no descriptor is polled.
 //! So a thread of its own polls the output, for nothing but errors and a hang-up, and ends the

@@ -1,11 +1,11 @@
-//! What each side is told, with halves that only write it down.
+//! The calls that each side gets, with halves that only write them down.
 
 use std::sync::{Mutex, mpsc};
 
 use super::*;
 use crate::duplex::Filled;
 
-/// What the halves of both sides were told, in order.
+/// The calls that the halves of both sides got, in order.
 type Told = Arc<Mutex<Vec<String>>>;
 
 /// Gives each of its pieces, and then the fault or the end.

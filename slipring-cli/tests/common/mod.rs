@@ -92,7 +92,7 @@ impl Sandbox {
         });
     }
 
-    /// What `ls --json` says of names in this sandbox.
+    /// The names in this sandbox, as `ls --json` prints them.
     pub fn names(&self) -> Vec<serde_json::Value> {
         let listed = self.run(["ls", "--json"]).expect(0);
         let names: Vec<serde_json::Value> = serde_json::from_slice(&listed.stdout).expect("JSON");
@@ -116,7 +116,7 @@ fn ends_in(entry: &serde_json::Value, name: &str) -> bool {
         .is_some_and(|listed| listed.rsplit('/').next() == Some(name))
 }
 
-/// Looks again and again until `done`, or fails at the deadline.
+/// Polls again and again until `done`, or fails at the deadline.
 pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     let start = Instant::now();
     while !done() {
@@ -125,7 +125,7 @@ pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// What a process writes to one of its streams, collected by a thread.
+/// The output of a process on one of its streams, collected by a thread.
 #[derive(Clone, Default)]
 struct Collected(Arc<Shared>);
 
@@ -331,7 +331,7 @@ impl Drop for Process {
     }
 }
 
-/// What is left of a process.
+/// The exit of a process, and its remaining output.
 #[derive(Debug)]
 pub struct Finished {
     pub status: ExitStatus,
@@ -340,7 +340,7 @@ pub struct Finished {
 }
 
 impl Finished {
-    /// Checks the exit code, and shows what was said if it is another.
+    /// Checks the exit code, and shows the output if it is another.
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {
         assert_eq!(

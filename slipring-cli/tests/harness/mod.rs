@@ -58,7 +58,7 @@ impl Trial {
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                // Nobody listens any more when the test has failed.
+                // When the test has failed, nobody listens any more.
                 let _ = sender.send(line);
             }
         });
@@ -151,7 +151,7 @@ pub fn signal(pid: u32, signal: Signal) {
     kill_process(raw(pid), signal).expect("the process exists");
 }
 
-/// Waits until the process does not run any more. One that nobody has waited for counts as ended.
+/// Waits until the process no longer runs. A process that nobody has waited for counts as ended.
 pub fn until_ended(pid: u32) {
     until("the end of a process", || {
         match fs::read_to_string(format!("/proc/{pid}/stat")) {

@@ -11,9 +11,9 @@ use std::path::PathBuf;
 
 /// How far a count may be from what is written down, in percent, and never less than [`ALWAYS`].
 ///
-/// The same build gives the same count, to a tenth of an instruction. What remains is the compiler,
-/// which may do one step more or less when code elsewhere changes. A load with a compare and a
-/// branch is three instructions: of a write of 64 bytes that is more than this.
+/// The same build gives the same count, to a tenth of an instruction. The remaining variation is
+/// the compiler's, which may do one step more or less when code elsewhere changes. A load with a
+/// compare and a branch is three instructions: in a write of 64 bytes that is more than this.
 const MARGIN: u64 = 2;
 
 /// Instructions that any count may be off.
@@ -28,7 +28,7 @@ const TOOLS: &str = "Counted with ";
 
 #[derive(Debug)]
 pub struct Baseline {
-    /// What it was counted with.
+    /// The tools that it was counted with.
     pub tools: String,
     /// The name of each path, and its instructions per operation.
     pub counts: Vec<(String, u64)>,

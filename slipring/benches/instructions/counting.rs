@@ -13,8 +13,8 @@ const SAME_COPY: &str =
 
 /// Instructions of one operation, rounded.
 ///
-/// From a long run and a short one: what both do alike, such as to begin, to make a stream and to
-/// end, falls out.
+/// From a long run and a short one: the steps that both do alike, such as to begin, to make a
+/// stream and to end, cancel out.
 pub fn per_operation(path: &Path) -> Result<u64, Box<dyn Error>> {
     let short = path.long / 4;
     let more = in_all(path, path.long)?
@@ -48,7 +48,8 @@ fn in_all(path: &Path, operations: usize) -> Result<u64, Box<dyn Error>> {
     }
 }
 
-/// What the counts depend on beside the source: who compiled it, and who copies.
+/// The tools that the counts depend on beside the source: the compiler, and the C library, which
+/// copies.
 pub fn tools() -> Result<String, Box<dyn Error>> {
     let rustc = env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
     Ok([

@@ -1,5 +1,5 @@
 //! Counts the instructions of each way of moving bytes, and compares them with those that are
-//! written down: a step too many shows at once, whatever else the machine does.
+//! written down: a step too many shows at once, under any load of the machine.
 //!
 //! ```text
 //! cargo bench -p slipring --features tokio --bench instructions
@@ -89,7 +89,7 @@ fn count() -> Result<Baseline, Box<dyn Error>> {
     })
 }
 
-/// What valgrind watches.
+/// The run that valgrind watches.
 fn run(name: &str, operations: &str) -> Result<ExitCode, Box<dyn Error>> {
     let path = PATHS
         .iter()

@@ -1,4 +1,4 @@
-//! What is counted: each way of moving bytes, both ends in one thread, and nobody ever waits.
+//! The counted paths: each way of moving bytes, both ends in one thread, and nobody ever waits.
 
 use slipring::{Options, Stream, frame, mmf};
 use std::hint::black_box;
@@ -8,16 +8,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 /// A way of moving bytes.
 pub struct Path {
     pub name: &'static str,
-    /// What one operation of it is.
+    /// A description of one operation of it.
     pub operation: &'static str,
-    /// Operations of a long run. What one end of it puts into the ring before the other takes
-    /// anything out fits there.
+    /// Operations of a long run. The bytes that one end puts into the ring before the other takes
+    /// anything out fit there.
     pub long: usize,
-    /// Makes its streams, and whatever else a long run needs; then does so many operations.
+    /// Makes its streams, and everything else that a long run needs; then does so many operations.
     pub run: fn(usize) -> io::Result<()>,
 }
 
-/// What fits into a ring of the default capacity, in pieces of 64 bytes.
+/// The number of 64-byte pieces that fit into a ring of the default capacity.
 const FULL: usize = 4096;
 
 pub const PATHS: &[Path] = &[

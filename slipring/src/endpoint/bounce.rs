@@ -3,13 +3,13 @@
 
 use crate::endpoint::region::PeerRegion;
 
-/// How much is copied ahead for a view.
+/// The number of bytes that are copied ahead for a view.
 const AHEAD: usize = 64 * 1024;
 
 /// A view is aligned as the ring is, up to this.
 const ALIGN: usize = 8;
 
-/// A copy of the next bytes of a peer's region.
+/// A copy of the next bytes of the peer's region.
 #[derive(Debug, Default)]
 pub(crate) struct Bounce {
     /// All initialised; the copy is `start..end`.
@@ -28,7 +28,7 @@ impl Bounce {
         available: usize,
         want: usize,
     ) -> &[u8] {
-        // `want` may be 0: what is copied already does then, unless it is nothing.
+        // `want` may be 0: then the bytes that are copied already suffice, unless there are none.
         if self.end - self.start < want.max(1) {
             let len = available.min(want.max(AHEAD));
             let with_slack = len + 2 * ALIGN;
@@ -42,7 +42,7 @@ impl Bounce {
         self.lent()
     }
 
-    /// What was lent last, without what has been consumed since.
+    /// The bytes lent last, without those consumed since.
     pub(crate) fn lent(&self) -> &[u8] {
         &self.memory[self.start..self.end]
     }

@@ -1,5 +1,5 @@
-//! How a stream ends, in detail. The traits of `std::io` say it by an [`io::ErrorKind`]; this says
-//! the rest.
+//! The details of how a stream ends. The traits of `std::io` give an [`io::ErrorKind`]; these types
+//! give everything else.
 
 use std::fmt;
 use std::io;
@@ -14,20 +14,20 @@ pub enum EndReason {
     ReaderGone,
     /// The peer aborted the stream with this code.
     Aborted {
-        /// What the peer gave to `abort`; its meaning is the application's.
+        /// The code that the peer gave to `abort`; its meaning is the application's.
         code: u32,
     },
     /// The peer's process died, or left without dropping its stream.
     PeerDied,
     /// A reader: the peer dropped its stream, and had not read all that this side had written.
     Reset,
-    /// The peer's header made no sense; this side has given the stream up.
+    /// The peer's header was invalid; this side has given the stream up.
     Corrupt,
-    /// The peer gave the stream up: to it, this side's header made no sense.
+    /// The peer gave the stream up: to it, this side's header was invalid.
     Rejected,
-    /// The peer did not take what this side had passed in the last step of the handshake: it had no
-    /// memory or no descriptors left, or found something wrong. Only the side that accepted can
-    /// meet this: no byte was exchanged.
+    /// The peer did not take the memory and descriptors that this side had passed in the last step
+    /// of the handshake: it had no memory or no descriptors left, or found something wrong. Only
+    /// the side that accepted can meet this: no byte was exchanged.
     Refused,
     /// This side ended it: by a `Closer`, by `shutdown`, or by `abort`.
     Closed,
@@ -38,7 +38,8 @@ pub enum EndReason {
 pub struct End {
     /// Why.
     pub reason: EndReason,
-    /// Bytes of the stream before the end: what could be read, or what had been written.
+    /// Bytes of the stream before the end: those that could be read, or those that had been
+    /// written.
     pub position: u64,
 }
 
@@ -47,7 +48,7 @@ impl fmt::Display for EndReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             EndReason::Finished => f.write_str("the stream was finished"),
-            EndReason::ReaderGone => f.write_str("the peer does not read any more"),
+            EndReason::ReaderGone => f.write_str("the peer no longer reads"),
             EndReason::Aborted { code } => {
                 write!(f, "the peer aborted the stream with code {code}")
             }
@@ -94,7 +95,7 @@ pub(crate) fn write_error(end: End) -> io::Error {
     io::Error::new(kind, Ended(end))
 }
 
-/// What a reader returns at an end once all bytes are read: `Ok` is an end of file.
+/// The result of a read at an end once all bytes are read: `Ok` is an end of file.
 pub(crate) fn read_result(end: End) -> io::Result<()> {
     let kind = match end.reason {
         EndReason::Finished | EndReason::Closed | EndReason::ReaderGone => return Ok(()),

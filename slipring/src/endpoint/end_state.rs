@@ -29,7 +29,7 @@ impl EndState {
         self.0.get_or_insert(End { reason, position });
     }
 
-    /// Lifts an end in order by this side, so that what became of the peer can be asked.
+    /// Lifts an end in order by this side, so that the peer's state can be asked for.
     pub(super) fn take_finished(&mut self) -> Option<End> {
         self.0.take_if(|end| end.reason == EndReason::Finished)
     }
@@ -57,7 +57,7 @@ impl EndState {
                 (Status::Ended(ended::POISONED), _) => EndReason::Rejected,
                 (Status::Ended(ended::REFUSED), _) => EndReason::Refused,
                 (Status::Ended(ended::RESET), _) if may_reset => EndReason::Reset,
-                // A word that no version of this protocol stores.
+                // The word is one that no version of this protocol stores.
                 (Status::Ended(_), _) => {
                     endpoint.poison();
                     EndReason::Corrupt

@@ -1,14 +1,14 @@
-//! What a reading half knows of its messages. It outlives their receiver.
+//! The state that a reading half keeps of its messages. It outlives their receiver.
 
 use std::any::Any;
 
-/// The state of the direction, which each receiver of it goes on with.
+/// The state of the direction, shared by all successive receivers.
 #[derive(Debug, Default)]
 pub(crate) struct Messages {
-    /// The message of which some parts have been taken out of the ring, and not the last one.
+    /// The message that has been taken out of the ring in part, without its last part.
     pub(crate) begun: Option<Begun>,
-    /// Why no further message can be had: an error of the protocol on top, which knows its type.
-    /// The direction has been ended for it.
+    /// The reason why no further message can be had: an error of the protocol on top, which knows
+    /// its type. The direction has been ended for it.
     pub(crate) fault: Option<Box<dyn Any + Send + Sync>>,
 }
 
@@ -17,6 +17,6 @@ pub(crate) struct Messages {
 pub(crate) struct Begun {
     /// Bytes of its payload.
     pub(crate) arrived: usize,
-    /// Where the half stood then. If it has moved on since, then not by messages.
+    /// The position of the half at that time. If the half has moved on since, then not by messages.
     pub(crate) position: u64,
 }

@@ -1,4 +1,4 @@
-//! One process's side of a stream: what its two halves share.
+//! One process's side of a stream: the state that its two halves share.
 
 mod bounce;
 mod end;
@@ -31,7 +31,7 @@ use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// An endpoint whose handshake is done, and what its blocking halves sleep on, if it is to have
+/// An endpoint whose handshake is done, and the watches of its blocking halves, if it is to have
 /// such.
 #[derive(Debug)]
 pub(crate) struct Connected {
@@ -51,16 +51,17 @@ pub(crate) mod local {
 pub(crate) struct Endpoint {
     pub(crate) own_region: OwnRegion,
     pub(crate) peer_region: PeerRegion,
-    /// The socket the stream was set up over. Never read any more; its hang-up is the peer's death.
+    /// The socket the stream was set up over. Nothing is read from it any more; its hang-up is the
+    /// peer's death.
     pub(crate) link: Link,
-    /// What my halves sleep on.
+    /// The doorbells that this side's halves sleep on.
     pub(crate) own_doorbells: Doorbells,
-    /// What the peer's halves sleep on.
+    /// The doorbells that the peer's halves sleep on.
     pub(crate) peer_doorbells: Doorbells,
     pub(crate) fork_guard: ForkGuard,
-    /// The stream was dropped as a whole, and not all had been read.
+    /// The stream was dropped as a whole before all had been read.
     unread: AtomicBool,
-    /// The link has hung up. Written down for good, since the edge that told it comes once.
+    /// The link has hung up. Kept for good, since the edge that told it comes once.
     gone: AtomicBool,
     /// [`local`].
     local: AtomicU32,
@@ -109,7 +110,7 @@ impl Endpoint {
         }
     }
 
-    /// Holds what has to live as long as this endpoint does.
+    /// Holds a value that has to live as long as this endpoint does.
     pub(crate) fn hold(&self, guard: Box<dyn Any + Send + Sync>) {
         let _ = self.held.set(guard);
     }
@@ -137,8 +138,8 @@ impl Endpoint {
     /// See [`PollHalf::answers`](crate::wait::PollHalf::answers).
     pub(crate) fn answers(&self) -> u64 {
         let own = self.headers().own;
-        // Relaxed: written by this side alone, if not by this half; and it only guides the
-        // spinning.
+        // Relaxed: written by this side alone, though perhaps by its other half; and it only guides
+        // the spinning.
         let published = own.published.0.tail.load(Ordering::Relaxed);
         published.wrapping_add(own.reading.0.wakes.load(Ordering::Relaxed))
     }
@@ -146,14 +147,14 @@ impl Endpoint {
     /// Whether the link is known to have hung up.
     #[inline]
     pub(crate) fn is_gone(&self) -> bool {
-        // Acquire: pairs with the release in `check_peer`, so that what the peer had stored
-        // before it went, and the thread that saw the hang-up could see, is seen by the other half
-        // too.
+        // Acquire: pairs with the release in `check_peer`. The stores that the peer made before it
+        // went, as far as the thread that saw the hang-up could see them, are so visible to the
+        // other half too.
         self.gone.load(Ordering::Acquire)
     }
 
-    /// Checks whether the link has hung up, and writes it down. One system call, unless it is known
-    /// already.
+    /// Checks whether the link has hung up, and writes it down. One system call, unless the hang-up
+    /// is known already.
     pub(crate) fn check_peer(&self) -> bool {
         if self.is_gone() {
             return true;
@@ -168,13 +169,13 @@ impl Endpoint {
     /// How this side itself has ended the stream ([`local`]).
     #[inline]
     pub(crate) fn local(&self) -> u32 {
-        // Relaxed: the thread that ends the stream rings this half's doorbell afterwards, and that
+        // Relaxed: the thread that ends the stream wakes this half's doorbell afterwards, and that
         // orders it. A thread that has learnt of the end in another way finds it here, too: a load
         // is never older than a store to the same word that happened before it.
         self.local.load(Ordering::Relaxed)
     }
 
-    /// Ends my writing. The first reason stays.
+    /// Ends this side's writing. The first reason stays.
     pub(crate) fn end_writing(&self, how: u32) {
         let headers = self.headers();
         let (_, must_wake) = ring::end::<Std>(
@@ -188,7 +189,7 @@ impl Endpoint {
         }
     }
 
-    /// Ends my reading. The first reason stays.
+    /// Ends this side's reading. The first reason stays.
     pub(crate) fn end_reading(&self, how: u32) {
         let headers = self.headers();
         let (_, must_wake) = ring::end::<Std>(
@@ -209,8 +210,8 @@ impl Endpoint {
         self.end_writing(if unread { ended::RESET } else { ended::CLOSED });
     }
 
-    /// Ends both directions from this side, and whatever blocks in them. The first reason stays.
-    /// `code` is an abort's.
+    /// Ends both directions from this side, and every call that blocks in them. The first reason
+    /// stays. `code` is an abort's.
     fn end(&self, how: u32, told: u32, code: u32) {
         // Release: orders nothing that the halves need (see `local`), but costs nothing here.
         if !self.is_owner() || !self.local.replace(local::OPEN, how, Ordering::Release) {
@@ -239,7 +240,7 @@ impl Endpoint {
         self.end(local::ABORTED, ended::ABORTED, code);
     }
 
-    /// Gives the stream up: the peer's header makes no sense.
+    /// Gives the stream up: the peer's header is invalid.
     #[cold]
     pub(crate) fn poison(&self) {
         self.end(local::CORRUPT, ended::POISONED, 0);
@@ -248,7 +249,7 @@ impl Endpoint {
 
 impl Drop for Endpoint {
     fn drop(&mut self) {
-        // Before the memory is unmapped, which takes longer.
+        // Comes before the memory is unmapped, which takes longer.
         if self.is_owner() {
             point(Point::HangingUp);
             self.link.hang_up();
@@ -259,9 +260,9 @@ impl Drop for Endpoint {
 
 /// Both halves together, as long as they are a stream. It is dropped before them.
 ///
-/// A stream that is dropped as a whole with bytes unread has not heard its peer out. The peer must
-/// not take that for an end in order, as with a socket, which is reset then. Halves that were taken
-/// apart end their directions one by one.
+/// A stream that is dropped as a whole with bytes unread has not read everything. The peer must not
+/// take that for an end in order: a socket is reset in this case. Halves that were taken apart end
+/// their directions one by one.
 #[derive(Debug)]
 pub(crate) struct Whole(Option<Arc<Endpoint>>);
 
@@ -282,13 +283,13 @@ impl Drop for Whole {
             && endpoint.is_owner()
         {
             let Headers { own, peer } = endpoint.headers();
-            // A reader that was ended before had its say.
+            // A reader that was ended before has stored its own end.
             let ended = own.consumed.0.stop.load(Ordering::Relaxed) != ended::OPEN;
-            // Before the load below, with a fence: a peer that writes after it learns that nobody
-            // reads.
+            // Comes before the load below, with a fence: a peer that writes after it learns that
+            // nobody reads.
             endpoint.end_reading(ended::CLOSED);
-            // Relaxed: written by this side alone, and what the peer has not published yet is not
-            // there to be read.
+            // Relaxed: written by this side alone. Bytes that the peer has not published yet do not
+            // count as unread.
             let read = own.consumed.0.head.load(Ordering::Relaxed);
             let unread = peer.published.0.tail.load(Ordering::Relaxed) != read;
             // Relaxed: for this thread, which drops the writer next.
@@ -304,7 +305,7 @@ fn wake(doorbell: &Doorbell) {
     point(Point::Rung);
 }
 
-/// The stream belongs to the process that made it.
+/// The error of a call in another process: the stream belongs to the process that made it.
 #[cold]
 pub(crate) fn forked() -> io::Error {
     io::Error::other(

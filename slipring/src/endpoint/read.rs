@@ -17,7 +17,7 @@ use crate::wait::WakeWord;
 use std::io::{self, IoSliceMut};
 use std::sync::Arc;
 
-/// What a poll of a reader found.
+/// The outcome of a reader's poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Readable {
     /// As many bytes as were asked for.
@@ -55,7 +55,7 @@ impl ReadHalf {
 
     /// This half never sleeps from now on.
     pub(crate) fn never_sleep(&mut self) {
-        // What the header of a forked child's copy says is the parent's.
+        // In a forked child the header is the parent's.
         if self.endpoint.is_owner() {
             let word = &self.endpoint.headers().own.wake_at_tail.0;
             self.wake_word.never_sleep::<Std>(word);
@@ -84,8 +84,7 @@ impl ReadHalf {
         self.ring.available() as usize
     }
 
-    /// Whether `want` bytes are known to be there, and nothing on this side speaks against reading
-    /// them.
+    /// Whether `want` bytes are known to be there, and nothing on this side forbids to read them.
     #[inline(always)]
     pub(crate) fn has(&self, want: usize) -> bool {
         self.available() >= want && self.endpoint.local() == local::OPEN && self.endpoint.is_owner()
@@ -118,7 +117,7 @@ impl ReadHalf {
         }
     }
 
-    /// Remembers how the direction ended, and puts it into the words of `std::io`.
+    /// Remembers how the direction ended, and converts it for `std::io`.
     #[cold]
     fn ended(&mut self, status: Status) -> io::Result<Readable> {
         let position = self.ring.position() + self.ring.available();
@@ -135,7 +134,7 @@ impl ReadHalf {
         if !self.end.is_open() {
             return;
         }
-        // A header that makes no sense is reported by the next poll that has to go there.
+        // An invalid header is reported by the next poll that has to load it.
         let _ = self.ring.refresh(self.endpoint.headers());
     }
 
@@ -160,7 +159,7 @@ impl ReadHalf {
         io::Error::new(io::ErrorKind::UnexpectedEof, text)
     }
 
-    /// Moves what is there into `buf`, or fails with `WouldBlock`.
+    /// Moves the available bytes into `buf`, or fails with `WouldBlock`.
     pub(crate) fn try_take(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if buf.is_empty() {
             return Ok(0);
@@ -176,8 +175,8 @@ impl ReadHalf {
         }
     }
 
-    /// Checks the peer once in a tick of the coarse clock: a half that only tries never sleeps, and
-    /// so is never told of a hang-up.
+    /// Checks the peer once in a tick of the coarse clock. The kernel tells a sleeping half of a
+    /// hang-up; a half that never waits has to check.
     pub(crate) fn check_peer_if_due(&mut self) {
         let now = CoarseInstant::now();
         if now != self.checked {
@@ -189,13 +188,13 @@ impl ReadHalf {
     /// Bytes that can be read now.
     pub(crate) fn count_available(&mut self) -> usize {
         self.check_peer_if_due();
-        // An end is left for the next read to report.
+        // The next read reports an end.
         let _ = self.poll(self.available().saturating_add(1));
-        // Nothing is read any more once this side has ended the stream.
+        // No byte is readable once this side has ended the stream.
         if self.has(0) { self.available() } else { 0 }
     }
 
-    /// Moves what is there into `buf`; at least one byte is.
+    /// Moves the available bytes into `buf`; there is at least one.
     #[inline(always)]
     pub(crate) fn take(&mut self, buf: &mut [u8]) -> usize {
         if self.available() < buf.len() {
@@ -208,17 +207,17 @@ impl ReadHalf {
         buf.len()
     }
 
-    /// Fills `buf`, which is not empty: as many bytes are there, and this is the process that may
-    /// read.
+    /// Fills `buf`, which is not empty. The bytes for it are there, and this is the process that
+    /// may read.
     #[inline(always)]
     fn take_known(&mut self, buf: &mut [u8]) {
-        // Nothing here depends on how much is there, only that it is enough: see
+        // Nothing here depends on the number of bytes, only on the fact that they suffice: see
         // `Consumer::refresh`.
         self.copy_out(0, buf);
         self.consume_known(buf.len());
     }
 
-    /// Moves all that is there into `buf`, which is longer.
+    /// Moves all available bytes into `buf`, which is longer.
     #[inline(never)]
     fn take_available(&mut self, buf: &mut [u8]) -> usize {
         let n = self.available();
@@ -228,7 +227,7 @@ impl ReadHalf {
         n
     }
 
-    /// Moves what is there into all of `bufs` that it fills, and consumes once.
+    /// Moves the available bytes into all of `bufs` that they fill, and consumes once.
     pub(crate) fn take_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> usize {
         self.refresh();
         let mut done = 0;
@@ -241,7 +240,7 @@ impl ReadHalf {
         done
     }
 
-    /// Copies the next bytes out, without consuming them. `to` is no longer than what is available.
+    /// Copies the next bytes out, without consuming them. `to` is no longer than `available`.
     #[inline(always)]
     pub(crate) fn copy_out(&self, skip: usize, to: &mut [u8]) {
         debug_assert!(skip + to.len() <= self.available());
@@ -261,33 +260,33 @@ impl ReadHalf {
             Some(bounce) => bounce.view(&self.endpoint.peer_region, offset, available, want),
             // SAFETY: `available` bytes from `head` on have been published, and are consumed
             // through `&mut self` only, so not while the view is borrowed from it; `self` keeps the
-            // endpoint, and so the peer_region, alive. Without a bounce the peer is trusted not to
-            // rewrite published bytes: it is of this user, or root, and the options did not ask for
-            // copies.
+            // endpoint, and so the `peer_region`, alive. Without a bounce the peer is trusted not
+            // to rewrite published bytes: it is of this user, or root, and the options did not ask
+            // for copies.
             None => unsafe { self.endpoint.peer_region.slice(offset, available) },
         }
     }
 
-    /// Lends what is known to be there, if this side may still read it; perhaps nothing.
+    /// Lends the bytes that are known to be there, if this side may still read them; perhaps none.
     pub(crate) fn view_known(&mut self) -> io::Result<&[u8]> {
         if self.has(0) {
             return Ok(self.view(0));
         }
-        // The bytes are not this process's to see, or this side has closed the stream.
+        // The bytes do not belong to this process, or this side has closed the stream.
         match self.poll(0) {
             Some(Err(e)) => Err(e),
             _ => Ok(&[]),
         }
     }
 
-    /// Lends what there is; something is.
+    /// Lends the available bytes; there is at least one.
     #[inline(never)]
     pub(crate) fn view_some(&mut self) -> &[u8] {
         self.view(1)
     }
 
-    /// What [`view`](Self::view) lent last, `want` bytes or more, as long as nothing has been
-    /// polled for or consumed since.
+    /// The bytes that [`view`](Self::view) lent last, `want` of them or more, as long as nothing
+    /// has been polled for or consumed since.
     #[inline]
     pub(crate) fn lent(&self, want: usize) -> &[u8] {
         debug_assert!(want <= self.available());
@@ -309,7 +308,7 @@ impl ReadHalf {
         self.consume_known(n);
     }
 
-    /// Gives `n` bytes back, of which there are as many; this is the process that may.
+    /// Gives `n` bytes back. At least as many are available, and this is the process that may.
     #[inline(always)]
     fn consume_known(&mut self, n: usize) {
         if self.wake_word.is_left_armed() || self.bounce.is_some() {
@@ -331,10 +330,10 @@ impl ReadHalf {
         }
     }
 
-    /// Takes back what a wait that was given up, or goes on elsewhere, has left.
+    /// Disarms a wake word left set by a wait that was given up, or that goes on elsewhere.
     #[inline]
     pub(crate) fn disarm_stale(&mut self) {
-        // What the header of a forked child's copy says is the parent's.
+        // In a forked child the header is the parent's.
         if self.wake_word.is_left_armed() && self.endpoint.is_owner() {
             let word = &self.endpoint.headers().own.wake_at_tail.0;
             self.wake_word.disarm::<Std>(word);
@@ -347,7 +346,7 @@ impl ReadHalf {
         wake(&self.endpoint.peer_doorbells.writer);
     }
 
-    /// Tells the peer that nobody reads any more.
+    /// Tells the peer that this side no longer reads.
     pub(crate) fn stop(&mut self) {
         if self.endpoint.is_owner() {
             self.endpoint.end_reading(ended::CLOSED);

@@ -38,7 +38,7 @@ fn header(mapping: &Mapping) -> &Header<Std> {
     unsafe { mapping.start().cast::<Header<Std>>().as_ref() }
 }
 
-/// My side's memory: written by this process alone.
+/// This side's memory: written by this process alone.
 #[derive(Debug)]
 pub(crate) struct OwnRegion {
     mapping: Mapping,
@@ -100,7 +100,7 @@ impl OwnRegion {
         let at = self.mapping.span(offset, len);
         // SAFETY: mapped writable (`span`), initialised (the kernel zeroed it), written by this
         // process alone (the seals), and by the caller's promise through this slice alone. The peer
-        // may read it; that there is no access here.
+        // may read it; a read there is no access in this process.
         unsafe { std::slice::from_raw_parts_mut(at, len) }
     }
 
@@ -114,7 +114,7 @@ impl OwnRegion {
     pub(crate) unsafe fn slice<'a>(&self, offset: usize, len: usize) -> &'a [u8] {
         let at = self.mapping.span(offset, len);
         // SAFETY: mapped (`span`), initialised (the kernel zeroed it), written by this process
-        // alone (the seals), and by the caller's promise by nobody while the slice lives.
+        // alone (the seals), and by the caller's promise not written while the slice lives.
         unsafe { std::slice::from_raw_parts(at, len) }
     }
 }
@@ -139,8 +139,8 @@ impl PeerRegion {
         Ok(PeerRegion { mapping })
     }
 
-    /// Brings up to `len` bytes of it into this process. The rest comes as it is used: how large it
-    /// is was the peer's choice, and costs no time here before that.
+    /// Populates up to `len` bytes of it in this process. The remaining pages come as they are
+    /// used: the peer chose the size, and a large one costs no time here before that.
     pub(crate) fn populate(&self, len: usize) {
         self.mapping.populate(len);
     }
@@ -161,9 +161,9 @@ impl PeerRegion {
         let from = self.mapping.span(offset, to.len());
         // SAFETY: `span` has checked that the source is mapped; sealed against shrinking and fully
         // allocated, it stays readable. `to` is this process's own and no part of it. An honest
-        // peer does not write these bytes until `head` gives them back; a dishonest one may, and
-        // then this copies an undefined mixture of old and new bytes, through raw pointers and into
-        // memory of my own, so that nobody ever holds a reference to what changes.
+        // peer does not write these bytes until `head` gives them back. A dishonest one may: then
+        // this copies an undefined mixture of old and new bytes, through raw pointers and into this
+        // process's private memory, so that no reference ever points to changing memory.
         unsafe { load(from, to.as_mut_ptr(), to.len()) };
     }
 

@@ -23,23 +23,23 @@ pub(crate) const PUBLISH_CHUNK: usize = 64 * 1024;
 /// A write from this length on is published in chunks.
 const LARGE: usize = 32 * 1024;
 
-/// What a poll of a writer found.
+/// The outcome of a writer's poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Room {
-    /// As much as was asked for.
+    /// All the room that was asked for.
     Enough,
-    /// Some, and a reader that waits for bytes which are not published yet.
+    /// Some room, and a reader that waits for bytes which are not published yet.
     Starving,
 }
 
 impl Room {
-    /// Nothing less than `n` bytes of room will do.
+    /// Fails if there is less than `n` bytes of room.
     #[inline]
     pub(crate) fn enough_for(self, n: usize) -> io::Result<()> {
         self.or_deadlock(|| format!("{n} bytes of room"))
     }
 
-    /// Nothing less than an empty ring will do.
+    /// Fails if the ring is not empty.
     pub(crate) fn enough_to_drain(self) -> io::Result<()> {
         self.or_deadlock(|| "everything to be consumed".into())
     }
@@ -85,7 +85,7 @@ impl WriteHalf {
 
     /// This half never sleeps from now on.
     pub(crate) fn never_sleep(&mut self) {
-        // What the header of a forked child's copy says is the parent's.
+        // In a forked child the header is the parent's.
         if self.endpoint.is_owner() {
             let word = &self.endpoint.headers().own.wake_at_head.0;
             self.wake_word.never_sleep::<Std>(word);
@@ -138,8 +138,8 @@ impl WriteHalf {
     }
 
     /// Checks the peer once in a tick of the coarse clock: a writer that never fills its ring never
-    /// polls. After it has published, where the time for it costs no latency; what it finds is the
-    /// next write's to report.
+    /// polls. Called after a publication, where the time for it costs no latency; the next write
+    /// reports what it finds.
     #[inline]
     fn check_peer_if_due(&mut self) {
         let now = CoarseInstant::now();
@@ -176,7 +176,7 @@ impl WriteHalf {
         }
     }
 
-    /// Remembers how the direction ended, and puts it into the words of `std::io`.
+    /// Remembers how the direction ended, and converts it for `std::io`.
     #[cold]
     fn ended<T>(&mut self, status: Status) -> io::Result<T> {
         let position = self.ring.position();
@@ -187,7 +187,7 @@ impl WriteHalf {
         Err(write_error(end))
     }
 
-    /// Room for some of `len` bytes, and for how many; `None` if the ring is full.
+    /// The number of bytes, of `len`, for which there is room; `None` if the ring is full.
     #[inline]
     pub(crate) fn room(&mut self, len: usize) -> Option<io::Result<usize>> {
         if let Err(e) = self.begin() {
@@ -195,7 +195,7 @@ impl WriteHalf {
         }
         if self.free() < len {
             self.publish();
-            // Takes in what the reader has freed.
+            // Loads the room that the reader has freed.
             if let Some(Err(e)) = self.poll(len) {
                 return Some(Err(e));
             }
@@ -209,9 +209,9 @@ impl WriteHalf {
         }
     }
 
-    /// How much room a writer waits for that has `len` bytes to write. Not for every byte: it is
-    /// woken once half the ring is free, or all that it has left fits. A reader that starves wakes
-    /// it before.
+    /// The room that a writer waits for that has `len` bytes to write. It is not woken for every
+    /// byte, but once half the ring is free, or once the remaining bytes fit. A reader that starves
+    /// wakes it before.
     pub(crate) fn low_watermark(&self, len: usize) -> usize {
         len.min(self.capacity() / 2)
     }
@@ -256,7 +256,7 @@ impl WriteHalf {
         self.publish();
     }
 
-    /// Writes what fits, or fails with `WouldBlock`.
+    /// Writes the bytes that fit, or fails with `WouldBlock`.
     pub(crate) fn try_put(&mut self, buf: &[u8]) -> io::Result<usize> {
         if self.try_put_fast(buf) {
             return Ok(buf.len());
@@ -287,14 +287,14 @@ impl WriteHalf {
         }
     }
 
-    /// Copies of `bufs` what there is room for, and publishes it at the end, or now and then on the
+    /// Copies the bytes of `bufs` that fit, and publishes them at the end, or now and then on the
     /// way.
     pub(crate) fn put_vectored(&mut self, bufs: &[IoSlice<'_>], publish: bool) -> usize {
         let mut done = 0;
         for buf in bufs {
             if self.free() < buf.len() {
                 self.publish();
-                // Takes in what the reader has freed; an end is the next write's to report.
+                // Loads the room that the reader has freed; the next write reports an end.
                 let _ = self.poll(buf.len());
             }
             let n = self.free().min(buf.len());
@@ -310,7 +310,7 @@ impl WriteHalf {
         done
     }
 
-    /// Copies `bytes`, for which there is room, and publishes only what would make a chunk.
+    /// Copies `bytes`, for which there is room, and publishes only when they make up a chunk.
     #[inline]
     pub(crate) fn stage(&mut self, bytes: &[u8]) {
         for chunk in bytes.chunks(PUBLISH_CHUNK) {
@@ -335,8 +335,8 @@ impl WriteHalf {
     #[inline]
     pub(crate) fn copy_in(&mut self, bytes: &[u8]) {
         assert!(bytes.len() <= self.free(), "more written than was free");
-        // SAFETY: this half is the one writer of the region, and slices of it (`grant`) borrow
-        // this half.
+        // SAFETY: this half is the one writer of the region, and slices of it (`grant`) borrow this
+        // half.
         unsafe { self.endpoint.own_region.write(self.ring.offset(), bytes) };
         self.ring.advance(bytes.len() as u64);
         point(Point::Copied);
@@ -352,18 +352,18 @@ impl WriteHalf {
         unsafe { self.endpoint.own_region.slice_mut(self.ring.offset(), len) }
     }
 
-    /// What [`grant`](Self::grant) would lend, to be looked at.
+    /// The bytes that [`grant`](Self::grant) would lend, to be read.
     #[inline]
     pub(crate) fn granted(&self, len: usize) -> &[u8] {
         assert!(len <= self.free(), "more granted than was free");
-        // SAFETY: this half is the one writer of the region, and writes through `&mut self`
-        // only, so not while the slice is borrowed from it; the span is free; `self` keeps the
-        // region alive.
+        // SAFETY: this half is the one writer of the region, and writes through `&mut self` only,
+        // so not while the slice is borrowed from it; the span is free; `self` keeps the region
+        // alive.
         unsafe { self.endpoint.own_region.slice(self.ring.offset(), len) }
     }
 
-    /// Room was found before, perhaps in the process that forked this one; what is written there
-    /// would be in its ring, behind its back.
+    /// Fails in a forked child. The room may have been found in the parent, and bytes that the
+    /// child wrote would go into the parent's ring, unknown to the parent.
     #[inline]
     pub(crate) fn assert_here(&self) {
         assert!(
@@ -372,7 +372,7 @@ impl WriteHalf {
         );
     }
 
-    /// Takes `n` bytes that were written through a grant, which was not given for fewer.
+    /// Takes `n` bytes that were written through a grant of at least that size.
     #[inline]
     pub(crate) fn advance(&mut self, n: usize) {
         self.ring.advance_known(n as u64);
@@ -394,11 +394,11 @@ impl WriteHalf {
         self.check_peer_if_due();
     }
 
-    /// Takes back what a wait that goes on elsewhere has left: a writer that publishes has had
-    /// room.
+    /// Disarms a wake word left set by a wait that goes on elsewhere: a writer that publishes has
+    /// had room.
     #[inline]
     pub(crate) fn disarm_stale(&mut self) {
-        // What the header of a forked child's copy says is the parent's.
+        // In a forked child the header is the parent's.
         if self.wake_word.is_left_armed() && self.endpoint.is_owner() {
             let word = &self.endpoint.headers().own.wake_at_head.0;
             self.wake_word.disarm::<Std>(word);

@@ -8,7 +8,7 @@ use crate::wait::{Park, Parked, PollHalf, prepare, sleep};
 use std::io;
 use std::sync::Arc;
 
-/// What a half needs for it.
+/// The operations of a half that its sleeping needs.
 pub(super) trait Half {
     fn flaw(&self) -> Flaw;
     /// The doorbell that it sleeps on.

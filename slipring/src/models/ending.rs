@@ -22,7 +22,7 @@ fn finish<A: Atomics>(flaw: Flaw) {
     reader.check();
     reader.consume(1);
     assert_eq!(reader.wait(2), Status::Ended(ended::CLOSED));
-    // Whoever sees the end sees the last byte too.
+    // A reader that sees the end sees the last byte too.
     assert_eq!(
         reader.ring.position() + reader.ring.available(),
         2,
@@ -161,9 +161,9 @@ fn abort<A: Atomics>(flaw: Flaw) {
     aborting.join().unwrap();
 }
 
-/// The halves of one process are threads of their own. One learns that the peer has hung up and
-/// writes it down, and the other, which finds it written down, may not take for a death what was an
-/// end in order.
+/// The halves of one process are threads of their own. One half learns that the peer has hung up
+/// and writes it down. The other half finds it written down, and may not take an end in order for a
+/// death.
 fn leave_told_by_the_other_half<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::one_way(1, flaw);
     let mut reader = Reading::new(&world, Who::Right);
@@ -210,8 +210,8 @@ fn two_ends<A: Atomics>(flaw: Flaw) {
     assert_eq!(reader.wait(1), seen, "the end: another one later");
 }
 
-/// A thread closes while another one of its process writes. What had been written when it was told
-/// to close is read before the end.
+/// A thread closes the stream while another thread of its process writes. The bytes written before
+/// the writer learnt of the close are read before the end.
 fn close_by_another_thread<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::one_way(4, flaw);
     let mut writer = Writing::new(&world, Who::Left);

@@ -1,5 +1,5 @@
-//! What a control leaves out of the protocol. Each of these has at least one model that fails
-//! because of it.
+//! The parts of the protocol that a control leaves out. Each of these has at least one model that
+//! fails because of it.
 
 use super::mutant::Weakness;
 
@@ -13,7 +13,7 @@ pub(super) enum Flaw {
     PublishFence,
     /// No fence between `head` and the writer's wake word in `Consumer::consume`.
     ConsumeFence,
-    /// No fence between a wake word and the look at the peer in `arm`, of the reader.
+    /// No fence between a wake word and the poll of the peer in `arm`, of the reader.
     ReaderArmFence,
     /// The same, of the writer.
     WriterArmFence,
@@ -45,7 +45,7 @@ pub(super) enum Flaw {
     GoneAcquire,
     /// The reader learns of the hang-up after it has loaded `fin`.
     HangUpAfterFin,
-    /// A writer whose reader seems to starve, and has hung up, does not look at `stop` again.
+    /// A writer whose reader seems to starve, and has hung up, does not load `stop` again.
     HangUpAfterStop,
     /// The process hangs up, then stores `fin`.
     HangUpBeforeFin,
@@ -57,9 +57,9 @@ pub(super) enum Flaw {
     CodeAfterEnd,
     /// A doorbell wakes who sleeps already, and keeps nothing for who is about to.
     BellForgets,
-    /// A sleeper looks before it arms, not after.
+    /// A sleeper polls before it arms, not after.
     PollBeforeArm,
-    /// An event loop takes the edges out of the set after it has looked, not before it arms.
+    /// An event loop takes the edges out of the set after it has polled, not before it arms.
     DrainAfterPoll,
     /// A reader does not wake a writer that waits for room which it will not make.
     NoStarvedWake,
@@ -71,7 +71,7 @@ pub(super) enum Flaw {
     SleepsAfterAll,
     /// A writer loads the wake word of a waiting reader without an acquire.
     WakeAcquire,
-    /// A writer that sees a waiting reader does not look once more at what that one has consumed.
+    /// A writer that sees a waiting reader does not load the reader's `head` once more.
     StarvingByOldHead,
 }
 

@@ -12,14 +12,14 @@
 //! * [`polling`]: no wake-up is lost in an event loop that polls either;
 //! * [`unfenced`]: nothing is lost without the fence, towards a half that never sleeps.
 //!
-//! Each model is run as it is ([`holds`]) and with each thing left out that it is there for
-//! ([`fails`], [`Flaw`]): an ordering that can be removed without a model noticing is either not
-//! needed or not checked.
+//! Each model is run as it is ([`holds`]), and once for each part of the protocol that it checks,
+//! with that part left out ([`fails`], [`Flaw`]). An ordering that can be removed without a failing
+//! model is either not needed or not checked.
 //!
-//! Not seen by loom, and left to reasoning and to the stress tests: loom makes fences no points to
-//! switch at, and does not know loads that are delayed behind later stores.
+//! loom has two limits, which are left to reasoning and to the stress tests: it does not switch
+//! threads at fences, and it does not know loads that are delayed behind later stores.
 //!
-//! `LOOM_MAX_PREEMPTIONS=5 cargo test --release models` looks deeper than the three that are the
+//! `LOOM_MAX_PREEMPTIONS=5 cargo test --release models` searches deeper than the three that are the
 //! default here.
 
 mod asleep;

@@ -10,7 +10,7 @@ use loom::sync::atomic;
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
 
-/// What is missing.
+/// The ordering that is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Weakness {
     Nothing,

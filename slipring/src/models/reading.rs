@@ -108,7 +108,7 @@ impl<A: Atomics> Reading<A> {
         }
     }
 
-    /// [`Consumer::poll`] with `fin` and `tail` looked at in another way than it does.
+    /// [`Consumer::poll`] with `fin` and `tail` loaded in another way than it does.
     fn poll_wrongly(&mut self, want: u64, gone: bool) -> Status {
         let world = Arc::clone(&self.world);
         let fin = || {

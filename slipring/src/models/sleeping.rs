@@ -1,4 +1,4 @@
-//! No wake-up is lost. A half that sleeps on although what it waits for is there shows as a
+//! No wake-up is lost. A half that sleeps on although its bytes or its room are there shows as a
 //! deadlock.
 
 use super::{Flaw, Half, Mutant, Reading, Who, Why, World, Writing, fails, holds};
@@ -25,7 +25,7 @@ fn reader<A: Atomics>(flaw: Flaw) {
 }
 
 /// A writer sleeps for each byte of room in a full ring, then for two at once; the reader consumes
-/// what is there and never waits.
+/// all that is there and never waits.
 fn writer<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::one_way(2, flaw);
     let mut writer = Writing::new(&world, Who::Left);
@@ -117,9 +117,9 @@ fn crossing<A: Atomics>(flaw: Flaw) {
     right.join().unwrap();
 }
 
-/// A reader runs out of time, perhaps while the ring for it is under way; it sleeps again, for the
-/// next byte. What is left of the first ring may wake it too early, and nothing may keep it from
-/// being woken at all.
+/// A reader runs out of time, perhaps while the wake-up for it is under way; it sleeps again, for
+/// the next byte. The first wake-up may end that sleep too early, and nothing may keep the reader
+/// from being woken at all.
 fn reader_withdraws<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::one_way(4, flaw);
     let mut writer = Writing::new(&world, Who::Left);

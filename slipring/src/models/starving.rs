@@ -20,8 +20,8 @@ fn half_full<A: Atomics>(flaw: Flaw) {
     writing.join().unwrap();
 }
 
-/// The ring is full. The reader consumes one and then wants four, while the writer wants room for
-/// two: what the review of the protocol found.
+/// The ring is full. The reader consumes one byte and then wants four, while the writer wants room
+/// for two.
 fn full<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::one_way(4, flaw);
     let mut writer = Writing::new(&world, Who::Left);
@@ -85,8 +85,8 @@ fn asks<A: Atomics>(flaw: Flaw) {
     asking.join().unwrap();
 }
 
-/// A reader that takes all there is and then waits for one byte does not starve, whatever a writer
-/// waits for: that everything is consumed, here, or for a `reserve` of the whole ring.
+/// A reader that takes all there is and then waits for one byte does not starve, for any kind of
+/// wait of the writer: until everything is consumed, here, or for a `reserve` of the whole ring.
 fn content<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::one_way(2, flaw);
     let mut writer = Writing::new(&world, Who::Left);

@@ -6,8 +6,8 @@ use crate::ring::{Atomics, Status};
 use crate::wait::model::Loom;
 use loom::thread;
 
-/// Waits as a half does that spins for ever: it looks, lets be seen that it waits, and goes on
-/// looking.
+/// Waits as a half does that spins for ever: it polls, advertises that it waits, and goes on
+/// polling.
 fn spin<H: Half>(half: &mut H, want: u64) -> Status {
     if half.flaw() == Flaw::SleepsAfterAll {
         return half.wait(want);

@@ -1,4 +1,5 @@
-//! What two processes share, in a model: two regions, four doorbells, and what the kernel knows.
+//! The world that two processes share, in a model: two regions, four doorbells, and the kernel's
+//! part.
 
 use super::flaw::Flaw;
 use super::mutant::weakly;
@@ -41,11 +42,11 @@ impl Bytes {
     }
 }
 
-/// What a half sleeps on. As an eventfd that is watched edge-triggered and never drained, it keeps
-/// an edge for a sleeper that comes later; and however many rings there were, they end one sleep.
+/// The doorbell that a half sleeps on. As an eventfd that is watched edge-triggered and never
+/// drained, it keeps an edge for a sleeper that comes later; any number of wake-ups ends one sleep.
 ///
-/// loom also lets one sleep end without a ring: a wake-up is a hint. A ring happens before the end
-/// of the sleep that it ends, as the lock of a real eventfd has it; it orders nothing else.
+/// loom also lets one sleep end without a wake-up: a wake-up is a hint. A wake-up happens before
+/// the end of the sleep that it ends, as the lock of a real eventfd has it; it orders nothing else.
 pub(super) struct Doorbell {
     edge: Notify,
     /// For [`Flaw::BellForgets`].
@@ -67,7 +68,7 @@ impl Doorbell {
 
     pub(super) fn wake(&self) {
         if let Some(readable) = &self.readable {
-            // Release: the lock of the set orders the ring, and what was before it, before the
+            // Release: the lock of the set orders the wake-up, and everything before it, before the
             // drain that takes it out.
             readable.store(true, Ordering::Release);
         }
@@ -101,7 +102,7 @@ impl Doorbell {
     }
 }
 
-/// What one process has in the stream.
+/// The part of one process in the stream.
 pub(super) struct Side<A: Atomics> {
     pub(super) header: Header<A>,
     pub(super) bytes: Bytes,
@@ -109,7 +110,7 @@ pub(super) struct Side<A: Atomics> {
     pub(super) writer: Arc<Doorbell>,
     /// The kernel has hung up the link, since this process has let go of it.
     hung_up: AtomicBool,
-    /// What this process has written down of its peer: that it has hung up.
+    /// This process has written down that its peer has hung up.
     gone: AtomicBool,
 }
 
@@ -126,12 +127,13 @@ impl<A: Atomics> Side<A> {
     }
 
     pub(super) fn is_hung_up(&self) -> bool {
-        // Acquire: what the process did before is seen by whoever learns of its end.
+        // Acquire: a process that learns of the other's end sees everything that the other did
+        // before.
         self.hung_up.load(Ordering::Acquire)
     }
 }
 
-/// Whose process a half belongs to. In the models of one direction the left one writes and the
+/// The process that a half belongs to. In the models of one direction the left one writes and the
 /// right one reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Who {

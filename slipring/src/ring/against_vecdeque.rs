@@ -1,5 +1,5 @@
-//! The ring against `VecDeque<u8>` under random steps, and against a peer that stores whatever it
-//! likes.
+//! The ring against `VecDeque<u8>` under random steps, and against a peer that stores
+//! arbitrary words.
 
 use super::{Consumer, Corrupt, Header, Headers, Producer, Status, Std, ended};
 use crate::wait::wake_word;
@@ -45,7 +45,7 @@ fn word() -> impl Strategy<Value = u64> {
     ]
 }
 
-/// What a peer does to its header, and what this side does then.
+/// A step of a peer that stores arbitrary words in its header, or of this side in between.
 #[derive(Debug, Clone)]
 enum Hostile {
     Tail(u64),
@@ -147,7 +147,7 @@ proptest! {
         let tail = &peer.published.0.tail;
         let head = &peer.consumed.0.head;
         for step in steps {
-            // What an honest peer could show, given what it has shown before.
+            // The indexes that an honest peer could show, given those that it has shown before.
             let published = producer.position() - producer.unpublished();
             let heads = producer.position() - (CAPACITY - producer.free())..=published;
             let tails = consumer.position() + consumer.available()..=consumer.position() + CAPACITY;
@@ -170,7 +170,7 @@ proptest! {
                     peer.wake_at_head.0.store(at_head, Relaxed);
                 }
                 Hostile::Write(n) => producer.advance(n.min(producer.free())),
-                // Whether it rings is the peer's own affair.
+                // Whether the peer wakes anybody is its own affair.
                 Hostile::Publish => drop(producer.publish(headers)),
                 Hostile::WriterLooks(want) => {
                     let found = producer.poll(headers, want, false);
@@ -225,9 +225,9 @@ proptest! {
     }
 }
 
-/// A peer can move my indexes by no more than a capacity for each capacity that I consume or write,
-/// so none of them gets near its limit in practice. At the limit, which an absurd capacity reaches
-/// at once, a reader still does not overflow.
+/// A peer can move this side's indexes by no more than a capacity for each capacity that this side
+/// consumes or writes, so none of them gets near its limit in practice. At the limit, which an
+/// absurd capacity reaches at once, a reader still does not overflow.
 #[test]
 fn a_reader_survives_the_end_of_the_numbers() {
     const HUGE: u64 = 1 << 63;

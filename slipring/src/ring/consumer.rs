@@ -5,8 +5,7 @@ use crate::wait::wake_word;
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 
-/// Reads from the ring of the peer's own_region: private indexes, and what it has seen of the
-/// peer's.
+/// Reads from the ring of the peer's region: private indexes, and the peer's indexes as last seen.
 #[derive(Debug)]
 pub(crate) struct Consumer<A: Atomics> {
     capacity: u64,
@@ -80,9 +79,9 @@ impl<A: Atomics> Consumer<A> {
             return Err(Corrupt);
         }
         self.tail = tail;
-        // Relaxed: ordered by that acquire. The layout allows a writer to store another one only
-        // after it has seen `head == tail`, a store of mine that comes after this load. This
-        // library's writers store 0 before they pass the header on, and never again.
+        // Relaxed: ordered by that acquire. The layout allows a writer to store another `base` only
+        // after it has seen `head == tail`, and this side stores such a `head` after this load.
+        // This library's writers store 0 before they pass the header on, and never again.
         let base = headers.peer.published.0.base.load(Ordering::Relaxed);
         // A branch, and not simply a store: the address of the next byte then does not depend on
         // what arrives with the tail's cache line, so that the processor, which predicts the
@@ -101,7 +100,7 @@ impl<A: Atomics> Consumer<A> {
         self.base = base;
     }
 
-    /// Looks for `want` readable bytes. `gone`: the hang-up as it was known *before* this call.
+    /// Polls for `want` readable bytes. `gone`: the hang-up as it was known *before* this call.
     #[inline(always)]
     pub(crate) fn poll(
         &mut self,
@@ -126,7 +125,7 @@ impl<A: Atomics> Consumer<A> {
         })
     }
 
-    /// Gives `n` bytes back to the writer; at least one, and no more than are available. Says
+    /// Gives `n` bytes back to the writer; at least one, and no more than are available. Returns
     /// whether the peer's writer has to be woken.
     #[inline(always)]
     #[must_use]
@@ -134,7 +133,7 @@ impl<A: Atomics> Consumer<A> {
         debug_assert!(0 < n && n <= self.available());
         let old = self.head;
         self.head += n;
-        // Release: my loads of the bytes come before the writer may write over them.
+        // Release: this side's loads of the bytes come before the writer may write over them.
         headers
             .own
             .consumed
@@ -149,13 +148,13 @@ impl<A: Atomics> Consumer<A> {
         )
     }
 
-    /// Lets go of what is available, without giving it back.
+    /// Drops the bytes that are available, without giving them back.
     pub(crate) fn forget(&mut self) {
         self.tail = self.head;
     }
 
-    /// After arming: whether the peer's writer sleeps for room that I am not going to make. It has
-    /// to be woken, so that it publishes what fits.
+    /// After arming: whether the peer's writer sleeps for room that this reader is not going to
+    /// make. The writer has to be woken, so that it publishes the bytes that fit.
     #[inline]
     pub(crate) fn blocks_writer(&self, headers: Headers<'_, A>) -> bool {
         // Relaxed: ordered by the fence of arming; see `Producer::poll`.
@@ -165,8 +164,8 @@ impl<A: Atomics> Consumer<A> {
         )
     }
 
-    /// The peer's tail that makes `want` bytes readable: what to arm for. Never 0, as `want` is
-    /// not.
+    /// The peer's tail that makes `want` bytes readable: the index to arm for. Never 0, as `want`
+    /// is not.
     #[inline]
     pub(crate) fn wake_at(&self, want: u64) -> u64 {
         // A stream does not live to 2^64 bytes, but a peer may claim so.

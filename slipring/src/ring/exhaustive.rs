@@ -1,9 +1,9 @@
 //! Every state that a small ring can get into, and every step out of it, against a queue.
 //!
-//! One thread makes the steps of both sides in every order. The states are found breadth first and
-//! each is visited once; what the two sides know of each other belongs to the state, so the search
-//! covers every staleness of the remembered indexes: full, empty, across the end, finished, and all
-//! of it at once. What several threads add to that is the matter of `models`.
+//! One thread makes the steps of both sides in every order. The search is breadth first and visits
+//! each state once. A state includes the indexes that each side remembers of the other, so the
+//! search covers every staleness of them: full, empty, across the end, finished, and all of it at
+//! once. `models` checks what several threads add to that.
 
 use super::{Consumer, Header, Headers, Producer, Status, Std, ended};
 use std::collections::{HashSet, VecDeque};
@@ -19,7 +19,7 @@ enum Step {
     Consume(u64),
 }
 
-/// What decides how a ring goes on, and shows from outside.
+/// The state that decides how a ring goes on, and that shows from outside.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct State {
     writer: (u64, u64, u64, usize),
@@ -83,7 +83,7 @@ impl Ring {
         }
     }
 
-    /// What can be done next without writing more than `total` bytes in all.
+    /// The steps that are possible next without writing more than `total` bytes in all.
     fn steps(&self, total: u64) -> Vec<Step> {
         let mut steps = vec![Step::Publish, Step::WriterLooks, Step::ReaderLooks];
         if self.left.published.0.fin.load(Relaxed) == ended::OPEN {
@@ -125,7 +125,7 @@ impl Ring {
             Step::WriterLooks => {
                 for want in 0..=capacity {
                     let found = self.producer.poll(writer, want, false).unwrap();
-                    // The reader has consumed what is not in the queue.
+                    // The reader has consumed the bytes that are not in the queue.
                     let ready = capacity - self.queue.len() as u64 >= want;
                     assert_eq!(
                         found,
@@ -161,7 +161,7 @@ impl Ring {
         self.check();
     }
 
-    /// What holds in every state.
+    /// Checks the invariants that hold in every state.
     fn check(&self) {
         let capacity = self.producer.capacity();
         assert_eq!(
@@ -172,7 +172,7 @@ impl Ring {
         // Neither side thinks that it has more than it has.
         assert!(self.producer.free() <= capacity - self.queue.len() as u64);
         assert!(self.consumer.available() + self.producer.unpublished() <= self.queue.len() as u64);
-        // What the reader may read, from where it thinks that it lies, is what was written.
+        // The bytes that the reader may read, from its own offset on, are those that were written.
         for i in 0..self.consumer.available() as usize {
             let at = (self.consumer.offset() + i) % capacity as usize;
             assert_eq!(self.memory[at], self.queue[i]);
@@ -180,12 +180,12 @@ impl Ring {
     }
 }
 
-/// Visits every state; says how many there are.
+/// Visits every state; returns how many there are.
 fn explore(capacity: u64, total: u64) -> usize {
     let mut seen = HashSet::from([Ring::new(capacity).state()]);
     let mut paths = VecDeque::from([Vec::new()]);
     while let Some(path) = paths.pop_front() {
-        // A ring cannot be copied, so the way to the state is gone again for each step out of it.
+        // A ring cannot be copied, so each step out of a state begins by repeating the path to it.
         for step in Ring::after(capacity, &path).steps(total) {
             let mut ring = Ring::after(capacity, &path);
             ring.step(step);
@@ -256,7 +256,7 @@ fn a_publication_rings_when_it_crosses_the_wanted_index_and_only_then() {
     }
 }
 
-/// What each side arms for is the index at which it can go on, and not yet at the one before.
+/// Each side arms for the index at which it can go on, and not yet for the one before.
 #[test]
 fn a_half_arms_for_the_index_at_which_it_can_go_on() {
     const CAPACITY: u64 = 8;

@@ -1,4 +1,4 @@
-//! The header of an own_region: who writes which word, and where it lies.
+//! The header of a region: which side writes which word, and where it lies.
 //!
 //! Everything in a header is written by the process that owns the region; its peer has it mapped
 //! read-only. The layout is a contract between processes that may have been built at different
@@ -29,20 +29,21 @@ pub(crate) mod ended {
     pub(crate) const ABORTED: u32 = 2;
     /// This side found the other's header out of range and has given up the stream.
     pub(crate) const POISONED: u32 = 3;
-    /// This side has refused the other's memory, or had no means to use it, when the other took the
-    /// stream for made.
+    /// This side has refused the other's memory, or had no means to use it, after the other had
+    /// taken the handshake to be complete.
     pub(crate) const REFUSED: u32 = 4;
-    /// A writer only: this side has dropped the stream, and has not read all that the other had
+    /// A writer only: this side has dropped the stream before it had read all that the other had
     /// written.
     pub(crate) const RESET: u32 = 5;
 }
 
-/// Keeps what is in it on lines of its own.
+/// Keeps its content on cache lines of its own.
 #[repr(C, align(128))]
 #[derive(Debug)]
 pub(crate) struct Line<T>(pub(crate) T);
 
-/// Line 0: what this memory is. Written before the region is passed on; copied once by the peer.
+/// Line 0: the kind of this memory. Written before the region is passed on; copied once by the
+/// peer.
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Preamble<A: Atomics> {
@@ -52,14 +53,14 @@ pub(crate) struct Preamble<A: Atomics> {
     pub(crate) capacity: A::U64,
 }
 
-/// Line 1: what the peer may read.
+/// Line 1: the bytes that the peer may read.
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Published<A: Atomics> {
     /// Count of bytes ever published.
     pub(crate) tail: A::U64,
     /// The position that lies at the start of the ring: byte `p` is at `(p - base) mod capacity`.
-    /// This library's writers leave it at 0; a reader goes by what it finds.
+    /// This library's writers leave it at 0; a reader obeys the value that it finds.
     pub(crate) base: A::U64,
     /// How the writing ended ([`ended`]).
     pub(crate) fin: A::U32,
@@ -67,18 +68,18 @@ pub(crate) struct Published<A: Atomics> {
     pub(crate) code: A::U32,
 }
 
-/// Line 2: what the peer may write over.
+/// Line 2: the bytes that the peer may write over.
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Consumed<A: Atomics> {
-    /// Count of bytes ever consumed of the *peer's* own_region.
+    /// Count of bytes ever consumed of the *peer's* region.
     pub(crate) head: A::U64,
     /// Why the reader is gone ([`ended`]).
     pub(crate) stop: A::U32,
 }
 
-/// Lines 5 and 6: what one half has done so far, for tools that look in from outside. Nothing
-/// depends on them.
+/// Lines 5 and 6: counters of one half, for tools that read them from outside. Nothing depends on
+/// them.
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Counters<A: Atomics> {
@@ -90,16 +91,17 @@ pub(crate) struct Counters<A: Atomics> {
     pub(crate) spins: A::U64,
 }
 
-/// The first page of an own_region.
+/// The first page of a region.
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Header<A: Atomics> {
     pub(crate) preamble: Line<Preamble<A>>,
     pub(crate) published: Line<Published<A>>,
     pub(crate) consumed: Line<Consumed<A>>,
-    /// Line 3: my reader sleeps until the peer's `tail` reaches this, or is awake ([`wake_word`]).
+    /// Line 3: this side's reader sleeps until the peer's `tail` reaches this, or is awake
+    /// ([`wake_word`]).
     pub(crate) wake_at_tail: Line<A::U64>,
-    /// Line 4: my writer sleeps until the peer's `head` reaches this, or is awake.
+    /// Line 4: this side's writer sleeps until the peer's `head` reaches this, or is awake.
     pub(crate) wake_at_head: Line<A::U64>,
     pub(crate) reading: Line<Counters<A>>,
     pub(crate) writing: Line<Counters<A>>,
@@ -139,8 +141,8 @@ impl<A: Atomics> Header<A> {
         }
     }
 
-    /// Ends both directions before there is a stream on this side: what the peer has passed is
-    /// refused.
+    /// Ends both directions before there is a stream on this side, because this side refuses the
+    /// memory or the descriptors that the peer has passed.
     pub(crate) fn refuse(&self) {
         // Release: as of any end; nothing comes before it.
         self.published

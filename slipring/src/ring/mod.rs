@@ -1,8 +1,8 @@
-//! The lock-free core: one ring each way, and what the two sides do to each other through their
+//! The lock-free core: one ring each way, and how the two sides act on each other through their
 //! headers.
 //!
 //! Nothing in here knows an operating system. [`Producer`] and [`Consumer`] move indexes and answer
-//! two questions, "how much may I touch, and where" and "does the peer have to be woken".
+//! two questions: "how many bytes may I touch, and where" and "does the peer have to be woken".
 //! `endpoint` copies the bytes and wakes the peer; `wait` decides how to spin and sleep.
 //!
 //! ```text
@@ -38,9 +38,9 @@ pub(crate) use producer::Producer;
 /// The two headers as one endpoint sees them.
 #[derive(Debug)]
 pub(crate) struct Headers<'a, A: Atomics> {
-    /// Of my own_region: I alone write it.
+    /// The header of this side's region: this side alone writes it.
     pub(crate) own: &'a Header<A>,
-    /// Of the peer's own_region: input, to be checked.
+    /// The header of the peer's region: input, to be checked.
     pub(crate) peer: &'a Header<A>,
 }
 
@@ -56,10 +56,10 @@ impl<A: Atomics> Copy for Headers<'_, A> {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Corrupt;
 
-/// What a half finds when it polls.
+/// The outcome of a poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Status {
-    /// What was asked for is there.
+    /// The bytes, or the room, are there.
     Ready,
     /// Not yet.
     Pending,

@@ -5,13 +5,13 @@ use crate::wait::wake_word;
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 
-/// Writes into the ring of my own_region: private indexes, and what they publish.
+/// Writes into the ring of this side's region: private indexes, and their publication.
 #[derive(Debug)]
 pub(crate) struct Producer<A: Atomics> {
     capacity: u64,
-    /// End of what has been written, published or not.
+    /// End of the bytes that have been written, published or not.
     tail: u64,
-    /// What `tail` in the header says. Never read back from there.
+    /// The value of `tail` in the header. Never read back from there.
     published: u64,
     /// The peer's `head` as last seen.
     head: u64,
@@ -34,8 +34,8 @@ impl<A: Atomics> Producer<A> {
         }
     }
 
-    /// The reader never sleeps: its wake word is loaded before the fence of a publication, which is
-    /// left out if the word says so.
+    /// The reader never sleeps. The writer loads the reader's wake word before the fence of a
+    /// publication, and skips the fence if the word says so.
     pub(crate) fn set_peer_never_sleeps(&mut self, yes: bool) {
         self.peer_never_sleeps = yes;
     }
@@ -92,10 +92,10 @@ impl<A: Atomics> Producer<A> {
         Ok(())
     }
 
-    /// Looks for `want` bytes of room. `gone`: the hang-up as it was known *before* this call.
+    /// Polls for `want` bytes of room. `gone`: the hang-up as it was known *before* this call.
     ///
-    /// Everything written must have been published: a reader that waits for bytes which this writer
-    /// keeps back would not be seen to starve.
+    /// Everything written must have been published. Otherwise a reader that waits for bytes which
+    /// this writer keeps back would not be seen to starve.
     #[inline]
     pub(crate) fn poll(
         &mut self,
@@ -115,12 +115,13 @@ impl<A: Atomics> Producer<A> {
         if self.free() >= want {
             return Ok(Status::Ready);
         }
-        // A reader that waits for more than has been published comes before this writer's wish for
-        // more room. Once this half is armed, the fence of arming stands between its own wake word
-        // and this load, as the reader's stands between its wake word and its load of mine; so one
-        // of the two sees the other. Before, it is a hint that the next poll repeats. Acquire (in
-        // `load_peer`): the reader gave back what it had read before it armed, with a release, so
-        // the head below is at least that one.
+        // A reader that waits for more bytes than have been published takes precedence over this
+        // writer's wish for more room. Once this half is armed, the fence of arming stands between
+        // its own wake word and this load, as the reader's fence stands between the reader's wake
+        // word and its load of this half's wake word; so one of the two sees the other. Before this
+        // half is armed, the load is a hint that the next poll repeats. Acquire (in `load_peer`):
+        // the reader gave back the bytes that it had read before it armed, with a release, so the
+        // head below is at least that one.
         let word = load_peer::<A, _>(&headers.peer.wake_at_tail.0);
         if self.free() == 0 || !wake_word::is_beyond(word, self.published) {
             return Ok(Status::Pending);
@@ -135,7 +136,8 @@ impl<A: Atomics> Producer<A> {
         })
     }
 
-    /// Publishes what has been written. Says whether the peer's reader has to be woken.
+    /// Publishes the bytes that have been written. Returns whether the peer's reader has to be
+    /// woken.
     #[inline]
     #[must_use]
     pub(crate) fn publish(&mut self, headers: Headers<'_, A>) -> bool {
@@ -145,9 +147,9 @@ impl<A: Atomics> Producer<A> {
         self.publish_tail(headers)
     }
 
-    /// [`advance`](Self::advance) by a caller to whom [`free`](Self::free) has just said that `n`
-    /// bytes are free: to ask again costs as much as all the rest between the copy and the
-    /// publication.
+    /// [`advance`](Self::advance) without the check, for a caller that has just learnt from
+    /// [`free`](Self::free) that `n` bytes are free: to check again costs as much as everything
+    /// else between the copy and the publication.
     #[inline(always)]
     pub(crate) fn advance_known(&mut self, n: u64) {
         debug_assert!(n <= self.free());
@@ -166,7 +168,7 @@ impl<A: Atomics> Producer<A> {
     #[inline(always)]
     fn publish_tail(&mut self, headers: Headers<'_, A>) -> bool {
         let old = self.published;
-        // Release: the bytes are visible to whoever sees this tail.
+        // Release: a reader that sees this tail sees the bytes.
         headers
             .own
             .published
@@ -186,7 +188,7 @@ impl<A: Atomics> Producer<A> {
     /// be seen. Only a hint, on which nothing depends but how soon it gets the first bytes of many.
     #[inline]
     pub(crate) fn is_polled_for(&mut self, headers: Headers<'_, A>) -> bool {
-        // A head that makes no sense is reported by the next poll that has to go there.
+        // An invalid head is reported by the next poll that has to load it.
         let seen = self.refresh(headers);
         seen.is_ok() && self.drained() && !self.is_slept_on(headers)
     }
@@ -208,8 +210,8 @@ impl<A: Atomics> Producer<A> {
         self.head == self.published
     }
 
-    /// The peer's head that makes `want` bytes free: what to arm for. Never 0 while they are not
-    /// free.
+    /// The peer's head that makes `want` bytes free: the index to arm for. Never 0 while they are
+    /// not free.
     #[inline]
     pub(crate) fn wake_at(&self, want: u64) -> u64 {
         (self.tail + want).saturating_sub(self.capacity)

@@ -1,8 +1,8 @@
 //! The ring between two threads at full speed, over memory that is mapped once.
 //!
-//! What the models cannot hold: many laps, real caches, real store buffers. Mapped once, since
-//! ThreadSanitizer (`ci/tsan.sh`) takes two addresses of one page for two places, and would see no
-//! race between them.
+//! The stress covers what the models cannot hold: many laps, real caches, real store buffers. The
+//! memory is mapped once, since ThreadSanitizer (`ci/tsan.sh`) takes two addresses of one page for
+//! two places, and would see no race between them.
 
 use super::{Atomics, Consumer, Header, Headers, Producer, Std, Word};
 use std::cell::UnsafeCell;
@@ -15,7 +15,7 @@ const LENGTH: u64 = 300_000;
 /// The bytes of a ring.
 struct Bytes(Vec<UnsafeCell<u8>>);
 
-// SAFETY: who may touch which byte is what the ring decides, and what this tests.
+// SAFETY: the ring decides which thread may touch which byte; this test checks that it does.
 unsafe impl Sync for Bytes {}
 
 impl Bytes {
@@ -48,7 +48,7 @@ fn writes<A: Atomics>(headers: Headers<'_, A>, bytes: &Bytes) {
         }
         for i in 0..n {
             let at = bytes.at(ring.offset() + i as usize);
-            // SAFETY: the producer says that this byte is free, so nobody reads it.
+            // SAFETY: the producer says that this byte is free, so no other thread reads it.
             unsafe { at.write(byte_at(ring.position() + i)) };
         }
         ring.advance(n);
@@ -66,7 +66,8 @@ fn reads<A: Atomics>(headers: Headers<'_, A>, bytes: &Bytes) {
         let n = piece(ring.position(), 2).min(ring.available());
         for i in 0..n {
             let at = bytes.at(ring.offset() + i as usize);
-            // SAFETY: the consumer says that this byte has been published, so nobody writes it.
+            // SAFETY: the consumer says that this byte has been published, so no other thread
+            // writes it.
             let byte = unsafe { at.read() };
             assert_eq!(
                 byte,
@@ -93,18 +94,19 @@ where
         let writing = threads.spawn(|| writes(Headers { own, peer }, &bytes));
         let (own, peer) = (&right, &left);
         let reading = threads.spawn(|| reads(Headers { own, peer }, &bytes));
-        // By hand: ThreadSanitizer knows what joining orders, and not what the end of a scope does.
+        // Joined explicitly: ThreadSanitizer knows the ordering of a join, and not that of the end
+        // of a scope.
         writing.join().unwrap();
         reading.join().unwrap();
     });
 }
 
 /// ThreadSanitizer knows no fences, so it does not see that the Relaxed load of a peer's word and
-/// the fence behind it are an acquire. Here every load is one; the rest is the same.
+/// the fence behind it are an acquire. Here every load is an acquire; everything else is the same.
 #[derive(Debug)]
 enum Acquiring {}
 
-/// The same, with nothing released: a race, if somebody checks.
+/// The same, with nothing released: a race, if a tool checks for races.
 #[derive(Debug)]
 enum Unreleased {}
 

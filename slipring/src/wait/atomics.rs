@@ -1,7 +1,7 @@
 //! The atomics that the ring is generic over.
 //!
-//! [`Std`] is what runs; the models in `ring::models` put loom's in its place, so that the code
-//! which is checked is the code which ships.
+//! [`Std`] is the one that runs. The models in `models` put loom's in its place, so that the
+//! checked code is the shipped code.
 
 use std::sync::atomic::{self, Ordering};
 
@@ -10,7 +10,7 @@ pub(crate) trait Word<T> {
     fn new(value: T) -> Self;
     fn load(&self, order: Ordering) -> T;
     fn store(&self, value: T, order: Ordering);
-    /// Replaces `current` by `new`; says whether it did.
+    /// Replaces `current` by `new`; returns whether it did.
     fn replace(&self, current: T, new: T, success: Ordering) -> bool;
 }
 

@@ -1,17 +1,17 @@
 //! Whether to leave a busy peer alone for a moment.
 //!
 //! A half that has caught up with a peer in full flow meets it at each step. Its polls take away
-//! the line that the peer is going to store its next step in, and the peer's fence then waits for
-//! the line: two that are in step move small and middling messages at half the rate of two that are
-//! apart. If the half delays its first poll by a microsecond, the peer has gone several steps on,
-//! undisturbed, and all of them are taken at once. Network cards do so with interrupts ("interrupt
-//! coalescing", ethtool(8)).
+//! the cache line in which the peer is going to store its next step, and the peer's fence then
+//! waits for the line: two sides that are in step move small and middling messages at half the rate
+//! of two that are apart. If the half delays its first poll by a microsecond, the peer goes several
+//! steps on, undisturbed, and the half takes all of them at once. Network cards do so with
+//! interrupts ("interrupt coalescing", ethtool(8)).
 //!
 //! A half that waits for an *answer* would lose that microsecond each time, and so would a stream
-//! whose source has no more to give. Nothing that can be seen here tells one from the other, so it
-//! is measured: some waits without the delay, and some with. If the peer came forward clearly
-//! faster with it, the delay stays on: until a wait outlasts the first polls, or it is time to
-//! measure again. If not, the next trial comes four times as many waits later.
+//! whose source has no more to give. Nothing here can tell one from the other, so the delay is
+//! measured: some waits without it, and some with it. If the peer is clearly faster with the delay,
+//! it stays on: until a wait outlasts the first polls, or it is time to measure again. If not, the
+//! next trial comes four times as many waits later.
 
 use super::pause;
 use std::time::{Duration, Instant};
@@ -28,14 +28,14 @@ const EVERY: (u32, u32) = (16, 4096);
 /// Epochs before a trial that are measured. The better one counts.
 const BEFORE: u32 = 2;
 
-/// Epochs of a trial. In the first, how far the two are apart has still to change. Each of the
-/// others has to pay, since one can be lucky.
+/// Epochs of a trial. During the first one the distance between the two sides still changes. Each
+/// of the others has to pay, since one can be lucky.
 const TRIAL: u32 = 3;
 
 /// Epochs for which a trial that has paid is good.
 const GOOD_FOR: u32 = 64;
 
-/// How much faster the peer has to come forward: by an eighth.
+/// The peer has to be faster by this factor: by an eighth.
 const PAYS: f64 = 9.0 / 8.0;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,12 +97,12 @@ impl Coalescer {
         }
     }
 
-    /// A wait has outlasted its first polls: the peer is not in full flow, and what was being
-    /// measured means nothing.
+    /// A wait has outlasted its first polls: the peer is not in full flow, and the measurement so
+    /// far means nothing.
     pub(crate) fn long(&mut self) {
         match self.stage {
-            // The waits before the next trial are counted whatever comes in between: a stream that
-            // is interrupted now and then would never get there.
+            // The waits before the next trial are counted regardless of long ones in between:
+            // otherwise a stream that is interrupted now and then would never get there.
             Stage::Off => {}
             // A stream that comes in bursts would be tried again and again.
             Stage::Trial(_) => self.put_off(2),
@@ -136,8 +136,8 @@ impl Coalescer {
                 self.every = EVERY.0;
                 self.enter(Stage::On, GOOD_FOR);
             }
-            // The waits right after it say nothing: two that have been parted fall into step again
-            // only over hundreds of them.
+            // The waits right after it say nothing: two sides that have been apart fall into step
+            // again only over hundreds of waits.
             Stage::On => self.enter(Stage::Off, EVERY.0),
         }
     }
@@ -158,8 +158,8 @@ impl Coalescer {
 mod tests {
     use super::*;
 
-    /// How many of `waits` were delayed, if one takes so many nanoseconds and brings so many bytes,
-    /// without and with.
+    /// How many of `waits` were delayed. The arguments: the nanoseconds that one wait takes and the
+    /// bytes that it brings, without the delay and with it.
     fn delayed(
         coalescer: &mut Coalescer,
         waits: u32,
@@ -183,7 +183,7 @@ mod tests {
     fn stays_on_where_it_pays() {
         let mut coalescer = Coalescer::new();
         let count = delayed(&mut coalescer, 100_000, (60, 64), (1100, 40 * 64));
-        // Of the time, which is what counts: a wait without is the shorter one.
+        // Compared by time, which is what counts: a wait without the delay is the shorter one.
         let (with, without) = (count * 1100, (100_000 - count) * 60);
         assert!(with > 50 * without, "{count}");
     }
@@ -204,8 +204,7 @@ mod tests {
         assert!((1..=16 * 34).contains(&count), "{count}");
     }
 
-    /// The gain outlasts the delays: the two fall into step again only after so
-    /// many waits.
+    /// The gain outlasts the delays: the two sides fall into step again only after so many waits.
     #[test]
     fn two_that_are_still_apart_are_not_measured_as_in_step() {
         for lasting in [0, 5, 20, 100, 200] {

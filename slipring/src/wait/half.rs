@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 /// A half that waits for something.
 pub(crate) trait PollHalf {
-    /// What the wait is for.
+    /// The result of the wait.
     type News;
 
-    /// Asks once, without blocking; `None`: not yet.
+    /// Polls once, without blocking; `None`: not yet.
     fn poll(&mut self) -> Option<io::Result<Self::News>>;
 
     /// Asks the peer to wake this half when it is time to poll again. The half may sleep after it
@@ -18,10 +18,10 @@ pub(crate) trait PollHalf {
     /// Lets the peer see what this half waits for, though the half goes on polling.
     fn advertise(&mut self) {}
 
-    /// Takes either back.
+    /// Takes back either of the two.
     fn disarm(&mut self) {}
 
-    /// Leaves the half armed, for somebody who sleeps elsewhere. The next operation that moves an
+    /// Leaves the half armed, for a caller that sleeps elsewhere. The next operation that moves an
     /// index disarms it.
     fn leave_armed(&mut self) {}
 
@@ -31,14 +31,15 @@ pub(crate) trait PollHalf {
     /// Wakes the peer if it cannot go on because of this wait.
     fn wake_starved_peer(&mut self) {}
 
-    /// Checks whether the peer is still there. A sleeping half is told; a spinning one has to ask.
+    /// Checks whether the peer is still there. The kernel tells a sleeping half; a spinning half
+    /// has to check.
     fn check_peer(&mut self) -> io::Result<()>;
 
-    /// The same, but no more than once in a tick of the coarse clock: for a half that is asked
-    /// again and again without ever sleeping.
+    /// The same, but no more than once in a tick of the coarse clock: for a half that polls again
+    /// and again without ever sleeping.
     fn check_peer_if_due(&mut self) {}
 
-    /// To be called when the wait is given up. A half that will ask again without ever sleeping
+    /// To be called when the wait is given up. A half that will poll again without ever sleeping
     /// stays visible to a peer that waits for it.
     fn give_up(&mut self) {}
 
@@ -47,8 +48,8 @@ pub(crate) trait PollHalf {
         0
     }
 
-    /// What this side has done so far that its peer may have waited for. The number changes with
-    /// each.
+    /// A count of what this side has done that its peer may have waited for. The number changes
+    /// with each.
     fn answers(&self) -> u64 {
         0
     }
@@ -65,8 +66,8 @@ pub(crate) trait Park {
     /// Sleeps until woken, or until its time is up.
     fn park(&mut self) -> io::Result<Parked>;
 
-    /// Takes out what would end the next [`park`](Self::park) at once, without sleeping. Says
-    /// whether there was news of the link.
+    /// Takes out the edges that would end the next [`park`](Self::park) at once. Does not sleep.
+    /// Returns whether there was news of the link.
     fn drain(&mut self) -> io::Result<bool> {
         Ok(false)
     }
@@ -81,7 +82,7 @@ pub(crate) enum Parked {
     Link,
     /// The time was up.
     TimedOut,
-    /// It goes on elsewhere: somebody else sleeps, and calls again.
+    /// The wait goes on elsewhere: the caller sleeps, and calls again.
     Elsewhere,
 }
 

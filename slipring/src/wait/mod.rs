@@ -24,23 +24,22 @@
 //!
 //! *A publication.* Let W1 be the store that makes `tail >= wanted` for the first time, so `old <
 //! wanted <= new`. The two fences are ordered, one before the other. If R2 comes first, W3 sees R1,
-//! and W4 wakes the reader. If W2 comes first, R3 sees W1, and the reader does not sleep. Should W4
-//! come while the reader is between R3 and R4, the doorbell keeps the wake-up: an eventfd has no
-//! "nobody was waiting", and an edge that arrives before `epoll_wait` is reported by it. Without
-//! either fence both W3 and R3 may miss the other's store. The prototype of this hung in every run,
-//! and `models` finds it in milliseconds.
+//! and W4 wakes the reader. If W2 comes first, R3 sees W1, and the reader does not sleep. If W4
+//! comes while the reader is between R3 and R4, the doorbell keeps the wake-up: an eventfd
+//! remembers it, and `epoll_wait` reports an edge that arrived before the call. Without either
+//! fence both W3 and R3 may miss the other's store; `models` finds that hang in milliseconds.
 //!
 //! *An end.* `fin` and `stop` move no index, so the formula of W4 does not apply. The half that
 //! stores one of them does so in place of W1, and wakes the peer in W4 if the wake word is not 0.
 //! R3 loads them too.
 //!
-//! *A death.* The kernel hangs up the link, which every sleeper watches, each with an epoll set of
-//! its own, so that each gets the edge. An edge is told once; so the half that sees it writes it
-//! down (`Endpoint::is_gone`) for both halves and for ever. A set that is made after the hang-up
-//! still reports it: adding a descriptor to a set checks its state. A process that leaves in order
-//! stores its end before it hangs up. So a half checks for a hang-up before an end, and a half that
-//! finds a hang-up later, as a writer does that takes its reader to starve, loads the end once
-//! more.
+//! *A death.* The kernel hangs up the link, which every sleeper watches. Each sleeper has an epoll
+//! set of its own, so that each gets the edge. An edge is told once; so the half that sees it
+//! writes it down (`Endpoint::is_gone`), for both halves and for ever. A set that is made after the
+//! hang-up still reports it: adding a descriptor to a set checks its state. A process that leaves
+//! in order stores its end before it hangs up. So a half checks for a hang-up before an end. A half
+//! that finds a hang-up later loads the end once more: a writer does so that takes its reader to
+//! starve.
 //!
 //! *A doorbell is never drained.* Sleepers watch it edge-triggered: every wake-up is a new edge.
 //! Draining it would cost a system call a wake-up, and could take away a wake-up meant for the next
@@ -50,10 +49,10 @@
 //!
 //! # Without the fence
 //!
-//! In full flow W2 is half of what a small message costs, and it is there for a reader that is
-//! about to sleep. A reader that spins for ever never is. Its wake word says
-//! [`NEVER_SLEEPS`](wake_word::NEVER_SLEEPS), and the writer loads that before W2, if its peer has
-//! said in the handshake that its halves never sleep:
+//! In full flow W2 is half the cost of a small message, and it is there for a reader that is about
+//! to sleep. A reader that spins for ever never is. Its wake word says
+//! [`NEVER_SLEEPS`](wake_word::NEVER_SLEEPS). If the peer has said in the handshake that its halves
+//! never sleep, the writer loads that word before W2:
 //!
 //! ```text
 //! reader                                    writer
@@ -62,9 +61,9 @@
 //! R3' poll, again and again                 W2' wake_at_tail.load() == NEVER_SLEEPS? done
 //! ```
 //!
-//! The reader need not be woken, so it does not matter what the writer sees when it does not fence.
-//! A store becomes visible by itself, and R3' finds it. While such a reader has to be seen to wait
-//! (below) it advertises what for, as R1 and R2, and goes on polling. [`wake_word`] has the
+//! The reader need not be woken, so the value that the writer loads without a fence does not
+//! matter. A store becomes visible by itself, and R3' finds it. While such a reader has to be seen
+//! to wait (below) it advertises its wish, as R1 and R2, and goes on polling. [`wake_word`] has the
 //! argument why such a half can never sleep later.
 //!
 //! # Why nobody deadlocks
@@ -75,36 +74,36 @@
 //! the *starving reader*:
 //!
 //! * After arming (store, fence) a writer that has *some* room loads the reader's wake word. If it
-//!   is beyond `tail`, the reader waits for bytes that nobody has published: the writer withdraws
-//!   and publishes what fits. A `reserve` or a `wait_consumed`, which cannot make do with less,
+//!   is beyond `tail`, the reader waits for bytes that are not published: the writer withdraws and
+//!   publishes the bytes that fit. A `reserve` or a `wait_consumed` cannot make do with less; it
 //!   ends in a typed error.
 //! * After arming a reader loads the writer's wake word. If it is beyond `head`, the writer waits
 //!   for room that this reader is not going to make: the reader wakes it once.
 //!
-//! Of two that arm at the same time, one sees the other, by the argument of the fences above. The
+//! If two sides arm at the same time, one sees the other, by the argument of the fences above. The
 //! second rule wakes a writer that slept before the reader came. Both are needed; the models show
 //! the deadlock with either one missing.
 //!
-//! A reader that has everything it asks for does not sleep; a ring is never both full and empty;
-//! and a half that waits on *another* stream or in user code is the user's cycle, as with sockets.
+//! A reader that has everything it asks for does not sleep; a ring is never both full and empty. If
+//! a half waits on *another* stream or in user code, that is the user's cycle, as with sockets.
 //!
-//! Both rules speak of all that the reader has read: it gives back each byte as it consumes it, and
-//! before it arms. A reader that held some back would have to give them back whenever *this side's
-//! writer* waits, too, for the peer's writer may wait for just these.
+//! Both rules rely on this: the reader gives back each byte as it consumes it, and before it arms.
+//! A reader that held some bytes back would also have to give them back whenever *this side's
+//! writer* waits, for the peer's writer may wait for just these.
 //!
-//! A reader that does not wait but asks again and again (non-blocking, or with a timeout shorter
-//! than its spinning) leaves its wake word set when it gives up with something, but too little, in
-//! the ring; else neither rule would apply to it.
+//! A reader that does not wait but polls again and again (non-blocking, or with a timeout shorter
+//! than its spinning) leaves its wake word set when it gives up with some bytes in the ring, but
+//! too few. Otherwise neither rule would apply to it.
 //!
 //! A writer that sees the wake word of a waiting reader loads `head` once more before it takes that
 //! reader to starve: the head it had may be older than the word.
 //!
 //! Spinning changes nothing in this, nor does a delayed poll: a spinner that does not sleep is not
-//! armed and need not be woken. A half that spins for ever (`Spin::Always`) advertises that it
-//! waits after the first millisecond all the same, so that the rule of the starving reader can see
-//! it.
+//! armed and need not be woken. After the first millisecond a half that spins for ever
+//! (`Spin::Always`) advertises all the same that it waits, so that the rule of the starving reader
+//! can see it.
 //!
-//! # In somebody else's event loop
+//! # In an external event loop
 //!
 //! A loop that polls many descriptors cannot sleep in here. It is given the half's epoll set, which
 //! is readable as long as an edge lies in it that nobody has taken out, and R4 is split
@@ -119,22 +118,22 @@
 //! R4  poll the set until it is readable; then the operation is tried again, from the start
 //! ```
 //!
-//! *Why to drain.* Nobody else takes out an edge. It would make the set readable at each poll, for
-//! ever, and the loop a busy one.
+//! *Why to drain.* Nothing else takes out an edge. A stale edge would make the set readable at each
+//! poll, for ever, and the loop a busy one.
 //!
-//! *Why before arming.* Every wake-up falls before R0 or after it. One before it is taken out; but
+//! *Why before arming.* Every wake-up falls before R0 or after it. One before R0 is taken out; but
 //! its waker had stored its news before it, and R3 comes after R0, so that R3 sees the news (the
 //! lock of the doorbell and that of the set order them). One after R0 stays in the set, and R4
 //! returns at once. A publication that wakes nobody because it saw no wake word was before R1 in
-//! the order of the fences, and R3 sees it as ever. Drained between R1 and R4, after the poll, a
-//! wake-up meant for just this wait would be taken out with nobody left to poll: the model of it
-//! deadlocks.
+//! the order of the fences, and R3 sees it as ever. If the set were drained between R1 and R4,
+//! after the poll, a wake-up meant for just this wait would be taken out, and no poll would follow:
+//! the model of it deadlocks.
 //!
-//! *The link's edge* is told once, and R0 may be what takes it out; so R0 checks the peer, and R3
-//! finds the hang-up written down. Each half has a set of its own, so neither takes the other's.
+//! *The link's edge* is told once, and R0 may take it out; so R0 checks the peer, and R3 finds the
+//! hang-up written down. Each half has a set of its own, so neither takes the other's edges.
 //!
-//! *A set inside of a set.* Poll(2) and level-triggered sets look into the half's set at each call.
-//! An edge-triggered one is told at every edge that comes into the half's set, also while another
+//! *A set inside of a set.* Poll(2) and level-triggered sets check the half's set at each call. An
+//! edge-triggered set is told of every edge that comes into the half's set, also while another
 //! still lies there; so a loop of either kind sees every wake-up that comes after R0.
 //!
 //! *Spurious wake-ups* are those of a sleeper: wake-ups that raced with a withdrawal. The wake word
@@ -175,7 +174,7 @@ use std::io;
 use std::time::Duration;
 
 /// Spins, then sleeps, until `half` has news. To be called after a poll that found none. `None`:
-/// the half sleeps elsewhere.
+/// the caller sleeps elsewhere.
 #[inline(always)]
 pub(crate) fn wait<H: PollHalf, P: Park>(
     half: &mut H,
@@ -201,7 +200,7 @@ fn sleep_now<H: PollHalf>(
     outcome
 }
 
-/// A timeout of zero would say the same as the non-blocking mode, and mean it less clearly.
+/// A timeout of zero would say the same as the non-blocking mode, but less clearly.
 pub(crate) fn check_timeout(timeout: Option<Duration>) -> io::Result<Option<Duration>> {
     if timeout == Some(Duration::ZERO) {
         return Err(io::Error::new(

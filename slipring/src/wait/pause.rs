@@ -1,7 +1,7 @@
-//! What a spinner does between two polls of a line that its peer is about to write.
+//! The pause of a spinner between two polls of a line that its peer is about to write.
 //!
-//! It has to do something: a processor that runs ahead has dozens of loads under way when the line
-//! is taken away from it, and throws them all away.
+//! A pause is needed: a processor that runs ahead has dozens of loads under way when the line is
+//! taken away from it, and throws them all away.
 
 use std::hint;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ pub(crate) const SHORT_POLLS: u32 = if cfg!(target_arch = "x86_64") {
 };
 pub(crate) const LONG_POLLS: u32 = 32;
 
-/// Lets the load before come to its end, and nothing more: a few nanoseconds.
+/// Lets the preceding load finish, and nothing more: a few nanoseconds.
 ///
 /// For the first polls of a wait, which often are all. [`long`] takes as long as a line's way from
 /// one core to another, so that half of that is lost on average before the news is seen

@@ -1,9 +1,9 @@
 //! How many halves of a process may spin at the same time.
 //!
 //! Each half decides for itself whether spinning pays, and hundreds of them may all be right:
-//! together they would take the CPUs from those whom they wait for. So a half takes a permit before
-//! it spins for longer than the first polls, and there are fewer permits than CPUs. A half that
-//! finds none left sleeps at once, which costs a wake-up and nobody else's time.
+//! together they would take the CPUs from the threads that they wait for. So a half takes a permit
+//! before it spins for longer than the first polls, and there are fewer permits than CPUs. A half
+//! that finds no permit left sleeps at once, which costs a wake-up but no time of other threads.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -24,7 +24,7 @@ pub(crate) struct Permit {
 
 impl Permits {
     /// `own`: how many CPUs this process may use; `both`: it and the peer between them. One of its
-    /// own is left to those who work, unless it has no more than that one: then the peer has
+    /// own CPUs is left to threads that work, unless it has only that one: then the peer has
     /// another.
     pub(crate) fn new(taken: &'static AtomicU32, own: usize, both: usize) -> Permits {
         let most = if both < 2 {
@@ -40,15 +40,16 @@ impl Permits {
 
     /// A permit, if one is left.
     pub(crate) fn try_acquire(&self) -> Option<Permit> {
-        // Relaxed, here and below: the number guards no memory. Loading first keeps hundreds that
-        // are refused from passing the line to and fro.
+        // Relaxed, here and below: the number guards no memory. The load comes first so that
+        // hundreds of refused halves do not pass the line to and fro.
         if self.taken.load(Ordering::Relaxed) >= self.most {
             return None;
         }
         let before = self.taken.fetch_add(1, Ordering::Relaxed);
         let permit = Permit { taken: self.taken };
-        // One too many, if another was faster: dropping it puts that right. Meanwhile a third may
-        // be refused for nothing, never granted for nothing.
+        // This is one too many if another half was faster; dropping it corrects the number.
+        // Meanwhile a third half may be refused without need, but a permit is never granted in
+        // excess.
         (before < self.most).then_some(permit)
     }
 
@@ -128,7 +129,7 @@ mod tests {
         static TAKEN: AtomicU32 = AtomicU32::new(0);
         let permits = Permits::new(&TAKEN, 2, 2);
         let permit = permits.try_acquire();
-        // What the kernel does to a child.
+        // The kernel does this to a child.
         permits.taken.store(0, Ordering::Relaxed);
         drop(permit);
         assert_eq!(out(&permits), 0);

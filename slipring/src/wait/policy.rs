@@ -11,8 +11,8 @@ use std::sync::atomic::AtomicU32;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How often a spinner checks whether its peer is still there, and after how long it lets the peer
-/// see that it waits.
+/// The interval at which a spinner checks whether its peer is still there, and the time after which
+/// it lets the peer see that it waits.
 const CHECK_EVERY: Duration = Duration::from_millis(1);
 
 /// How one half spins, and what it has learnt of its peer.
@@ -55,8 +55,8 @@ impl SpinPolicy {
 
     /// Spins until there is news. `None`: it is time to sleep.
     ///
-    /// One piece of code with the polls and with the caller: the way from the byte that arrives to
-    /// the caller is the round trip's.
+    /// Inlined with the polls and with the caller: the path from the arriving byte to the caller is
+    /// part of the round trip.
     #[inline(always)]
     pub(crate) fn spin<H: PollHalf>(
         &mut self,
@@ -68,8 +68,7 @@ impl SpinPolicy {
             return None;
         }
         self.coalescer.delay_first_poll();
-        // The first polls come without reading the clock, which would cost as much as several of
-        // them.
+        // The first polls do not read the clock, which would cost as much as several of them.
         if let Some(outcome) = poll_often(half, pause::SHORT_POLLS, pause::short) {
             self.spinner.learn_later();
             self.coalescer.short(|| (Instant::now(), half.progress()));
@@ -79,8 +78,8 @@ impl SpinPolicy {
         self.spin_on(half, budget, limit)
     }
 
-    /// Spins for as long as `budget` says, if there is a permit for it. Apart from the first polls,
-    /// so that they stay one small piece of code.
+    /// Spins for as long as `budget` says, if there is a permit for it. Kept apart from the first
+    /// polls, so that they stay one small piece of code.
     #[cold]
     #[inline(never)]
     fn spin_on<H: PollHalf>(
@@ -93,7 +92,7 @@ impl SpinPolicy {
         let start = Instant::now();
         let permit = match budget {
             Some(_) => self.permits.try_acquire()?,
-            // A core for each blocked call was asked for by name.
+            // The user has asked by name for a core for each blocked call.
             None => self.permits.force_acquire(),
         };
         let outcome = self.poll_until(half, start, budget, limit.end(|| start));
@@ -132,8 +131,8 @@ impl SpinPolicy {
                     break Some(Err(e));
                 }
                 if !advertised {
-                    // A peer that waits for what this half will not give has to see that this half
-                    // waits too.
+                    // A peer that waits for something this half will not give has to see that this
+                    // half waits too.
                     half.advertise();
                     half.wake_starved_peer();
                     advertised = true;
@@ -152,8 +151,8 @@ impl SpinPolicy {
         outcome
     }
 
-    /// Learns how long a wait took that began by spinning, now that it is over. One that slept at
-    /// once says nothing.
+    /// Learns how long a wait took that began by spinning, now that it is over. A wait that slept
+    /// at once says nothing.
     pub(crate) fn learn<H: PollHalf>(&mut self, half: &H) {
         let Some(start) = self.unlearnt_since.take() else {
             return;

@@ -1,10 +1,10 @@
-//! Sleeping and being woken, whatever a half waits for and wherever it sleeps.
+//! Sleeping and being woken, the same for every kind of wait and every [`Park`].
 
 use super::half::{Park, Parked, PollHalf};
 use std::io;
 
 /// Arms, polls, wakes a starved peer, and parks until a poll succeeds. `None`: the half is left
-/// armed, and sleeps elsewhere.
+/// armed, and the caller sleeps elsewhere.
 pub(crate) fn sleep<H: PollHalf>(
     half: &mut H,
     park: &mut impl Park,
@@ -16,7 +16,7 @@ pub(crate) fn sleep<H: PollHalf>(
             break outcome;
         }
         if !told {
-            // Once is enough: a peer that arms later loads my wake word itself.
+            // Once is enough: a peer that arms later loads this half's wake word itself.
             half.wake_starved_peer();
             told = true;
         }
@@ -24,7 +24,7 @@ pub(crate) fn sleep<H: PollHalf>(
         let checked = match park.park() {
             Ok(Parked::Woken) => Ok(()),
             Ok(Parked::Link) => half.check_peer(),
-            // What came between the last poll and the end of the time is not left lying.
+            // News that came between the last poll and the end of the time are not left behind.
             Ok(Parked::TimedOut) => match half.poll() {
                 Some(outcome) => break outcome,
                 None => Err(io::ErrorKind::WouldBlock.into()),
@@ -44,12 +44,12 @@ pub(crate) fn sleep<H: PollHalf>(
 }
 
 /// Prepares for sleeping in a loop that polls `park`: drains, arms and polls. `None`: the half is
-/// armed, and it is time to sleep there.
+/// armed, and the loop may sleep.
 pub(crate) fn prepare<H: PollHalf>(
     half: &mut H,
     park: &mut impl Park,
 ) -> io::Result<Option<io::Result<H::News>>> {
-    // What is there needs neither a system call nor a fence.
+    // If there is news already, neither a system call nor a fence is needed.
     if let Some(outcome) = half.poll() {
         return Ok(Some(outcome));
     }
@@ -61,7 +61,7 @@ pub(crate) fn prepare<H: PollHalf>(
     Ok(sleep(half, &mut InALoop))
 }
 
-/// In somebody else's event loop.
+/// In an external event loop.
 struct InALoop;
 
 impl Park for InALoop {

@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::mem;
 use std::time::Duration;
 
-/// How a blocked call waits for news before it sleeps.
+/// How a blocked call waits before it sleeps.
 ///
 /// Spinning answers in about a hundred nanoseconds and costs a core while it lasts. Sleeping costs
 /// nothing and answers after a wake-up by the kernel: 1 to 2 µs on a core that is busy with the
@@ -21,27 +21,27 @@ use std::time::Duration;
 /// so. A half that waits for an answer, or for a source that has no more to give, is as quick as
 /// ever.
 ///
-/// Where both processes together have a single CPU (a machine, an affinity mask, a quota) nobody
-/// spins, whatever is chosen, except with [`Spin::Always`].
+/// Where both processes together have a single CPU (a machine, an affinity mask, a quota) no half
+/// spins, except with [`Spin::Always`].
 ///
-/// However many streams a process has, at any moment at most as many of its halves spin as it may
-/// use CPUs, less one (but one always may): hundreds of busy streams leave a CPU to those that they
-/// wait for. A half that finds that many spinning sleeps at once, after polling for about a
-/// microsecond. Only [`Spin::Always`] spins all the same, and counts for the others. The bound is
-/// each process's own.
+/// The number of spinning halves of a process is bounded, however many streams it has: by the CPUs
+/// that it may use, less one (but one half always may). So hundreds of busy streams leave a CPU to
+/// those that they wait for. A half that finds that many spinning polls for about a microsecond,
+/// and then sleeps at once. Only [`Spin::Always`] spins all the same, and counts for the others.
+/// Each process has its own bound.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spin {
     /// Sleeps at once. No CPU is spent on waiting.
     Never,
-    /// Never sleeps. A core for each blocked call, the lowest latency, whatever else the process
-    /// does. It yields the CPU to other threads now and then when there is only one.
+    /// Never sleeps. Uses a core for each blocked call, for the lowest latency, regardless of other
+    /// work in the process. It yields the CPU to other threads now and then when there is only one.
     ///
     /// Since it need not be woken, the other side is spared a fence for each publication: small
-    /// messages come at up to twice the rate. So it cannot be polled either:
+    /// messages come at up to twice the rate. So it cannot be polled by an event loop either:
     /// [`Reader::arm`](crate::Reader::arm), [`Writer::arm`](crate::Writer::arm) and a change to
     /// tokio's types fail with [`Error::NeverSleeps`](crate::Error::NeverSleeps). tokio's own
-    /// streams sleep, whatever they are made with.
+    /// streams sleep, whatever policy they are made with.
     Always,
     /// Spins for up to this long, then sleeps. Sleeps at once while too many others of this process
     /// spin.
@@ -69,8 +69,8 @@ const TRIAL: u32 = 16;
 /// while they do not pay.
 const TRIAL_EVERY: (u32, u32) = (16, 256);
 
-/// How many times longer than usual a trial spins: a peer that sleeps has to be woken by the kernel
-/// before it can answer, and answers at once only when both are spinning.
+/// How many times longer than usual a trial spins. The kernel has to wake a peer that sleeps before
+/// it can answer; a peer answers at once only when both sides spin.
 const TRIAL_PATIENCE: u32 = 4;
 
 /// Decides for one half whether to spin, and learns from how long its waits took.
@@ -80,7 +80,7 @@ pub(crate) struct Spinner {
     /// The last eight waits, the newest in the lowest bit: 1 = was short enough for spinning to
     /// pay.
     history: u8,
-    /// The last wait ended within the first polls, and has not been learnt from.
+    /// The last wait ended within the first polls, and has not been learnt from yet.
     was_short: bool,
     /// Waits to go until the next trial.
     until_trial: u32,
@@ -88,7 +88,7 @@ pub(crate) struct Spinner {
     trial_every: u32,
     /// Waits left of the trial that is going on.
     trial_left: u32,
-    /// Where the pseudo-random sequence stands that keeps the trials of two halves from missing
+    /// The state of the pseudo-random sequence that keeps the trials of two halves from missing
     /// each other for ever.
     random: u64,
 }
@@ -131,7 +131,7 @@ impl Spinner {
         }
     }
 
-    /// After long waits: nothing, but for a trial now and then.
+    /// After long waits: no spinning, except for a trial now and then.
     #[inline(never)]
     fn trial(&mut self, max: Duration) -> Option<Duration> {
         if self.trial_left == 0 && self.until_trial == 0 {
@@ -161,25 +161,26 @@ impl Spinner {
         matches!(self.spin, Spin::Adaptive { .. })
     }
 
-    /// [`learn`](Self::learn) that a wait took no time to speak of, but not before the next wait
-    /// begins: now somebody waits for what has just come.
+    /// [`learn`](Self::learn) of a wait that took almost no time, postponed until the next wait
+    /// begins: at this moment the caller waits for the bytes that have just come.
     #[inline]
     pub(crate) fn learn_later(&mut self) {
         self.was_short = true;
     }
 
-    /// Takes in how long a wait took that began by spinning. One that slept at once says nothing:
-    /// it ends soon on a core that both sides share, where spinning would only keep the other side
-    /// from working.
+    /// Learns from the length of a wait that began by spinning. A wait that slept at once says
+    /// nothing: it ends soon on a core that both sides share, where spinning would only keep the
+    /// other side from working.
     ///
     /// `answered`: whether this side has done something that the peer may have waited for, since it
     /// learnt last.
     pub(crate) fn learn(&mut self, waited: Duration, answered: bool) {
         if let Spin::Adaptive { max } = self.spin {
             self.history = self.history << 1 | u8::from(waited <= max);
-            // A wait that not even patience could have spun through ends the trial: the stream is
-            // slow, not out of step. One that was long, for a peer that has nothing to answer here,
-            // shortens it: most such come when they come, and some answer on another stream.
+            // If a wait was longer than even a trial's patience, the trial ends: the stream is
+            // slow, not out of step. If a wait was long and the peer had nothing to answer here,
+            // the trial is shortened: the news of most such waits do not depend on this side, and
+            // some answer on another stream.
             self.trial_left = match waited {
                 _ if waited > max.saturating_mul(TRIAL_PATIENCE) => 0,
                 _ if waited > max && !answered => self.trial_left.saturating_sub(TRIAL / 4),
@@ -301,7 +302,7 @@ mod tests {
             assert_eq!(spinner.budget(), Some(Duration::MAX));
             spinner.learn(LONG, true);
         }
-        // After waits that were long in another life a trial is as patient as can be.
+        // After waits that were long in an earlier phase a trial is as patient as can be.
         spinner.history = 0;
         let trials: Vec<_> = (0..1000).filter_map(|_| spinner.budget()).collect();
         assert!(trials.contains(&Duration::MAX));

@@ -28,7 +28,7 @@
 //! The model `unfenced` runs both halves so, and its control sleeps: it deadlocks.
 //!
 //! A half whose peer does not check for this word loses nothing: the peer fences, and at worst
-//! wakes in vain. A peer of any user may say it, as it puts nobody but itself at risk.
+//! wakes in vain. A peer of any user may say it, as it puts only itself at risk.
 
 use super::atomics::{Atomics, Word};
 use std::sync::atomic::Ordering;
@@ -36,10 +36,11 @@ use std::sync::atomic::Ordering;
 /// The half is awake.
 pub(crate) const AWAKE: u64 = 0;
 
-/// The half is awake and never sleeps: nobody has to wake it, or to fence before loading this word.
+/// The half is awake and never sleeps: its peer need not wake it, nor fence before loading this
+/// word.
 pub(crate) const NEVER_SLEEPS: u64 = u64::MAX;
 
-/// What one half keeps of its own wake word, which it alone stores.
+/// The state that one half keeps of its own wake word, which it alone stores.
 #[derive(Debug, Default)]
 pub(crate) struct WakeWord {
     never_sleeps: bool,
@@ -65,15 +66,15 @@ impl WakeWord {
     #[inline]
     pub(crate) fn advertise<A: Atomics>(&self, word: &A::U64, at: u64) {
         debug_assert!(at != AWAKE && at != NEVER_SLEEPS);
-        // Release: whoever sees this half wait sees all that it has given back before. For the rest
-        // the fence orders it.
+        // Release: a peer that sees this half wait sees all that the half has given back before.
+        // The fence orders everything else.
         word.store(at, Ordering::Release);
-        // SeqCst: between my wake word and my poll of the peer's indexes; pairs with the fence in
-        // `must_wake`, and with that of the peer's own arming.
+        // SeqCst: between this half's wake word and its poll of the peer's indexes; pairs with the
+        // fence in `must_wake`, and with that of the peer's own arming.
         A::fence(Ordering::SeqCst);
     }
 
-    /// Takes either back.
+    /// Takes back either of the two.
     #[inline]
     pub(crate) fn disarm<A: Atomics>(&mut self, word: &A::U64) {
         self.left_armed = false;
@@ -86,7 +87,7 @@ impl WakeWord {
         word.store(awake, Ordering::Relaxed);
     }
 
-    /// Leaves the half armed, for somebody who sleeps elsewhere or asks again. The next operation
+    /// Leaves the half armed, for a caller that sleeps elsewhere or polls again. The next operation
     /// that moves an index disarms it.
     pub(crate) fn leave_armed(&mut self) {
         self.left_armed = true;
@@ -107,14 +108,14 @@ pub(crate) fn must_wake<A: Atomics>(
     new: u64,
     may_never_sleep: bool,
 ) -> bool {
-    // Relaxed: a half that ever says this never sleeps, so nobody waits for what this load may
-    // miss.
+    // Relaxed: a half that ever says this never sleeps, so nobody waits for a value that this load
+    // may miss.
     if may_never_sleep && word.load(Ordering::Relaxed) == NEVER_SLEEPS {
         return false;
     }
-    // SeqCst: between my index and the load of the peer's wake word, as the peer has it between its
-    // wake word and its load of my index. Without it both loads may miss both stores, and the peer
-    // sleeps on.
+    // SeqCst: between this side's index and the load of the peer's wake word, as the peer has it
+    // between its wake word and its load of this side's index. Without it both loads may miss both
+    // stores, and the peer sleeps on.
     A::fence(Ordering::SeqCst);
     // Relaxed: ordered by the fence. `NEVER_SLEEPS` is more than any index.
     let word = word.load(Ordering::Relaxed);

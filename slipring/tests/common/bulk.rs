@@ -1,4 +1,4 @@
-//! Much data, in every way that there is to write and to read it.
+//! Large amounts of data, in every way of writing and reading them.
 
 use super::process::start;
 use super::{GENEROUS, Place, Random, bytes};
@@ -70,7 +70,7 @@ fn understood(spin: &str) -> Spin {
     }
 }
 
-/// One side of it. `seeds`: of what goes out, of what comes in.
+/// One side of it. `seeds`: of the bytes sent, of the bytes received.
 fn exchange(stream: Stream, seeds: (u64, u64), bytes: u64, seed: u64) {
     let (mut reader, mut writer) = stream.into_split();
     let writing = thread::spawn(move || {
@@ -91,7 +91,7 @@ fn write(writer: &mut Writer, stream: u64, bytes: u64, seed: u64) {
         match random.below(8) {
             0 if n <= writer.capacity() => match writer.reserve(n) {
                 Ok(mut grant) => {
-                    // Not all of what was asked for.
+                    // Fewer bytes than were asked for.
                     let n = n - random.below(n as u64) as usize;
                     grant[..n].copy_from_slice(source.take(n));
                     grant.commit(n);

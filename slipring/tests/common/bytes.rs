@@ -1,5 +1,5 @@
-//! Bytes that are a function of their position: whatever is lost, doubled, exchanged or changed is
-//! found, and where.
+//! Bytes that are a function of their position: any loss, doubling, exchange or change is found,
+//! and its place.
 
 use slipring::Reader;
 use std::io::{BufRead, Read, Write};
@@ -124,7 +124,7 @@ impl Sink {
         Ok(())
     }
 
-    /// Reads to the end, however it comes, and returns what it came as.
+    /// Reads to the end, of any kind, and returns its kind.
     pub fn drain(&mut self, reader: &mut Reader) -> std::io::Result<()> {
         loop {
             let bytes = reader.fill_buf()?;

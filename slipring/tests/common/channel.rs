@@ -29,7 +29,7 @@ pub fn limited(sender: Sender, receiver: Receiver) -> (Sender, Receiver) {
     (sender, receiver)
 }
 
-/// One direction, and what keeps the other one open.
+/// One direction, and the halves that keep the other direction open.
 pub fn channel_with(options: &Options) -> (Sender, Receiver, (Sender, Receiver)) {
     let (left, right) = options.pair().expect("a pair");
     let (sender, other_receiver) = frame::split(left).unwrap();

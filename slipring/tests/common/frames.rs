@@ -1,5 +1,5 @@
-//! The format of messages, told once more and as plainly as possible: what a receiver is compared
-//! with.
+//! The format of messages, told once more and as plainly as possible: the model that a receiver is
+//! compared with.
 
 use slipring::frame::Error;
 
@@ -30,7 +30,7 @@ impl Ending {
     }
 }
 
-/// What `docs/layout.md` says of these bytes: the messages in them, and how it ends.
+/// Decodes these bytes as `docs/layout.md` says: the messages in them, and how it ends.
 pub fn model(mut bytes: &[u8], max: usize) -> (Vec<Vec<u8>>, Ending) {
     let mut messages = Vec::new();
     let mut parts: Option<Vec<u8>> = None;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// The file of a ring, looked at and changed from outside.
+/// The file of a ring, read and changed from outside.
 pub struct Raw(File);
 
 impl Raw {

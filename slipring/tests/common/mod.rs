@@ -1,5 +1,5 @@
-//! What the tests share: other processes, watchdogs, places of their own, and bytes that betray any
-//! loss.
+//! The parts that the tests share: other processes, watchdogs, private directories, and bytes that
+//! betray any loss.
 
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
@@ -19,7 +19,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A deadline that is reached only by what hangs: no test depends on how fast anything is.
+/// A deadline that only a hang reaches: no test depends on how fast anything is.
 pub const GENEROUS: Duration = Duration::from_secs(60);
 
 /// The setting after how many seconds a child process is taken to hang.
@@ -53,9 +53,9 @@ pub fn guard_for(limit: Duration, body: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// As [`guard`] for a process that exists for one body alone: what hangs there ends the process.
+/// As [`guard`] for a process that exists for one body alone: a hang ends the process.
 pub fn guard_process(body: impl FnOnce()) {
-    // What is to run for minutes says so.
+    // A test that runs for minutes says so.
     let limit = Duration::from_secs(setting(CHILD_SECONDS, 2 * GENEROUS.as_secs()));
     // A thread that has begun maps nothing more; the body may count mappings.
     let (running, begun) = channel();

@@ -22,7 +22,7 @@ use std::thread;
 const ROLE: &str = "SLIPRING_TEST_ROLE";
 const ARGUMENTS: &str = "SLIPRING_TEST_ARGUMENTS";
 
-/// What tells a child's words from those of the test harness on its output.
+/// The mark that tells a child's words from those of the test harness on its output.
 const MARK: &str = "@@";
 
 /// Between the arguments of a role; in none of them.
@@ -168,15 +168,15 @@ impl Drop for Other {
     }
 }
 
-/// Runs a role in a process of its own, with nobody else around: for those who count descriptors or
-/// change limits.
+/// Runs a role in a process of its own, with no other test in it: for roles that count descriptors
+/// or change limits.
 #[track_caller]
 pub fn alone(role: &str) {
     let place = Place::new();
     start(&place, role, &[place.path().to_str().unwrap()]).succeed();
 }
 
-/// A role: what a process does, given its arguments.
+/// A role: a name, and the function that a process runs for it, given its arguments.
 pub type Role = (&'static str, fn(&[&str]));
 
 /// Plays the role that this process was started for. Fails in a process that no test started.
@@ -206,7 +206,7 @@ pub fn told() -> Option<String> {
     (n > 0).then(|| line.trim_end().to_owned())
 }
 
-/// What the kernel says of a process in `/proc/PID/FILE`.
+/// The kernel's text on a process in `/proc/PID/FILE`.
 pub fn of_process(pid: u32, file: &str) -> String {
     std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join(file)).unwrap()
 }
@@ -216,7 +216,7 @@ pub fn thread_id() -> u32 {
     rustix::thread::gettid().as_raw_nonzero().get() as u32
 }
 
-/// Whether a thread, of whatever process, sleeps until something rings or hangs up (epoll_wait).
+/// Whether a thread, of any process, sleeps until it is woken or hung up on (epoll_wait).
 pub fn sleeps(thread: u32) -> bool {
     let call = std::fs::read_to_string(format!("/proc/{thread}/syscall")).unwrap_or_default();
     let number = call

@@ -74,7 +74,7 @@ impl Hello {
     }
 }
 
-/// What goes with the memory and the doorbells, every field of which can be wrong.
+/// The message that goes with the memory and the doorbells, every field of which can be wrong.
 #[derive(Debug, Clone)]
 pub struct Memory {
     pub kind: u32,
@@ -195,12 +195,12 @@ impl Words {
 
 impl Drop for Words {
     fn drop(&mut self) {
-        // SAFETY: nobody has a reference into it any more.
+        // SAFETY: there is no reference into it any more.
         let _ = unsafe { munmap(self.base.cast(), self.len) };
     }
 }
 
-/// What a side brings to a handshake: a region and two doorbells.
+/// The resources that a side brings to a handshake: a region and two doorbells.
 #[derive(Debug)]
 pub struct Side {
     pub hello: Hello,
@@ -343,7 +343,7 @@ pub fn send_by(
     send_with(link, bytes, fds, true, flags)
 }
 
-/// Sends bytes, and says who sent them or does not.
+/// Sends bytes, with or without credentials.
 pub fn send_as(
     link: &UnixStream,
     bytes: &[u8],

@@ -1,4 +1,4 @@
-//! Everything that can be wrong with a hello and with what comes with it, one thing at a time.
+//! Every fault of a hello and of the messages after it, one at a time.
 
 use super::raw::{
     self, Hello, PAGE, Side, Words, doorbell, memory, preamble, refused, seals, send, sparse,
@@ -17,7 +17,7 @@ pub const PROTOCOL: &[u8] = b"test/1";
 pub const MAX: usize = 1 << 20;
 const CAPACITY: usize = 8192;
 
-/// What is said and sent, and what has to come of it.
+/// The messages and descriptors that are sent, and the expected outcome.
 pub struct Wrong {
     pub what: String,
     pub send: Box<dyn Fn(&UnixStream)>,
@@ -532,7 +532,7 @@ pub fn memories() -> Vec<Wrong> {
             );
         },
     ));
-    // What the preamble says, in place of magic, version, length of the header, capacity.
+    // A change to the preamble's fields: magic, version, length of the header, capacity.
     type Lie = (&'static str, fn(&Words));
     let lies: [Lie; 7] = [
         ("nothing", |words| preamble(words, 0, 0)),

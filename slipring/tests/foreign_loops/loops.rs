@@ -1,4 +1,4 @@
-//! The loops, each reduced to what a half needs of it: waiting until one of some descriptors is
+//! The loops, each reduced to the part that a half needs: waiting until one of some descriptors is
 //! readable.
 
 use async_io::Async;
@@ -23,7 +23,7 @@ pub trait Foreign {
     fn wait(&mut self, halves: &[&dyn AsFd]);
 }
 
-/// What a loop knows a half by.
+/// The descriptor by which a loop knows a half.
 fn raw(half: &dyn AsFd) -> RawFd {
     half.as_fd().as_raw_fd()
 }

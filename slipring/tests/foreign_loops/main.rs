@@ -43,8 +43,8 @@ in_every_loop! {
     a_polled_half_is_told_of_a_closer
 }
 
-/// Both sides write and read as much as they can, through rings that hold a few messages; each
-/// wakes the other all the time.
+/// Both sides write and read as many bytes as they can, through rings that hold a few messages;
+/// each wakes the other all the time.
 fn a_polled_stream_flows_both_ways<L: Foreign>() {
     const MESSAGES: u64 = 200_000;
     let (left, right) = pair();
@@ -223,7 +223,7 @@ fn a_half_that_disarms_or_goes_on_is_not_rung() {
     left.write_all(b"tick").unwrap();
     assert!(!is_readable(right.reader()));
 
-    // A read takes it back: the bytes that were waited for come when nobody waits any more.
+    // A read takes it back: the awaited bytes come when nobody waits any more.
     assert_eq!(right.reader().arm(8).unwrap(), Readiness::Pending);
     assert_eq!(right.read(&mut [0; 2]).unwrap(), 2);
     left.write_all(b"tick").unwrap();

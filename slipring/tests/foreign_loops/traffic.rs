@@ -1,4 +1,4 @@
-//! What is sent through the loops, and the counting of wake-ups.
+//! The messages that are sent through the loops, and the counting of wake-ups.
 
 use crate::loops::Foreign;
 use slipring::{Reader, Readiness, Stream, Writer};
@@ -18,7 +18,7 @@ pub struct Side {
     count: Count,
 }
 
-/// What a side did.
+/// The counts of one side.
 #[derive(Default)]
 pub struct Count {
     pub wakes: u64,

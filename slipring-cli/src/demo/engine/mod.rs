@@ -9,10 +9,10 @@ use slipring::Stream;
 use super::{board::Board, schedule::Schedule};
 use crate::failure::Failure;
 
-/// Publishes by a schedule and reads what the panels send back, until all streams have ended.
+/// Publishes by a schedule and reads the panels' answers, until all streams have ended.
 ///
-/// The streams are in the order of `board.panels`. An engine notes on the board whatever happens,
-/// stops publishing when `board.is_stopped()`, and finishes every stream's direction when it has
+/// The streams are in the order of `board.panels`. An engine notes every event on the board, stops
+/// publishing when `board.is_stopped()`, and finishes every stream's direction when it has
 /// published everything; a panel that goes away ends its own stream and no other.
 pub trait Engine {
     /// The name that the summary shows.

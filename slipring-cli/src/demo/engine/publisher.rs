@@ -1,4 +1,4 @@
-//! The publisher: one thread that writes to every panel what is due, and never waits for any.
+//! The publisher: one thread that writes the due messages to every panel, and never waits for any.
 
 use std::{
     io::{self, Write},
@@ -19,15 +19,15 @@ use crate::{
 
 /// Messages written to one panel before the next one gets its turn.
 const BURST: u64 = 64;
-/// While messages wait for room, the rings are looked at this often.
+/// The interval at which the rings are polled while messages wait for room.
 const LOOK_AGAIN: u64 = 500 * MICROSECOND;
 /// An interruption is noticed at least this often.
 const LONGEST_SLEEP: u64 = 50 * MILLISECOND;
 /// Messages that still wait for room when the time is up get this long to leave.
 const DRAIN: u64 = 5 * SECOND;
 
-/// Publishes until the schedule is done, then finishes every panel's direction. Between two looks
-/// at the schedule it sleeps for at least `pause` nanoseconds; 0 means that it never sleeps.
+/// Publishes until the schedule is done, then finishes every panel's direction. Between two checks
+/// of the schedule it sleeps for at least `pause` nanoseconds; 0 means that it never sleeps.
 pub fn publish(writers: Vec<Writer>, schedule: Schedule, pause: u64, board: &Board) {
     // The kernel may let sleeps of a normal thread take 50 µs longer to save wake-ups; the request
     // is only an optimization, so a kernel that refuses it is no reason to stop.
@@ -75,7 +75,7 @@ fn wait(next: u64, now: u64, pause: u64) {
     }
 }
 
-/// How a panel's turn ended, in the order of what it means for all of them.
+/// How a panel's turn ended. The greatest of all panels decides how the publisher goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Turn {
     UpToDate,
@@ -106,7 +106,7 @@ impl Outlet {
         }
     }
 
-    /// Writes what is due and finds room.
+    /// Writes the due messages that find room.
     fn take_turn(&mut self, due: u64, panel: &PanelBoard) -> Turn {
         if self.published == due {
             return Turn::UpToDate;

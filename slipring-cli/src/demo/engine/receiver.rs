@@ -35,7 +35,7 @@ pub fn receive(reader: Reader, panel: &PanelBoard) {
                 }
                 break ended(end, &received);
             }
-            Ok(Step::BadFrame) => break Finish::Gone("what it sends are no messages".into()),
+            Ok(Step::BadFrame) => break Finish::Gone("it sends bytes that are no messages".into()),
             Err(error) => break Finish::Gone(format!("reading failed: {error}")),
         }
     };
@@ -102,7 +102,9 @@ fn ended(end: Option<EndReason>, received: &Received) -> Finish {
             "it stopped reading, so its process was killed".into()
         }
         Some(EndReason::PeerDied) => "its process died".into(),
-        Some(EndReason::Aborted { code: BAD_FRAME }) => "what it received were no messages".into(),
+        Some(EndReason::Aborted { code: BAD_FRAME }) => {
+            "it received bytes that were no messages".into()
+        }
         Some(EndReason::Aborted { code }) => format!("it aborted with code {code}"),
         Some(EndReason::Corrupt) => "the header of its ring makes no sense".into(),
         Some(EndReason::Rejected) => "it says that our ring's header makes no sense".into(),

@@ -91,7 +91,7 @@ impl WriteHalf for DescriptorWriter {
         }
         descriptor.finished.store(true, SeqCst);
         match shutdown(descriptor.as_fd(), Shutdown::Write) {
-            // The other end is gone altogether; whoever reads from it finds out why.
+            // The other end is gone altogether; the half that reads from it finds out why.
             Ok(()) | Err(Errno::NOTCONN) => Ok(()),
             Err(errno) => Err(descriptor.fault("close the socket", errno)),
         }

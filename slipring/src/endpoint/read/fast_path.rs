@@ -3,8 +3,8 @@
 use super::ReadHalf;
 
 impl ReadHalf {
-    /// Fills `buf`, which is not empty, if it is known that this can be done and nothing speaks
-    /// against it. Or does nothing, and says so.
+    /// Fills `buf`, which is not empty, if the bytes for it are known to be there and nothing
+    /// forbids to read them. Otherwise does nothing, and returns `false`.
     #[inline(always)]
     pub(crate) fn try_take_fast(&mut self, buf: &mut [u8]) -> bool {
         let known = self.has(buf.len());
@@ -20,10 +20,10 @@ impl ReadHalf {
         self.bounce.is_none() && self.has(1)
     }
 
-    /// Lends all that is known to be there, after [`can_lend_fast`](Self::can_lend_fast).
+    /// Lends all bytes that are known to be there, after [`can_lend_fast`](Self::can_lend_fast).
     #[inline(always)]
     pub(crate) fn view_fast(&self) -> &[u8] {
-        debug_assert!(self.bounce.is_none(), "what is copied is lent by `view`");
+        debug_assert!(self.bounce.is_none(), "`view` lends the bytes of a bounce");
         // SAFETY: as in `view`; there is no bounce, as `can_lend_fast` has said.
         unsafe {
             self.endpoint

@@ -73,9 +73,9 @@ impl PollHalf for ReadWait<'_> {
     }
 
     fn give_up(&mut self) {
-        // With nothing there, the writer has all the room it can want. With something, too little,
-        // it may wait for room that this reader does not make before it has more; it loads the
-        // wake word to see that, so the word stays set.
+        // If nothing is there, the writer has all the room it can want. If something is there, but
+        // too little, the writer may wait for room that this reader does not make before it has
+        // more. The writer loads the wake word to see that, so the word stays set.
         if self.half.available() > 0 {
             self.advertise();
             self.leave_armed();

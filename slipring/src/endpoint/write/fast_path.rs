@@ -1,12 +1,11 @@
-//! The fast path of writing: what is known to be in order is not asked again.
+//! The fast path of writing: no check is repeated whose result is known.
 
 use super::{LARGE, PUBLISH_CHUNK, WriteHalf};
 use crate::endpoint::local;
 use crate::fail_points::{Point, point};
 
 impl WriteHalf {
-    /// Whether `n` bytes may be written at once: nothing speaks against it, and they are known to
-    /// fit.
+    /// Whether `n` bytes may be written at once: nothing forbids it, and they are known to fit.
     #[inline(always)]
     fn is_fast(&self, n: usize) -> bool {
         self.free() >= n
@@ -25,11 +24,11 @@ impl WriteHalf {
         point(Point::Copied);
     }
 
-    /// Copies and publishes `bytes`, some and not too many. Or does nothing, and
-    /// says so.
+    /// Copies and publishes `bytes`, some and not too many. Otherwise does nothing, and returns
+    /// `false`.
     ///
-    /// It is what [`room`](Self::room) and [`put`](Self::put) would do, in fewer steps: those
-    /// before the tail is stored are part of every round trip.
+    /// It does the same as [`room`](Self::room) and [`put`](Self::put), in fewer steps: the steps
+    /// before the store of the tail are part of every round trip.
     #[inline(always)]
     pub(crate) fn try_put_fast(&mut self, bytes: &[u8]) -> bool {
         if bytes.len().wrapping_sub(1) >= LARGE - 1
@@ -60,8 +59,8 @@ impl WriteHalf {
         yes
     }
 
-    /// Copies `bytes`, and leaves it to a later call to publish them. Or
-    /// does nothing, and says so.
+    /// Copies `bytes`, and leaves it to a later call to publish them. Otherwise does nothing, and
+    /// returns `false`.
     #[inline(always)]
     pub(crate) fn try_stage_fast(&mut self, bytes: &[u8]) -> bool {
         if self.unpublished() + bytes.len() >= PUBLISH_CHUNK || !self.is_fast(bytes.len()) {

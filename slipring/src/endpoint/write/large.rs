@@ -1,15 +1,15 @@
 //! Large writes, which are published in chunks so that the reader's copy overlaps the writer's.
 //!
-//! In a flow of them a chunk is [`PUBLISH_CHUNK`] long: each costs the reader a poll of a line that
-//! the writer is about to store to, and the reader is behind anyhow. A reader that has nothing left
-//! and polls at this very moment is better served with the beginning of a write as soon as there is
-//! some of it (docs/experiments/large-writes.md). To one that sleeps it would be no use, as it
-//! wakes up later than the write is done; on a core that both share it would take turns with the
-//! writer for each chunk.
+//! In a flow of large writes a chunk is [`PUBLISH_CHUNK`] long: each chunk costs the reader a poll
+//! of a line that the writer is about to store to, and the reader is behind anyhow. If a reader has
+//! nothing left and polls at this very moment, it is better served with the beginning of a write as
+//! soon as there is some of it (docs/experiments/large-writes.md). An early beginning is of no use
+//! to a reader that sleeps, as it wakes up after the write is done; on a core that both share it
+//! would take turns with the writer for each chunk.
 
 use super::{LARGE, PUBLISH_CHUNK, WriteHalf};
 
-/// Of the first chunk of a write that a reader polls for.
+/// The length of the first chunk of a write that a reader polls for.
 const FIRST_CHUNK: usize = LARGE / 2;
 
 impl WriteHalf {
@@ -18,7 +18,7 @@ impl WriteHalf {
     #[inline(never)]
     pub(super) fn put_large(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
-        // What it has to load from the reader's header comes while the first copy is under way.
+        // The loads from the reader's header overlap the first copy.
         if self.ring.is_polled_for(self.endpoint.headers()) {
             let first_chunks = rest.len().min(PUBLISH_CHUNK);
             let end = rest.len() - first_chunks;

@@ -16,7 +16,7 @@ pub(crate) struct WriteWait<'a> {
 }
 
 impl WriteWait<'_> {
-    /// What to ask to be woken for.
+    /// The index to be woken at.
     fn wake_at(&self) -> u64 {
         let want = if self.drained {
             self.half.capacity()
@@ -67,7 +67,7 @@ impl PollHalf for WriteWait<'_> {
         self.half.disarm_stale();
     }
 
-    // A starving reader is seen by `poll`: there is nobody else to wake.
+    // `poll` sees a starving reader: there is no other peer to wake.
 
     fn check_peer(&mut self) -> io::Result<()> {
         self.half.endpoint.check_peer();
