@@ -10,8 +10,9 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::os::fd::AsFd;
 #[cfg(feature = "tokio")]
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
