@@ -230,28 +230,28 @@ fn halves_of_one_stream_are_reunited_and_others_are_not() {
     let ((left, mut right), (other, _another)) = (pair(), pair());
     let (reader, writer) = left.into_split();
     let (other_reader, other_writer) = other.into_split();
-    let error = Stream::reunite(reader, other_writer).unwrap_err();
+    let error = reader.reunite(other_writer).unwrap_err();
     assert!(error.to_string().contains("different streams"), "{error}");
     let (reader, other_writer) = (*error.0, *error.1);
-    let mut left = Stream::reunite(reader, writer).unwrap();
+    let mut left = reader.reunite(writer).unwrap();
     // Nothing has ended by that.
     left.write_all(b"abc").unwrap();
     assert_eq!(right.read(&mut [0; 8]).unwrap(), 3);
     right.write_all(b"de").unwrap();
     assert_eq!(left.read(&mut [0; 8]).unwrap(), 2);
-    drop(Stream::reunite(other_reader, other_writer).unwrap());
+    drop(other_reader.reunite(other_writer).unwrap());
     // The two ends of a stream are not halves of one endpoint.
     let (reader, _writer) = left.into_split();
     let (_reader, writer) = right.into_split();
-    Stream::reunite(reader, writer).unwrap_err();
+    reader.reunite(writer).unwrap_err();
 }
 
 #[test]
 fn borrowed_halves_work_on_threads_of_their_own() {
     guard(|| {
         let (mut left, mut right) = pair();
-        let (left_reader, left_writer) = Stream::split(&mut left);
-        let (right_reader, right_writer) = Stream::split(&mut right);
+        let (left_reader, left_writer) = left.halves();
+        let (right_reader, right_writer) = right.halves();
         thread::scope(|scope| {
             for (writer, seed) in [(left_writer, 1), (right_writer, 2)] {
                 scope.spawn(move || {

@@ -439,7 +439,7 @@ fn a_cancelled_message_is_no_part_of_what_follows_it() {
         assert!(sender.send(&message(1, 2 * RING)).is_err());
         assert!(cancelled_after(1, receiver.recv()).await.is_none());
         let reader = others.into_inner().into_blocking(Spin::Never).unwrap();
-        let stream = slipring::Stream::reunite(reader, sender.into_inner()).unwrap();
+        let stream = reader.reunite(sender.into_inner()).unwrap();
         let (mut sender, _others) = split(Stream::from_blocking(stream).unwrap()).unwrap();
         sender.send(b"tokio").await.unwrap();
         assert_eq!(*receiver.recv().await.unwrap().unwrap(), *b"tokio");

@@ -129,7 +129,7 @@ fn a_stream_on_tokio_talks_to_a_blocking_peer_and_back() {
     current_thread().block_on(async {
         let mut stream = Stream::connect(&name).await.unwrap();
         let sent = bytes(0, 1 << 20);
-        let (reader, writer) = Stream::split(&mut stream);
+        let (reader, writer) = stream.halves();
         let mut got = vec![0; 1 << 20];
         let (wrote, read) = tokio::join!(writer.write_all(&sent), reader.read_exact(&mut got));
         wrote.unwrap();

@@ -144,30 +144,31 @@ impl Stream {
 
     /// Both halves, borrowed: each can be used by a scoped thread of its own.
     ///
-    /// Where `std::io::BufRead` is in scope its method `split` comes first; write
-    /// `Stream::split(&mut stream)` there.
-    pub fn split(&mut self) -> (&mut Reader, &mut Writer) {
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// # use std::io::{Read, Write};
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// let (reader, writer) = left.halves();
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| writer.write_all(b"to the right"));
+    ///     right.write_all(b"to the left")?;
+    ///     reader.read_exact(&mut [0; 11])
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[doc(alias = "split")]
+    pub fn halves(&mut self) -> (&mut Reader, &mut Writer) {
         (&mut self.reader, &mut self.writer)
     }
 
     /// Both halves, owned: each can move to a thread of its own. Dropping one ends its direction.
+    /// [`Reader::reunite`] puts them together again.
     #[doc(alias = "try_clone")]
     pub fn into_split(self) -> (Reader, Writer) {
         self.whole.take_apart();
         (self.reader, self.writer)
-    }
-
-    /// Puts two halves of one stream together again.
-    ///
-    /// # Errors
-    ///
-    /// [`ReuniteError`] with both halves, if they are not of the same stream.
-    pub fn reunite(reader: Reader, writer: Writer) -> std::result::Result<Stream, ReuniteError> {
-        if Arc::ptr_eq(reader.endpoint(), writer.endpoint()) {
-            Ok(Stream::of_halves(reader, writer))
-        } else {
-            Err(ReuniteError(Box::new(reader), Box::new(writer)))
-        }
     }
 
     /// Ends one direction or both, as [`Reader::shutdown`] and [`Writer::finish`] do.
@@ -295,7 +296,7 @@ impl Write for Stream {
     }
 }
 
-/// Two halves that are not of the same stream; see [`Stream::reunite`].
+/// Two halves that are not of the same stream; see [`Reader::reunite`].
 #[derive(Debug)]
 pub struct ReuniteError(pub Box<Reader>, pub Box<Writer>);
 

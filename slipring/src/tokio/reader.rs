@@ -1,6 +1,7 @@
 //! The reading half on tokio.
 
 use super::readiness::{Link, Readiness, Side, Until};
+use super::{ReuniteError, Stream, Writer};
 use crate::endpoint::End;
 use crate::endpoint::Endpoint;
 use crate::endpoint::{ReadHalf, ReadWait, Readable};
@@ -173,6 +174,19 @@ impl Reader {
     /// while as many halves of this process spin as may ([`Spin`]), it does not.
     pub fn set_spin(&mut self, spin: Duration) {
         self.readiness.set_spin(spin);
+    }
+
+    /// Puts both halves of one stream together again.
+    ///
+    /// # Errors
+    ///
+    /// [`ReuniteError`] with both halves, if they are not of the same stream.
+    pub fn reunite(self, writer: Writer) -> Result<Stream, ReuniteError> {
+        if Arc::ptr_eq(self.endpoint(), writer.endpoint()) {
+            Ok(Stream::of(self, writer))
+        } else {
+            Err(ReuniteError(Box::new(self), Box::new(writer)))
+        }
     }
 
     /// A handle that ends the stream from any thread or task.

@@ -74,13 +74,21 @@ impl Stream {
         };
         let register = || -> io::Result<Stream> {
             let link = Link::register(reader.endpoint())?;
-            Ok(Stream {
-                whole: Whole::of(reader.endpoint()),
-                reader: Reader::new(reader, link.clone(), spin)?,
-                writer: Writer::new(writer, link, spin)?,
-            })
+            Ok(Stream::of(
+                Reader::new(reader, link.clone(), spin)?,
+                Writer::new(writer, link, spin)?,
+            ))
         };
         register().map_err(Error::os("registering with the runtime"))
+    }
+
+    /// A stream of its own halves.
+    pub(super) fn of(reader: Reader, writer: Writer) -> Stream {
+        Stream {
+            whole: Whole::of(reader.endpoint()),
+            reader,
+            writer,
+        }
     }
 
     /// Connects to a name with the default [`Options`].
@@ -234,35 +242,17 @@ impl Stream {
     }
 
     /// Both halves, borrowed.
-    ///
-    /// Where `tokio::io::AsyncBufReadExt` is in scope its method `split` comes first; write
-    /// `Stream::split(&mut stream)` there.
-    pub fn split(&mut self) -> (&mut Reader, &mut Writer) {
+    #[doc(alias = "split")]
+    pub fn halves(&mut self) -> (&mut Reader, &mut Writer) {
         (&mut self.reader, &mut self.writer)
     }
 
-    /// Both halves, owned, for two tasks. Dropping one ends its direction.
+    /// Both halves, owned, for two tasks. Dropping one ends its direction. [`Reader::reunite`] puts
+    /// them together again.
     #[doc(alias = "try_clone")]
     pub fn into_split(self) -> (Reader, Writer) {
         self.whole.take_apart();
         (self.reader, self.writer)
-    }
-
-    /// Puts two halves of one stream together again.
-    ///
-    /// # Errors
-    ///
-    /// [`ReuniteError`] with both halves, if they are not of the same stream.
-    pub fn reunite(reader: Reader, writer: Writer) -> std::result::Result<Stream, ReuniteError> {
-        if Arc::ptr_eq(reader.endpoint(), writer.endpoint()) {
-            Ok(Stream {
-                whole: Whole::of(reader.endpoint()),
-                reader,
-                writer,
-            })
-        } else {
-            Err(ReuniteError(Box::new(reader), Box::new(writer)))
-        }
     }
 
     /// Who is at the other end.
@@ -346,7 +336,7 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// Two halves that are not of the same stream; see [`Stream::reunite`].
+/// Two halves that are not of the same stream; see [`Reader::reunite`].
 #[derive(Debug)]
 pub struct ReuniteError(pub Box<Reader>, pub Box<Writer>);
 
