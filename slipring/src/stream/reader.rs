@@ -219,13 +219,13 @@ impl Reader {
     /// # Examples
     ///
     /// ```
-    /// # use slipring::{End, EndReason, Stream};
+    /// # use slipring::{EndReason, Stream};
     /// # use std::io::{ErrorKind, Read};
     /// let (mut left, mut right) = Stream::pair()?;
     /// left.writer().abort(17);
     /// assert_eq!(right.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionAborted);
-    /// let end = right.reader().end();
-    /// assert_eq!(end, Some(End { reason: EndReason::Aborted { code: 17 }, position: 0 }));
+    /// let end = right.reader().end().unwrap();
+    /// assert_eq!((end.reason, end.position), (EndReason::Aborted { code: 17 }, 0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn end(&self) -> Option<End> {
