@@ -5,7 +5,7 @@ mod runtimes;
 
 use runtimes::*;
 use slipring::tokio::{Listener, Stream};
-use slipring::{EndReason, Options, Spin};
+use slipring::{EndReason, Options};
 use std::future::{Future, poll_fn};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream as StdUnixStream;
@@ -148,7 +148,7 @@ fn changing_between_blocking_and_tokio_loses_nothing() {
         let mut right = Stream::from_blocking(right).unwrap();
         let mut got = vec![0; 400];
         right.read_exact(&mut got).await.unwrap();
-        let mut right = right.into_blocking(Spin::Never).unwrap();
+        let mut right = right.into_blocking().unwrap();
         got.resize(700, 0);
         right.read_exact(&mut got[400..]).unwrap();
         let mut right = Stream::from_blocking(right).unwrap();
@@ -322,7 +322,7 @@ fn five_hundred_and_twelve_streams_share_one_thread() {
 #[test]
 fn spinning_before_pending_changes_nothing_but_time() {
     on_both(|| async {
-        let options = Options::new().spin(Spin::UpTo(Duration::from_micros(20)));
+        let options = Options::new().poll_spin(Duration::from_micros(20));
         let (mut left, mut right) = Stream::pair_with(&options).unwrap();
         let echo = tokio::spawn(async move {
             let mut buf = [0; 8];
@@ -345,7 +345,7 @@ fn spinning_before_pending_changes_nothing_but_time() {
 fn consuming_nothing_leaves_a_pending_wait_as_it_is() {
     on_both(|| async {
         let (left, mut right) = Stream::pair().unwrap();
-        let mut left = Some(left.into_blocking(Spin::Never).unwrap());
+        let mut left = Some(left.into_blocking().unwrap());
         poll_fn(|cx| {
             // Polled once more only if the waker of the first poll is called.
             let Some(mut left) = left.take() else {

@@ -3,7 +3,7 @@
 
 use std::{io, mem};
 
-use ::slipring::{Options, Spin, tokio::Stream};
+use ::slipring::{Options, tokio::Stream};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::UnixStream,
@@ -43,7 +43,7 @@ pub fn work(transport: OnTokio, args: &Args, case: &Case, streams: usize) -> io:
 }
 
 async fn upgraded(sockets: Vec<UnixStream>) -> io::Result<Vec<Stream>> {
-    let options = Options::new().spin(Spin::Never);
+    let options = Options::new();
     let mut streams = Vec::with_capacity(sockets.len());
     for socket in sockets {
         streams.push(Stream::upgrade_with(&options, socket).await?);

@@ -6,7 +6,7 @@
 
 use std::{io, os::unix::net, time::Duration};
 
-use ::slipring::{Options, Spin, tokio::Stream};
+use ::slipring::{Options, tokio::Stream};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::UnixStream,
@@ -43,12 +43,13 @@ impl Work for OnTokio {
             .ok_or(io::ErrorKind::NotConnected)?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let socket = runtime.block_on(async { UnixStream::from_std(socket) })?;
-        let spin = match *self {
+        let poll_spin = match *self {
             OnTokio::Unix => return converse(socket, &runtime, args, case),
-            OnTokio::Slipring { spins: true } => Spin::UpTo(SPIN),
-            OnTokio::Slipring { spins: false } => Spin::Never,
+            OnTokio::Slipring { spins: true } => SPIN,
+            OnTokio::Slipring { spins: false } => Duration::ZERO,
         };
-        let stream = runtime.block_on(Stream::upgrade_with(&Options::new().spin(spin), socket))?;
+        let options = Options::new().poll_spin(poll_spin);
+        let stream = runtime.block_on(Stream::upgrade_with(&options, socket))?;
         converse(stream, &runtime, args, case)
     }
 }

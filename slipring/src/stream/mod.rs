@@ -23,7 +23,6 @@ use crate::name::Name;
 use crate::options::Options;
 use crate::peer::Peer;
 use crate::sys::watch::Watches;
-use crate::wait::Spin;
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -83,7 +82,7 @@ pub struct Stream {
 
 impl Stream {
     /// A stream whose handshake was for blocking halves.
-    pub(crate) fn new(connected: Connected, spin: Spin) -> Result<Stream> {
+    pub(crate) fn new(connected: Connected) -> Result<Stream> {
         let Connected { endpoint, watches } = connected;
         let Watches { reader, writer } = match watches {
             Some(watches) => watches,
@@ -91,8 +90,8 @@ impl Stream {
         };
         Ok(Stream {
             whole: Whole::of(&endpoint),
-            reader: Reader::new(ReadHalf::new(Arc::clone(&endpoint)), reader, spin),
-            writer: Writer::new(WriteHalf::new(endpoint), writer, spin),
+            reader: Reader::new(ReadHalf::new(Arc::clone(&endpoint)), reader),
+            writer: Writer::new(WriteHalf::new(endpoint), writer),
         })
     }
 

@@ -62,7 +62,8 @@ pub struct Reader {
 }
 
 impl Reader {
-    pub(crate) fn new(mut half: ReadHalf, watch: Watch, spin: Spin) -> Reader {
+    pub(crate) fn new(mut half: ReadHalf, watch: Watch) -> Reader {
+        let spin = half.endpoint().options.spin;
         if spin == Spin::Always {
             half.never_sleep();
         }
@@ -74,13 +75,13 @@ impl Reader {
 
     /// A half that has been in an event loop so far.
     #[cfg(feature = "tokio")]
-    pub(crate) fn from_half(half: ReadHalf, spin: Spin) -> crate::Result<Reader> {
+    pub(crate) fn from_half(half: ReadHalf) -> crate::Result<Reader> {
         let endpoint = half.endpoint();
         let watch = Watch::new(
             &endpoint.own_doorbells.reader,
             rustix::fd::AsFd::as_fd(&endpoint.link),
         )?;
-        Ok(Reader::new(half, watch, spin))
+        Ok(Reader::new(half, watch))
     }
 
     #[cfg(feature = "tokio")]

@@ -7,7 +7,6 @@ use crate::endpoint::Endpoint;
 use crate::endpoint::{ReadHalf, ReadWait, Readable};
 use crate::peer::Peer;
 use crate::stream::Closer;
-use crate::wait::Spin;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -34,9 +33,9 @@ pub struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(half: ReadHalf, link: Link, spin: Duration) -> io::Result<Reader> {
+    pub(super) fn new(half: ReadHalf, link: Link) -> io::Result<Reader> {
         Ok(Reader {
-            readiness: Readiness::register(half.endpoint(), link, Side::Reader, spin)?,
+            readiness: Readiness::register(half.endpoint(), link, Side::Reader)?,
             half,
         })
     }
@@ -45,16 +44,18 @@ impl Reader {
         self.half.endpoint()
     }
 
-    /// The same half for blocking use, not a byte lost.
+    /// The same half for blocking use, not a byte lost. It waits as [`Options::spin`] says.
+    ///
+    /// [`Options::spin`]: crate::Options::spin
     ///
     /// # Errors
     ///
     /// [`Error::Os`](crate::Error::Os) if the process is out of descriptors; the half is dropped
     /// then.
-    pub fn into_blocking(mut self, spin: Spin) -> crate::Result<crate::Reader> {
+    pub fn into_blocking(mut self) -> crate::Result<crate::Reader> {
         // What a poll has left that was pending, and is not going to be repeated.
         self.half.disarm_stale();
-        crate::Reader::from_half(self.half, spin)
+        crate::Reader::from_half(self.half)
     }
 
     pub(crate) async fn wait(&mut self, want: usize) -> io::Result<Readable> {
@@ -169,11 +170,10 @@ impl Reader {
         self.half.capacity()
     }
 
-    /// How long a poll looks for news before it returns `Pending`; zero, the default, not at all.
-    /// It holds up the worker's other tasks, so a few microseconds are much. On a single CPU, and
-    /// while as many halves of this process spin as may ([`Spin`]), it does not.
-    pub fn set_spin(&mut self, spin: Duration) {
-        self.readiness.set_spin(spin);
+    /// Changes what [`Options::poll_spin`](crate::Options::poll_spin) says, for this half as long as
+    /// it is on tokio.
+    pub fn set_poll_spin(&mut self, time: Duration) {
+        self.readiness.set_poll_spin(time);
     }
 
     /// Puts both halves of one stream together again.

@@ -12,14 +12,12 @@ use crate::name::Name;
 use crate::options::Options;
 use crate::peer::Peer;
 use crate::stream::Closer;
-use crate::wait::Spin;
 use std::ffi::OsStr;
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 
@@ -60,23 +58,17 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(connected: Connected, spin: Spin) -> Result<Stream> {
+    pub(super) fn new(connected: Connected) -> Result<Stream> {
         let reader = ReadHalf::new(Arc::clone(&connected.endpoint));
-        Stream::of_halves(reader, WriteHalf::new(connected.endpoint), spin)
+        Stream::of_halves(reader, WriteHalf::new(connected.endpoint))
     }
 
-    fn of_halves(reader: ReadHalf, writer: WriteHalf, spin: Spin) -> Result<Stream> {
-        // Only what was asked for by name: a spinning poll holds up the worker's other tasks.
-        let spin = if let Spin::UpTo(spin) = spin {
-            spin
-        } else {
-            Duration::ZERO
-        };
+    fn of_halves(reader: ReadHalf, writer: WriteHalf) -> Result<Stream> {
         let register = || -> io::Result<Stream> {
             let link = Link::register(reader.endpoint())?;
             Ok(Stream::of(
-                Reader::new(reader, link.clone(), spin)?,
-                Writer::new(writer, link, spin)?,
+                Reader::new(reader, link.clone())?,
+                Writer::new(writer, link)?,
             ))
         };
         register().map_err(Error::os("registering with the runtime"))
@@ -106,8 +98,7 @@ impl Stream {
         Stream::connect_with(&Options::new(), name).await
     }
 
-    /// Connects to a name. Of the options' [`Spin`] only `UpTo` counts here: so long a poll looks
-    /// before it is pending.
+    /// Connects to a name.
     ///
     /// # Errors
     ///
@@ -122,7 +113,7 @@ impl Stream {
         let options = Arc::new(options.clone());
         let dialed = finding::dial(&options, &name).await?;
         let handshake = Handshake::of_client(dialed, Arc::clone(&options), name, Waits::Polled)?;
-        Stream::new(drive(handshake).await?, options.spin)
+        Stream::new(drive(handshake).await?)
     }
 
     /// Meets one other process at a name with the default [`Options`]; see [`Options::rendezvous`].
@@ -152,7 +143,7 @@ impl Stream {
         check_options(options)?;
         let name = Name::parse(name)?;
         let options = Arc::new(options.clone());
-        Stream::new(finding::meet(&options, name).await?, options.spin)
+        Stream::new(finding::meet(&options, name).await?)
     }
 
     /// Makes a stream of a connected Unix socket with the default [`Options`]; see
@@ -184,7 +175,7 @@ impl Stream {
             .into_std()
             .map_err(Error::os("taking over the socket"))?;
         let handshake = options.upgrading(socket.into(), Waits::Polled)?;
-        Stream::new(drive(handshake).await?, options.spin)
+        Stream::new(drive(handshake).await?)
     }
 
     /// Two connected endpoints within this process, with the default [`Options`].
@@ -203,31 +194,49 @@ impl Stream {
     /// See [`Options::pair`].
     pub fn pair_with(options: &Options) -> Result<(Stream, Stream)> {
         let [left, right] = options.connected_pair(Waits::Polled)?;
-        Ok((
-            Stream::new(left, options.spin)?,
-            Stream::new(right, options.spin)?,
-        ))
+        Ok((Stream::new(left)?, Stream::new(right)?))
     }
 
-    /// Takes over a blocking stream, where it stands.
+    /// Takes over a blocking stream, where it stands. It keeps the [`Options`] it was made with, of
+    /// which [`poll_spin`](Options::poll_spin) counts from now on.
     ///
     /// # Errors
     ///
     /// [`Error::Os`] if it cannot be registered with the runtime; [`Error::NeverSleeps`] if it was
-    /// made with [`Spin::Always`]. The stream is dropped then.
+    /// made with [`Spin::Always`](crate::Spin::Always). The stream is dropped then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// let (left, right) = slipring::Stream::pair()?;
+    /// let mut left = slipring::tokio::Stream::from_blocking(left)?;
+    /// left.write_all(b"from a task").await?;
+    ///
+    /// let mut right = slipring::tokio::Stream::from_blocking(right)?;
+    /// right.read_exact(&mut [0; 5]).await?;
+    /// let mut right = right.into_blocking()?;
+    /// let mut rest = [0; 6];
+    /// std::io::Read::read_exact(&mut right, &mut rest)?;
+    /// assert_eq!(&rest, b"a task");
+    /// # Ok::<(), std::io::Error>(()) })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn from_blocking(stream: crate::Stream) -> Result<Stream> {
         let (reader, writer) = stream.into_split();
-        Stream::of_halves(reader.into_half()?, writer.into_half()?, Spin::Never)
+        Stream::of_halves(reader.into_half()?, writer.into_half()?)
     }
 
-    /// The same stream for blocking use, where it stands.
+    /// The same stream for blocking use, where it stands. It keeps the [`Options`] it was made with,
+    /// of which [`spin`](Options::spin) counts from now on.
     ///
     /// # Errors
     ///
     /// [`Error::Os`] if the process is out of descriptors; the stream is dropped then.
-    pub fn into_blocking(self, spin: Spin) -> Result<crate::Stream> {
+    pub fn into_blocking(self) -> Result<crate::Stream> {
         let (reader, writer) = self.into_split();
-        let (reader, writer) = (reader.into_blocking(spin)?, writer.into_blocking(spin)?);
+        let (reader, writer) = (reader.into_blocking()?, writer.into_blocking()?);
         Ok(crate::Stream::of_halves(reader, writer))
     }
 

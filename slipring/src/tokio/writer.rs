@@ -7,7 +7,6 @@ use crate::endpoint::{Room, WriteHalf, WriteWait};
 use crate::peer::Peer;
 use crate::stream::Closer;
 use crate::stream::Grant;
-use crate::wait::Spin;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -31,9 +30,9 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(half: WriteHalf, link: Link, spin: Duration) -> io::Result<Writer> {
+    pub(super) fn new(half: WriteHalf, link: Link) -> io::Result<Writer> {
         Ok(Writer {
-            readiness: Readiness::register(half.endpoint(), link, Side::Writer, spin)?,
+            readiness: Readiness::register(half.endpoint(), link, Side::Writer)?,
             half,
         })
     }
@@ -42,16 +41,16 @@ impl Writer {
         self.half.endpoint()
     }
 
-    /// The same half for blocking use.
+    /// The same half for blocking use. It waits as [`Options::spin`](crate::Options::spin) says.
     ///
     /// # Errors
     ///
     /// [`Error::Os`](crate::Error::Os) if the process is out of descriptors; the half is dropped
     /// then.
-    pub fn into_blocking(mut self, spin: Spin) -> crate::Result<crate::Writer> {
+    pub fn into_blocking(mut self) -> crate::Result<crate::Writer> {
         // What a poll has left that was pending, and is not going to be repeated.
         self.half.disarm_stale();
-        crate::Writer::from_half(self.half, spin)
+        crate::Writer::from_half(self.half)
     }
 
     async fn wait(&mut self, want: usize, drained: bool) -> io::Result<Room> {
@@ -179,9 +178,9 @@ impl Writer {
         self.half.capacity()
     }
 
-    /// See [`Reader::set_spin`](super::Reader::set_spin).
-    pub fn set_spin(&mut self, spin: Duration) {
-        self.readiness.set_spin(spin);
+    /// See [`Reader::set_poll_spin`](super::Reader::set_poll_spin).
+    pub fn set_poll_spin(&mut self, time: Duration) {
+        self.readiness.set_poll_spin(time);
     }
 
     /// A handle that ends the stream from any thread or task.

@@ -10,7 +10,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::mem;
 use std::time::Duration;
 
-/// How a blocked call waits for news before it sleeps.
+/// How a blocked call waits for news before it sleeps. (It is of blocking streams: a poll on tokio
+/// looks for as long as [`Options::poll_spin`](crate::Options::poll_spin) says.)
 ///
 /// Spinning answers in about a hundred nanoseconds and costs a core while it lasts. Sleeping costs
 /// nothing and answers after a wake-up by the kernel: 1 to 2 µs on a core that is busy with the
@@ -40,8 +41,7 @@ pub enum Spin {
     /// Since it need not be woken, the other side is spared a fence for each publication: small
     /// messages come at up to twice the rate. So it cannot be polled either:
     /// [`Reader::arm`](crate::Reader::arm), [`Writer::arm`](crate::Writer::arm) and a change to
-    /// tokio's types fail with [`Error::NeverSleeps`](crate::Error::NeverSleeps). tokio's own
-    /// streams sleep, whatever they are made with.
+    /// tokio's types fail with [`Error::NeverSleeps`](crate::Error::NeverSleeps).
     Always,
     /// Spins for up to this long, then sleeps. Sleeps at once while too many others of this process
     /// spin.

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use ::slipring::Spin;
-
 use super::{
     client,
     order::Role,
@@ -74,8 +72,12 @@ impl Contender {
     pub fn work(self, role: Role, capacity: usize, channel: &Channel) -> Result<(), Failure> {
         match self {
             Contender::Slipring { spins } => {
-                let spin = if spins { Spin::UpTo(SPIN) } else { Spin::Never };
-                work(role, channel, &Slipring { spin, capacity })
+                let poll_spin = if spins { SPIN } else { Duration::ZERO };
+                let transport = Slipring {
+                    poll_spin,
+                    capacity,
+                };
+                work(role, channel, &transport)
             }
             Contender::Unix => work(role, channel, &Unix),
         }

@@ -1,8 +1,8 @@
 //! The transports, on tokio: what is made of a connected Unix socket.
 
-use std::{future::Future, io};
+use std::{future::Future, io, time::Duration};
 
-use ::slipring::{Options, Spin};
+use ::slipring::Options;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{
@@ -39,7 +39,7 @@ impl Transport for Unix {
 
 #[derive(Clone)]
 pub struct Slipring {
-    pub spin: Spin,
+    pub poll_spin: Duration,
     /// of each ring, in bytes
     pub capacity: usize,
 }
@@ -53,7 +53,7 @@ impl Transport for Slipring {
             .protocol("slipring-bench/1")
             .capacity(self.capacity)
             .max_peer_capacity(PEER_CAPACITY)
-            .spin(self.spin);
+            .poll_spin(self.poll_spin);
         let stream = ::slipring::tokio::Stream::upgrade_with(&options, socket).await?;
         Ok(stream.into_split())
     }
