@@ -105,6 +105,30 @@ fn the_first_abort_is_the_one_that_counts() {
 }
 
 #[test]
+fn available_counts_the_rest_and_then_tells_the_end() {
+    guard(|| {
+        for in_order in [true, false] {
+            let (mut left, mut right) = pair();
+            left.write_all(b"abc").unwrap();
+            if in_order {
+                drop(left);
+            } else {
+                left.writer().abort(1);
+            }
+            let reader = right.reader();
+            assert_eq!(reader.available().unwrap(), 3);
+            reader.read_exact(&mut [0; 3]).unwrap();
+            let known = reader.available().map_err(|e| e.kind());
+            if in_order {
+                assert_eq!(known, Ok(0));
+            } else {
+                assert_eq!(known, Err(ErrorKind::ConnectionAborted));
+            }
+        }
+    });
+}
+
+#[test]
 fn an_abort_after_an_orderly_end_does_not_take_that_back() {
     guard(|| {
         let (mut left, mut right) = pair();

@@ -70,6 +70,7 @@ fn misbehave(mut stream: Stream) -> i32 {
         foreign(stream.writer().space().map(|_| ())),
         foreign(stream.read(&mut [0; 8]).map(|_| ())),
         foreign(stream.reader().try_read(&mut [0; 8]).map(|_| ())),
+        foreign(stream.reader().available().map(|_| ())),
         foreign(stream.reader().fill_at_least(1).map(|_| ())),
         // Also what needs nothing to be there is not for the child to see.
         foreign(stream.reader().fill_at_least(0).map(|_| ())),

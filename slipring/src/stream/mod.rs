@@ -170,6 +170,24 @@ impl Stream {
         (self.reader, self.writer)
     }
 
+    /// Reads what is there, without blocking; see [`Reader::try_read`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::try_read`].
+    pub fn try_read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.reader.try_read(buf)
+    }
+
+    /// Writes what fits, without blocking; see [`Writer::try_write`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::try_write`].
+    pub fn try_write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.writer.try_write(buf)
+    }
+
     /// Ends one direction or both, as [`Reader::shutdown`] and [`Writer::finish`] do.
     ///
     /// # Errors

@@ -205,9 +205,21 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// None yet: at an end the rest is counted, then 0.
+    /// Once nothing is left to be read, as [`Reader`] says of a read; `Ok(0)` at an end in order.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// # use std::io::Write;
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// left.write_all(b"tick")?;
+    /// assert_eq!(right.reader().available()?, 4);
+    /// assert_eq!(left.writer().space()?, left.capacity() - 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn available(&mut self) -> io::Result<usize> {
-        Ok(self.half.count_available())
+        self.half.count_available()
     }
 
     /// Bytes consumed so far.

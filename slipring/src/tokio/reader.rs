@@ -141,7 +141,13 @@ impl Reader {
     }
 
     /// Bytes that can be read now without waiting.
-    pub fn available(&mut self) -> usize {
+    ///
+    /// There may be more a moment later, never fewer: nobody else can take them away.
+    ///
+    /// # Errors
+    ///
+    /// Once nothing is left to be read, as [`crate::Reader`] says of a read; `Ok(0)` at an end in order.
+    pub fn available(&mut self) -> io::Result<usize> {
         self.half.count_available()
     }
 

@@ -125,12 +125,22 @@ impl Readiness {
         half: &mut H,
     ) -> Poll<io::Result<H::News>> {
         let budget = ready!(coop::poll_proceed(cx));
+        let outcome = ready!(self.poll_within(cx, half));
+        budget.made_progress();
+        Poll::Ready(outcome)
+    }
+
+    /// As [`poll`](Self::poll), in a call that has its part of the budget.
+    pub(super) fn poll_within<H: PollHalf>(
+        &mut self,
+        cx: &mut Context<'_>,
+        half: &mut H,
+    ) -> Poll<io::Result<H::News>> {
         let outcome = match half.poll() {
             Some(outcome) => outcome,
             None => ready!(self.wait(cx, half)),
         };
         half.disarm_stale();
-        budget.made_progress();
         Poll::Ready(outcome)
     }
 

@@ -264,6 +264,69 @@ impl Stream {
         (self.reader, self.writer)
     }
 
+    /// Waits until there is something to read, or the end; see [`Reader::readable`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::readable`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing is consumed.
+    pub async fn readable(&mut self) -> io::Result<()> {
+        self.reader.readable().await
+    }
+
+    /// Waits until there is room to write, or the direction has ended; see [`Writer::writable`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::writable`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn writable(&mut self) -> io::Result<()> {
+        self.writer.writable().await
+    }
+
+    /// Reads what is there, without waiting; see [`Reader::try_read`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::try_read`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::tokio::Stream;
+    /// # use std::io::ErrorKind;
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// let mut buf = [0; 16];
+    /// assert_eq!(right.try_read(&mut buf).unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// left.writable().await?;
+    /// left.try_write(b"tick")?;
+    /// right.readable().await?;
+    /// assert_eq!(right.try_read(&mut buf)?, 4);
+    /// # Ok::<(), std::io::Error>(()) })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[doc(alias = "recv")]
+    pub fn try_read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.reader.try_read(buf)
+    }
+
+    /// Writes what fits, without waiting; see [`Writer::try_write`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::try_write`].
+    #[doc(alias = "send")]
+    pub fn try_write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.writer.try_write(buf)
+    }
+
     /// Who is at the other end.
     #[doc(alias = "peer_cred")]
     #[doc(alias = "peer_addr")]

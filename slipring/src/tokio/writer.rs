@@ -1,5 +1,6 @@
 //! The writing half on tokio.
 
+use super::Batch;
 use super::readiness::{Link, Readiness, Side, Until};
 use crate::endpoint::End;
 use crate::endpoint::Endpoint;
@@ -105,6 +106,31 @@ impl Writer {
         Ok(Grant::new(&mut self.half, n, true))
     }
 
+    /// Like [`reserve`](Self::reserve), without waiting.
+    ///
+    /// # Errors
+    ///
+    /// As `reserve`; `WouldBlock` if fewer than `n` bytes are free.
+    pub fn try_reserve(&mut self, n: usize) -> io::Result<Grant<'_>> {
+        self.try_reserve_room(n)?;
+        Ok(Grant::new(&mut self.half, n, true))
+    }
+
+    pub(super) fn try_reserve_room(&mut self, n: usize) -> io::Result<()> {
+        match self.half.room_for(n)? {
+            Some(room) => room.enough_for(n),
+            None => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    /// Several writes that are published at once; see [`crate::Writer::batch`].
+    ///
+    /// It publishes when it is flushed or dropped, after each 64 KiB, and whenever it has to wait
+    /// for room. Until then the peer sees nothing of it, also while its task awaits something else.
+    pub fn batch(&mut self) -> Batch<'_> {
+        Batch::new(self)
+    }
+
     /// Waits until `n` bytes are free.
     pub(crate) async fn reserve_room(&mut self, n: usize) -> io::Result<()> {
         let room = match self.half.room_for(n)? {
@@ -188,15 +214,36 @@ impl Writer {
         Closer::new(self.half.endpoint())
     }
 
-    /// Waits for room for some of `len` bytes.
-    fn poll_room(&mut self, cx: &mut Context<'_>, len: usize) -> Poll<io::Result<()>> {
+    pub(super) fn poll_put_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+        publish: bool,
+    ) -> Poll<io::Result<usize>> {
+        let budget = ready!(coop::poll_proceed(cx));
+        loop {
+            match self.half.try_put_vectored(bufs, publish) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    let len = bufs.iter().map(|buf| buf.len()).sum();
+                    ready!(self.poll_room(cx, len))?;
+                }
+                outcome => {
+                    budget.made_progress();
+                    return Poll::Ready(outcome);
+                }
+            }
+        }
+    }
+
+    /// Waits for room for some of `len` bytes, in a call that has its part of the budget.
+    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>, len: usize) -> Poll<io::Result<()>> {
         let want = self.half.low_watermark(len);
         let mut wait = WriteWait {
             half: &mut self.half,
             want,
             drained: false,
         };
-        self.readiness.poll(cx, &mut wait).map_ok(|_| ())
+        self.readiness.poll_within(cx, &mut wait).map_ok(|_| ())
     }
 }
 
@@ -226,19 +273,7 @@ impl AsyncWrite for Writer {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let budget = ready!(coop::poll_proceed(cx));
-        loop {
-            match self.half.try_put_vectored(bufs) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    let len = bufs.iter().map(|buf| buf.len()).sum();
-                    ready!(self.poll_room(cx, len))?;
-                }
-                outcome => {
-                    budget.made_progress();
-                    return Poll::Ready(outcome);
-                }
-            }
-        }
+        self.poll_put_vectored(cx, bufs, true)
     }
 
     fn is_write_vectored(&self) -> bool {
