@@ -113,7 +113,7 @@ impl Waiting {
         let outcome = if self.since.is_some() && !self.policy.is_endless() {
             wait::sleep(wish, &mut asleep)
         } else {
-            wait::wait(wish, &mut self.policy, limit, || asleep)
+            wait::wait(wish, &mut self.policy, limit, |_| asleep)
         };
         let outcome = outcome.expect("this end sleeps here");
         self.since = match &outcome {

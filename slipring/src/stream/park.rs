@@ -82,9 +82,9 @@ impl Blocking {
         }
         let limit = self.limit(deadline);
         let watch = &self.watch;
-        let park = || OnWatch {
+        let park = |began: Option<Instant>| OnWatch {
             watch,
-            deadline: limit.end(Instant::now),
+            deadline: limit.end(|| began.unwrap_or_else(Instant::now)),
         };
         wait::wait(half, &mut self.policy, limit, park).expect("a watch sleeps here")
     }

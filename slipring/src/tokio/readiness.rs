@@ -155,7 +155,7 @@ impl Readiness {
             side: self.side,
             cx,
         };
-        match wait::wait(half, &mut self.policy, Limit::default(), || reactor) {
+        match wait::wait(half, &mut self.policy, Limit::default(), |_| reactor) {
             Some(outcome) => Poll::Ready(outcome),
             None => Poll::Pending,
         }

@@ -171,20 +171,21 @@ pub use spinner::Spin;
 pub(crate) use wake_word::WakeWord;
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Spins, then sleeps, until `half` has news. To be called after a poll that found none. `None`:
-/// the caller sleeps elsewhere.
+/// the caller sleeps elsewhere. `park` gets the time when the spinning began, if there was any: the
+/// limit counts from there.
 #[inline(always)]
 pub(crate) fn wait<H: PollHalf, P: Park>(
     half: &mut H,
     policy: &mut SpinPolicy,
     limit: Limit,
-    park: impl FnOnce() -> P,
+    park: impl FnOnce(Option<Instant>) -> P,
 ) -> Option<io::Result<H::News>> {
     match policy.spin(half, limit) {
         Some(outcome) => Some(outcome),
-        None => sleep_now(half, policy, &mut park()),
+        None => sleep_now(half, policy, &mut park(policy.spun_since())),
     }
 }
 

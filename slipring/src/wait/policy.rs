@@ -25,8 +25,8 @@ pub(crate) struct SpinPolicy {
     yields: bool,
     /// [`PollHalf::answers`] when the spinner learnt last.
     answers: u64,
-    /// When a wait began that spun, and from which nothing has been learnt yet.
-    unlearnt_since: Option<Instant>,
+    /// When the wait began to spin that goes on now by sleeping.
+    spun_since: Option<Instant>,
 }
 
 impl SpinPolicy {
@@ -44,7 +44,7 @@ impl SpinPolicy {
             permits: Permits::new(spinning, own, both),
             yields: both < 2,
             answers: 0,
-            unlearnt_since: None,
+            spun_since: None,
         }
     }
 
@@ -97,7 +97,7 @@ impl SpinPolicy {
         };
         let outcome = self.poll_until(half, start, budget, limit.end(|| start));
         drop(permit);
-        self.unlearnt_since = Some(start);
+        self.spun_since = Some(start);
         if outcome.is_some() {
             half.count_spin();
             self.learn(half);
@@ -151,10 +151,15 @@ impl SpinPolicy {
         outcome
     }
 
+    /// When the wait began to spin that goes on now by sleeping.
+    pub(crate) fn spun_since(&self) -> Option<Instant> {
+        self.spun_since
+    }
+
     /// Learns how long a wait took that began by spinning, now that it is over. A wait that slept
     /// at once says nothing.
     pub(crate) fn learn<H: PollHalf>(&mut self, half: &H) {
-        let Some(start) = self.unlearnt_since.take() else {
+        let Some(start) = self.spun_since.take() else {
             return;
         };
         if self.spinner.learns() {

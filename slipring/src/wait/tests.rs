@@ -48,7 +48,7 @@ fn polls(policy: &mut SpinPolicy, news_at: u32) -> (u32, bool) {
         polls: 0,
         slept: &slept,
     };
-    let outcome = wait(&mut half, policy, Limit::default(), || Bed(&slept));
+    let outcome = wait(&mut half, policy, Limit::default(), |_| Bed(&slept));
     outcome.expect("it sleeps here").unwrap();
     (half.polls, slept.get())
 }
@@ -162,7 +162,29 @@ fn a_wait_ends_at_its_deadline() {
         deadline: None,
         timeout: Some(LONG),
     };
-    let outcome = wait(&mut half, &mut policy, limit, || Bed(&slept)).unwrap();
+    let outcome = wait(&mut half, &mut policy, limit, |_| Bed(&slept)).unwrap();
     assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::WouldBlock);
     assert!(!slept.get());
+}
+
+#[test]
+fn the_time_of_the_spinning_counts() {
+    static SPINNING: AtomicU32 = AtomicU32::new(0);
+    for (spin, spins) in [(up_to(LONG), true), (Spin::Never, false)] {
+        let mut policy = SpinPolicy::new(spin, 2, 2, &SPINNING);
+        let slept = Cell::new(false);
+        let mut half = Played {
+            news_at: NEVER,
+            polls: 0,
+            slept: &slept,
+        };
+        let mut told = None;
+        let outcome = wait(&mut half, &mut policy, Limit::default(), |began| {
+            told = began;
+            Bed(&slept)
+        });
+        outcome.unwrap().unwrap();
+        assert_eq!(told.is_some(), spins);
+        assert_eq!(policy.spun_since(), None);
+    }
 }
