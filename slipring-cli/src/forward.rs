@@ -20,11 +20,10 @@ use crate::{
     duplex::{Duplex, Fault, abort_code},
     exit::Status,
     failure::Failure,
-    handover,
     options::StreamArgs,
     relay::{self, Ending, Outcome, Traffic},
     session::Session,
-    standard,
+    spawn_with, standard,
 };
 
 pub const EXAMPLES: &str = "\
@@ -154,7 +153,8 @@ impl Forward {
                     console::log(format_args!("#{number} {failure}"));
                 }
             };
-            if let Err((error, from)) = handover::spawn(format!("connection {number}"), from, serve)
+            if let Err((error, from)) =
+                spawn_with::spawn_with(format!("connection {number}"), from, serve)
             {
                 from.abort(abort_code::FAILED);
                 backoff.failed(format_args!("cannot start a thread: {error}"));

@@ -11,8 +11,8 @@ use crate::{
     console,
     duplex::abort_code,
     failure::Failure,
-    handover,
     options::{StreamArgs, bind, name_parser},
+    spawn_with,
 };
 
 pub const EXAMPLES: &str = "\
@@ -106,7 +106,9 @@ fn serve(
                 Ok(_) => {}
                 Err(failure) => tell(&attach, &failure),
             };
-            if let Err((error, stream)) = handover::spawn("connection".to_owned(), stream, serve) {
+            if let Err((error, stream)) =
+                spawn_with::spawn_with("connection".to_owned(), stream, serve)
+            {
                 stream.into_split().1.abort(abort_code::FAILED);
                 backoff.failed(format_args!("cannot start a thread: {error}"));
             }

@@ -13,7 +13,7 @@ mod duplex;
 mod exit;
 mod failure;
 mod forward;
-mod handover;
+mod harness;
 mod hints;
 mod listen;
 mod ls;
@@ -22,8 +22,8 @@ mod progress;
 mod relay;
 mod session;
 mod signals;
+mod spawn_with;
 mod standard;
-mod trial;
 mod units;
 
 use std::{

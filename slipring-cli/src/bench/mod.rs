@@ -28,8 +28,8 @@ use self::output::Output;
 use crate::{
     exit::Status,
     failure::Failure,
+    harness::{clock::MILLISECOND, interrupt::Interrupt, limits},
     options::{SpinParser, parse_capacity, parse_spin},
-    trial::{clock::MILLISECOND, interrupt::Interrupt, limits},
 };
 
 const EXAMPLES: &str = "\

@@ -12,7 +12,7 @@ use std::{
 use hdrhistogram::Histogram;
 
 use super::{inbound::Tally, report::Report};
-use crate::trial::clock;
+use crate::harness::clock;
 
 /// How a panel's stream ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     console,
-    trial::{
+    harness::{
         clock::SECOND,
         text::{bytes, count, time},
     },

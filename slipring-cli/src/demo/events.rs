@@ -5,7 +5,7 @@ use super::{
     board::{Board, Finish, PanelBoard},
     report,
 };
-use crate::trial::{
+use crate::harness::{
     clock::{self, SECOND},
     text::{self, count},
 };

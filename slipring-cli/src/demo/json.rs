@@ -4,7 +4,7 @@ use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
 use super::outcome::{Fairness, Outcome, PanelOutcome};
-use crate::trial::clock::SECOND;
+use crate::harness::clock::SECOND;
 
 pub fn document(outcome: &Outcome) -> Value {
     let panels: Vec<Value> = outcome.panels.iter().enumerate().map(panel).collect();

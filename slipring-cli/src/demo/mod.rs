@@ -37,8 +37,8 @@ use self::{
 use crate::{
     console,
     failure::Failure,
+    harness::{child, clock, interrupt::Interrupt, limits},
     options::{SpinParser, parse_capacity},
-    trial::{child, clock, interrupt::Interrupt, limits},
 };
 
 const PROTOCOL: &str = "slipring-demo/1";

@@ -16,7 +16,7 @@ use super::{
     report::{self, Report},
     wire::{self, HEADER, Kind},
 };
-use crate::{failure::Failure, trial::clock};
+use crate::{failure::Failure, harness::clock};
 
 /// The code with which a panel aborts its direction if the bytes that it reads are no messages.
 pub const BAD_FRAME: u32 = 1;

@@ -11,7 +11,7 @@ use slipring::{Error, Listener, Spin, Stream};
 
 use crate::{
     failure::Failure,
-    trial::{child, interrupt::Interrupt, text},
+    harness::{child, interrupt::Interrupt, text},
 };
 
 /// When nothing has connected for so long, the missing panels are given up.

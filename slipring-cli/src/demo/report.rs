@@ -9,7 +9,7 @@ use super::{
     inbound::Tally,
     wire::{HEADER, LARGEST, u64_at},
 };
-use crate::trial::clock::SECOND;
+use crate::harness::clock::SECOND;
 
 const COUNTERS: usize = 8;
 const LATENCIES: usize = HEADER + 8 * COUNTERS;

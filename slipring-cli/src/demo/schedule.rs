@@ -3,7 +3,7 @@
 //! would keep step with the ticks of the kernel, and work that runs at a tick would meet the same
 //! panels' messages each time.
 
-use crate::trial::clock::SECOND;
+use crate::harness::clock::SECOND;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Schedule {

@@ -6,7 +6,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use hdrhistogram::Histogram;
 
 use super::outcome::{Fairness, Outcome, PanelOutcome};
-use crate::trial::{
+use crate::harness::{
     clock::SECOND,
     text::{bytes, count, significant, time},
 };

@@ -14,7 +14,7 @@ use crate::{
         book::Feed,
         schedule::Schedule,
     },
-    trial::clock::{self, MICROSECOND, MILLISECOND, SECOND},
+    harness::clock::{self, MICROSECOND, MILLISECOND, SECOND},
 };
 
 /// Messages written to one panel before the next one gets its turn.

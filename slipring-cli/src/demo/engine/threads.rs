@@ -8,7 +8,7 @@ use super::{Engine, publisher, receiver};
 use crate::{
     demo::{board::Board, schedule::Schedule},
     failure::Failure,
-    trial::clock::MICROSECOND,
+    harness::clock::MICROSECOND,
 };
 
 pub struct Threads {

@@ -7,7 +7,7 @@ use std::{
 
 use rustix::process::getpid;
 
-use crate::{failure::Failure, trial::interrupt};
+use crate::{failure::Failure, harness::interrupt};
 
 /// This program with a (hidden) subcommand, told its parent's process id. To be started from a
 /// thread that lives as long as the children may: the kernel's parent-death signal is sent when

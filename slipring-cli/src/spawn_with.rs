@@ -4,7 +4,7 @@ use std::{io, sync::mpsc, thread};
 
 /// Runs `serve` with `connection` in a new thread, or gives the connection back. If it were dropped
 /// along with the closure of a failed spawn, its peer would take that for an end in order.
-pub fn spawn<T: Send + 'static>(
+pub fn spawn_with<T: Send + 'static>(
     name: String,
     connection: T,
     serve: impl FnOnce(T) + Send + 'static,
