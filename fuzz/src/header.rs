@@ -63,7 +63,7 @@ pub fn header(data: &[u8]) {
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
     }
     let mut victim = Victim::default();
-    let (reader, writer) = Stream::split(&mut stream);
+    let (reader, writer) = stream.halves();
     if how & 4 == 0 {
         for step in &steps {
             match step {

@@ -86,7 +86,7 @@ fn stream_of(upgraded: Upgraded) -> Stream {
 }
 
 async fn echo(mut stream: Stream) {
-    let (reader, writer) = stream.split();
+    let (reader, writer) = stream.halves();
     tokio::io::copy(reader, writer).await.expect("an echo");
 }
 
@@ -232,7 +232,7 @@ fn an_upgraded_http1_connection_is_the_stream_again() {
         assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
         let mut stream = stream_of(hyper::upgrade::on(response).await.unwrap());
         connection.await.unwrap().expect("HTTP has ended");
-        let (reader, writer) = stream.split();
+        let (reader, writer) = stream.halves();
         let (sent, mut got) = (noise(1, MUCH), Vec::new());
         let (wrote, read) = tokio::join!(
             async {

@@ -240,15 +240,15 @@ pub fn on_tokio() -> [Contender; 3] {
                   and asks epoll if it has to wait";
     let sleeping = "a current-thread runtime each, many streams a task each; does not spin, the \
                     default there";
-    let spinning = "a poll looks for up to 20 µs before it is pending, which holds up the \
+    let spinning = "a poll spins for up to 20 µs before it is pending, which holds up the \
                     runtime's other tasks";
-    let spin = OnTokio::slipring(Spin::UpTo(SPIN_ON_TOKIO));
+    let spin = OnTokio::Slipring(SPIN_ON_TOKIO);
     [
         Contender::new(
             "tokio-slipring",
             "slipring on tokio",
             sleeping,
-            OnTokio::slipring(Spin::Never),
+            OnTokio::Slipring(Duration::ZERO),
         )
         .side(Side::Slipring)
         .part(|case| measured(case) || crowded(case)),
@@ -275,15 +275,15 @@ pub fn served() -> [Contender; 3] {
             &name,
             "slipring (sleeping)",
             "does not spin, the default on tokio",
-            OnTokio::slipring(Spin::Never),
+            OnTokio::Slipring(Duration::ZERO),
         )
         .side(Side::Slipring)
         .part(is_served),
         Contender::new(
             "slipring-50us",
             "slipring (spinning)",
-            "a poll looks for up to 50 µs before it is pending",
-            OnTokio::slipring(Spin::UpTo(SPIN_OF_ONE)),
+            "a poll spins for up to 50 µs before it is pending",
+            OnTokio::Slipring(SPIN_OF_ONE),
         )
         .side(Side::Slipring)
         .waits(Waits::Spinning)

@@ -49,7 +49,7 @@ pub fn name(directory: &Path) -> String {
 impl Drop for Scratch {
     fn drop(&mut self) {
         for file in self.beside() {
-            // Whoever made it may be removing it, too.
+            // Its maker may be removing it, too.
             let _ = fs::remove_file(file);
         }
         // If it stays, nothing more can be done here.

@@ -49,7 +49,7 @@ impl OwnFile {
                 lock.push(".lock");
                 lock.into()
             }
-            Scope::Local | Scope::Global => socket.with_extension("lock"),
+            _ => socket.with_extension("lock"),
         };
         let files = [socket, &lock].into_iter();
         files.filter_map(|path| Self::at(path).ok()).collect()

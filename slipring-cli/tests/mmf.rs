@@ -100,7 +100,7 @@ fn a_tcp_client_is_joined_to_a_ring() {
     wait_until("the rings are there", || file(&sandbox, "to").exists());
     let mut program =
         Duplex::create_or_open(file(&sandbox, "to"), file(&sandbox, "from"), 1000).unwrap();
-    let (reader, writer) = Duplex::split(&mut program);
+    let (reader, writer) = program.halves();
     thread::scope(|scope| {
         scope.spawn(|| writer.write_all(&back).unwrap());
         let mut sending = client.try_clone().unwrap();

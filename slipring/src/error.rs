@@ -22,7 +22,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// # As an [`io::Error`]
 ///
 /// `?` makes an [`io::Error`] of it, whose [`kind`](io::Error::kind) tells the usual cases apart,
-/// and which has this error inside. The number of the operating system is in here:
+/// and which has this error inside ([`Error::of`]). The number of the operating system is in here:
 /// [`raw_os_error`](Error::raw_os_error). (The `io::Error` itself has none: it could hold either
 /// that or the text.) `WouldBlock` and `Interrupted`, upon which callers try again, are kinds of
 /// none of these errors.
@@ -37,8 +37,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 ///
 /// let error = listen().unwrap_err();
 /// assert_eq!(error.kind(), io::ErrorKind::NotFound);
-/// let inside = error.get_ref().and_then(|inside| inside.downcast_ref::<Error>());
-/// assert_eq!(inside.and_then(Error::raw_os_error), Some(2));
+/// assert_eq!(Error::of(&error).and_then(Error::raw_os_error), Some(2));
 /// ```
 #[non_exhaustive]
 #[derive(thiserror::Error)]
@@ -353,6 +352,11 @@ impl Error {
 
     fn is_errno(&self, errno: Errno) -> bool {
         self.raw_os_error() == Some(errno.raw_os_error())
+    }
+
+    /// The error inside an [`io::Error`] that `?` made of it, if it is one.
+    pub fn of(error: &io::Error) -> Option<&Error> {
+        error.get_ref()?.downcast_ref()
     }
 
     /// The kind that an [`io::Error`] made of this has.

@@ -111,7 +111,7 @@
 //! | `bind("app.sock")`, a file in the working directory | a *name*, the same from every directory; a file is an absolute path |
 //! | `let (stream, address) = listener.accept()?` | `let stream = listener.accept()?` |
 //! | `peer_addr()?`, `peer_cred()?` | [`Stream::peer`] |
-//! | `try_clone()?`, to read and write on two threads | [`Stream::into_split`], or [`Stream::split`] with scoped threads |
+//! | `try_clone()?`, to read and write on two threads | [`Stream::into_split`], or [`Stream::halves`] with scoped threads |
 //! | `try_clone()?`, to write from several threads | a `Mutex<Writer>` |
 //! | `try_clone()?`, to `shutdown` from another thread | [`Stream::closer`] |
 //! | `Read` and `Write` for `&UnixStream` | for `&mut`; a stream is `BufRead` itself |

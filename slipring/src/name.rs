@@ -11,6 +11,18 @@ use crate::error::{Error, Result};
 const LONGEST: usize = 64;
 
 /// Who can see a name.
+///
+/// # Examples
+///
+/// ```
+/// use slipring::{Name, Scope};
+///
+/// assert_eq!(Name::parse("clock")?.scope(), Scope::Local);
+/// assert_eq!(Name::parse("Global/clock")?.scope(), Scope::Global);
+/// assert_eq!(Name::parse("/srv/clock.sock")?.scope(), Scope::Path);
+/// # Ok::<(), slipring::Error>(())
+/// ```
+#[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// This user only.

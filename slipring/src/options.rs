@@ -34,6 +34,8 @@ pub struct Options {
     pub(crate) max_peer_capacity: usize,
     pub(crate) protocol: String,
     pub(crate) spin: Spin,
+    #[cfg(feature = "tokio")]
+    pub(crate) poll_spin: Duration,
     pub(crate) handshake_timeout: Option<Duration>,
     pub(crate) backlog_timeout: Option<Duration>,
     pub(crate) wait_for_listener: Option<Duration>,
@@ -56,6 +58,8 @@ impl Options {
             max_peer_capacity: 64 << 20,
             protocol: String::new(),
             spin: Spin::default(),
+            #[cfg(feature = "tokio")]
+            poll_spin: Duration::ZERO,
             handshake_timeout: None,
             backlog_timeout: None,
             wait_for_listener: None,
@@ -87,10 +91,23 @@ impl Options {
         self
     }
 
-    /// How blocked calls of this side wait. Spinning has a bound for the whole process; see
-    /// [`Spin`].
+    /// How blocked calls of this side wait, those of [`Stream`](crate::Stream) and its halves.
+    /// Spinning has a bound for the whole process; see [`Spin`]. A stream on tokio has
+    /// [`poll_spin`](Self::poll_spin) instead.
     pub fn spin(mut self, spin: Spin) -> Options {
         self.spin = spin;
+        self
+    }
+
+    /// How long a poll of a stream on tokio looks for news before it is pending; zero, the default,
+    /// not at all.
+    ///
+    /// It holds up the worker's other tasks, so it is for a runtime with one or two streams, and
+    /// for a few microseconds. On a single CPU, and while as many halves of this process spin as
+    /// may ([`Spin`]), it does not look. Blocking streams have [`spin`](Self::spin) instead.
+    #[cfg(feature = "tokio")]
+    pub fn poll_spin(mut self, time: Duration) -> Options {
+        self.poll_spin = time;
         self
     }
 

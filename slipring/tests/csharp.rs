@@ -63,7 +63,7 @@ fn csharp_exchanges_hundreds_of_megabytes_both_ways_at_once() {
         let mut duplex = Duplex::create_or_open(&from, &to, size).unwrap();
         let mut sends = csharp::start(&["send", &from, &size_text, &bytes_text, "3"]);
         let mut expects = csharp::start(&["expect", &to, &size_text, &bytes_text, "4"]);
-        let (reader, writer) = duplex.split();
+        let (reader, writer) = duplex.halves();
         thread::scope(|scope| {
             scope.spawn(|| send(writer, 4, bytes));
             expect(reader, 3, bytes);

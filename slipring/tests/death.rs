@@ -187,7 +187,7 @@ fn leaves(arguments: &[&str]) {
 
 fn echoes(arguments: &[&str]) {
     let mut stream = connect(arguments);
-    let (reader, writer) = Stream::split(&mut stream);
+    let (reader, writer) = stream.halves();
     std::io::copy(reader, writer).unwrap();
 }
 
@@ -497,7 +497,7 @@ fn a_stopped_process_is_not_dead() {
         stream.set_read_timeout(None).unwrap();
         let mut sink = bytes::Sink::new(3);
         thread::scope(|scope| {
-            let (reader, _) = Stream::split(&mut scene.stream);
+            let (reader, _) = scene.stream.halves();
             let reading = scope.spawn(move || sink.read_exact(reader, CAPACITY).unwrap());
             scene.other.signal(Signal::CONT);
             reading.join().unwrap();

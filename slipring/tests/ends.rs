@@ -17,8 +17,13 @@ fn pair() -> (Stream, Stream) {
         .unwrap()
 }
 
-fn end(reason: EndReason, position: u64) -> Option<End> {
-    Some(End { reason, position })
+fn end(reason: EndReason, position: u64) -> Option<(EndReason, u64)> {
+    Some((reason, position))
+}
+
+/// How and where, of an end that is known.
+fn known(end: Option<End>) -> Option<(EndReason, u64)> {
+    end.map(|end| (end.reason, end.position))
 }
 
 /// Writes until that fails: a writer with room checks the other side only now and then.
@@ -36,12 +41,12 @@ fn an_end_is_known_once_it_is_met() {
     let (mut left, mut right) = pair();
     left.write_all(b"abc").unwrap();
     left.writer().finish().unwrap();
-    assert_eq!(left.writer().end(), end(EndReason::Finished, 3));
+    assert_eq!(known(left.writer().end()), end(EndReason::Finished, 3));
     assert_eq!(right.reader().end(), None);
     assert_eq!(right.read(&mut [0; 8]).unwrap(), 3);
     assert_eq!(right.reader().end(), None);
     assert_eq!(right.read(&mut [0; 8]).unwrap(), 0);
-    assert_eq!(right.reader().end(), end(EndReason::Finished, 3));
+    assert_eq!(known(right.reader().end()), end(EndReason::Finished, 3));
     assert_eq!(right.writer().end(), None);
 }
 
@@ -76,14 +81,14 @@ fn an_abort_carries_its_code_both_ways() {
         for _ in 0..2 {
             assert_eq!(kind(right.read(&mut [0; 8])), ErrorKind::ConnectionAborted);
         }
-        assert_eq!(right.reader().end(), end(aborted, 3));
+        assert_eq!(known(right.reader().end()), end(aborted, 3));
         assert_eq!(until_it_fails(right.writer()), ErrorKind::ConnectionAborted);
         assert_eq!(right.writer().end().unwrap().reason, aborted);
 
         assert_eq!(left.read(&mut [0]).unwrap(), 0);
         assert_eq!(kind(left.write(b"x")), ErrorKind::BrokenPipe);
-        assert_eq!(left.writer().end(), end(EndReason::Closed, 3));
-        assert_eq!(left.reader().end(), end(EndReason::Closed, 0));
+        assert_eq!(known(left.writer().end()), end(EndReason::Closed, 3));
+        assert_eq!(known(left.reader().end()), end(EndReason::Closed, 0));
     });
 }
 
@@ -93,7 +98,34 @@ fn the_first_abort_is_the_one_that_counts() {
     left.writer().abort(1);
     left.writer().abort(2);
     assert_eq!(kind(right.read(&mut [0; 8])), ErrorKind::ConnectionAborted);
-    assert_eq!(right.reader().end(), end(EndReason::Aborted { code: 1 }, 0));
+    assert_eq!(
+        known(right.reader().end()),
+        end(EndReason::Aborted { code: 1 }, 0)
+    );
+}
+
+#[test]
+fn available_counts_the_rest_and_then_tells_the_end() {
+    guard(|| {
+        for in_order in [true, false] {
+            let (mut left, mut right) = pair();
+            left.write_all(b"abc").unwrap();
+            if in_order {
+                drop(left);
+            } else {
+                left.writer().abort(1);
+            }
+            let reader = right.reader();
+            assert_eq!(reader.available().unwrap(), 3);
+            reader.read_exact(&mut [0; 3]).unwrap();
+            let known = reader.available().map_err(|e| e.kind());
+            if in_order {
+                assert_eq!(known, Ok(0));
+            } else {
+                assert_eq!(known, Err(ErrorKind::ConnectionAborted));
+            }
+        }
+    });
 }
 
 #[test]
@@ -120,12 +152,12 @@ fn a_closer_ends_both_directions_in_order() {
         assert_eq!(left.read(&mut [0; 8]).unwrap(), 0);
         assert_eq!(kind(left.write(b"x")), ErrorKind::BrokenPipe);
         assert_eq!(left.reader().end().unwrap().reason, EndReason::Closed);
-        assert_eq!(left.writer().end(), end(EndReason::Closed, 3));
+        assert_eq!(known(left.writer().end()), end(EndReason::Closed, 3));
 
         let mut all = Vec::new();
         right.read_to_end(&mut all).unwrap();
         assert_eq!(all, b"abc");
-        assert_eq!(right.reader().end(), end(EndReason::Finished, 3));
+        assert_eq!(known(right.reader().end()), end(EndReason::Finished, 3));
         assert_eq!(until_it_fails(right.writer()), ErrorKind::BrokenPipe);
         assert_eq!(right.writer().end().unwrap().reason, EndReason::ReaderGone);
     });
@@ -197,12 +229,12 @@ fn shutdown_ends_the_directions_it_names() {
         right.write_all(b"abc").unwrap();
         left.shutdown(Shutdown::Read).unwrap();
         assert_eq!(left.read(&mut [0; 8]).unwrap(), 0);
-        assert_eq!(left.reader().end(), end(EndReason::Closed, 0));
+        assert_eq!(known(left.reader().end()), end(EndReason::Closed, 0));
         assert_eq!(until_it_fails(right.writer()), ErrorKind::BrokenPipe);
         left.write_all(b"def").unwrap();
         left.shutdown(Shutdown::Write).unwrap();
         left.shutdown(Shutdown::Both).unwrap();
-        assert_eq!(left.writer().end(), end(EndReason::Finished, 3));
+        assert_eq!(known(left.writer().end()), end(EndReason::Finished, 3));
         let mut all = Vec::new();
         right.read_to_end(&mut all).unwrap();
         assert_eq!(all, b"def");
@@ -230,28 +262,28 @@ fn halves_of_one_stream_are_reunited_and_others_are_not() {
     let ((left, mut right), (other, _another)) = (pair(), pair());
     let (reader, writer) = left.into_split();
     let (other_reader, other_writer) = other.into_split();
-    let error = Stream::reunite(reader, other_writer).unwrap_err();
+    let error = reader.reunite(other_writer).unwrap_err();
     assert!(error.to_string().contains("different streams"), "{error}");
     let (reader, other_writer) = (*error.0, *error.1);
-    let mut left = Stream::reunite(reader, writer).unwrap();
+    let mut left = reader.reunite(writer).unwrap();
     // Nothing has ended by that.
     left.write_all(b"abc").unwrap();
     assert_eq!(right.read(&mut [0; 8]).unwrap(), 3);
     right.write_all(b"de").unwrap();
     assert_eq!(left.read(&mut [0; 8]).unwrap(), 2);
-    drop(Stream::reunite(other_reader, other_writer).unwrap());
+    drop(other_reader.reunite(other_writer).unwrap());
     // The two ends of a stream are not halves of one endpoint.
     let (reader, _writer) = left.into_split();
     let (_reader, writer) = right.into_split();
-    Stream::reunite(reader, writer).unwrap_err();
+    reader.reunite(writer).unwrap_err();
 }
 
 #[test]
 fn borrowed_halves_work_on_threads_of_their_own() {
     guard(|| {
         let (mut left, mut right) = pair();
-        let (left_reader, left_writer) = Stream::split(&mut left);
-        let (right_reader, right_writer) = Stream::split(&mut right);
+        let (left_reader, left_writer) = left.halves();
+        let (right_reader, right_writer) = right.halves();
         thread::scope(|scope| {
             for (writer, seed) in [(left_writer, 1), (right_writer, 2)] {
                 scope.spawn(move || {
@@ -316,7 +348,10 @@ impl Halves {
                         kind(reader.fill_at_least(Self::BYTES + 1)),
                         ErrorKind::UnexpectedEof
                     );
-                    assert_eq!(reader.end(), end(EndReason::Finished, Self::BYTES as u64));
+                    assert_eq!(
+                        known(reader.end()),
+                        end(EndReason::Finished, Self::BYTES as u64)
+                    );
                 }
             }
             if let Some(writer) = &mut self.writers[side] {
@@ -383,7 +418,10 @@ fn halves_may_be_dropped_while_all_are_busy() {
                         while sink.position < bytes {
                             let n = reader.read(&mut buf).unwrap();
                             if n == 0 {
-                                assert_eq!(reader.end(), end(EndReason::Finished, sink.position));
+                                assert_eq!(
+                                    known(reader.end()),
+                                    end(EndReason::Finished, sink.position)
+                                );
                                 return;
                             }
                             sink.take(&buf[..n]);
@@ -442,7 +480,7 @@ fn dropping_a_stream_with_bytes_unread_is_no_end_in_order() {
                 _ => Ok(4),
             };
             assert_eq!(ended, expected, "{what}");
-            assert_eq!(left.reader().end(), end(reason, 4), "{what}");
+            assert_eq!(known(left.reader().end()), end(reason, 4), "{what}");
             assert_eq!(
                 kind(left.write_all(&[0; 100_000])),
                 ErrorKind::BrokenPipe,

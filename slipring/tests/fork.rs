@@ -69,6 +69,7 @@ fn misbehave(mut stream: Stream) -> i32 {
         foreign(stream.writer().space().map(|_| ())),
         foreign(stream.read(&mut [0; 8]).map(|_| ())),
         foreign(stream.reader().try_read(&mut [0; 8]).map(|_| ())),
+        foreign(stream.reader().available().map(|_| ())),
         foreign(stream.reader().fill_at_least(1).map(|_| ())),
         // Calls that need no bytes to be there fail in the child too.
         foreign(stream.reader().fill_at_least(0).map(|_| ())),
@@ -102,7 +103,7 @@ fn forks(arguments: &[&str]) {
     let pid = fork(|| misbehave(stream.take().unwrap()));
     assert_eq!(wait(pid), 0);
     let mut stream = stream.unwrap();
-    let (reader, writer) = Stream::split(&mut stream);
+    let (reader, writer) = stream.halves();
     std::io::copy(reader, writer).unwrap();
 }
 
@@ -298,7 +299,7 @@ fn a_forked_child_neither_writes_nor_reads_nor_ends_anything() {
         source.write_all(&mut stream, 10).unwrap();
         for n in [100, 10_000, 100_000] {
             thread::scope(|scope| {
-                let (reader, writer) = Stream::split(&mut stream);
+                let (reader, writer) = stream.halves();
                 scope.spawn(|| source.write_all(writer, n).unwrap());
                 sink.read_exact(reader, n).unwrap();
             });

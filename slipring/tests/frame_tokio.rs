@@ -9,7 +9,7 @@ use runtimes::*;
 use slipring::frame::Error;
 use slipring::frame::tokio::{Receiver, Sender, split};
 use slipring::tokio::Stream;
-use slipring::{EndReason, Options, Spin};
+use slipring::{EndReason, Options};
 use std::future::{Future, poll_fn};
 use std::io::{ErrorKind, Write};
 use std::pin::pin;
@@ -293,7 +293,7 @@ fn a_pending_poll_is_taken_back_by_the_next_call() {
     on_both(|| async {
         for still_on_tokio in [true, false] {
             let (left, right) = Stream::pair_with(&Options::new().capacity(RING)).expect("a pair");
-            let mut left = left.into_blocking(Spin::Never).unwrap();
+            let mut left = left.into_blocking().unwrap();
             let (_sender, mut receiver) = split(right).unwrap();
             // The header of a message of 1000 bytes, and some of them.
             left.write_all(&[1000u64.to_le_bytes(), [7; 8], [7; 8]].concat())
@@ -315,7 +315,7 @@ fn a_pending_poll_is_taken_back_by_the_next_call() {
                 reader.fill_at_least(8).await.unwrap();
                 assert_eq!(refused(&mut left), ErrorKind::WouldBlock);
             } else {
-                let _reader = reader.into_blocking(Spin::Never).unwrap();
+                let _reader = reader.into_blocking().unwrap();
                 assert_eq!(refused(&mut left), ErrorKind::WouldBlock);
             }
         }
@@ -430,7 +430,7 @@ fn a_cancelled_message_is_no_part_of_what_follows_it() {
         );
         // Parts of it are taken out of the ring.
         assert!(cancelled_after(1, receiver.recv()).await.is_none());
-        let writer = sender.into_inner().into_blocking(Spin::Never).unwrap();
+        let writer = sender.into_inner().into_blocking().unwrap();
         let mut sender = slipring::frame::Sender::new(writer).unwrap();
         sender.send(b"blocking").unwrap();
         assert_eq!(*receiver.recv().await.unwrap().unwrap(), *b"blocking");
@@ -438,8 +438,8 @@ fn a_cancelled_message_is_no_part_of_what_follows_it() {
         sender.set_nonblocking(true);
         assert!(sender.send(&message(1, 2 * RING)).is_err());
         assert!(cancelled_after(1, receiver.recv()).await.is_none());
-        let reader = others.into_inner().into_blocking(Spin::Never).unwrap();
-        let stream = slipring::Stream::reunite(reader, sender.into_inner()).unwrap();
+        let reader = others.into_inner().into_blocking().unwrap();
+        let stream = reader.reunite(sender.into_inner()).unwrap();
         let (mut sender, _others) = split(Stream::from_blocking(stream).unwrap()).unwrap();
         sender.send(b"tokio").await.unwrap();
         assert_eq!(*receiver.recv().await.unwrap().unwrap(), *b"tokio");

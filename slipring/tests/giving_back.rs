@@ -106,7 +106,7 @@ const WRITES: [Part; 7] = [
         stream.writer().wait_consumed().unwrap();
     }),
     ("a half of its own", |stream| {
-        let (_, writer) = Stream::split(stream);
+        let (_, writer) = stream.halves();
         writer.write_all(&MUCH).unwrap();
     }),
 ];
@@ -121,7 +121,7 @@ fn consumed_bytes_are_given_back_however_they_are_read() {
                     let (tell, told) = mpsc::channel();
                     let there = thread::spawn(move || scene(there, told));
                     let (reader, writer) = limited(here.into_split());
-                    let mut here = Stream::reunite(reader, writer).unwrap();
+                    let mut here = reader.reunite(writer).unwrap();
                     here.reader().fill_at_least(RING).unwrap();
                     read(&mut here);
                     tell.send(()).unwrap();

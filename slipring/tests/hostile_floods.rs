@@ -135,7 +135,7 @@ fn storms(arguments: &[&str]) {
 
 fn echoes(arguments: &[&str]) {
     let mut stream = options().connect(arguments[0]).unwrap();
-    let (reader, writer) = Stream::split(&mut stream);
+    let (reader, writer) = stream.halves();
     std::io::copy(reader, writer).unwrap();
 }
 
@@ -272,7 +272,7 @@ fn a_header_that_changes_all_the_time_ends_that_stream_at_most() {
             stream
                 .set_write_timeout(Some(Duration::from_millis(1)))
                 .unwrap();
-            let (reader, writer) = Stream::split(&mut stream);
+            let (reader, writer) = stream.halves();
             thread::scope(|scope| {
                 let reading = scope.spawn(move || read_everything(reader, seed));
                 let writing = scope.spawn(move || write_everything(writer, seed + 1));

@@ -7,7 +7,7 @@ mod common;
 
 use common::process::{self, Other, asleep, of_process, say, sleeps, thread_id, told};
 use common::{Place, eventually, guard};
-use slipring::{Listener, Options, Spin, Stream};
+use slipring::{Listener, Options, Spin};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::thread;
@@ -35,7 +35,7 @@ fn options(spin: &str) -> Options {
 
 fn echoes(arguments: &[&str]) {
     let mut stream = options("never").connect(arguments[0]).unwrap();
-    let (reader, writer) = Stream::split(&mut stream);
+    let (reader, writer) = stream.halves();
     std::io::copy(reader, writer).unwrap();
 }
 

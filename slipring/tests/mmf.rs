@@ -233,10 +233,10 @@ fn a_duplex_of_two_plain_rings_goes_both_ways() {
         let mut left = Duplex::create(&from, &to, 100).unwrap();
         let mut right = Duplex::open(&to, &from).unwrap();
         let echo = thread::spawn(move || {
-            let (reader, writer) = Duplex::split(&mut right);
+            let (reader, writer) = right.halves();
             std::io::copy(&mut reader.take(100_000), writer).unwrap()
         });
-        let (reader, writer) = Duplex::split(&mut left);
+        let (reader, writer) = left.halves();
         thread::scope(|scope| {
             scope.spawn(|| writer.write_all(&made(3, 0, 100_000)).unwrap());
             let mut got = vec![0; 100_000];

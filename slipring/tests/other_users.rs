@@ -24,6 +24,7 @@ fn child_process() {
         ("binds", binds),
         ("changes its mind", changes_its_mind),
         ("brings plain doorbells", brings_plain_bells),
+        ("upgrades without credentials", upgrades_without_credentials),
     ]);
 }
 
@@ -122,6 +123,16 @@ fn binds(arguments: &[&str]) {
     told();
 }
 
+/// Makes a stream of a socket through which a hello without credentials has come already.
+fn upgrades_without_credentials(_: &[&str]) {
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    theirs
+        .write_all(&Side::new(CAPACITY).hello.encode())
+        .unwrap();
+    let error = options().upgrade(ours).unwrap_err();
+    say(&error.to_string());
+}
+
 mod needs_root {
     use super::*;
 
@@ -140,6 +151,21 @@ mod needs_root {
             // Opening the socket to all does not open the listener.
             fs::set_permissions(listener.path(), Permissions::from_mode(0o666)).unwrap();
             refused(&place, &listener);
+        });
+    }
+
+    /// The kernel shows a message without credentials as one of user 65534.
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn a_message_without_credentials_is_not_of_the_user_nobody() {
+        guard(|| {
+            let place = users::open_place();
+            let overflow = fs::read_to_string("/proc/sys/kernel/overflowuid").unwrap();
+            let nobody = overflow.trim().parse().unwrap();
+            let mut other = users::start(&place, nobody, "upgrades without credentials", &[]);
+            let said = other.hear();
+            assert!(said.contains("no credentials"), "{said}");
+            other.succeed();
         });
     }
 

@@ -203,7 +203,7 @@ fn exchange(stream: &mut Stream, source: &mut bytes::Source, sink: &mut bytes::S
         source.write_all(stream, n).unwrap();
         return sink.read_exact(stream, n).unwrap();
     }
-    let (reader, writer): (&mut Reader, &mut Writer) = Stream::split(stream);
+    let (reader, writer): (&mut Reader, &mut Writer) = stream.halves();
     thread::scope(|scope| {
         scope.spawn(move || source.write_all(writer, n).unwrap());
         sink.read_exact(reader, n).unwrap();

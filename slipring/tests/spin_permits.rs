@@ -138,7 +138,7 @@ fn wait_on_tasks(stream: Stream) {
         .unwrap();
     runtime.block_on(async {
         let mut stream = slipring::tokio::Stream::from_blocking(stream).unwrap();
-        stream.reader().set_spin(Duration::from_secs(3600));
+        stream.reader().set_poll_spin(Duration::from_secs(3600));
         say(&thread_id().to_string());
         stream.read_exact(&mut [0]).await.unwrap();
     });

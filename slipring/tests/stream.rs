@@ -439,7 +439,7 @@ fn echoes(arguments: &[&str]) {
         .wait_for_listener(common::GENEROUS)
         .connect(arguments[0])
         .unwrap();
-    let (reader, writer) = Stream::split(&mut stream);
+    let (reader, writer) = stream.halves();
     std::io::copy(reader, writer).unwrap();
     writer.finish().unwrap();
     assert_eq!(process::told(), None);

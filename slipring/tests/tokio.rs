@@ -5,9 +5,9 @@ mod runtimes;
 
 use runtimes::*;
 use slipring::tokio::{Listener, Stream};
-use slipring::{EndReason, Options, Spin};
+use slipring::{EndReason, Options};
 use std::future::{Future, poll_fn};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::PathBuf;
 use std::pin::{Pin, pin};
@@ -129,7 +129,7 @@ fn a_stream_on_tokio_talks_to_a_blocking_peer_and_back() {
     current_thread().block_on(async {
         let mut stream = Stream::connect(&name).await.unwrap();
         let sent = bytes(0, 1 << 20);
-        let (reader, writer) = Stream::split(&mut stream);
+        let (reader, writer) = stream.halves();
         let mut got = vec![0; 1 << 20];
         let (wrote, read) = tokio::join!(writer.write_all(&sent), reader.read_exact(&mut got));
         wrote.unwrap();
@@ -148,7 +148,7 @@ fn changing_between_blocking_and_tokio_loses_nothing() {
         let mut right = Stream::from_blocking(right).unwrap();
         let mut got = vec![0; 400];
         right.read_exact(&mut got).await.unwrap();
-        let mut right = right.into_blocking(Spin::Never).unwrap();
+        let mut right = right.into_blocking().unwrap();
         got.resize(700, 0);
         right.read_exact(&mut got[400..]).unwrap();
         let mut right = Stream::from_blocking(right).unwrap();
@@ -245,6 +245,72 @@ fn reserve_and_fill_at_least_wait_on_tokio() {
     });
 }
 
+#[test]
+fn a_batch_on_tokio_is_published_at_once() {
+    on_both(|| async {
+        let (mut left, mut right) = Stream::pair_with(&Options::new().capacity(4096)).unwrap();
+        let mut batch = left.writer().batch();
+        batch.write_all(&bytes(0, 100)).await.unwrap();
+        let parts = [bytes(100, 20), bytes(120, 30)];
+        let parts = [IoSlice::new(&parts[0]), IoSlice::new(&parts[1])];
+        assert_eq!(batch.write_vectored(&parts).await.unwrap(), 50);
+        let mut grant = batch.reserve(10).await.unwrap();
+        grant.copy_from_slice(&bytes(150, 10));
+        grant.commit(10);
+        assert_eq!(right.reader().available().unwrap(), 0);
+        batch.flush().await.unwrap();
+        assert_eq!(right.reader().available().unwrap(), 160);
+        batch.write_all(&bytes(160, 40)).await.unwrap();
+        assert_eq!(right.reader().available().unwrap(), 160);
+        drop(batch);
+        assert_eq!(right.reader().available().unwrap(), 200);
+
+        // What a batch keeps back while it waits for room would keep the reader asleep.
+        let reading = tokio::spawn(async move {
+            let mut all = Vec::new();
+            right.read_to_end(&mut all).await.unwrap();
+            all
+        });
+        let mut batch = left.writer().batch();
+        for from in (200..100_000).step_by(99) {
+            batch.write_all(&bytes(from, 99)).await.unwrap();
+        }
+        batch.shutdown().await.unwrap();
+        drop(batch);
+        assert_eq!(left.writer().position(), 200 + 1009 * 99);
+        assert!(reading.await.unwrap() == bytes(0, 200 + 1009 * 99));
+    });
+}
+
+fn kind<T>(outcome: std::io::Result<T>) -> ErrorKind {
+    outcome.map(drop).unwrap_err().kind()
+}
+
+#[test]
+fn try_reserve_on_tokio_does_not_wait() {
+    current_thread().block_on(async {
+        let (mut left, mut right) = Stream::pair_with(&Options::new().capacity(4096)).unwrap();
+        let writer = left.writer();
+        assert_eq!(kind(writer.try_reserve(4097)), ErrorKind::InvalidInput);
+        let mut grant = writer.try_reserve(4096).unwrap();
+        grant.copy_from_slice(&bytes(0, 4096));
+        grant.commit(4096);
+        assert_eq!(kind(writer.try_reserve(1)), ErrorKind::WouldBlock);
+        assert_eq!(kind(writer.batch().try_reserve(1)), ErrorKind::WouldBlock);
+        right.readable().await.unwrap();
+        let mut got = vec![0; 4096];
+        assert_eq!(right.try_read(&mut got).unwrap(), 4096);
+        assert!(got == bytes(0, 4096));
+        left.writable().await.unwrap();
+        assert_eq!(left.try_write(b"more").unwrap(), 4);
+        drop(right);
+        while left.write(b"x").await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(kind(left.writer().try_reserve(1)), ErrorKind::BrokenPipe);
+    });
+}
+
 /// Polls a future once, and drops it.
 fn poll_and_drop<F: Future>(future: F) -> Option<F::Output> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
@@ -322,7 +388,7 @@ fn five_hundred_and_twelve_streams_share_one_thread() {
 #[test]
 fn spinning_before_pending_changes_nothing_but_time() {
     on_both(|| async {
-        let options = Options::new().spin(Spin::UpTo(Duration::from_micros(20)));
+        let options = Options::new().poll_spin(Duration::from_micros(20));
         let (mut left, mut right) = Stream::pair_with(&options).unwrap();
         let echo = tokio::spawn(async move {
             let mut buf = [0; 8];
@@ -345,7 +411,7 @@ fn spinning_before_pending_changes_nothing_but_time() {
 fn consuming_nothing_leaves_a_pending_wait_as_it_is() {
     on_both(|| async {
         let (left, mut right) = Stream::pair().unwrap();
-        let mut left = Some(left.into_blocking(Spin::Never).unwrap());
+        let mut left = Some(left.into_blocking().unwrap());
         poll_fn(|cx| {
             // Polled once more only if the waker of the first poll is called.
             let Some(mut left) = left.take() else {

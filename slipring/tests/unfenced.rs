@@ -167,7 +167,7 @@ async fn a_stream_that_never_sleeps_is_not_made_tokios() {
     assert_eq!(left.read(&mut [0]).unwrap(), 0);
     let (left, mut right) = Polled::pair_with(&options()).unwrap();
     right.write_all(b"x").await.unwrap();
-    let mut left = left.into_blocking(Spin::Always).unwrap();
+    let mut left = left.into_blocking().unwrap();
     left.read_exact(&mut [0]).unwrap();
     is_refused(left.reader().arm(1));
     left.write_all(b"y").unwrap();
@@ -175,7 +175,7 @@ async fn a_stream_that_never_sleeps_is_not_made_tokios() {
     refused(left);
     // A half that slept before and sleeps again has never told its peer to skip the fence.
     let (left, mut right) = Polled::pair().unwrap();
-    let left = left.into_blocking(Spin::Never).unwrap();
+    let left = left.into_blocking().unwrap();
     let mut left = Polled::from_blocking(left).unwrap();
     right.write_all(b"x").await.unwrap();
     assert_eq!(left.read_u8().await.unwrap(), b'x');

@@ -8,7 +8,7 @@ mod connection;
 mod crowd;
 mod server;
 
-use std::io;
+use std::{io, time::Duration};
 
 use ::slipring::{Spin, tokio::Stream};
 use tokio::{
@@ -31,16 +31,8 @@ use crate::{
 #[derive(Clone, Copy)]
 pub(crate) enum OnTokio {
     Unix,
-    Slipring(Slipring),
-}
-
-impl OnTokio {
-    pub(crate) fn slipring(spin: Spin) -> OnTokio {
-        OnTokio::Slipring(Slipring {
-            spin,
-            capacity: None,
-        })
-    }
+    /// A poll spins for so long before it is pending.
+    Slipring(Duration),
 }
 
 impl Work for OnTokio {
@@ -53,15 +45,17 @@ impl Work for OnTokio {
             sockets.push(UnixStream::from_std(end.socket)?);
         }
         drop(context);
-        let mut slipring = match *self {
+        let poll_spin = match *self {
             OnTokio::Unix => return converse(sockets, &runtime, worker),
-            OnTokio::Slipring(slipring) => slipring,
+            OnTokio::Slipring(poll_spin) => poll_spin,
         };
-        if let Kind::Served { capacity, .. } = worker.case().kind {
-            slipring.capacity = Some(capacity);
-        }
+        let capacity = match worker.case().kind {
+            Kind::Served { capacity, .. } => Some(capacity),
+            _ => None,
+        };
+        let spin = Spin::default();
+        let options = Slipring { spin, capacity }.options().poll_spin(poll_spin);
         let streams = runtime.block_on(async {
-            let options = slipring.options();
             let mut streams = Vec::with_capacity(sockets.len());
             for socket in sockets {
                 streams.push(Stream::upgrade_with(&options, socket).await?);

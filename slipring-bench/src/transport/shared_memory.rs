@@ -42,7 +42,7 @@ impl SharedMemory {
         Ok(SharedMemory { map, writable: 0 })
     }
 
-    /// An index. Release: whoever loads it sees what was copied before.
+    /// An index. Release: a process that loads it sees what was copied before.
     #[inline]
     pub fn store(&self, offset: usize, value: u64) {
         self.word(offset, self.writable)

@@ -179,7 +179,12 @@ impl WriteHalf for SlipWriter {
 }
 
 /// Puts the end of a direction into words. `bytes_did` completes "N bytes ...".
-fn fault(End { reason, position }: End, bytes_did: &str) -> Fault {
+fn fault(
+    End {
+        reason, position, ..
+    }: End,
+    bytes_did: &str,
+) -> Fault {
     let lost = |what: &str, code| Fault::Lost {
         why: format!("{what} after {position} bytes {bytes_did}"),
         code,

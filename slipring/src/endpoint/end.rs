@@ -5,6 +5,20 @@ use std::fmt;
 use std::io;
 
 /// Why a direction of a stream ended.
+///
+/// # Examples
+///
+/// ```
+/// # use slipring::{EndReason, Stream};
+/// # use std::io::{Read, Write};
+/// let (left, mut right) = Stream::pair()?;
+/// drop(left);
+/// right.read(&mut [0; 8])?;
+/// right.write(b"x").unwrap_err();
+/// assert_eq!(right.reader().end().unwrap().reason, EndReason::Finished);
+/// assert_eq!(right.writer().end().unwrap().reason, EndReason::ReaderGone);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EndReason {
@@ -34,6 +48,31 @@ pub enum EndReason {
 }
 
 /// How and where a direction of a stream ended.
+///
+/// [`Reader::end`](crate::Reader::end) and [`Writer::end`](crate::Writer::end) have it, and so has
+/// the error of each call that met the end: [`End::of`].
+///
+/// # Examples
+///
+/// ```
+/// use slipring::{End, EndReason, Stream};
+/// use std::io::{self, Read, Write};
+///
+/// /// Code that is generic over `Read` and knows nothing of streams.
+/// fn copy(mut from: impl Read) -> io::Result<u64> {
+///     io::copy(&mut from, &mut io::sink())
+/// }
+///
+/// let (mut left, right) = Stream::pair()?;
+/// left.write_all(b"half of the ans")?;
+/// left.writer().abort(17);
+/// let error = copy(right).unwrap_err();
+/// let end = End::of(&error).expect("an end of a stream");
+/// assert_eq!(end.reason, EndReason::Aborted { code: 17 });
+/// assert_eq!(end.position, 15);
+/// # Ok::<(), io::Error>(())
+/// ```
+#[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct End {
     /// Why.
@@ -41,6 +80,19 @@ pub struct End {
     /// Bytes of the stream before the end: those that could be read, or those that had been
     /// written.
     pub position: u64,
+}
+
+impl End {
+    /// The end inside an [`io::Error`] of a read or a write, if it is one that met an end.
+    ///
+    /// An error that was put into another one with [`io::Error::other`] is found as well.
+    pub fn of(error: &io::Error) -> Option<End> {
+        let inside = error.get_ref()?;
+        match inside.downcast_ref() {
+            Some(Ended(end)) => Some(*end),
+            None => End::of(inside.downcast_ref()?),
+        }
+    }
 }
 
 /// A clause that goes before "after N bytes".
@@ -74,7 +126,7 @@ impl fmt::Display for End {
     }
 }
 
-/// The error of a read or write that met the end; `get_ref` of the [`io::Error`] has it.
+/// The error of a read or write that met the end; [`End::of`] takes it out.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("{0}")]
 struct Ended(End);
@@ -106,4 +158,29 @@ pub(crate) fn read_result(end: End) -> io::Result<()> {
         EndReason::Corrupt => io::ErrorKind::InvalidData,
     };
     Err(io::Error::new(kind, Ended(end)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_found_inside_io_errors_and_no_other_error_is_one() {
+        let end = End {
+            reason: EndReason::PeerDied,
+            position: 7,
+        };
+        let error = write_error(end);
+        assert_eq!(End::of(&error), Some(end));
+        let wrapped = io::Error::other(io::Error::other(error));
+        assert_eq!(End::of(&wrapped), Some(end));
+        assert_eq!(End::of(&read_result(end).unwrap_err()), Some(end));
+        for other in [
+            io::ErrorKind::BrokenPipe.into(),
+            io::Error::other("something else"),
+            io::Error::from_raw_os_error(32),
+        ] {
+            assert_eq!(End::of(&other), None, "{other}");
+        }
+    }
 }

@@ -16,6 +16,7 @@ pub(crate) use write::{PUBLISH_CHUNK, Room, WriteHalf, WriteWait};
 
 use crate::fail_points::{Point, point};
 use crate::name::Name;
+use crate::options::Options;
 use crate::peer::Peer;
 use crate::ring::{self, Headers, Std, Word, ended};
 use crate::sys::closing::Link;
@@ -67,6 +68,8 @@ pub(crate) struct Endpoint {
     local: AtomicU32,
     pub(crate) peer: Peer,
     pub(crate) name: Option<Name>,
+    /// What this side was made with.
+    pub(crate) options: Arc<Options>,
     /// Views of the peer's region are bounced through private memory: the peer is another user, or
     /// the options ask for it.
     pub(crate) copy_reads: bool,
@@ -89,6 +92,7 @@ impl Endpoint {
         peer_doorbells: Doorbells,
         peer: Peer,
         name: Option<Name>,
+        options: Arc<Options>,
         copy_reads: bool,
         peer_never_sleeps: bool,
     ) -> Endpoint {
@@ -104,6 +108,7 @@ impl Endpoint {
             local: AtomicU32::new(local::OPEN),
             peer,
             name,
+            options,
             copy_reads,
             peer_never_sleeps,
             held: OnceLock::new(),

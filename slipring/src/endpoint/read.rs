@@ -185,13 +185,15 @@ impl ReadHalf {
         }
     }
 
-    /// Bytes that can be read now.
-    pub(crate) fn count_available(&mut self) -> usize {
+    /// Bytes that can be read now. Once there are none any more, what the next read says to an end.
+    pub(crate) fn count_available(&mut self) -> io::Result<usize> {
         self.check_peer_if_due();
-        // The next read reports an end.
-        let _ = self.poll(self.available().saturating_add(1));
+        let news = self.poll(self.available().saturating_add(1));
         // No byte is readable once this side has ended the stream.
-        if self.has(0) { self.available() } else { 0 }
+        if self.has(1) {
+            return Ok(self.available());
+        }
+        news.unwrap_or(Ok(Readable::End)).map(|_| 0)
     }
 
     /// Moves the available bytes into `buf`; there is at least one.

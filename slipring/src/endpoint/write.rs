@@ -274,13 +274,36 @@ impl WriteHalf {
         }
     }
 
-    /// Like [`try_put`](Self::try_put) for several buffers, published at once.
+    /// Like [`try_put`](Self::try_put), but leaves it to a later call to publish.
     #[cfg(feature = "tokio")]
-    pub(crate) fn try_put_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+    pub(crate) fn try_stage(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if self.try_stage_fast(buf) {
+            return Ok(buf.len());
+        }
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        match self.room(buf.len()) {
+            Some(room) => {
+                let n = room?;
+                self.stage(&buf[..n]);
+                Ok(n)
+            }
+            None => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    /// Like [`try_put`](Self::try_put) for several buffers, published at once, or by a later call.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn try_put_vectored(
+        &mut self,
+        bufs: &[IoSlice<'_>],
+        publish: bool,
+    ) -> io::Result<usize> {
         match self.room(bufs.iter().map(|buf| buf.len()).sum()) {
             Some(room) => {
                 room?;
-                Ok(self.put_vectored(bufs, true))
+                Ok(self.put_vectored(bufs, publish))
             }
             None if bufs.iter().all(|buf| buf.is_empty()) => Ok(0),
             None => Err(io::ErrorKind::WouldBlock.into()),

@@ -349,7 +349,8 @@ impl Decoder {
     /// Lets go of all messages but the newest that is there in full, and says of how many. One is
     /// there; afterwards [`step`](Self::step) finds the newest without waiting.
     pub(super) fn skip(&mut self, half: &mut ReadHalf) -> u64 {
-        let available = half.count_available();
+        // An end is the next step's to report.
+        let available = half.count_available().unwrap_or(0);
         let mut at = self.frame.map_or(0, Header::frame_len);
         // The message that begins at `start` goes up to `at`; `arrived` bytes of it have been
         // passed.

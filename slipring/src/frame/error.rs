@@ -160,7 +160,8 @@ impl Error {
         error.get_ref()?.downcast_ref()
     }
 
-    fn kind(&self) -> io::ErrorKind {
+    /// The kind that an [`io::Error`] made of this has.
+    pub fn kind(&self) -> io::ErrorKind {
         match *self {
             Error::Misaligned { .. } | Error::InsideMessage { .. } | Error::NeedsParts { .. } => {
                 io::ErrorKind::InvalidInput

@@ -134,10 +134,6 @@ impl Acceptor {
         &self.name
     }
 
-    pub(crate) fn options(&self) -> &Options {
-        &self.options
-    }
-
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

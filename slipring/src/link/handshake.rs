@@ -578,6 +578,7 @@ impl Handshake {
             theirs.doorbells,
             theirs.peer,
             self.name,
+            self.options,
             theirs.copy_reads,
             theirs.peer_never_sleeps,
         ));

@@ -90,10 +90,8 @@ impl Duplex {
     }
 
     /// Both ends, borrowed: each can be used by a scoped thread of its own.
-    ///
-    /// Where `std::io::BufRead` is in scope its method `split` comes first; write
-    /// `Duplex::split(&mut duplex)` there.
-    pub fn split(&mut self) -> (&mut Reader, &mut Writer) {
+    #[doc(alias = "split")]
+    pub fn halves(&mut self) -> (&mut Reader, &mut Writer) {
         (&mut self.reader, &mut self.writer)
     }
 

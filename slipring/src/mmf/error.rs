@@ -184,7 +184,8 @@ impl Error {
         error.get_ref()?.downcast_ref()
     }
 
-    fn kind(&self) -> ErrorKind {
+    /// The kind that an [`io::Error`] made of this has.
+    pub fn kind(&self) -> ErrorKind {
         match self {
             Error::NotThere { .. } | Error::DanglingLink { .. } => ErrorKind::NotFound,
             Error::Exists { .. } => ErrorKind::AlreadyExists,

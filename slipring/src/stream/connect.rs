@@ -42,7 +42,7 @@ impl Options {
         let dialed = self.dialling(&name).drive(&|uid| self.trusts(uid))?;
         let handshake =
             Handshake::of_client(dialed, Arc::new(self.clone()), name, Waits::Blocking)?;
-        Stream::new(link::drive(handshake)?, self.spin)
+        Stream::new(link::drive(handshake)?)
     }
 
     /// Meets one other process at a name, whoever comes first: both call this, and each gets its
@@ -59,10 +59,7 @@ impl Options {
     pub fn rendezvous(&self, name: impl AsRef<OsStr>) -> Result<Stream> {
         check_options(self)?;
         let options = Arc::new(self.clone());
-        Stream::new(
-            Rendezvous::new(options, Name::parse(name)?).meet()?,
-            self.spin,
-        )
+        Stream::new(Rendezvous::new(options, Name::parse(name)?).meet()?)
     }
 
     /// Makes a stream of any connected Unix stream socket: an inherited one, one from a
@@ -78,7 +75,7 @@ impl Options {
     pub fn upgrade(&self, socket: UnixStream) -> Result<Stream> {
         check_options(self)?;
         let handshake = self.upgrading(socket.into(), Waits::Blocking)?;
-        Stream::new(link::drive(handshake)?, self.spin)
+        Stream::new(link::drive(handshake)?)
     }
 
     /// Two connected endpoints within this process, for threads and tests.
@@ -89,9 +86,6 @@ impl Options {
     #[doc(alias = "socketpair")]
     pub fn pair(&self) -> Result<(Stream, Stream)> {
         let [left, right] = self.connected_pair(Waits::Blocking)?;
-        Ok((
-            Stream::new(left, self.spin)?,
-            Stream::new(right, self.spin)?,
-        ))
+        Ok((Stream::new(left)?, Stream::new(right)?))
     }
 }

@@ -5,8 +5,6 @@ use crate::link::{Accepted, Acceptor, Condition, Stopper};
 use crate::name::Name;
 use crate::options::Options;
 use crate::stream::Stream;
-#[cfg(feature = "tokio")]
-use crate::wait::Spin;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::fd::{AsRawFd, RawFd};
@@ -106,9 +104,7 @@ impl Listener {
 
     fn accept_until(&self, deadline: Option<Instant>) -> Result<Option<Stream>> {
         match self.acceptor.accept(deadline)? {
-            Accepted::Stream(connected) => {
-                Stream::new(connected, self.acceptor.options().spin).map(Some)
-            }
+            Accepted::Stream(connected) => Stream::new(connected).map(Some),
             Accepted::Nothing | Accepted::Busy => Ok(None),
         }
     }
@@ -117,12 +113,6 @@ impl Listener {
     #[cfg(feature = "tokio")]
     pub(crate) fn try_accept_connected(&self) -> Result<Accepted> {
         self.acceptor.accept(Some(Instant::now()))
-    }
-
-    /// How streams of this listener wait.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn spin(&self) -> Spin {
-        self.acceptor.options().spin
     }
 
     /// From now on streams are for an event loop.

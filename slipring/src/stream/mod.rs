@@ -25,7 +25,6 @@ use crate::name::Name;
 use crate::options::Options;
 use crate::peer::Peer;
 use crate::sys::watch::Watches;
-use crate::wait::Spin;
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -85,7 +84,7 @@ pub struct Stream {
 
 impl Stream {
     /// A stream whose handshake was for blocking halves.
-    pub(crate) fn new(connected: Connected, spin: Spin) -> Result<Stream> {
+    pub(crate) fn new(connected: Connected) -> Result<Stream> {
         let Connected { endpoint, watches } = connected;
         let Watches { reader, writer } = match watches {
             Some(watches) => watches,
@@ -93,8 +92,8 @@ impl Stream {
         };
         Ok(Stream {
             whole: Whole::of(&endpoint),
-            reader: Reader::new(ReadHalf::new(Arc::clone(&endpoint)), reader, spin),
-            writer: Writer::new(WriteHalf::new(endpoint), writer, spin),
+            reader: Reader::new(ReadHalf::new(Arc::clone(&endpoint)), reader),
+            writer: Writer::new(WriteHalf::new(endpoint), writer),
         })
     }
 
@@ -146,30 +145,49 @@ impl Stream {
 
     /// Both halves, borrowed: each can be used by a scoped thread of its own.
     ///
-    /// Where `std::io::BufRead` is in scope its method `split` comes first; write
-    /// `Stream::split(&mut stream)` there.
-    pub fn split(&mut self) -> (&mut Reader, &mut Writer) {
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// # use std::io::{Read, Write};
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// let (reader, writer) = left.halves();
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| writer.write_all(b"to the right"));
+    ///     right.write_all(b"to the left")?;
+    ///     reader.read_exact(&mut [0; 11])
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[doc(alias = "split")]
+    pub fn halves(&mut self) -> (&mut Reader, &mut Writer) {
         (&mut self.reader, &mut self.writer)
     }
 
     /// Both halves, owned: each can move to a thread of its own. Dropping one ends its direction.
+    /// [`Reader::reunite`] puts them together again.
     #[doc(alias = "try_clone")]
     pub fn into_split(self) -> (Reader, Writer) {
         self.whole.take_apart();
         (self.reader, self.writer)
     }
 
-    /// Puts two halves of one stream together again.
+    /// Reads what is there, without blocking; see [`Reader::try_read`].
     ///
     /// # Errors
     ///
-    /// [`ReuniteError`] with both halves, if they are not of the same stream.
-    pub fn reunite(reader: Reader, writer: Writer) -> std::result::Result<Stream, ReuniteError> {
-        if Arc::ptr_eq(reader.endpoint(), writer.endpoint()) {
-            Ok(Stream::of_halves(reader, writer))
-        } else {
-            Err(ReuniteError(Box::new(reader), Box::new(writer)))
-        }
+    /// As [`Reader::try_read`].
+    pub fn try_read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.reader.try_read(buf)
+    }
+
+    /// Writes what fits, without blocking; see [`Writer::try_write`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::try_write`].
+    pub fn try_write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.writer.try_write(buf)
     }
 
     /// Ends one direction or both, as [`Reader::shutdown`] and [`Writer::finish`] do.
@@ -297,7 +315,7 @@ impl Write for Stream {
     }
 }
 
-/// Two halves that are not of the same stream; see [`Stream::reunite`].
+/// Two halves that are not of the same stream; see [`Reader::reunite`].
 #[derive(Debug)]
 pub struct ReuniteError(pub Box<Reader>, pub Box<Writer>);
 

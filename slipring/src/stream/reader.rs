@@ -4,9 +4,8 @@ use crate::endpoint::End;
 use crate::endpoint::Endpoint;
 use crate::endpoint::{ReadHalf, ReadWait, Readable};
 use crate::peer::Peer;
-use crate::stream::Closer;
-use crate::stream::Readiness;
 use crate::stream::park::Blocking;
+use crate::stream::{Closer, Readiness, ReuniteError, Stream, Writer};
 use crate::sys::watch::Watch;
 use crate::wait::Spin;
 use std::io::{self, BufRead, IoSliceMut, Read};
@@ -63,7 +62,8 @@ pub struct Reader {
 }
 
 impl Reader {
-    pub(crate) fn new(mut half: ReadHalf, watch: Watch, spin: Spin) -> Reader {
+    pub(crate) fn new(mut half: ReadHalf, watch: Watch) -> Reader {
+        let spin = half.endpoint().options.spin;
         if spin == Spin::Always {
             half.never_sleep();
         }
@@ -75,10 +75,10 @@ impl Reader {
 
     /// A half that has been in an event loop so far.
     #[cfg(feature = "tokio")]
-    pub(crate) fn from_half(half: ReadHalf, spin: Spin) -> crate::Result<Reader> {
+    pub(crate) fn from_half(half: ReadHalf) -> crate::Result<Reader> {
         let endpoint = half.endpoint();
         let watch = Watch::new(&endpoint.own_doorbells.reader, endpoint.link.as_fd())?;
-        Ok(Reader::new(half, watch, spin))
+        Ok(Reader::new(half, watch))
     }
 
     #[cfg(feature = "tokio")]
@@ -202,9 +202,21 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// None yet: at an end the rest is counted, then 0.
+    /// Once nothing is left to be read, as [`Reader`] says of a read; `Ok(0)` at an end in order.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// # use std::io::Write;
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// left.write_all(b"tick")?;
+    /// assert_eq!(right.reader().available()?, 4);
+    /// assert_eq!(left.writer().space()?, left.capacity() - 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn available(&mut self) -> io::Result<usize> {
-        Ok(self.half.count_available())
+        self.half.count_available()
     }
 
     /// Bytes consumed so far.
@@ -217,13 +229,13 @@ impl Reader {
     /// # Examples
     ///
     /// ```
-    /// # use slipring::{End, EndReason, Stream};
+    /// # use slipring::{EndReason, Stream};
     /// # use std::io::{ErrorKind, Read};
     /// let (mut left, mut right) = Stream::pair()?;
     /// left.writer().abort(17);
     /// assert_eq!(right.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionAborted);
-    /// let end = right.reader().end();
-    /// assert_eq!(end, Some(End { reason: EndReason::Aborted { code: 17 }, position: 0 }));
+    /// let end = right.reader().end().unwrap();
+    /// assert_eq!((end.reason, end.position), (EndReason::Aborted { code: 17 }, 0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn end(&self) -> Option<End> {
@@ -296,6 +308,32 @@ impl Reader {
     pub fn disarm(&mut self) {
         // A forked child's copy is not armed, and what its header says is the parent's.
         self.half.disarm_stale();
+    }
+
+    /// Puts both halves of one stream together again.
+    ///
+    /// # Errors
+    ///
+    /// [`ReuniteError`] with both halves, if they are not of the same stream.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// let (left, right) = Stream::pair()?;
+    /// let (reader, writer) = left.into_split();
+    /// let (other_reader, _other_writer) = right.into_split();
+    /// let error = other_reader.reunite(writer).unwrap_err();
+    /// let left = reader.reunite(*error.1)?;
+    /// # drop(left);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reunite(self, writer: Writer) -> Result<Stream, ReuniteError> {
+        if Arc::ptr_eq(self.endpoint(), writer.endpoint()) {
+            Ok(Stream::of_halves(self, writer))
+        } else {
+            Err(ReuniteError(Box::new(self), Box::new(writer)))
+        }
     }
 
     /// A handle that ends the stream from any thread.

@@ -37,7 +37,8 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(mut half: WriteHalf, watch: Watch, spin: Spin) -> Writer {
+    pub(crate) fn new(mut half: WriteHalf, watch: Watch) -> Writer {
+        let spin = half.endpoint().options.spin;
         if spin == Spin::Always {
             half.never_sleep();
         }
@@ -49,10 +50,10 @@ impl Writer {
 
     /// A half that has been in an event loop so far.
     #[cfg(feature = "tokio")]
-    pub(crate) fn from_half(half: WriteHalf, spin: Spin) -> crate::Result<Writer> {
+    pub(crate) fn from_half(half: WriteHalf) -> crate::Result<Writer> {
         let endpoint = half.endpoint();
         let watch = Watch::new(&endpoint.own_doorbells.writer, endpoint.link.as_fd())?;
-        Ok(Writer::new(half, watch, spin))
+        Ok(Writer::new(half, watch))
     }
 
     #[cfg(feature = "tokio")]

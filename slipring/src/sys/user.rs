@@ -20,6 +20,11 @@ pub(crate) fn is_told(uid: u32) -> bool {
         || std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| is_whole(&map))
 }
 
+/// Whether this process has the number that the kernel also shows where it knows no user.
+pub(crate) fn is_nobody(uid: u32) -> bool {
+    uid == me() && uid == overflow()
+}
+
 /// Whether the number is this process's user. `mine_alone`: the kernel lets no other user but root
 /// get there, which tells what the number may not.
 pub(crate) fn is_same(uid: u32, mine_alone: bool) -> bool {

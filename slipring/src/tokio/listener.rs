@@ -2,7 +2,6 @@
 
 use super::register;
 use super::stream::Stream;
-use crate::endpoint::Connected;
 use crate::error::{Error, Result};
 use crate::link::{Accepted, Condition, Stopper};
 use crate::name::Name;
@@ -80,7 +79,7 @@ impl Listener {
             // Unlike a poll this keeps a waker for each task.
             let mut ready = self.listener.readable().await.map_err(waiting)?;
             match self.try_accept()? {
-                Accepted::Stream(connected) => return self.stream(connected),
+                Accepted::Stream(connected) => return Stream::new(connected),
                 Accepted::Nothing => ready.clear_ready(),
                 Accepted::Busy => {
                     drop(ready);
@@ -100,7 +99,7 @@ impl Listener {
         loop {
             let mut ready = ready!(self.listener.poll_read_ready(cx)).map_err(waiting)?;
             match self.try_accept()? {
-                Accepted::Stream(connected) => return Poll::Ready(self.stream(connected)),
+                Accepted::Stream(connected) => return Poll::Ready(Stream::new(connected)),
                 Accepted::Nothing => ready.clear_ready(),
                 Accepted::Busy => {
                     cx.waker().wake_by_ref();
@@ -112,10 +111,6 @@ impl Listener {
 
     fn try_accept(&self) -> Result<Accepted> {
         self.listener.get_ref().0.try_accept_connected()
-    }
-
-    fn stream(&self, connected: Connected) -> Result<Stream> {
-        Stream::new(connected, self.listener.get_ref().0.spin())
     }
 
     /// A handle that ends `accept` from any thread or task.

@@ -41,6 +41,7 @@
 //! `Connected`, and the feature `tonic` has it. Programs and tests with all of these are in the
 //! folder `interop` of the repository.
 
+mod batch;
 mod finding;
 mod handshake;
 mod listener;
@@ -51,6 +52,7 @@ mod stream;
 mod tonic;
 mod writer;
 
+pub use batch::Batch;
 pub use listener::Listener;
 pub use reader::Reader;
 pub use stream::{ReuniteError, Stream};

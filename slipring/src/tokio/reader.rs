@@ -1,12 +1,12 @@
 //! The reading half on tokio.
 
 use super::readiness::{Link, Readiness, Side, Until};
+use super::{ReuniteError, Stream, Writer};
 use crate::endpoint::End;
 use crate::endpoint::Endpoint;
 use crate::endpoint::{ReadHalf, ReadWait, Readable};
 use crate::peer::Peer;
 use crate::stream::Closer;
-use crate::wait::Spin;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -33,9 +33,9 @@ pub struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(half: ReadHalf, link: Link, spin: Duration) -> io::Result<Reader> {
+    pub(super) fn new(half: ReadHalf, link: Link) -> io::Result<Reader> {
         Ok(Reader {
-            readiness: Readiness::register(half.endpoint(), link, Side::Reader, spin)?,
+            readiness: Readiness::register(half.endpoint(), link, Side::Reader)?,
             half,
         })
     }
@@ -44,16 +44,18 @@ impl Reader {
         self.half.endpoint()
     }
 
-    /// The same half for blocking use, not a byte lost.
+    /// The same half for blocking use, not a byte lost. It waits as [`Options::spin`] says.
+    ///
+    /// [`Options::spin`]: crate::Options::spin
     ///
     /// # Errors
     ///
     /// [`Error::Os`](crate::Error::Os) if the process is out of descriptors; the half is dropped
     /// then.
-    pub fn into_blocking(mut self, spin: Spin) -> crate::Result<crate::Reader> {
+    pub fn into_blocking(mut self) -> crate::Result<crate::Reader> {
         // What a poll has left that was pending, and is not going to be repeated.
         self.half.disarm_stale();
-        crate::Reader::from_half(self.half, spin)
+        crate::Reader::from_half(self.half)
     }
 
     pub(crate) async fn wait(&mut self, want: usize) -> io::Result<Readable> {
@@ -139,7 +141,14 @@ impl Reader {
     }
 
     /// Bytes that can be read now without waiting.
-    pub fn available(&mut self) -> usize {
+    ///
+    /// There may be more a moment later, never fewer: nobody else can take them away.
+    ///
+    /// # Errors
+    ///
+    /// Once nothing is left to be read, as [`crate::Reader`] says of a read; `Ok(0)` at an end in
+    /// order.
+    pub fn available(&mut self) -> io::Result<usize> {
         self.half.count_available()
     }
 
@@ -168,11 +177,23 @@ impl Reader {
         self.half.capacity()
     }
 
-    /// How long a poll looks for news before it returns `Pending`; zero, the default, not at all.
-    /// It holds up the worker's other tasks, so a few microseconds are much. On a single CPU, and
-    /// while as many halves of this process spin as may ([`Spin`]), it does not.
-    pub fn set_spin(&mut self, spin: Duration) {
-        self.readiness.set_spin(spin);
+    /// Changes what [`Options::poll_spin`](crate::Options::poll_spin) says, for this half as long
+    /// as it is on tokio.
+    pub fn set_poll_spin(&mut self, time: Duration) {
+        self.readiness.set_poll_spin(time);
+    }
+
+    /// Puts both halves of one stream together again.
+    ///
+    /// # Errors
+    ///
+    /// [`ReuniteError`] with both halves, if they are not of the same stream.
+    pub fn reunite(self, writer: Writer) -> Result<Stream, ReuniteError> {
+        if Arc::ptr_eq(self.endpoint(), writer.endpoint()) {
+            Ok(Stream::of(self, writer))
+        } else {
+            Err(ReuniteError(Box::new(self), Box::new(writer)))
+        }
     }
 
     /// A handle that ends the stream from any thread or task.

@@ -93,7 +93,6 @@ impl Readiness {
         endpoint: &Arc<Endpoint>,
         link: Link,
         side: Side,
-        spin: Duration,
     ) -> io::Result<Readiness> {
         let doorbell = OwnBell {
             endpoint: Arc::clone(endpoint),
@@ -109,16 +108,13 @@ impl Readiness {
             doorbell,
             link,
             side,
-            policy: endpoint.spin_policy(Spin::UpTo(spin)),
+            policy: endpoint.spin_policy(Spin::UpTo(endpoint.options.poll_spin)),
         })
     }
 
-    pub(super) fn set_spin(&mut self, spin: Duration) {
-        self.policy = self
-            .doorbell
-            .get_ref()
-            .endpoint
-            .spin_policy(Spin::UpTo(spin));
+    pub(super) fn set_poll_spin(&mut self, time: Duration) {
+        let endpoint = &self.doorbell.get_ref().endpoint;
+        self.policy = endpoint.spin_policy(Spin::UpTo(time));
     }
 
     /// Waits until `half` has news. Takes part in the cooperative budget: a stream that is always
@@ -129,12 +125,22 @@ impl Readiness {
         half: &mut H,
     ) -> Poll<io::Result<H::News>> {
         let budget = ready!(coop::poll_proceed(cx));
+        let outcome = ready!(self.poll_within(cx, half));
+        budget.made_progress();
+        Poll::Ready(outcome)
+    }
+
+    /// As [`poll`](Self::poll), in a call that has its part of the budget.
+    pub(super) fn poll_within<H: PollHalf>(
+        &mut self,
+        cx: &mut Context<'_>,
+        half: &mut H,
+    ) -> Poll<io::Result<H::News>> {
         let outcome = match half.poll() {
             Some(outcome) => outcome,
             None => ready!(self.wait(cx, half)),
         };
         half.disarm_stale();
-        budget.made_progress();
         Poll::Ready(outcome)
     }
 

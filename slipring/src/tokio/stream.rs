@@ -12,14 +12,12 @@ use crate::name::Name;
 use crate::options::Options;
 use crate::peer::Peer;
 use crate::stream::Closer;
-use crate::wait::Spin;
 use std::ffi::OsStr;
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 
@@ -60,27 +58,29 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(connected: Connected, spin: Spin) -> Result<Stream> {
+    pub(super) fn new(connected: Connected) -> Result<Stream> {
         let reader = ReadHalf::new(Arc::clone(&connected.endpoint));
-        Stream::of_halves(reader, WriteHalf::new(connected.endpoint), spin)
+        Stream::of_halves(reader, WriteHalf::new(connected.endpoint))
     }
 
-    fn of_halves(reader: ReadHalf, writer: WriteHalf, spin: Spin) -> Result<Stream> {
-        // Only what was asked for by name: a spinning poll holds up the worker's other tasks.
-        let spin = if let Spin::UpTo(spin) = spin {
-            spin
-        } else {
-            Duration::ZERO
-        };
+    fn of_halves(reader: ReadHalf, writer: WriteHalf) -> Result<Stream> {
         let register = || -> io::Result<Stream> {
             let link = Link::register(reader.endpoint())?;
-            Ok(Stream {
-                whole: Whole::of(reader.endpoint()),
-                reader: Reader::new(reader, link.clone(), spin)?,
-                writer: Writer::new(writer, link, spin)?,
-            })
+            Ok(Stream::of(
+                Reader::new(reader, link.clone())?,
+                Writer::new(writer, link)?,
+            ))
         };
         register().map_err(Error::os("registering with the runtime"))
+    }
+
+    /// A stream of its own halves.
+    pub(super) fn of(reader: Reader, writer: Writer) -> Stream {
+        Stream {
+            whole: Whole::of(reader.endpoint()),
+            reader,
+            writer,
+        }
     }
 
     /// Connects to a name with the default [`Options`].
@@ -98,8 +98,7 @@ impl Stream {
         Stream::connect_with(&Options::new(), name).await
     }
 
-    /// Connects to a name. Of the options' [`Spin`] only `UpTo` counts here: so long a poll looks
-    /// before it is pending.
+    /// Connects to a name.
     ///
     /// # Errors
     ///
@@ -114,7 +113,7 @@ impl Stream {
         let options = Arc::new(options.clone());
         let dialed = finding::dial(&options, &name).await?;
         let handshake = Handshake::of_client(dialed, Arc::clone(&options), name, Waits::Polled)?;
-        Stream::new(drive(handshake).await?, options.spin)
+        Stream::new(drive(handshake).await?)
     }
 
     /// Meets one other process at a name with the default [`Options`]; see [`Options::rendezvous`].
@@ -144,7 +143,7 @@ impl Stream {
         check_options(options)?;
         let name = Name::parse(name)?;
         let options = Arc::new(options.clone());
-        Stream::new(finding::meet(&options, name).await?, options.spin)
+        Stream::new(finding::meet(&options, name).await?)
     }
 
     /// Makes a stream of a connected Unix socket with the default [`Options`]; see
@@ -176,7 +175,7 @@ impl Stream {
             .into_std()
             .map_err(Error::os("taking over the socket"))?;
         let handshake = options.upgrading(socket.into(), Waits::Polled)?;
-        Stream::new(drive(handshake).await?, options.spin)
+        Stream::new(drive(handshake).await?)
     }
 
     /// Two connected endpoints within this process, with the default [`Options`].
@@ -195,31 +194,49 @@ impl Stream {
     /// See [`Options::pair`].
     pub fn pair_with(options: &Options) -> Result<(Stream, Stream)> {
         let [left, right] = options.connected_pair(Waits::Polled)?;
-        Ok((
-            Stream::new(left, options.spin)?,
-            Stream::new(right, options.spin)?,
-        ))
+        Ok((Stream::new(left)?, Stream::new(right)?))
     }
 
-    /// Takes over a blocking stream, where it stands.
+    /// Takes over a blocking stream, where it stands. It keeps the [`Options`] it was made with, of
+    /// which [`poll_spin`](Options::poll_spin) counts from now on.
     ///
     /// # Errors
     ///
     /// [`Error::Os`] if it cannot be registered with the runtime; [`Error::NeverSleeps`] if it was
-    /// made with [`Spin::Always`]. The stream is dropped then.
+    /// made with [`Spin::Always`](crate::Spin::Always). The stream is dropped then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// let (left, right) = slipring::Stream::pair()?;
+    /// let mut left = slipring::tokio::Stream::from_blocking(left)?;
+    /// left.write_all(b"from a task").await?;
+    ///
+    /// let mut right = slipring::tokio::Stream::from_blocking(right)?;
+    /// right.read_exact(&mut [0; 5]).await?;
+    /// let mut right = right.into_blocking()?;
+    /// let mut rest = [0; 6];
+    /// std::io::Read::read_exact(&mut right, &mut rest)?;
+    /// assert_eq!(&rest, b"a task");
+    /// # Ok::<(), std::io::Error>(()) })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn from_blocking(stream: crate::Stream) -> Result<Stream> {
         let (reader, writer) = stream.into_split();
-        Stream::of_halves(reader.into_half()?, writer.into_half()?, Spin::Never)
+        Stream::of_halves(reader.into_half()?, writer.into_half()?)
     }
 
-    /// The same stream for blocking use, where it stands.
+    /// The same stream for blocking use, where it stands. It keeps the [`Options`] it was made
+    /// with, of which [`spin`](Options::spin) counts from now on.
     ///
     /// # Errors
     ///
     /// [`Error::Os`] if the process is out of descriptors; the stream is dropped then.
-    pub fn into_blocking(self, spin: Spin) -> Result<crate::Stream> {
+    pub fn into_blocking(self) -> Result<crate::Stream> {
         let (reader, writer) = self.into_split();
-        let (reader, writer) = (reader.into_blocking(spin)?, writer.into_blocking(spin)?);
+        let (reader, writer) = (reader.into_blocking()?, writer.into_blocking()?);
         Ok(crate::Stream::of_halves(reader, writer))
     }
 
@@ -234,35 +251,80 @@ impl Stream {
     }
 
     /// Both halves, borrowed.
-    ///
-    /// Where `tokio::io::AsyncBufReadExt` is in scope its method `split` comes first; write
-    /// `Stream::split(&mut stream)` there.
-    pub fn split(&mut self) -> (&mut Reader, &mut Writer) {
+    #[doc(alias = "split")]
+    pub fn halves(&mut self) -> (&mut Reader, &mut Writer) {
         (&mut self.reader, &mut self.writer)
     }
 
-    /// Both halves, owned, for two tasks. Dropping one ends its direction.
+    /// Both halves, owned, for two tasks. Dropping one ends its direction. [`Reader::reunite`] puts
+    /// them together again.
     #[doc(alias = "try_clone")]
     pub fn into_split(self) -> (Reader, Writer) {
         self.whole.take_apart();
         (self.reader, self.writer)
     }
 
-    /// Puts two halves of one stream together again.
+    /// Waits until there is something to read, or the end; see [`Reader::readable`].
     ///
     /// # Errors
     ///
-    /// [`ReuniteError`] with both halves, if they are not of the same stream.
-    pub fn reunite(reader: Reader, writer: Writer) -> std::result::Result<Stream, ReuniteError> {
-        if Arc::ptr_eq(reader.endpoint(), writer.endpoint()) {
-            Ok(Stream {
-                whole: Whole::of(reader.endpoint()),
-                reader,
-                writer,
-            })
-        } else {
-            Err(ReuniteError(Box::new(reader), Box::new(writer)))
-        }
+    /// As [`Reader::readable`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing is consumed.
+    pub async fn readable(&mut self) -> io::Result<()> {
+        self.reader.readable().await
+    }
+
+    /// Waits until there is room to write, or the direction has ended; see [`Writer::writable`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::writable`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn writable(&mut self) -> io::Result<()> {
+        self.writer.writable().await
+    }
+
+    /// Reads what is there, without waiting; see [`Reader::try_read`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::try_read`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::tokio::Stream;
+    /// # use std::io::ErrorKind;
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// let mut buf = [0; 16];
+    /// assert_eq!(right.try_read(&mut buf).unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// left.writable().await?;
+    /// left.try_write(b"tick")?;
+    /// right.readable().await?;
+    /// assert_eq!(right.try_read(&mut buf)?, 4);
+    /// # Ok::<(), std::io::Error>(()) })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[doc(alias = "recv")]
+    pub fn try_read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.reader.try_read(buf)
+    }
+
+    /// Writes what fits, without waiting; see [`Writer::try_write`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::try_write`].
+    #[doc(alias = "send")]
+    pub fn try_write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.writer.try_write(buf)
     }
 
     /// Who is at the other end.
@@ -346,7 +408,7 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// Two halves that are not of the same stream; see [`Stream::reunite`].
+/// Two halves that are not of the same stream; see [`Reader::reunite`].
 #[derive(Debug)]
 pub struct ReuniteError(pub Box<Reader>, pub Box<Writer>);
 

@@ -1,5 +1,6 @@
 //! The writing half on tokio.
 
+use super::Batch;
 use super::readiness::{Link, Readiness, Side, Until};
 use crate::endpoint::End;
 use crate::endpoint::Endpoint;
@@ -7,7 +8,6 @@ use crate::endpoint::{Room, WriteHalf, WriteWait};
 use crate::peer::Peer;
 use crate::stream::Closer;
 use crate::stream::Grant;
-use crate::wait::Spin;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -31,9 +31,9 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(half: WriteHalf, link: Link, spin: Duration) -> io::Result<Writer> {
+    pub(super) fn new(half: WriteHalf, link: Link) -> io::Result<Writer> {
         Ok(Writer {
-            readiness: Readiness::register(half.endpoint(), link, Side::Writer, spin)?,
+            readiness: Readiness::register(half.endpoint(), link, Side::Writer)?,
             half,
         })
     }
@@ -42,16 +42,16 @@ impl Writer {
         self.half.endpoint()
     }
 
-    /// The same half for blocking use.
+    /// The same half for blocking use. It waits as [`Options::spin`](crate::Options::spin) says.
     ///
     /// # Errors
     ///
     /// [`Error::Os`](crate::Error::Os) if the process is out of descriptors; the half is dropped
     /// then.
-    pub fn into_blocking(mut self, spin: Spin) -> crate::Result<crate::Writer> {
+    pub fn into_blocking(mut self) -> crate::Result<crate::Writer> {
         // What a poll has left that was pending, and is not going to be repeated.
         self.half.disarm_stale();
-        crate::Writer::from_half(self.half, spin)
+        crate::Writer::from_half(self.half)
     }
 
     async fn wait(&mut self, want: usize, drained: bool) -> io::Result<Room> {
@@ -104,6 +104,31 @@ impl Writer {
     pub async fn reserve(&mut self, n: usize) -> io::Result<Grant<'_>> {
         self.reserve_room(n).await?;
         Ok(Grant::new(&mut self.half, n, true))
+    }
+
+    /// Like [`reserve`](Self::reserve), without waiting.
+    ///
+    /// # Errors
+    ///
+    /// As `reserve`; `WouldBlock` if fewer than `n` bytes are free.
+    pub fn try_reserve(&mut self, n: usize) -> io::Result<Grant<'_>> {
+        self.try_reserve_room(n)?;
+        Ok(Grant::new(&mut self.half, n, true))
+    }
+
+    pub(super) fn try_reserve_room(&mut self, n: usize) -> io::Result<()> {
+        match self.half.room_for(n)? {
+            Some(room) => room.enough_for(n),
+            None => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    /// Several writes that are published at once; see [`crate::Writer::batch`].
+    ///
+    /// It publishes when it is flushed or dropped, after each 64 KiB, and whenever it has to wait
+    /// for room. Until then the peer sees nothing of it, also while its task awaits something else.
+    pub fn batch(&mut self) -> Batch<'_> {
+        Batch::new(self)
     }
 
     /// Waits until `n` bytes are free.
@@ -179,9 +204,9 @@ impl Writer {
         self.half.capacity()
     }
 
-    /// See [`Reader::set_spin`](super::Reader::set_spin).
-    pub fn set_spin(&mut self, spin: Duration) {
-        self.readiness.set_spin(spin);
+    /// See [`Reader::set_poll_spin`](super::Reader::set_poll_spin).
+    pub fn set_poll_spin(&mut self, time: Duration) {
+        self.readiness.set_poll_spin(time);
     }
 
     /// A handle that ends the stream from any thread or task.
@@ -189,15 +214,36 @@ impl Writer {
         Closer::new(self.half.endpoint())
     }
 
-    /// Waits for room for some of `len` bytes.
-    fn poll_room(&mut self, cx: &mut Context<'_>, len: usize) -> Poll<io::Result<()>> {
+    pub(super) fn poll_put_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+        publish: bool,
+    ) -> Poll<io::Result<usize>> {
+        let budget = ready!(coop::poll_proceed(cx));
+        loop {
+            match self.half.try_put_vectored(bufs, publish) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    let len = bufs.iter().map(|buf| buf.len()).sum();
+                    ready!(self.poll_room(cx, len))?;
+                }
+                outcome => {
+                    budget.made_progress();
+                    return Poll::Ready(outcome);
+                }
+            }
+        }
+    }
+
+    /// Waits for room for some of `len` bytes, in a call that has its part of the budget.
+    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>, len: usize) -> Poll<io::Result<()>> {
         let want = self.half.low_watermark(len);
         let mut wait = WriteWait {
             half: &mut self.half,
             want,
             drained: false,
         };
-        self.readiness.poll(cx, &mut wait).map_ok(|_| ())
+        self.readiness.poll_within(cx, &mut wait).map_ok(|_| ())
     }
 }
 
@@ -227,19 +273,7 @@ impl AsyncWrite for Writer {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let budget = ready!(coop::poll_proceed(cx));
-        loop {
-            match self.half.try_put_vectored(bufs) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    let len = bufs.iter().map(|buf| buf.len()).sum();
-                    ready!(self.poll_room(cx, len))?;
-                }
-                outcome => {
-                    budget.made_progress();
-                    return Poll::Ready(outcome);
-                }
-            }
-        }
+        self.poll_put_vectored(cx, bufs, true)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -88,7 +88,7 @@ fn a_polled_half_is_told_of_a_death<L: Foreign>() {
     let (mut stream, peer) = peer::start(CAPACITY);
     stream.set_nonblocking(true).unwrap();
     fill(&mut stream);
-    let (reader, writer) = stream.split();
+    let (reader, writer) = stream.halves();
     assert_eq!(reader.arm(1).unwrap(), Readiness::Pending);
     assert_eq!(writer.arm(1).unwrap(), Readiness::Pending);
     drop(peer);

@@ -60,7 +60,7 @@ fn waiting(spin: Spin) -> (Stream, Stream, Arc<Endpoint>, Blocking) {
     let watch = Watch::new(&endpoint.own_doorbells.reader, endpoint.link.as_fd()).unwrap();
     let mut blocking = Blocking::new(&endpoint, watch, spin);
     blocking.set_timeout(Some(TIMEOUT)).unwrap();
-    let left = Stream::reunite(reader, writer).unwrap();
+    let left = reader.reunite(writer).unwrap();
     (left, right, endpoint, blocking)
 }
 
