@@ -17,9 +17,9 @@ use crate::sys::file::{FileType, Mode, OFlags, Stat, fstat, open};
 use crate::sys::socket::{self, SocketAddrUnix, connect};
 
 use super::directory::{DirTrust, RuntimeDirs, kind_of, whose};
+use super::file_watch::FileWatch;
 use super::lock::{LockState, lock_state_until};
 use super::paths::Candidate;
-use super::watch::Watch;
 use crate::error::{Error, Result};
 use crate::name::Name;
 use crate::options::Options;
@@ -135,7 +135,7 @@ pub(crate) struct Dial {
     patience: Patience,
     queue: Queue,
     started: Instant,
-    watch: Option<Watch>,
+    watch: Option<FileWatch>,
     pause: Duration,
     /// Since when a listener seems to be between two steps of binding the name.
     unsettled: Option<Instant>,
@@ -187,7 +187,7 @@ impl Dial {
 
     /// What tells that it is worth to search again, if anything does.
     #[cfg(feature = "tokio")]
-    pub(crate) fn watch(&self) -> Option<&Watch> {
+    pub(crate) fn watch(&self) -> Option<&FileWatch> {
         self.watch.as_ref()
     }
 
@@ -250,7 +250,7 @@ impl Dial {
                 _ => {}
             }
             if self.watch.is_none() {
-                self.watch = Some(Watch::new());
+                self.watch = Some(FileWatch::new());
                 continue;
             }
             if nobody.refusing || !all_watched {

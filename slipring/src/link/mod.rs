@@ -25,6 +25,7 @@ mod acceptor;
 mod binding;
 mod dial;
 mod directory;
+mod file_watch;
 mod handshake;
 mod leftovers;
 mod listing;
@@ -36,7 +37,6 @@ mod start;
 #[cfg(test)]
 mod strangers;
 mod verify;
-mod watch;
 
 pub use acceptor::Stopper;
 pub(crate) use acceptor::{Accepted, Acceptor};

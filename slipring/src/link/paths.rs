@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn connecting_looks_everywhere_and_reports_what_is_unsafe() {
+    fn connecting_searches_everywhere_and_reports_what_is_unsafe() {
         let temporary = tempfile::tempdir().unwrap();
         let dirs = dirs(temporary.path());
         let unsafe_one = dirs.xdg.clone().unwrap().join("slipring");
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn connecting_looks_at_the_same_directory_once() {
+    fn connecting_searches_the_same_directory_once() {
         let temporary = tempfile::tempdir().unwrap();
         let mut dirs = dirs(temporary.path());
         dirs.xdg = Some(dirs.run.join("user").join(dirs.uid.to_string()));

@@ -315,6 +315,34 @@ impl Write for Stream {
     }
 }
 
+impl Reader {
+    /// Puts both halves of one stream together again.
+    ///
+    /// # Errors
+    ///
+    /// [`ReuniteError`] with both halves, if they are not of the same stream.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// let (left, right) = Stream::pair()?;
+    /// let (reader, writer) = left.into_split();
+    /// let (other_reader, _other_writer) = right.into_split();
+    /// let error = other_reader.reunite(writer).unwrap_err();
+    /// let left = reader.reunite(*error.1)?;
+    /// # drop(left);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reunite(self, writer: Writer) -> std::result::Result<Stream, ReuniteError> {
+        if Arc::ptr_eq(self.endpoint(), writer.endpoint()) {
+            Ok(Stream::of_halves(self, writer))
+        } else {
+            Err(ReuniteError(Box::new(self), Box::new(writer)))
+        }
+    }
+}
+
 /// Two halves that are not of the same stream; see [`Reader::reunite`].
 #[derive(Debug)]
 pub struct ReuniteError(pub Box<Reader>, pub Box<Writer>);

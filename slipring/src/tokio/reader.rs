@@ -1,7 +1,6 @@
 //! The reading half on tokio.
 
 use super::readiness::{Link, Readiness, Side, Until};
-use super::{ReuniteError, Stream, Writer};
 use crate::endpoint::End;
 use crate::endpoint::Endpoint;
 use crate::endpoint::{ReadHalf, ReadWait, Readable};
@@ -181,19 +180,6 @@ impl Reader {
     /// as it is on tokio.
     pub fn set_poll_spin(&mut self, time: Duration) {
         self.readiness.set_poll_spin(time);
-    }
-
-    /// Puts both halves of one stream together again.
-    ///
-    /// # Errors
-    ///
-    /// [`ReuniteError`] with both halves, if they are not of the same stream.
-    pub fn reunite(self, writer: Writer) -> Result<Stream, ReuniteError> {
-        if Arc::ptr_eq(self.endpoint(), writer.endpoint()) {
-            Ok(Stream::of(self, writer))
-        } else {
-            Err(ReuniteError(Box::new(self), Box::new(writer)))
-        }
     }
 
     /// A handle that ends the stream from any thread or task.

@@ -408,6 +408,21 @@ impl AsyncWrite for Stream {
     }
 }
 
+impl Reader {
+    /// Puts both halves of one stream together again.
+    ///
+    /// # Errors
+    ///
+    /// [`ReuniteError`] with both halves, if they are not of the same stream.
+    pub fn reunite(self, writer: Writer) -> std::result::Result<Stream, ReuniteError> {
+        if Arc::ptr_eq(self.endpoint(), writer.endpoint()) {
+            Ok(Stream::of(self, writer))
+        } else {
+            Err(ReuniteError(Box::new(self), Box::new(writer)))
+        }
+    }
+}
+
 /// Two halves that are not of the same stream; see [`Reader::reunite`].
 #[derive(Debug)]
 pub struct ReuniteError(pub Box<Reader>, pub Box<Writer>);

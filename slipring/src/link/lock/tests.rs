@@ -165,7 +165,7 @@ fn a_lock_waits_for_a_holder_that_leaves_without_a_word() {
 }
 
 #[test]
-fn a_look_at_a_lock_is_not_taken_for_a_holder() {
+fn a_check_of_a_lock_is_not_taken_for_a_holder() {
     let (_temporary, path) = lock_file();
     // What a killed holder leaves.
     fs::write(&path, "1\n").unwrap();
@@ -179,7 +179,7 @@ fn a_look_at_a_lock_is_not_taken_for_a_holder() {
     });
     fs::write(&path, "1\n").unwrap();
     let look = fs::File::open(&path).unwrap();
-    // A look that does not end is given up on, and nothing hangs.
+    // A check that does not end is given up on, and nothing hangs.
     look.try_lock_shared().unwrap();
     assert!(matches!(
         acquire(&path),
@@ -189,7 +189,7 @@ fn a_look_at_a_lock_is_not_taken_for_a_holder() {
 }
 
 #[test]
-fn looks_at_a_lock_and_takers_at_once_end_with_one_holder() {
+fn checks_of_a_lock_and_takers_at_once_end_with_one_holder() {
     let (_temporary, path) = lock_file();
     for _ in 0..20 {
         thread::scope(|scope| {

@@ -1,12 +1,13 @@
 //! Waiting for files to come into being: which directories are watched, and which entries of them
 //! matter.
 //!
-//! [`Watch::arm`], then search, then [`Watch::wait`]: a file that comes before the watch is found
-//! by the search, one that comes after it is an event. A directory that is not there yet is waited
-//! for in the nearest one that is. A watch is a hint, never an answer: the search that follows
-//! decides.
+//! [`FileWatch::arm`], then search, then [`FileWatch::wait`]: a file that comes before the watch is
+//! found by the search, one that comes after it is an event. A directory that is not there yet is
+//! waited for in the nearest one that is. A watch is a hint, never an answer: the search that
+//! follows decides.
 //!
-//! Not everything is told ([`inotify`]), and [`Watch::arm`] says if something cannot be watched.
+//! Not everything is told ([`inotify`]), and [`FileWatch::arm`] says if something cannot be
+//! watched.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -23,7 +24,7 @@ use crate::sys::{poll, user};
 
 /// Waits for files to come into being.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) struct FileWatch {
     /// `None` if the system has no more to give.
     inotify: Option<Inotify>,
     /// The entries that matter, by their directory.
@@ -40,11 +41,11 @@ pub(crate) struct Events {
     pub(crate) are_all: bool,
 }
 
-impl Watch {
+impl FileWatch {
     /// A watch for nothing yet. While the system gives no inotify instance, it watches nothing, and
-    /// [`arm`](Watch::arm) says so.
-    pub(crate) fn new() -> Watch {
-        Watch {
+    /// [`arm`](FileWatch::arm) says so.
+    pub(crate) fn new() -> FileWatch {
+        FileWatch {
             inotify: Inotify::new(),
             wanted: HashMap::new(),
         }
@@ -102,7 +103,7 @@ impl Watch {
     ///
     /// # Errors
     ///
-    /// As [`wait`](Watch::wait).
+    /// As [`wait`](FileWatch::wait).
     pub(crate) fn take_events(&self) -> Result<Events> {
         let mut matter = false;
         let are_all = match &self.inotify {
@@ -174,11 +175,11 @@ mod tests {
     use super::*;
 
     /// Waits without a limit: a missed event is a test that hangs.
-    fn comes(watch: &Watch) {
+    fn comes(watch: &FileWatch) {
         assert!(watch.wait(None).unwrap());
     }
 
-    fn stays_quiet(watch: &Watch) {
+    fn stays_quiet(watch: &FileWatch) {
         // What was written before is queued already, so waiting no time is enough.
         assert!(!watch.wait(Some(Instant::now())).unwrap());
     }
@@ -187,7 +188,7 @@ mod tests {
     fn a_watch_sees_what_comes_and_only_that() {
         let temporary = tempfile::tempdir().unwrap();
         let file = temporary.path().join("x");
-        let mut watch = Watch::new();
+        let mut watch = FileWatch::new();
         assert!(watch.arm([file.as_path()]));
         stays_quiet(&watch);
         fs::write(temporary.path().join("y"), "").unwrap();
@@ -205,7 +206,7 @@ mod tests {
     fn a_watch_follows_a_missing_path_step_by_step_and_back() {
         let temporary = tempfile::tempdir().unwrap();
         let file = temporary.path().join("a/b/x");
-        let mut watch = Watch::new();
+        let mut watch = FileWatch::new();
         for step in ["a", "a/b", "a/b/x"] {
             assert!(watch.arm([file.as_path()]));
             stays_quiet(&watch);
@@ -226,7 +227,7 @@ mod tests {
     #[test]
     fn a_watch_misses_nothing_that_comes_while_it_is_armed() {
         let temporary = tempfile::tempdir().unwrap();
-        let mut watch = Watch::new();
+        let mut watch = FileWatch::new();
         for round in 0..300 {
             let top = temporary.path().join(round.to_string());
             let file = top.join("a/b/c/d/e/f/g/x");
@@ -251,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_watch_without_inotify_only_waits() {
-        let watch = Watch {
+        let watch = FileWatch {
             inotify: None,
             wanted: HashMap::new(),
         };
