@@ -88,6 +88,32 @@ impl Reader {
         self.readiness.poll(cx, &mut wait)
     }
 
+    /// Waits for something to read, or the end. What is known to be there is not polled for.
+    #[inline(always)]
+    fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Readable>> {
+        // A peer that writes as fast as this reads must not keep the worker from its other tasks.
+        let budget = ready!(coop::poll_proceed(cx));
+        let outcome = match self.half.poll(1) {
+            Some(outcome) => {
+                // A poll before this one may have waited.
+                self.half.disarm_stale();
+                outcome
+            }
+            None => ready!(self.wait_for_some(cx)),
+        };
+        budget.made_progress();
+        Poll::Ready(outcome)
+    }
+
+    #[inline(never)]
+    fn wait_for_some(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Readable>> {
+        let mut wait = ReadWait {
+            half: &mut self.half,
+            want: 1,
+        };
+        self.readiness.poll_within(cx, &mut wait)
+    }
+
     /// Waits until there is something to read, or the end.
     ///
     /// # Errors
@@ -210,8 +236,10 @@ impl AsyncRead for Reader {
         if buf.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
-        if ready!(self.poll_wait(cx, 1))? == Readable::Enough {
-            let n = self.half.take(buf.initialize_unfilled());
+        if ready!(self.poll_some(cx))? == Readable::Enough {
+            // Memory that nothing is read into need not be initialised.
+            let n = self.half.count_up_to(buf.remaining());
+            self.half.take(buf.initialize_unfilled_to(n));
             buf.advance(n);
         }
         Poll::Ready(Ok(()))
@@ -221,7 +249,7 @@ impl AsyncRead for Reader {
 impl AsyncBufRead for Reader {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let this = self.get_mut();
-        Poll::Ready(match ready!(this.poll_wait(cx, 1))? {
+        Poll::Ready(match ready!(this.poll_some(cx))? {
             Readable::Enough => Ok(this.half.view(1)),
             Readable::End => Ok(&[]),
         })
@@ -229,5 +257,65 @@ impl AsyncBufRead for Reader {
 
     fn consume(mut self: Pin<&mut Self>, n: usize) {
         self.half.consume(n);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Stream;
+    use super::*;
+    use std::sync::atomic::Ordering;
+    use std::task::Waker;
+
+    /// The reader's wake word, as the peer sees it.
+    fn armed_at(stream: &mut Stream) -> u64 {
+        let headers = stream.reader().half.endpoint().headers();
+        headers.own.wake_at_tail.0.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn a_read_that_need_not_wait_takes_back_what_a_pending_one_has_left() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let _entered = runtime.enter();
+        let cx = &mut Context::from_waker(Waker::noop());
+        let (mut left, mut right) = Stream::pair().unwrap();
+        for lends in [true, false] {
+            let mut buf = [0; 4];
+            let mut buf = ReadBuf::new(&mut buf);
+            assert!(Pin::new(&mut right).poll_read(cx, &mut buf).is_pending());
+            assert_ne!(armed_at(&mut right), 0);
+            assert_eq!(left.try_write(b"tick").unwrap(), 4);
+            if lends {
+                let Poll::Ready(lent) = Pin::new(&mut right).poll_fill_buf(cx) else {
+                    panic!("nothing is lent");
+                };
+                assert_eq!(lent.unwrap(), b"tick");
+                assert_eq!(armed_at(&mut right), 0);
+                right.reader().consume(4);
+            } else {
+                assert!(Pin::new(&mut right).poll_read(cx, &mut buf).is_ready());
+                assert_eq!(buf.filled(), b"tick");
+            }
+            assert_eq!(armed_at(&mut right), 0);
+        }
+    }
+
+    #[test]
+    fn only_memory_that_is_read_into_is_initialised() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let _entered = runtime.enter();
+        let cx = &mut Context::from_waker(Waker::noop());
+        let (mut left, mut right) = Stream::pair().unwrap();
+        left.try_write(b"tick").unwrap();
+        let mut memory = [std::mem::MaybeUninit::uninit(); 64];
+        let mut buf = ReadBuf::uninit(&mut memory);
+        assert!(Pin::new(&mut right).poll_read(cx, &mut buf).is_ready());
+        assert_eq!((buf.filled(), buf.initialized().len()), (&b"tick"[..], 4));
     }
 }
