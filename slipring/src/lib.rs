@@ -218,6 +218,7 @@
 //! Everything above is about streams; that ring has none of it.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(missing_debug_implementations)]
 
 #[cfg(not(all(
     target_os = "linux",

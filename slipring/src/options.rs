@@ -70,6 +70,7 @@ impl Options {
     /// GiB. The memory is allocated when the stream is made.
     ///
     /// Checked when it is used: [`Error::Capacity`].
+    #[doc(alias = "SO_SNDBUF")]
     pub fn capacity(mut self, bytes: usize) -> Options {
         self.capacity = bytes;
         self
@@ -77,6 +78,7 @@ impl Options {
 
     /// The largest ring of a peer's that is accepted, in bytes. It is the peer's memory, but this
     /// side's address space.
+    #[doc(alias = "SO_RCVBUF")]
     pub fn max_peer_capacity(mut self, bytes: usize) -> Options {
         self.max_peer_capacity = bytes;
         self

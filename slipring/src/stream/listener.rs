@@ -40,6 +40,7 @@ use std::time::{Duration, Instant};
 /// # client.join().unwrap()?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[doc(alias = "UnixListener")]
 #[derive(Debug)]
 pub struct Listener {
     acceptor: Acceptor,
@@ -148,6 +149,7 @@ impl Listener {
     }
 
     /// The name that is bound.
+    #[doc(alias = "local_addr")]
     pub fn name(&self) -> &Name {
         self.acceptor.name()
     }

@@ -72,6 +72,7 @@ use std::time::Duration;
 /// # server.join().unwrap()?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[doc(alias = "UnixStream")]
 #[derive(Debug)]
 pub struct Stream {
     // Dropped before the halves.
@@ -175,6 +176,7 @@ impl Stream {
     /// # Errors
     ///
     /// As [`Reader::try_read`].
+    #[doc(alias = "recv")]
     pub fn try_read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.reader.try_read(buf)
     }
@@ -184,6 +186,7 @@ impl Stream {
     /// # Errors
     ///
     /// As [`Writer::try_write`].
+    #[doc(alias = "send")]
     pub fn try_write(&mut self, buf: &[u8]) -> io::Result<usize> {
         self.writer.try_write(buf)
     }
@@ -206,13 +209,14 @@ impl Stream {
 
     /// Who is at the other end.
     #[doc(alias = "peer_cred")]
-    #[doc(alias = "peer_addr")]
+    #[doc(alias = "SO_PEERCRED")]
     pub fn peer(&self) -> &Peer {
         self.reader.peer()
     }
 
     /// The name over which the stream was set up, if it was over one.
     #[doc(alias = "local_addr")]
+    #[doc(alias = "peer_addr")]
     pub fn name(&self) -> Option<&Name> {
         self.reader.endpoint().name.as_ref()
     }

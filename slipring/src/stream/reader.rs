@@ -8,7 +8,7 @@ use crate::stream::park::Blocking;
 use crate::stream::{Closer, Readiness, ReuniteError, Stream, Writer};
 use crate::sys::watch::Watch;
 use crate::wait::Spin;
-use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::io::{self, BufRead, IoSliceMut, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -168,6 +168,8 @@ impl Reader {
     /// assert_eq!(right.reader().try_read(&mut buf)?, 4);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "recv")]
+    #[doc(alias = "MSG_DONTWAIT")]
     pub fn try_read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.half.try_take(buf)
     }
@@ -188,6 +190,9 @@ impl Reader {
     /// * `WouldBlock` after the timeout or in non-blocking mode. Nothing is consumed; bytes that
     ///   came stay.
     /// * Otherwise as at any end; see [`Reader`].
+    #[doc(alias = "peek")]
+    #[doc(alias = "MSG_PEEK")]
+    #[doc(alias = "MSG_WAITALL")]
     pub fn fill_at_least(&mut self, n: usize) -> io::Result<&[u8]> {
         self.half.can_hold(n)?;
         if n == 0 {
@@ -218,6 +223,7 @@ impl Reader {
     /// assert_eq!(left.writer().space()?, left.capacity() - 4);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "FIONREAD")]
     pub fn available(&mut self) -> io::Result<usize> {
         self.half.count_available()
     }
@@ -253,6 +259,8 @@ impl Reader {
     }
 
     /// Who is at the other end.
+    #[doc(alias = "peer_cred")]
+    #[doc(alias = "SO_PEERCRED")]
     pub fn peer(&self) -> &Peer {
         &self.half.endpoint().peer
     }
@@ -273,6 +281,8 @@ impl Reader {
     /// # Errors
     ///
     /// `InvalidInput` for a timeout of zero.
+    #[doc(alias = "set_read_timeout")]
+    #[doc(alias = "SO_RCVTIMEO")]
     pub fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.blocking.set_timeout(timeout)
     }
@@ -340,6 +350,7 @@ impl Reader {
     }
 
     /// A handle that ends the stream from any thread.
+    #[doc(alias = "shutdown")]
     pub fn closer(&self) -> Closer {
         Closer::new(self.half.endpoint())
     }
@@ -350,6 +361,13 @@ impl Reader {
 impl AsFd for Reader {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.blocking.as_fd()
+    }
+}
+
+/// The number of the descriptor that [`AsFd`] lends.
+impl AsRawFd for Reader {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 

@@ -10,7 +10,7 @@ use crate::stream::park::Blocking;
 use crate::stream::{Batch, Grant};
 use crate::sys::watch::Watch;
 use crate::wait::Spin;
-use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::io::{self, IoSlice, Write};
 use std::sync::Arc;
 use std::time::Duration;
@@ -144,6 +144,8 @@ impl Writer {
     /// assert_eq!(writer.try_write(b"more").unwrap_err().kind(), ErrorKind::WouldBlock);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "send")]
+    #[doc(alias = "MSG_DONTWAIT")]
     pub fn try_write(&mut self, buf: &[u8]) -> io::Result<usize> {
         self.half.try_put(buf)
     }
@@ -232,6 +234,8 @@ impl Writer {
     /// assert_eq!(right.reader().available()?, 400);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "MSG_MORE")]
+    #[doc(alias = "cork")]
     pub fn batch(&mut self) -> Batch<'_> {
         Batch::new(self)
     }
@@ -246,6 +250,8 @@ impl Writer {
     /// # Errors
     ///
     /// If the direction had ended otherwise before, so that the peer may not get everything.
+    #[doc(alias = "shutdown")]
+    #[doc(alias = "SHUT_WR")]
     pub fn finish(&mut self) -> io::Result<()> {
         self.half.finish_checked()
     }
@@ -261,6 +267,7 @@ impl Writer {
     /// * `Deadlock` if the peer's reader waits for more bytes than are in the ring.
     /// * `WouldBlock` after the timeout or in non-blocking mode.
     /// * Otherwise as [`Writer`] says.
+    #[doc(alias = "SIOCOUTQ")]
     pub fn wait_consumed(&mut self) -> io::Result<()> {
         self.wait(0, true)?.enough_to_drain()
     }
@@ -295,6 +302,8 @@ impl Writer {
     }
 
     /// Who is at the other end.
+    #[doc(alias = "peer_cred")]
+    #[doc(alias = "SO_PEERCRED")]
     pub fn peer(&self) -> &Peer {
         &self.half.endpoint().peer
     }
@@ -315,6 +324,8 @@ impl Writer {
     /// # Errors
     ///
     /// `InvalidInput` for a timeout of zero.
+    #[doc(alias = "set_write_timeout")]
+    #[doc(alias = "SO_SNDTIMEO")]
     pub fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.blocking.set_timeout(timeout)
     }
@@ -364,6 +375,7 @@ impl Writer {
     }
 
     /// A handle that ends the stream from any thread.
+    #[doc(alias = "shutdown")]
     pub fn closer(&self) -> Closer {
         Closer::new(self.half.endpoint())
     }
@@ -374,6 +386,13 @@ impl Writer {
 impl AsFd for Writer {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.blocking.as_fd()
+    }
+}
+
+/// The number of the descriptor that [`AsFd`] lends.
+impl AsRawFd for Writer {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 

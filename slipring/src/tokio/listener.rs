@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::link::{Accepted, Condition, Stopper};
 use crate::name::Name;
 use crate::options::Options;
-use rustix::fd::{AsFd, AsRawFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::RawFd;
@@ -16,6 +16,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 /// A bound name, at which other processes connect; the counterpart of [`crate::Listener`].
+#[doc(alias = "UnixListener")]
 #[derive(Debug)]
 pub struct Listener {
     listener: AsyncFd<Pollable>,
@@ -119,6 +120,7 @@ impl Listener {
     }
 
     /// The name that is bound.
+    #[doc(alias = "local_addr")]
     pub fn name(&self) -> &Name {
         self.listener.get_ref().0.name()
     }
@@ -155,6 +157,21 @@ impl Listener {
     /// Why the last of them was.
     pub fn last_refusal(&self) -> Option<String> {
         self.listener.get_ref().0.last_refusal()
+    }
+}
+
+/// A descriptor that is readable while [`accept`](Listener::accept) has something to do. It belongs
+/// to the reactor of the runtime: it may be looked at, and polled by others as well, but not read.
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.listener.get_ref().0.as_fd()
+    }
+}
+
+/// The number of the descriptor that [`AsFd`] lends.
+impl AsRawFd for Listener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 

@@ -132,6 +132,8 @@ impl Reader {
     /// # Errors
     ///
     /// `WouldBlock` if nothing is there yet; otherwise as [`crate::Reader::try_read`].
+    #[doc(alias = "recv")]
+    #[doc(alias = "MSG_DONTWAIT")]
     pub fn try_read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.half.try_take(buf)
     }
@@ -146,6 +148,9 @@ impl Reader {
     /// # Cancel safety
     ///
     /// Cancel safe: nothing is consumed, and the peer is told that nobody waits any more.
+    #[doc(alias = "peek")]
+    #[doc(alias = "MSG_PEEK")]
+    #[doc(alias = "MSG_WAITALL")]
     pub async fn fill_at_least(&mut self, n: usize) -> io::Result<&[u8]> {
         self.half.can_hold(n)?;
         if n == 0 {
@@ -173,6 +178,7 @@ impl Reader {
     /// # Errors
     ///
     /// Once nothing is left to be read, as [`crate::Reader`] says of a read; `Ok(0)` at an end in order.
+    #[doc(alias = "FIONREAD")]
     pub fn available(&mut self) -> io::Result<usize> {
         self.half.count_available()
     }
@@ -193,6 +199,8 @@ impl Reader {
     }
 
     /// Who is at the other end.
+    #[doc(alias = "peer_cred")]
+    #[doc(alias = "SO_PEERCRED")]
     pub fn peer(&self) -> &Peer {
         &self.half.endpoint().peer
     }
@@ -222,6 +230,7 @@ impl Reader {
     }
 
     /// A handle that ends the stream from any thread or task.
+    #[doc(alias = "shutdown")]
     pub fn closer(&self) -> Closer {
         Closer::new(self.half.endpoint())
     }

@@ -49,6 +49,7 @@ use tokio::net::UnixStream;
 /// ```
 ///
 /// `docs/servers.md` has one that also does so when its task is cancelled.
+#[doc(alias = "UnixStream")]
 #[derive(Debug)]
 pub struct Stream {
     // Dropped before the halves.
@@ -329,13 +330,14 @@ impl Stream {
 
     /// Who is at the other end.
     #[doc(alias = "peer_cred")]
-    #[doc(alias = "peer_addr")]
+    #[doc(alias = "SO_PEERCRED")]
     pub fn peer(&self) -> &Peer {
         self.reader.peer()
     }
 
     /// The name over which the stream was set up, if it was over one.
     #[doc(alias = "local_addr")]
+    #[doc(alias = "peer_addr")]
     pub fn name(&self) -> Option<&Name> {
         self.reader.endpoint().name.as_ref()
     }

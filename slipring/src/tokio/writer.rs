@@ -88,6 +88,8 @@ impl Writer {
     /// # Errors
     ///
     /// `WouldBlock` if the ring is full; otherwise as [`crate::Writer::try_write`].
+    #[doc(alias = "send")]
+    #[doc(alias = "MSG_DONTWAIT")]
     pub fn try_write(&mut self, buf: &[u8]) -> io::Result<usize> {
         self.half.try_put(buf)
     }
@@ -127,6 +129,8 @@ impl Writer {
     ///
     /// It publishes when it is flushed or dropped, after each 64 KiB, and whenever it has to wait
     /// for room. Until then the peer sees nothing of it, also while its task awaits something else.
+    #[doc(alias = "MSG_MORE")]
+    #[doc(alias = "cork")]
     pub fn batch(&mut self) -> Batch<'_> {
         Batch::new(self)
     }
@@ -153,6 +157,8 @@ impl Writer {
         clippy::unused_async,
         reason = "the counterpart of AsyncWriteExt::shutdown"
     )]
+    #[doc(alias = "shutdown")]
+    #[doc(alias = "SHUT_WR")]
     pub async fn finish(&mut self) -> io::Result<()> {
         self.half.finish_checked()
     }
@@ -166,6 +172,7 @@ impl Writer {
     /// # Cancel safety
     ///
     /// Cancel safe.
+    #[doc(alias = "SIOCOUTQ")]
     pub async fn wait_consumed(&mut self) -> io::Result<()> {
         self.wait(0, true).await?.enough_to_drain()
     }
@@ -195,6 +202,8 @@ impl Writer {
     }
 
     /// Who is at the other end.
+    #[doc(alias = "peer_cred")]
+    #[doc(alias = "SO_PEERCRED")]
     pub fn peer(&self) -> &Peer {
         &self.half.endpoint().peer
     }
@@ -210,6 +219,7 @@ impl Writer {
     }
 
     /// A handle that ends the stream from any thread or task.
+    #[doc(alias = "shutdown")]
     pub fn closer(&self) -> Closer {
         Closer::new(self.half.endpoint())
     }

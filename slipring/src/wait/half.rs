@@ -26,6 +26,7 @@ pub(crate) trait PollHalf {
     fn leave_armed(&mut self) {}
 
     /// Takes back what [`leave_armed`](Self::leave_armed) has left.
+    #[cfg(feature = "tokio")]
     fn disarm_stale(&mut self) {}
 
     /// Wakes the peer if it cannot go on because of this wait.

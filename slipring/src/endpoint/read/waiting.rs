@@ -53,6 +53,7 @@ impl PollHalf for ReadWait<'_> {
         self.half.wake_word.leave_armed();
     }
 
+    #[cfg(feature = "tokio")]
     fn disarm_stale(&mut self) {
         self.half.disarm_stale();
     }

@@ -63,6 +63,7 @@ impl PollHalf for WriteWait<'_> {
         self.half.wake_word.leave_armed();
     }
 
+    #[cfg(feature = "tokio")]
     fn disarm_stale(&mut self) {
         self.half.disarm_stale();
     }
