@@ -21,4 +21,4 @@ for file in README.md LICENSE-APACHE LICENSE-MIT; do
     [[ -s $file && ! -L $file ]] || { echo "$0: the package has no $file" >&2; exit 1; }
 done
 CARGO_TARGET_DIR="$OLDPWD/target/package-docs" timeout --kill-after=10s 10m \
-    cargo test --doc --features bytes,tokio,zerocopy
+    cargo test --doc --features axum,bytes,mmf,tokio,zerocopy

@@ -8,7 +8,8 @@
 //! A sender or receiver gives up what it works on between two messages only. One that works on a
 //! borrowed writer or reader (`&mut W`), and is dropped inside a message, leaves that one there.
 //!
-//! ```
+#![cfg_attr(feature = "mmf", doc = "```")]
+#![cfg_attr(not(feature = "mmf"), doc = "```ignore")]
 //! use slipring::{frame::plain, mmf};
 //! # let directory = tempfile::tempdir()?;
 //! # let path = directory.path().join("ring");
@@ -384,7 +385,9 @@ impl<T> From<IntoInnerError<T>> for io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Stream, frame, mmf};
+    #[cfg(feature = "mmf")]
+    use crate::mmf;
+    use crate::{Stream, frame};
     use std::thread;
 
     fn messages() -> Vec<Vec<u8>> {
@@ -394,6 +397,7 @@ mod tests {
             .collect()
     }
 
+    #[cfg(feature = "mmf")]
     #[test]
     fn messages_pass_plain_rings_of_any_size() {
         for size in [17, 30, 4096, 65537] {
@@ -493,6 +497,7 @@ mod tests {
         assert_eq!(Error::of(&error), Some(&Error::TooLarge { len: 3, max: 2 }));
     }
 
+    #[cfg(feature = "mmf")]
     #[test]
     fn a_plain_message_outlasts_would_block_and_a_torn_one_is_told() {
         let directory = tempfile::tempdir().unwrap();

@@ -11,8 +11,11 @@ pub(crate) mod copy;
 pub(crate) mod descriptor_limit;
 pub(crate) mod doorbell;
 pub(crate) mod process;
+#[cfg(feature = "mmf")]
 pub(crate) mod range_lock;
+#[cfg(feature = "mmf")]
 pub(crate) mod shared_file;
+#[cfg(feature = "mmf")]
 pub(crate) mod sigbus;
 pub(crate) mod socket;
 pub(crate) mod user;

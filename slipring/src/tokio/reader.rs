@@ -76,6 +76,7 @@ impl Reader {
         .await
     }
 
+    #[cfg(feature = "bytes")]
     pub(crate) fn poll_wait(
         &mut self,
         cx: &mut Context<'_>,
