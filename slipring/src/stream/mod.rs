@@ -49,6 +49,24 @@ use std::time::Duration;
 /// signal, an abort) has *died*, and its peer gets `ConnectionReset` after the last byte; a socket
 /// would show an end of file. [`Writer::finish`] before leaving is the cure.
 ///
+/// # Common issues
+///
+/// * **`ConnectionReset` in place of an end of file.** The peer dropped its whole stream with bytes
+///   of this side unread, or its process left without dropping the stream. A peer that is done reads
+///   to the end, or calls [`Writer::finish`] before it leaves. [`Reader::end`] tells the two apart.
+/// * **An end of file in place of an error.** The peer gave up in the middle, and its stream was
+///   dropped in order. It has to [`abort`](Writer::abort).
+/// * **Both sides write, and neither goes on.** Each fills its ring, and waits for a peer that does
+///   not read. As with sockets, one side has to read meanwhile: on another thread
+///   ([`halves`](Self::halves), [`into_split`](Self::into_split)), in non-blocking mode, or after
+///   writing no more than the [`capacity`](Self::capacity).
+/// * **`connect` does not return.** It waits until the listener accepts. A thread that binds,
+///   connects and only then accepts waits for itself: [`Options::backlog_timeout`].
+/// * **Calls fail in a forked child.** The stream is its parent's. The child makes one of its own,
+///   by [`Options::upgrade`] over an inherited socket.
+/// * **`WouldBlock` from `read_exact` or `write_all`.** The timeout is that of each read and each
+///   write; what was moved before is moved.
+///
 /// # Examples
 ///
 /// ```
@@ -109,6 +127,22 @@ impl Stream {
     /// # Errors
     ///
     /// See [`Options::connect`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::{Listener, Stream};
+    /// # use std::io::{Read, Write};
+    /// # let name = format!("doc-stream-connect-{}", std::process::id());
+    /// # let listener = Listener::bind(&name)?;
+    /// # let server = std::thread::spawn(move || listener.accept()?.write_all(b"welcome"));
+    /// let mut stream = Stream::connect(&name)?;
+    /// let mut text = String::new();
+    /// stream.read_to_string(&mut text)?;
+    /// assert_eq!(text, "welcome");
+    /// # server.join().unwrap()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn connect(name: impl AsRef<OsStr>) -> Result<Stream> {
         Options::new().connect(name)
     }
@@ -128,6 +162,17 @@ impl Stream {
     /// # Errors
     ///
     /// See [`Options::pair`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// # use std::io::{Read, Write};
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// left.write_all(b"ping")?;
+    /// right.read_exact(&mut [0; 4])?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pair() -> Result<(Stream, Stream)> {
         Options::new().pair()
     }
@@ -165,6 +210,22 @@ impl Stream {
 
     /// Both halves, owned: each can move to a thread of its own. Dropping one ends its direction.
     /// [`Reader::reunite`] puts them together again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// # use std::io::{BufRead, Read, Write};
+    /// let (left, mut right) = Stream::pair()?;
+    /// let (reader, mut writer) = left.into_split();
+    /// let reading = std::thread::spawn(move || reader.lines().collect::<Result<Vec<_>, _>>());
+    /// writer.write_all(b"asked")?;
+    /// right.read_exact(&mut [0; 5])?;
+    /// right.write_all(b"one\ntwo\n")?;
+    /// drop(right);
+    /// assert_eq!(reading.join().unwrap()?, ["one", "two"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "try_clone")]
     pub fn into_split(self) -> (Reader, Writer) {
         self.whole.take_apart();
@@ -197,6 +258,23 @@ impl Stream {
     ///
     /// None: as with a socket, a direction that has ended before, even because the peer is gone, is
     /// no error here. [`Writer::finish`] tells whether the peer may miss something.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// # use std::io::{Read, Write};
+    /// use std::net::Shutdown;
+    ///
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// left.write_all(b"a question")?;
+    /// left.shutdown(Shutdown::Write)?;
+    /// let mut question = String::new();
+    /// right.read_to_string(&mut question)?;
+    /// right.write_all(b"an answer")?;
+    /// left.read_exact(&mut [0; 9])?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn shutdown(&mut self, how: Shutdown) -> io::Result<()> {
         if matches!(how, Shutdown::Read | Shutdown::Both) {
             self.reader.shutdown();
@@ -208,6 +286,15 @@ impl Stream {
     }
 
     /// Who is at the other end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// let (left, _right) = Stream::pair()?;
+    /// assert_eq!(left.peer().pid, Some(std::process::id()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "peer_cred")]
     #[doc(alias = "SO_PEERCRED")]
     pub fn peer(&self) -> &Peer {
@@ -236,6 +323,18 @@ impl Stream {
     /// # Errors
     ///
     /// `InvalidInput` for a timeout of zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// # use std::io::{ErrorKind, Read};
+    /// # use std::time::Duration;
+    /// let (mut left, _right) = Stream::pair()?;
+    /// left.set_read_timeout(Some(Duration::from_millis(1)))?;
+    /// assert_eq!(left.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.reader.set_timeout(timeout)
     }
@@ -264,6 +363,17 @@ impl Stream {
     /// # Errors
     ///
     /// None; the result is there for the sake of programs written for sockets.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// # use std::io::{ErrorKind, Read};
+    /// let (mut left, _right) = Stream::pair()?;
+    /// left.set_nonblocking(true)?;
+    /// assert_eq!(left.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_nonblocking(&mut self, yes: bool) -> io::Result<()> {
         self.reader.set_nonblocking(yes);
         self.writer.set_nonblocking(yes);
@@ -318,6 +428,18 @@ impl Write for Stream {
 }
 
 /// Two halves that are not of the same stream; see [`Reader::reunite`].
+///
+/// # Examples
+///
+/// ```
+/// # use slipring::Stream;
+/// let (left, right) = Stream::pair()?;
+/// let ((reader, _), (_, writer)) = (left.into_split(), right.into_split());
+/// let error = reader.reunite(writer).unwrap_err();
+/// assert!(error.to_string().contains("different streams"));
+/// let (_reader, _writer) = (error.0, error.1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct ReuniteError(pub Box<Reader>, pub Box<Writer>);
 

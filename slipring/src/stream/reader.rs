@@ -190,6 +190,20 @@ impl Reader {
     /// * `WouldBlock` after the timeout or in non-blocking mode. Nothing is consumed; bytes that
     ///   came stay.
     /// * Otherwise as at any end; see [`Reader`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// # use std::io::{BufRead, Write};
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// left.write_all(b"5:hello")?;
+    /// let reader = right.reader();
+    /// assert_eq!(reader.fill_at_least(2)?, b"5:hello");
+    /// assert_eq!(&reader.fill_at_least(2 + 5)?[2..7], b"hello");
+    /// reader.consume(7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "peek")]
     #[doc(alias = "MSG_PEEK")]
     #[doc(alias = "MSG_WAITALL")]
@@ -254,6 +268,22 @@ impl Reader {
     /// Ends this direction: the peer's writer gets `BrokenPipe`, further reads here `Ok(0)`.
     ///
     /// Bytes that were not read are lost. Does not block; dropping the reader does the same.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// # use std::io::{ErrorKind, Write};
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// right.reader().shutdown();
+    /// let mut failed = Ok(());
+    /// while failed.is_ok() {
+    ///     failed = left.write_all(b"unheard");
+    /// }
+    /// assert_eq!(failed.unwrap_err().kind(), ErrorKind::BrokenPipe);
+    /// right.write_all(b"the other direction goes on")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn shutdown(&mut self) {
         self.half.stop();
     }

@@ -30,6 +30,22 @@ use std::time::Duration;
 /// `ConnectionAborted` if the peer aborted; `InvalidData` if its header made no sense.
 /// [`end`](Self::end) has the details. Bytes that were accepted may not have been read:
 /// [`wait_consumed`](Self::wait_consumed) tells.
+///
+/// # Examples
+///
+/// ```
+/// use slipring::Stream;
+/// use std::io::{Read, Write};
+///
+/// let (left, mut right) = Stream::pair()?;
+/// let (_reader, mut writer) = left.into_split();
+/// let writing = std::thread::spawn(move || writer.write_all(&vec![7; 1_000_000]));
+/// let mut all = Vec::new();
+/// right.read_to_end(&mut all)?;
+/// assert_eq!(all.len(), 1_000_000);
+/// # writing.join().unwrap()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Writer {
     pub(crate) half: WriteHalf,
@@ -190,6 +206,17 @@ impl Writer {
     /// # Errors
     ///
     /// As `reserve`; `WouldBlock` if fewer than `n` bytes are free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::{Options, Stream};
+    /// # use std::io::ErrorKind;
+    /// let (mut left, _right) = Options::new().capacity(4096).pair()?;
+    /// left.writer().try_reserve(4000)?.commit(4000);
+    /// assert_eq!(left.writer().try_reserve(100).unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn try_reserve(&mut self, n: usize) -> io::Result<Grant<'_>> {
         self.reserve_room(n, false)?;
@@ -250,6 +277,21 @@ impl Writer {
     /// # Errors
     ///
     /// If the direction had ended otherwise before, so that the peer may not get everything.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// # use std::io::{ErrorKind, Read, Write};
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// left.write_all(b"the last word")?;
+    /// left.writer().finish()?;
+    /// let mut text = String::new();
+    /// right.read_to_string(&mut text)?;
+    /// assert_eq!(text, "the last word");
+    /// assert_eq!(left.write(b"more").unwrap_err().kind(), ErrorKind::BrokenPipe);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "shutdown")]
     #[doc(alias = "SHUT_WR")]
     pub fn finish(&mut self) -> io::Result<()> {
@@ -267,6 +309,19 @@ impl Writer {
     /// * `Deadlock` if the peer's reader waits for more bytes than are in the ring.
     /// * `WouldBlock` after the timeout or in non-blocking mode.
     /// * Otherwise as [`Writer`] says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// # use std::io::{Read, Write};
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// left.write_all(b"work")?;
+    /// let reading = std::thread::spawn(move || right.read_exact(&mut [0; 4]));
+    /// left.writer().wait_consumed()?;
+    /// # reading.join().unwrap()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "SIOCOUTQ")]
     pub fn wait_consumed(&mut self) -> io::Result<()> {
         self.wait(0, true)?.enough_to_drain()
@@ -292,11 +347,37 @@ impl Writer {
     ///
     /// The peer reads what was published before and then gets `ConnectionAborted`; its writer gets
     /// that at once. On this side reads return `Ok(0)`, and writes `BrokenPipe`. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// # use std::io::{ErrorKind, Read, Write};
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// left.write_all(b"half of the ans")?;
+    /// left.writer().abort(3);
+    /// let mut text = String::new();
+    /// let error = right.read_to_string(&mut text).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::ConnectionAborted);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn abort(&mut self, code: u32) {
         self.half.abort(code);
     }
 
     /// How and where this direction ended, once a write has met the end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::{EndReason, Stream};
+    /// # use std::io::Write;
+    /// let (mut left, right) = Stream::pair()?;
+    /// drop(right);
+    /// while left.write_all(b"x").is_ok() {}
+    /// assert_eq!(left.writer().end().unwrap().reason, EndReason::ReaderGone);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn end(&self) -> Option<End> {
         self.half.end()
     }

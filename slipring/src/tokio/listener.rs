@@ -16,6 +16,23 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 /// A bound name, at which other processes connect; the counterpart of [`crate::Listener`].
+///
+/// # Examples
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// use slipring::tokio::{Listener, Stream};
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// # let name = format!("doc-tokio-listener-{}", std::process::id());
+///
+/// let listener = Listener::bind(&name)?;
+/// let (server, client) = tokio::join!(listener.accept(), Stream::connect(&name));
+/// let (mut server, mut client) = (server?, client?);
+/// client.write_all(b"hello").await?;
+/// server.read_exact(&mut [0; 5]).await?;
+/// # Ok::<(), std::io::Error>(()) })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[doc(alias = "UnixListener")]
 #[derive(Debug)]
 pub struct Listener {
@@ -115,6 +132,19 @@ impl Listener {
     }
 
     /// A handle that ends `accept` from any thread or task.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// # use slipring::{Error, tokio::Listener};
+    /// # let name = format!("doc-tokio-stopper-{}", std::process::id());
+    /// let listener = Listener::bind(&name)?;
+    /// listener.stopper().stop();
+    /// assert!(matches!(listener.accept().await, Err(Error::Stopped)));
+    /// # Ok::<(), std::io::Error>(()) })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn stopper(&self) -> Stopper {
         self.listener.get_ref().0.stopper()
     }

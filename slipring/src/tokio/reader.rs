@@ -26,6 +26,25 @@ use tokio::task::coop;
 /// before it resolves has consumed nothing. Those of `tokio::io::AsyncReadExt` that read several
 /// times (`read_exact`, `read_to_end`) keep what they have read so far in their buffer, as with any
 /// reader.
+///
+/// # Examples
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// use slipring::tokio::Stream;
+/// use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
+///
+/// let (mut left, right) = Stream::pair()?;
+/// let (reader, _writer) = right.into_split();
+/// left.write_all(b"one\ntwo\n").await?;
+/// drop(left);
+/// let mut lines = reader.lines();
+/// while let Some(line) = lines.next_line().await? {
+///     println!("{line}");
+/// }
+/// # Ok::<(), std::io::Error>(()) })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Reader {
     pub(crate) half: ReadHalf,
@@ -149,6 +168,22 @@ impl Reader {
     /// # Cancel safety
     ///
     /// Cancel safe: nothing is consumed, and the peer is told that nobody waits any more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// # use slipring::tokio::Stream;
+    /// # use tokio::io::AsyncWriteExt;
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// left.write_all(&[7, 0, 0, 0, 42, 0, 0, 0]).await?;
+    /// let reader = right.reader();
+    /// let record = reader.fill_at_least(8).await?;
+    /// assert_eq!((record[0], record[4]), (7, 42));
+    /// reader.consume(8);
+    /// # Ok::<(), std::io::Error>(()) })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[doc(alias = "peek")]
     #[doc(alias = "MSG_PEEK")]
     #[doc(alias = "MSG_WAITALL")]
@@ -222,6 +257,19 @@ impl Reader {
     /// # Errors
     ///
     /// [`ReuniteError`] with both halves, if they are not of the same stream.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// # use slipring::tokio::Stream;
+    /// let (left, _right) = Stream::pair()?;
+    /// let (reader, writer) = left.into_split();
+    /// let left = reader.reunite(writer).expect("halves of one stream");
+    /// # drop(left);
+    /// # Ok::<(), std::io::Error>(()) })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn reunite(self, writer: Writer) -> Result<Stream, ReuniteError> {
         if Arc::ptr_eq(self.endpoint(), writer.endpoint()) {
             Ok(Stream::of(self, writer))

@@ -24,6 +24,23 @@ use tokio::task::coop;
 ///
 /// A future of one write that is dropped before it resolves has written nothing. `write_all` may
 /// have written a part, as with any writer.
+///
+/// # Examples
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// use slipring::tokio::Stream;
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// let (left, mut right) = Stream::pair()?;
+/// let (_reader, mut writer) = left.into_split();
+/// tokio::spawn(async move { writer.write_all(&vec![7; 1_000_000]).await });
+/// let mut all = Vec::new();
+/// right.read_to_end(&mut all).await?;
+/// assert_eq!(all.len(), 1_000_000);
+/// # Ok::<(), std::io::Error>(()) })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Writer {
     pub(crate) half: WriteHalf,
@@ -103,6 +120,21 @@ impl Writer {
     /// # Cancel safety
     ///
     /// Cancel safe: nothing is written before the grant is committed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// # use slipring::tokio::Stream;
+    /// # use tokio::io::AsyncReadExt;
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// let mut grant = left.writer().reserve(64).await?;
+    /// grant[..5].copy_from_slice(b"hello");
+    /// grant.commit(5);
+    /// right.read_exact(&mut [0; 5]).await?;
+    /// # Ok::<(), std::io::Error>(()) })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn reserve(&mut self, n: usize) -> io::Result<Grant<'_>> {
         self.reserve_room(n).await?;
         Ok(Grant::new(&mut self.half, n, true))
@@ -172,6 +204,20 @@ impl Writer {
     /// # Cancel safety
     ///
     /// Cancel safe.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// # use slipring::tokio::Stream;
+    /// # use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// left.write_all(b"work").await?;
+    /// tokio::spawn(async move { right.read_exact(&mut [0; 4]).await });
+    /// left.writer().wait_consumed().await?;
+    /// # Ok::<(), std::io::Error>(()) })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[doc(alias = "SIOCOUTQ")]
     pub async fn wait_consumed(&mut self) -> io::Result<()> {
         self.wait(0, true).await?.enough_to_drain()

@@ -30,6 +30,18 @@ use std::time::Duration;
 /// wait for. A half that finds that many spinning sleeps at once, after polling for about a
 /// microsecond. Only [`Spin::Always`] spins all the same, and counts for the others. The bound is
 /// each process's own.
+///
+/// # Examples
+///
+/// ```
+/// use slipring::{Options, Spin};
+///
+/// // A stream that speaks now and then spends nothing on waiting.
+/// let options = Options::new().spin(Spin::Never);
+/// let (left, right) = options.pair()?;
+/// # drop((left, right));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spin {
