@@ -27,7 +27,7 @@ done
 
 cd "$place/slipring-$version"
 CARGO_TARGET_DIR="$root/target/package-docs" timeout --kill-after=10s 10m \
-    cargo test --doc --features bytes,tokio,zerocopy
+    cargo test --doc --features axum,bytes,mmf,tokio,zerocopy
 
 cd "$place/slipring-cli-$version"
 CARGO_TARGET_DIR="$root/target/package-docs" timeout --kill-after=10s 10m cargo check \

@@ -9,55 +9,20 @@
 //! leaves.
 
 use axum::Router;
-use axum::extract::Path;
+use axum::extract::{ConnectInfo, Path};
 use axum::routing::get;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::Request;
 use hyper_util::rt::TokioIo;
-use slipring::Options;
 use slipring::tokio::{Listener, Stream};
+use slipring::{Options, Peer};
 use std::error::Error;
 use std::future::{Future, pending};
-use std::io;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
 type Outcome = Result<(), Box<dyn Error>>;
-
-/// Both types are foreign here, the trait and the listener, so that a type of this program's stands
-/// between them.
-struct Names(Listener);
-
-impl axum::serve::Listener for Names {
-    type Io = Stream;
-    /// In place of a TCP client's address: the identity of the client, as the kernel tells it.
-    type Addr = slipring::Peer;
-
-    async fn accept(&mut self) -> (Stream, slipring::Peer) {
-        loop {
-            match self.0.accept().await {
-                Ok(stream) => {
-                    let peer = stream.peer().clone();
-                    return (stream, peer);
-                }
-                // No descriptor was left, for instance. axum wants no errors, and its own listeners
-                // wait as well.
-                Err(e) => {
-                    eprintln!("no new client: {e}");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            }
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<slipring::Peer> {
-        Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "a name has no address",
-        ))
-    }
-}
 
 #[tokio::main]
 async fn main() -> Outcome {
@@ -84,14 +49,16 @@ async fn main() -> Outcome {
 /// Serves until it is stopped, and then until the last client has its answer.
 async fn serve(name: &str, stopped: impl Future<Output = ()> + Send + 'static) -> Outcome {
     let routes = Router::new().route("/hello/{name}", get(hello));
-    axum::serve(Names(Listener::bind(name)?), routes)
+    let routes = routes.into_make_service_with_connect_info::<Peer>();
+    axum::serve(Listener::bind(name)?, routes)
         .with_graceful_shutdown(stopped)
         .await?;
     Ok(())
 }
 
-async fn hello(Path(name): Path<String>) -> String {
-    format!("hello, {name}\n")
+/// Who asks is known by the kernel's word.
+async fn hello(Path(name): Path<String>, ConnectInfo(peer): ConnectInfo<Peer>) -> String {
+    format!("hello, {name}; you are user {}\n", peer.uid)
 }
 
 /// Asks once, and prints the answer.

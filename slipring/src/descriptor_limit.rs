@@ -50,6 +50,14 @@ pub struct DescriptorLimit {
 
 impl DescriptorLimit {
     /// How many descriptors the process could have open; `None` if nothing limited it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let before = slipring::raise_descriptor_limit()?;
+    /// println!("it was {:?} before", before.soft());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn soft(&self) -> Option<u64> {
         self.soft
     }

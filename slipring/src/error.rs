@@ -355,11 +355,30 @@ impl Error {
     }
 
     /// The error inside an [`io::Error`] that `?` made of it, if it is one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::{Error, Stream};
+    /// let error = std::io::Error::from(Stream::connect("no/such/scope").unwrap_err());
+    /// assert!(matches!(Error::of(&error), Some(Error::InvalidName { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn of(error: &io::Error) -> Option<&Error> {
         error.get_ref()?.downcast_ref()
     }
 
     /// The kind that an [`io::Error`] made of this has.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::{Error, Listener};
+    /// # use std::io::ErrorKind;
+    /// let error = Listener::bind("/nowhere/at/all").unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::NotFound);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn kind(&self) -> ErrorKind {
         match self {
             Error::InvalidName { .. }

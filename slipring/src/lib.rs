@@ -79,9 +79,11 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `tokio` | `slipring::tokio`, the same types for tokio 1.47 or newer |
+//! | `axum` | a listener is that of an axum server; includes `tokio` |
 //! | `tonic` | a stream is the connection of a tonic server; includes `tokio` |
 //! | `bytes` | messages that own their bytes, and with `tokio` a `Stream` of them |
 //! | `zerocopy` | messages that are plain old data |
+//! | `mmf` | `slipring::mmf`, the ring of C# programs on `MemoryMappedFile` |
 //!
 //! None is on by default. It needs Rust 1.88.
 //!
@@ -214,10 +216,12 @@
 //!
 //! # Coming from C#
 //!
-//! [`mmf`] talks to programs that are built on `MemoryMappedFile`, through the ring that they use.
+//! `slipring::mmf`, with the feature `mmf`, talks to programs that are built on `MemoryMappedFile`,
+//! through the ring that they use.
 //! Everything above is about streams; that ring has none of it.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(missing_debug_implementations)]
 
 #[cfg(not(all(
     target_os = "linux",
@@ -235,6 +239,7 @@ mod fail_points;
 pub mod fail_points;
 pub mod frame;
 mod link;
+#[cfg(feature = "mmf")]
 pub mod mmf;
 #[cfg(test)]
 mod models;
@@ -288,6 +293,7 @@ mod documents {
     #[doc = include_str!("../README.md")]
     struct Readme;
 
+    #[cfg(feature = "mmf")]
     #[doc = include_str!("../docs/from-csharp.md")]
     struct FromCSharp;
 }

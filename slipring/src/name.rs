@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::str::FromStr;
 
 use crate::error::{Error, Result};
 
@@ -42,6 +43,18 @@ pub enum Scope {
 ///
 /// It is displayed in its one canonical spelling, with a slash and the scope. (A path that is not
 /// UTF-8 is displayed with replacement characters.)
+///
+/// # Examples
+///
+/// ```
+/// use slipring::{Name, Scope};
+///
+/// let name: Name = r"Global\clock".parse()?;
+/// assert_eq!(name.scope(), Scope::Global);
+/// assert_eq!(name.to_string(), "Global/clock");
+/// assert!(Name::try_from("no/scope").is_err());
+/// # Ok::<(), slipring::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Name(Kind);
 
@@ -81,6 +94,33 @@ impl Name {
             Kind::Local(bare) | Kind::Global(bare) => bare.as_ref(),
             Kind::Path(path) => path,
         }
+    }
+}
+
+/// As [`Name::parse`].
+impl FromStr for Name {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Name> {
+        Name::parse(name)
+    }
+}
+
+/// As [`Name::parse`].
+impl TryFrom<&str> for Name {
+    type Error = Error;
+
+    fn try_from(name: &str) -> Result<Name> {
+        Name::parse(name)
+    }
+}
+
+/// As [`Name::parse`].
+impl TryFrom<&OsStr> for Name {
+    type Error = Error;
+
+    fn try_from(name: &OsStr) -> Result<Name> {
+        Name::parse(name)
     }
 }
 
@@ -240,6 +280,17 @@ mod tests {
         assert!(why("/a/").contains("ends in a slash"));
         assert!(why("/a/.").contains("dot directory"));
         assert!(why("/a/..").contains("dot directory"));
+    }
+
+    #[test]
+    fn a_name_can_be_parsed_by_every_trait_for_it() {
+        let parsed = name("Global/x");
+        assert_eq!("Global/x".parse::<Name>().unwrap(), parsed);
+        assert_eq!(Name::try_from("Global/x").unwrap(), parsed);
+        assert_eq!(Name::try_from(OsStr::new("Global/x")).unwrap(), parsed);
+        assert!("a/b".parse::<Name>().is_err());
+        assert!(Name::try_from("a/b").is_err());
+        assert!(Name::try_from(OsStr::new("a/b")).is_err());
     }
 
     #[test]

@@ -72,6 +72,16 @@ impl Options {
     /// GiB. The memory is allocated when the stream is made.
     ///
     /// Checked when it is used: [`Error::Capacity`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::{Error, Options};
+    /// let error = Options::new().capacity(1000).pair().unwrap_err();
+    /// assert!(matches!(error, Error::Capacity { asked: 1000, .. }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "SO_SNDBUF")]
     pub fn capacity(mut self, bytes: usize) -> Options {
         self.capacity = bytes;
         self
@@ -79,6 +89,21 @@ impl Options {
 
     /// The largest ring of a peer's that is accepted, in bytes. It is the peer's memory, but this
     /// side's address space.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Options;
+    /// # use std::os::unix::net::UnixStream;
+    /// # let (ours, theirs) = UnixStream::pair()?;
+    /// let small = Options::new().max_peer_capacity(64 * 1024);
+    /// let large = Options::new().capacity(1 << 20);
+    /// let other = std::thread::spawn(move || large.upgrade(theirs).is_err());
+    /// assert!(small.upgrade(ours).is_err());
+    /// assert!(other.join().unwrap());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "SO_RCVBUF")]
     pub fn max_peer_capacity(mut self, bytes: usize) -> Options {
         self.max_peer_capacity = bytes;
         self
@@ -86,6 +111,20 @@ impl Options {
 
     /// The application protocol, up to 64 bytes, such as `ticks/1`. Two sides that name different
     /// ones refuse each other ([`Error::Protocol`]), so that crossed wires are found at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::{Error, Options};
+    /// # use std::os::unix::net::UnixStream;
+    /// # let (ours, theirs) = UnixStream::pair()?;
+    /// let ticks = Options::new().protocol("ticks/1");
+    /// let orders = Options::new().protocol("orders/1");
+    /// let other = std::thread::spawn(move || orders.upgrade(theirs).is_err());
+    /// assert!(matches!(ticks.upgrade(ours), Err(Error::Protocol { .. })));
+    /// assert!(other.join().unwrap());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn protocol(mut self, name: impl Into<String>) -> Options {
         self.protocol = name.into();
         self
@@ -94,6 +133,17 @@ impl Options {
     /// How blocked calls of this side wait, those of [`Stream`](crate::Stream) and its halves.
     /// Spinning has a bound for the whole process; see [`Spin`]. A stream on tokio has
     /// [`poll_spin`](Self::poll_spin) instead.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::{Options, Spin};
+    /// # use std::time::Duration;
+    /// let seldom = Options::new().spin(Spin::Never);
+    /// let quick = Options::new().spin(Spin::UpTo(Duration::from_micros(20)));
+    /// # drop((seldom.pair()?, quick.pair()?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn spin(mut self, spin: Spin) -> Options {
         self.spin = spin;
         self
@@ -105,6 +155,19 @@ impl Options {
     /// It holds up the worker's other tasks, so it is for a runtime with one or two streams, and
     /// for a few microseconds. On a single CPU, and while as many halves of this process spin as
     /// may ([`Spin`]), it does not look. Blocking streams have [`spin`](Self::spin) instead.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// # use slipring::{Options, tokio::Stream};
+    /// # use std::time::Duration;
+    /// let options = Options::new().poll_spin(Duration::from_micros(20));
+    /// let (left, right) = Stream::pair_with(&options)?;
+    /// # drop((left, right));
+    /// # Ok::<(), std::io::Error>(()) })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[cfg(feature = "tokio")]
     pub fn poll_spin(mut self, time: Duration) -> Options {
         self.poll_spin = time;
@@ -118,6 +181,18 @@ impl Options {
     /// listener's queue: that has a limit of its own, [`backlog_timeout`](Self::backlog_timeout),
     /// for which this one stands in where it alone is set. On tokio the caller's own `timeout` ends
     /// either.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::{Error, Options};
+    /// # use std::time::Duration;
+    /// # use std::os::unix::net::UnixStream;
+    /// let (ours, _silent) = UnixStream::pair()?;
+    /// let hasty = Options::new().handshake_timeout(Duration::from_millis(10));
+    /// assert!(matches!(hasty.upgrade(ours), Err(Error::Timeout { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn handshake_timeout(mut self, timeout: Duration) -> Options {
         self.handshake_timeout = Some(timeout);
         self
@@ -153,12 +228,40 @@ impl Options {
     /// How long [`connect`](Self::connect) waits for the name to be bound (by default not at all),
     /// and how long [`rendezvous`](Self::rendezvous) waits for the other side (by default for
     /// ever). `Duration::MAX` is no limit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::{Listener, Options};
+    /// # use std::time::Duration;
+    /// # let name = format!("doc-options-wait-{}", std::process::id());
+    /// let patient = Options::new().wait_for_listener(Duration::from_secs(30));
+    /// let client = std::thread::spawn({
+    ///     let name = name.clone();
+    ///     move || patient.connect(name)
+    /// });
+    /// // It does not matter which of the two comes first.
+    /// let stream = Listener::bind(&name)?.accept()?;
+    /// # client.join().unwrap()?;
+    /// # drop(stream);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn wait_for_listener(mut self, timeout: Duration) -> Options {
         self.wait_for_listener = Some(timeout);
         self
     }
 
     /// Which users may be at the other end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::{Options, Peers};
+    /// # let name = format!("doc-options-allow-{}", std::process::id());
+    /// let listener = Options::new().allow(Peers::Users(vec![1000, 1001])).bind(&name)?;
+    /// # drop(listener);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn allow(mut self, peers: Peers) -> Options {
         self.peers = peers;
         self
@@ -167,6 +270,17 @@ impl Options {
     /// Copies bytes into private memory before they are lent by
     /// [`fill_buf`](std::io::BufRead::fill_buf) and the like, even if the peer is of the same user.
     /// For those who do not trust a peer to leave published bytes alone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Options;
+    /// # use std::io::{BufRead, Write};
+    /// let (mut left, mut right) = Options::new().copy_reads(true).pair()?;
+    /// left.write_all(b"cannot change any more")?;
+    /// assert_eq!(right.fill_buf()?, b"cannot change any more");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn copy_reads(mut self, yes: bool) -> Options {
         self.copy_reads = yes;
         self

@@ -6,6 +6,18 @@
 /// anyway. Towards any other user borrowed views are copied through private memory and doorbells
 /// are of a kind that cannot block the waker; that needs Linux 5.8. Both sides have to allow each
 /// other.
+///
+/// # Examples
+///
+/// ```
+/// use slipring::{Options, Peers};
+///
+/// let mine_alone = Options::new();
+/// let two_more = Options::new().allow(Peers::Users(vec![1000, 1001]));
+/// let everybody = Options::new().allow(Peers::Anyone);
+/// # drop((mine_alone.pair()?, two_more.pair()?, everybody.pair()?));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Peers {
@@ -30,6 +42,18 @@ pub(crate) enum Admission {
 }
 
 /// Who is at the other end, by the kernel's word at the time of the handshake.
+///
+/// # Examples
+///
+/// ```
+/// use slipring::{Peer, Stream};
+///
+/// let (left, _right) = Stream::pair()?;
+/// let Peer { pid, uid, gid, .. } = left.peer();
+/// println!("process {pid:?} of user {uid} and group {gid}");
+/// # assert_eq!(*pid, Some(std::process::id()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {

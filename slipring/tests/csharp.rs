@@ -1,7 +1,7 @@
 //! The ring in a file with a real C# program at the other end.
 //!
 //! They need Mono (`examples/csharp/setup.sh` installs it), so they are left out unless asked for:
-//! `cargo test -p slipring --test csharp -- --ignored --skip child_process`.
+//! `cargo test -p slipring --features mmf --test csharp -- --ignored --skip child_process`.
 
 mod common;
 

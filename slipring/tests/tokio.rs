@@ -14,7 +14,9 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::task::coop;
 use tokio::time::timeout;
 
 /// A name of this test's own, for as long as the directory lives.
@@ -355,6 +357,56 @@ fn a_busy_stream_lets_other_tasks_run() {
         }
         busy.abort();
         assert!(busy.await.unwrap_err().is_cancelled());
+    });
+}
+
+/// How many calls that need not wait a task makes before it has to let others run.
+async fn calls_in_a_row(
+    mut call: impl FnMut(&mut Context<'_>) -> Poll<()> + Send + 'static,
+) -> usize {
+    let calls = poll_fn(move |cx| {
+        let calls = std::iter::from_fn(|| call(cx).is_ready().then_some(()));
+        Poll::Ready(calls.count())
+    });
+    tokio::spawn(calls).await.unwrap()
+}
+
+/// A stream with more to read, and more room, than a test needs.
+fn half_full() -> (Stream, Stream) {
+    let (mut left, right) = Stream::pair().unwrap();
+    let half = left.capacity() / 2;
+    assert_eq!(left.try_write(&bytes(0, half)).unwrap(), half);
+    (left, right)
+}
+
+#[test]
+fn each_call_takes_its_part_of_the_budget_once() {
+    current_thread().block_on(async {
+        let budget =
+            calls_in_a_row(|cx| coop::poll_proceed(cx).map(|part| part.made_progress())).await;
+        assert!(budget > 1, "{budget}");
+
+        let (_left, mut right) = half_full();
+        let reads = calls_in_a_row(move |cx| {
+            let mut byte = [0];
+            let read = Pin::new(&mut right).poll_read(cx, &mut ReadBuf::new(&mut byte));
+            read.map(Result::unwrap)
+        });
+        assert_eq!(reads.await, budget);
+
+        let (_left, mut right) = half_full();
+        let lends = calls_in_a_row(move |cx| {
+            let lent = Pin::new(&mut right).poll_fill_buf(cx);
+            lent.map(|lent| assert!(!lent.unwrap().is_empty()))
+        });
+        assert_eq!(lends.await, budget);
+
+        let (mut left, _right) = half_full();
+        let writes = calls_in_a_row(move |cx| {
+            let written = Pin::new(&mut left).poll_write(cx, b"x");
+            written.map(|written| assert_eq!(written.unwrap(), 1))
+        });
+        assert_eq!(writes.await, budget);
     });
 }
 

@@ -72,7 +72,7 @@ impl Baseline {
         let mut text = format!(
             "# Instructions per operation, {ARCH}\n\n\
              Written by \
-             `cargo bench -p slipring --features tokio --bench instructions -- --accept`;\n\
+             `cargo bench -p slipring --features mmf,tokio --bench instructions -- --accept`;\n\
              explained in [docs/instructions.md](../../../docs/instructions.md).\n\n\
              {TOOLS}{}\n\n\
              | path | one operation | instructions |\n|---|---|---:|\n",

@@ -2,8 +2,8 @@
 //! written down: a step too many shows at once, under any load of the machine.
 //!
 //! ```text
-//! cargo bench -p slipring --features tokio --bench instructions
-//! cargo bench -p slipring --features tokio --bench instructions -- --accept
+//! cargo bench -p slipring --features mmf,tokio --bench instructions
+//! cargo bench -p slipring --features mmf,tokio --bench instructions -- --accept
 //! ```
 //!
 //! The first compares and needs valgrind; the second writes down what it counts.
@@ -58,7 +58,7 @@ fn compare() -> Result<ExitCode, Box<dyn Error>> {
     eprintln!(
         "A rise that the change is worth, or a fall, is accepted by writing it down; the commit \
          message says why:\n  \
-         cargo bench -p slipring --features tokio --bench instructions -- --accept"
+         cargo bench -p slipring --features mmf,tokio --bench instructions -- --accept"
     );
     Ok(ExitCode::FAILURE)
 }

@@ -14,7 +14,7 @@ use std::io;
 /// let (left, mut right) = Stream::pair()?;
 /// drop(left);
 /// right.read(&mut [0; 8])?;
-/// right.write(b"x").unwrap_err();
+/// while right.write(b"x").is_ok() {}
 /// assert_eq!(right.reader().end().unwrap().reason, EndReason::Finished);
 /// assert_eq!(right.writer().end().unwrap().reason, EndReason::ReaderGone);
 /// # Ok::<(), std::io::Error>(())

@@ -196,6 +196,16 @@ impl ReadHalf {
         news.unwrap_or(Ok(Readable::End)).map(|_| 0)
     }
 
+    /// How many of `most` bytes can be read now; one at least is known to be there.
+    #[cfg(feature = "tokio")]
+    #[inline(always)]
+    pub(crate) fn count_up_to(&mut self, most: usize) -> usize {
+        if self.available() < most {
+            self.refresh();
+        }
+        self.available().min(most)
+    }
+
     /// Moves the available bytes into `buf`; there is at least one.
     #[inline(always)]
     pub(crate) fn take(&mut self, buf: &mut [u8]) -> usize {

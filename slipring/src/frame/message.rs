@@ -78,6 +78,21 @@ impl Drop for Message<'_> {
 
 /// The newest of the messages that were there, and how many older ones were let go for it; lent by
 /// `latest`.
+///
+/// # Examples
+///
+/// ```
+/// use slipring::{Stream, frame};
+/// let (left, right) = Stream::pair()?;
+/// let (mut sender, _) = frame::split(left)?;
+/// let (_, mut receiver) = frame::split(right)?;
+/// for price in [1u8, 2, 3] {
+///     sender.send(&[price])?;
+/// }
+/// let latest = receiver.latest()?.unwrap();
+/// assert_eq!((latest.message[0], latest.skipped), (3, 2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Latest<'a> {
     /// The newest message.

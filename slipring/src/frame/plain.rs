@@ -8,7 +8,8 @@
 //! A sender or receiver gives up what it works on between two messages only. One that works on a
 //! borrowed writer or reader (`&mut W`), and is dropped inside a message, leaves that one there.
 //!
-//! ```
+#![cfg_attr(feature = "mmf", doc = "```")]
+#![cfg_attr(not(feature = "mmf"), doc = "```ignore")]
 //! use slipring::{frame::plain, mmf};
 //! # let directory = tempfile::tempdir()?;
 //! # let path = directory.path().join("ring");
@@ -39,6 +40,20 @@ const BATCH: usize = 64 << 10;
 const ZEROS: [u8; HEADER] = [0; HEADER];
 
 /// Sends messages over a writer, which carries nothing else from then on.
+///
+/// # Examples
+///
+/// ```
+/// use slipring::frame::plain::{Receiver, Sender};
+/// use std::net::{TcpListener, TcpStream};
+///
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let mut sender = Sender::new(TcpStream::connect(listener.local_addr()?)?);
+/// let mut receiver = Receiver::new(listener.accept()?.0);
+/// sender.send(b"over TCP")?;
+/// assert_eq!(receiver.recv()?, Some(&b"over TCP"[..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Sender<W> {
     writer: W,
@@ -152,6 +167,17 @@ impl<W: Write> Sender<W> {
 /// An error of the reader that passes, such as `WouldBlock` after its timeout, loses nothing: the
 /// next call goes on where this one has stopped. What cannot be a message is an [`Error`], for
 /// good.
+///
+/// # Examples
+///
+/// ```
+/// use slipring::frame::plain::Receiver;
+///
+/// let mut receiver = Receiver::new(&b"\x02\0\0\0\0\0\0\0hi\0\0\0\0\0\0"[..]);
+/// assert_eq!(receiver.recv()?, Some(&b"hi"[..]));
+/// assert_eq!(receiver.recv()?, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Receiver<R> {
     reader: R,
@@ -358,6 +384,19 @@ impl<R: Read> Receiver<R> {
 ///
 /// A receiver can go on, and be taken apart behind that message. A sender of which a message was
 /// torn cannot.
+///
+/// # Examples
+///
+/// ```
+/// use slipring::frame::plain::Receiver;
+///
+/// // A header that announces two bytes, and the end.
+/// let mut receiver = Receiver::new(&b"\x02\0\0\0\0\0\0\0"[..]);
+/// assert!(receiver.recv().is_err());
+/// let error = receiver.into_inner().unwrap_err();
+/// println!("{error}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct IntoInnerError<T>(pub T);
 
 impl<T> fmt::Debug for IntoInnerError<T> {
@@ -384,7 +423,9 @@ impl<T> From<IntoInnerError<T>> for io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Stream, frame, mmf};
+    #[cfg(feature = "mmf")]
+    use crate::mmf;
+    use crate::{Stream, frame};
     use std::thread;
 
     fn messages() -> Vec<Vec<u8>> {
@@ -394,6 +435,7 @@ mod tests {
             .collect()
     }
 
+    #[cfg(feature = "mmf")]
     #[test]
     fn messages_pass_plain_rings_of_any_size() {
         for size in [17, 30, 4096, 65537] {
@@ -493,6 +535,7 @@ mod tests {
         assert_eq!(Error::of(&error), Some(&Error::TooLarge { len: 3, max: 2 }));
     }
 
+    #[cfg(feature = "mmf")]
     #[test]
     fn a_plain_message_outlasts_would_block_and_a_torn_one_is_told() {
         let directory = tempfile::tempdir().unwrap();

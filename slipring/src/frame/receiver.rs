@@ -127,6 +127,20 @@ impl Receiver {
     ///
     /// `WouldBlock` if it is not there in full, or if as much as a ring holds was taken out of it
     /// that is no whole message; otherwise as [`recv`](Self::recv).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::{Stream, frame};
+    /// # let (left, right) = Stream::pair()?;
+    /// # let (mut sender, _) = frame::split(left)?;
+    /// # let (_, mut receiver) = frame::split(right)?;
+    /// # use std::io::ErrorKind;
+    /// assert_eq!(receiver.try_recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// sender.send(b"now")?;
+    /// assert_eq!(*receiver.try_recv()?.unwrap(), *b"now");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_recv(&mut self) -> io::Result<Option<Message<'_>>> {
         if !self.decoder.try_step(&mut self.reader.half)? {
             return Ok(None);

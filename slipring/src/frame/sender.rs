@@ -80,6 +80,18 @@ impl Sender {
     /// # Errors
     ///
     /// As [`send`](Self::send); `OutOfMemory`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::{Stream, frame};
+    /// # let (left, right) = Stream::pair()?;
+    /// # let (mut sender, _) = frame::split(left)?;
+    /// # let (_, mut receiver) = frame::split(right)?;
+    /// sender.send_with(8, |bytes| bytes.copy_from_slice(&42u64.to_le_bytes()))?;
+    /// assert_eq!(*receiver.recv()?.unwrap(), 42u64.to_le_bytes());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn send_with<R>(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> io::Result<R> {
         self.put_with(len, Publish::Now, fill)
@@ -91,6 +103,24 @@ impl Sender {
     ///
     /// `WouldBlock` if there is no room; [`Error::NeedsParts`] for more than
     /// [`max_in_place`](Self::max_in_place) bytes; otherwise as [`send`](Self::send).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::{Stream, frame};
+    /// # let (left, right) = Stream::pair()?;
+    /// # let (mut sender, _) = frame::split(left)?;
+    /// # let (_, mut receiver) = frame::split(right)?;
+    /// # use std::io::ErrorKind;
+    /// let full = loop {
+    ///     if let Err(full) = sender.try_send(&[7; 1000]) {
+    ///         break full;
+    ///     }
+    /// };
+    /// assert_eq!(full.kind(), ErrorKind::WouldBlock);
+    /// assert_eq!(receiver.recv()?.unwrap().len(), 1000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_send(&mut self, message: &[u8]) -> io::Result<()> {
         let len = message.len();
         if !self.encoder.is_whole(len) {
@@ -120,6 +150,22 @@ impl Sender {
     }
 
     /// Several messages that are published at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::{Stream, frame};
+    /// # let (left, right) = Stream::pair()?;
+    /// # let (mut sender, _) = frame::split(left)?;
+    /// # let (_, mut receiver) = frame::split(right)?;
+    /// let mut batch = sender.batch();
+    /// for price in [1u8, 2, 3] {
+    ///     batch.send(&[price])?;
+    /// }
+    /// drop(batch);
+    /// assert_eq!(*receiver.recv()?.unwrap(), [1]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn batch(&mut self) -> Batch<'_> {
         Batch { sender: self }
     }

@@ -42,6 +42,21 @@ pub(crate) struct Binding {
 
 /// What has become of the two files of a name that is bound; see
 /// [`Listener::check`](crate::Listener::check).
+///
+/// # Examples
+///
+/// ```
+/// use slipring::{Condition, Listener};
+/// # let name = format!("doc-condition-{}", std::process::id());
+///
+/// let listener = Listener::bind(&name)?;
+/// match listener.check()? {
+///     Condition::Sound => {}
+///     lost => println!("made anew: {} ({lost:?})", listener.repair()?),
+/// }
+/// # assert_eq!(listener.check()?, Condition::Sound);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Condition {

@@ -65,6 +65,20 @@ pub enum NameState {
 /// [`Error::Os`] if a directory or a lock file cannot be read, also for want of descriptors. A
 /// directory that does not exist has no names. One that cannot be used has none either:
 /// [`passed_over`] tells which.
+///
+/// # Examples
+///
+/// ```
+/// use slipring::{Listener, NameState, names};
+/// # let name = format!("doc-names-{}", std::process::id());
+///
+/// let listener = Listener::bind(&name)?;
+/// let bound = names()?;
+/// let mine = bound.iter().find(|bound| bound.name == *listener.name()).unwrap();
+/// assert_eq!(mine.path, listener.path());
+/// assert!(matches!(mine.state, NameState::Live { pid, .. } if pid == Some(std::process::id())));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn names() -> Result<Vec<BoundName>> {
     names_in(&RuntimeDirs::from_env())
 }
@@ -76,6 +90,15 @@ pub fn names() -> Result<Vec<BoundName>> {
 /// # Errors
 ///
 /// [`Error::Os`] if a directory cannot be checked, for want of descriptors or memory.
+///
+/// # Examples
+///
+/// ```
+/// for (directory, why) in slipring::passed_over()? {
+///     eprintln!("{} is not used: {why}", directory.display());
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn passed_over() -> Result<Vec<(PathBuf, String)>> {
     let dirs = RuntimeDirs::from_env();
     let mut all = Vec::new();

@@ -8,9 +8,8 @@
 use super::error::{Error, Result};
 use super::indexes::HEADER;
 use crate::sys::errno::Errno;
-use crate::sys::file::{
-    FileType, Mode, OFlags, Stat, allocate, fstat, ftruncate, give_name, lstat, open, stat,
-};
+use crate::sys::file::{FileType, Mode, OFlags, Stat, fstat, ftruncate, lstat, open, stat};
+use crate::sys::shared_file::{allocate, give_name};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::thread;

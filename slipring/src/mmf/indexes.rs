@@ -7,6 +7,19 @@ use std::fmt;
 pub(super) const HEADER: u64 = 16;
 
 /// Which of the two ends of a ring.
+///
+/// # Examples
+///
+/// ```
+/// use slipring::mmf::{Error, Reader, Role};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("ring");
+/// let _reader = Reader::create(&path, 4096)?;
+/// let error = Reader::open(&path).unwrap_err();
+/// assert!(matches!(error, Error::InUse { role: Role::Reader, .. }), "{error}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// The one that consumes, and moves head.

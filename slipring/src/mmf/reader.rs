@@ -114,6 +114,22 @@ impl Reader {
     /// # Errors
     ///
     /// `WouldBlock` if there is nothing; otherwise as [`read`](Read::read).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::mmf::Duplex;
+    /// # use std::io::{ErrorKind, Write};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let (left, right) = (directory.path().join("left"), directory.path().join("right"));
+    /// # let mut engine = Duplex::create_or_open(&left, &right, 4096)?;
+    /// # let mut panel = Duplex::create_or_open(&right, &left, 4096)?;
+    /// let mut buf = [0; 16];
+    /// assert_eq!(engine.reader().try_read(&mut buf).unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// panel.write_all(b"buy")?;
+    /// assert_eq!(engine.reader().try_read(&mut buf)?, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if buf.is_empty() {
             return Ok(0);

@@ -277,8 +277,8 @@ impl<A: Atomics> World<A> {
         self.peer(who).writer.wake();
     }
 
-    /// As `Endpoint::look_at_link` does.
-    pub(super) fn look_at_link(&self, who: Who) {
+    /// As `Endpoint::check_peer` does.
+    pub(super) fn check_peer(&self, who: Who) {
         let order = match self.flaw {
             Flaw::GoneRelease => Ordering::Relaxed,
             _ => Ordering::Release,

@@ -5,6 +5,23 @@ use super::writer::Writer;
 use std::io::{self, IoSlice, Write};
 
 /// Several writes that are published at once; see [`Writer::batch`].
+///
+/// # Examples
+///
+/// ```
+/// use slipring::Stream;
+/// use std::io::Write;
+///
+/// let (mut left, mut right) = Stream::pair()?;
+/// let mut batch = left.writer().batch();
+/// batch.write_all(b"head, ")?;
+/// let mut grant = batch.reserve(4)?;
+/// grant.copy_from_slice(b"body");
+/// grant.commit(4);
+/// batch.flush()?;
+/// assert_eq!(right.reader().available()?, 10);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Batch<'a> {
     writer: &'a mut Writer,
@@ -32,6 +49,8 @@ impl Writer {
     /// assert_eq!(right.reader().available()?, 400);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "MSG_MORE")]
+    #[doc(alias = "cork")]
     pub fn batch(&mut self) -> Batch<'_> {
         Batch { writer: self }
     }

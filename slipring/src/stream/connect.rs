@@ -19,6 +19,17 @@ impl Options {
     /// [`Error::InvalidName`], [`Error::PathTooLong`], [`Error::NameInUse`],
     /// [`Error::NoRuntimeDirectory`], [`Error::UnsafeDirectory`], [`Error::Capacity`],
     /// [`Error::ProtocolTooLong`], [`Error::Os`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::{Error, Options};
+    /// # let name = format!("doc-options-bind-{}", std::process::id());
+    /// let listener = Options::new().capacity(1 << 20).bind(&name)?;
+    /// assert!(matches!(Options::new().bind(&name), Err(Error::NameInUse { .. })));
+    /// # drop(listener);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn bind(&self, name: impl AsRef<OsStr>) -> Result<Listener> {
         check_options(self)?;
         Listener::new(Arc::new(self.clone()), Name::parse(name)?)
@@ -36,6 +47,16 @@ impl Options {
     /// [`Error::NotBound`], [`Error::SocketGone`], [`Error::Timeout`], [`Error::Protocol`],
     /// [`Error::Refused`], [`Error::UntrustedPeer`], [`Error::NotSlipring`], [`Error::PeerGone`]
     /// and others, each with what to do about it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::{Error, Options};
+    /// # let name = format!("doc-options-connect-{}", std::process::id());
+    /// let error = Options::new().connect(&name).unwrap_err();
+    /// assert!(matches!(error, Error::NotBound { .. }), "{error}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn connect(&self, name: impl AsRef<OsStr>) -> Result<Stream> {
         check_options(self)?;
         let name = Name::parse(name)?;
@@ -56,6 +77,21 @@ impl Options {
     ///
     /// [`Error::RendezvousTaken`]; [`Error::Timeout`]; otherwise as [`bind`](Self::bind) and
     /// [`connect`](Self::connect).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Options;
+    /// # use std::io::{Read, Write};
+    /// # let name = format!("doc-options-rendezvous-{}", std::process::id());
+    /// # let other = std::thread::spawn({ let name = name.clone(); move || {
+    /// #     Options::new().rendezvous(name)?.write_all(b"hello") } });
+    /// // The other process says just the same.
+    /// let mut stream = Options::new().rendezvous(&name)?;
+    /// stream.read_exact(&mut [0; 5])?;
+    /// # other.join().unwrap()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn rendezvous(&self, name: impl AsRef<OsStr>) -> Result<Stream> {
         check_options(self)?;
         let options = Arc::new(self.clone());
@@ -71,6 +107,21 @@ impl Options {
     /// # Errors
     ///
     /// As [`connect`](Self::connect), except for those about names.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Options;
+    /// # use std::io::{Read, Write};
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// let (ours, theirs) = UnixStream::pair()?;
+    /// let other = std::thread::spawn(move || Options::new().upgrade(theirs)?.write_all(b"hello"));
+    /// let mut stream = Options::new().upgrade(ours)?;
+    /// stream.read_exact(&mut [0; 5])?;
+    /// # other.join().unwrap()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "from_raw_fd")]
     pub fn upgrade(&self, socket: UnixStream) -> Result<Stream> {
         check_options(self)?;
@@ -83,6 +134,15 @@ impl Options {
     /// # Errors
     ///
     /// [`Error::Capacity`], [`Error::ProtocolTooLong`], [`Error::Os`], [`Error::Unsupported`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Options;
+    /// let (left, right) = Options::new().capacity(64 * 1024).pair()?;
+    /// assert_eq!((left.capacity(), right.peer_capacity()), (65536, 65536));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "socketpair")]
     pub fn pair(&self) -> Result<(Stream, Stream)> {
         let [left, right] = self.connected_pair(Waits::Blocking)?;

@@ -12,6 +12,23 @@ use std::ops::{Deref, DerefMut};
 ///
 /// A grant that a process had when it was forked is the parent's: the child cannot look at it, nor
 /// write into it.
+///
+/// # Examples
+///
+/// ```
+/// use slipring::Stream;
+/// use std::io::Read;
+///
+/// let (mut left, mut right) = Stream::pair()?;
+/// let mut grant = left.writer().reserve(64)?;
+/// let line = format!("{:.4}", 1.0842);
+/// grant[..line.len()].copy_from_slice(line.as_bytes());
+/// grant.commit(line.len());
+/// let mut got = [0; 6];
+/// right.read_exact(&mut got)?;
+/// assert_eq!(&got, b"1.0842");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "what is written into a grant is published by `commit`"]
 #[derive(Debug)]
 pub struct Grant<'a> {

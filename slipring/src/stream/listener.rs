@@ -40,6 +40,7 @@ use std::time::{Duration, Instant};
 /// # client.join().unwrap()?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[doc(alias = "UnixListener")]
 #[derive(Debug)]
 pub struct Listener {
     acceptor: Acceptor,
@@ -83,6 +84,16 @@ impl Listener {
     /// # Errors
     ///
     /// As [`accept`](Self::accept).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Listener;
+    /// # let name = format!("doc-try-accept-{}", std::process::id());
+    /// let listener = Listener::bind(&name)?;
+    /// assert!(listener.try_accept()?.is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "set_nonblocking")]
     pub fn try_accept(&self) -> Result<Option<Stream>> {
         self.accept_until(Some(Instant::now()))
@@ -93,6 +104,18 @@ impl Listener {
     /// # Errors
     ///
     /// [`Error::Timeout`], and as [`accept`](Self::accept).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::{Error, Listener};
+    /// # use std::time::Duration;
+    /// # let name = format!("doc-accept-timeout-{}", std::process::id());
+    /// let listener = Listener::bind(&name)?;
+    /// let accepted = listener.accept_timeout(Duration::from_millis(1));
+    /// assert!(matches!(accepted, Err(Error::Timeout { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn accept_timeout(&self, timeout: Duration) -> Result<Stream> {
         // A timeout beyond the end of the clock is none.
         let deadline = Instant::now().checked_add(timeout);
@@ -148,6 +171,7 @@ impl Listener {
     }
 
     /// The name that is bound.
+    #[doc(alias = "local_addr")]
     pub fn name(&self) -> &Name {
         self.acceptor.name()
     }
@@ -199,6 +223,26 @@ impl Listener {
     }
 
     /// How many clients have been refused or given up so far.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::{Listener, Options};
+    /// # let name = format!("doc-refused-{}", std::process::id());
+    /// let listener = Options::new().protocol("ticks/1").bind(&name)?;
+    /// # let accepting = std::thread::spawn({
+    /// #     let stopper = listener.stopper();
+    /// #     let name = name.clone();
+    /// #     move || (Options::new().protocol("orders/1").connect(&name).is_err(), stopper.stop())
+    /// # });
+    /// # assert!(listener.accept().is_err());
+    /// # assert!(accepting.join().unwrap().0);
+    /// if listener.refused() > 0 {
+    ///     println!("refused, the last one since {}", listener.last_refusal().unwrap());
+    /// }
+    /// # assert_eq!(listener.refused(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn refused(&self) -> u64 {
         self.acceptor.refused()
     }
@@ -235,6 +279,26 @@ impl<'a> IntoIterator for &'a Listener {
 }
 
 /// Streams as they are accepted; see [`Listener::incoming`].
+///
+/// # Examples
+///
+/// ```
+/// use slipring::{Listener, Stream};
+/// # let name = format!("doc-incoming-{}", std::process::id());
+///
+/// let listener = Listener::bind(&name)?;
+/// # let stopper = listener.stopper();
+/// # let client = std::thread::spawn(move || Stream::connect(&name).map(drop));
+/// for stream in &listener {
+///     match stream {
+///         Ok(stream) => println!("process {:?}", stream.peer().pid),
+///         Err(error) => eprintln!("no new client: {error}"),
+///     }
+///     # stopper.stop();
+/// }
+/// # client.join().unwrap()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Incoming<'a> {
     listener: &'a Listener,

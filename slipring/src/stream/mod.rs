@@ -51,6 +51,25 @@ use std::time::Duration;
 /// signal, an abort) has *died*, and its peer gets `ConnectionReset` after the last byte; a socket
 /// would show an end of file. [`Writer::finish`] before leaving is the cure.
 ///
+/// # Common issues
+///
+/// * **`ConnectionReset` in place of an end of file.** The peer dropped its whole stream with bytes
+///   of this side unread, or its process left without dropping the stream. A peer that is done
+///   reads to the end, or calls [`Writer::finish`] before it leaves. [`Reader::end`] tells the two
+///   apart.
+/// * **An end of file in place of an error.** The peer gave up in the middle, and its stream was
+///   dropped in order. It has to [`abort`](Writer::abort).
+/// * **Both sides write, and neither goes on.** Each fills its ring, and waits for a peer that does
+///   not read. As with sockets, one side has to read meanwhile: on another thread
+///   ([`halves`](Self::halves), [`into_split`](Self::into_split)), in non-blocking mode, or after
+///   writing no more than the [`capacity`](Self::capacity).
+/// * **`connect` does not return.** It waits until the listener accepts. A thread that binds,
+///   connects and only then accepts waits for itself: [`Options::backlog_timeout`].
+/// * **Calls fail in a forked child.** The stream is its parent's. The child makes one of its own,
+///   by [`Options::upgrade`] over an inherited socket.
+/// * **`WouldBlock` from `read_exact` or `write_all`.** The timeout is that of each read and each
+///   write; what was moved before is moved.
+///
 /// # Examples
 ///
 /// ```
@@ -74,6 +93,7 @@ use std::time::Duration;
 /// # server.join().unwrap()?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[doc(alias = "UnixStream")]
 #[derive(Debug)]
 pub struct Stream {
     // Dropped before the halves.
@@ -110,6 +130,22 @@ impl Stream {
     /// # Errors
     ///
     /// See [`Options::connect`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::{Listener, Stream};
+    /// # use std::io::{Read, Write};
+    /// # let name = format!("doc-stream-connect-{}", std::process::id());
+    /// # let listener = Listener::bind(&name)?;
+    /// # let server = std::thread::spawn(move || listener.accept()?.write_all(b"welcome"));
+    /// let mut stream = Stream::connect(&name)?;
+    /// let mut text = String::new();
+    /// stream.read_to_string(&mut text)?;
+    /// assert_eq!(text, "welcome");
+    /// # server.join().unwrap()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn connect(name: impl AsRef<OsStr>) -> Result<Stream> {
         Options::new().connect(name)
     }
@@ -129,6 +165,17 @@ impl Stream {
     /// # Errors
     ///
     /// See [`Options::pair`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// # use std::io::{Read, Write};
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// left.write_all(b"ping")?;
+    /// right.read_exact(&mut [0; 4])?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pair() -> Result<(Stream, Stream)> {
         Options::new().pair()
     }
@@ -166,6 +213,22 @@ impl Stream {
 
     /// Both halves, owned: each can move to a thread of its own. Dropping one ends its direction.
     /// [`Reader::reunite`] puts them together again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// # use std::io::{BufRead, Read, Write};
+    /// let (left, mut right) = Stream::pair()?;
+    /// let (reader, mut writer) = left.into_split();
+    /// let reading = std::thread::spawn(move || reader.lines().collect::<Result<Vec<_>, _>>());
+    /// writer.write_all(b"asked")?;
+    /// right.read_exact(&mut [0; 5])?;
+    /// right.write_all(b"one\ntwo\n")?;
+    /// drop(right);
+    /// assert_eq!(reading.join().unwrap()?, ["one", "two"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "try_clone")]
     pub fn into_split(self) -> (Reader, Writer) {
         self.whole.take_apart();
@@ -177,6 +240,7 @@ impl Stream {
     /// # Errors
     ///
     /// As [`Reader::try_read`].
+    #[doc(alias = "recv")]
     pub fn try_read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.reader.try_read(buf)
     }
@@ -186,6 +250,7 @@ impl Stream {
     /// # Errors
     ///
     /// As [`Writer::try_write`].
+    #[doc(alias = "send")]
     pub fn try_write(&mut self, buf: &[u8]) -> io::Result<usize> {
         self.writer.try_write(buf)
     }
@@ -196,6 +261,23 @@ impl Stream {
     ///
     /// None: as with a socket, a direction that has ended before, even because the peer is gone, is
     /// no error here. [`Writer::finish`] tells whether the peer may miss something.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// # use std::io::{Read, Write};
+    /// use std::net::Shutdown;
+    ///
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// left.write_all(b"a question")?;
+    /// left.shutdown(Shutdown::Write)?;
+    /// let mut question = String::new();
+    /// right.read_to_string(&mut question)?;
+    /// right.write_all(b"an answer")?;
+    /// left.read_exact(&mut [0; 9])?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn shutdown(&mut self, how: Shutdown) -> io::Result<()> {
         if matches!(how, Shutdown::Read | Shutdown::Both) {
             self.reader.shutdown();
@@ -207,14 +289,24 @@ impl Stream {
     }
 
     /// Who is at the other end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// let (left, _right) = Stream::pair()?;
+    /// assert_eq!(left.peer().pid, Some(std::process::id()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "peer_cred")]
-    #[doc(alias = "peer_addr")]
+    #[doc(alias = "SO_PEERCRED")]
     pub fn peer(&self) -> &Peer {
         self.reader.peer()
     }
 
     /// The name over which the stream was set up, if it was over one.
     #[doc(alias = "local_addr")]
+    #[doc(alias = "peer_addr")]
     pub fn name(&self) -> Option<&Name> {
         self.reader.endpoint().name.as_ref()
     }
@@ -234,6 +326,18 @@ impl Stream {
     /// # Errors
     ///
     /// `InvalidInput` for a timeout of zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// # use std::io::{ErrorKind, Read};
+    /// # use std::time::Duration;
+    /// let (mut left, _right) = Stream::pair()?;
+    /// left.set_read_timeout(Some(Duration::from_millis(1)))?;
+    /// assert_eq!(left.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.reader.set_timeout(timeout)
     }
@@ -262,6 +366,17 @@ impl Stream {
     /// # Errors
     ///
     /// None; the result is there for the sake of programs written for sockets.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// # use std::io::{ErrorKind, Read};
+    /// let (mut left, _right) = Stream::pair()?;
+    /// left.set_nonblocking(true)?;
+    /// assert_eq!(left.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_nonblocking(&mut self, yes: bool) -> io::Result<()> {
         self.reader.set_nonblocking(yes);
         self.writer.set_nonblocking(yes);
@@ -344,6 +459,18 @@ impl Reader {
 }
 
 /// Two halves that are not of the same stream; see [`Reader::reunite`].
+///
+/// # Examples
+///
+/// ```
+/// # use slipring::Stream;
+/// let (left, right) = Stream::pair()?;
+/// let ((reader, _), (_, writer)) = (left.into_split(), right.into_split());
+/// let error = reader.reunite(writer).unwrap_err();
+/// assert!(error.to_string().contains("different streams"));
+/// let (_reader, _writer) = (error.0, error.1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct ReuniteError(pub Box<Reader>, pub Box<Writer>);
 

@@ -9,7 +9,7 @@ use crate::stream::{Closer, Readiness};
 use crate::sys::watch::Watch;
 use crate::wait::Spin;
 use std::io::{self, BufRead, IoSliceMut, Read};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -165,6 +165,8 @@ impl Reader {
     /// assert_eq!(right.reader().try_read(&mut buf)?, 4);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "recv")]
+    #[doc(alias = "MSG_DONTWAIT")]
     pub fn try_read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.half.try_take(buf)
     }
@@ -185,6 +187,23 @@ impl Reader {
     /// * `WouldBlock` after the timeout or in non-blocking mode. Nothing is consumed; bytes that
     ///   came stay.
     /// * Otherwise as at any end; see [`Reader`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// # use std::io::{BufRead, Write};
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// left.write_all(b"5:hello")?;
+    /// let reader = right.reader();
+    /// assert_eq!(reader.fill_at_least(2)?, b"5:hello");
+    /// assert_eq!(&reader.fill_at_least(2 + 5)?[2..7], b"hello");
+    /// reader.consume(7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "peek")]
+    #[doc(alias = "MSG_PEEK")]
+    #[doc(alias = "MSG_WAITALL")]
     pub fn fill_at_least(&mut self, n: usize) -> io::Result<&[u8]> {
         self.half.can_hold(n)?;
         if n == 0 {
@@ -215,6 +234,7 @@ impl Reader {
     /// assert_eq!(left.writer().space()?, left.capacity() - 4);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "FIONREAD")]
     pub fn available(&mut self) -> io::Result<usize> {
         self.half.count_available()
     }
@@ -245,11 +265,29 @@ impl Reader {
     /// Ends this direction: the peer's writer gets `BrokenPipe`, further reads here `Ok(0)`.
     ///
     /// Bytes that were not read are lost. Does not block; dropping the reader does the same.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// # use std::io::{ErrorKind, Write};
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// right.reader().shutdown();
+    /// let mut failed = Ok(());
+    /// while failed.is_ok() {
+    ///     failed = left.write_all(b"unheard");
+    /// }
+    /// assert_eq!(failed.unwrap_err().kind(), ErrorKind::BrokenPipe);
+    /// right.write_all(b"the other direction goes on")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn shutdown(&mut self) {
         self.half.stop();
     }
 
     /// Who is at the other end.
+    #[doc(alias = "peer_cred")]
+    #[doc(alias = "SO_PEERCRED")]
     pub fn peer(&self) -> &Peer {
         &self.half.endpoint().peer
     }
@@ -270,6 +308,8 @@ impl Reader {
     /// # Errors
     ///
     /// `InvalidInput` for a timeout of zero.
+    #[doc(alias = "set_read_timeout")]
+    #[doc(alias = "SO_RCVTIMEO")]
     pub fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.blocking.set_timeout(timeout)
     }
@@ -311,6 +351,7 @@ impl Reader {
     }
 
     /// A handle that ends the stream from any thread.
+    #[doc(alias = "shutdown")]
     pub fn closer(&self) -> Closer {
         Closer::new(self.half.endpoint())
     }
@@ -321,6 +362,13 @@ impl Reader {
 impl AsFd for Reader {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.blocking.as_fd()
+    }
+}
+
+/// The number of the descriptor that [`AsFd`] lends.
+impl AsRawFd for Reader {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 

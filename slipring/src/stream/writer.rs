@@ -11,7 +11,7 @@ use crate::stream::park::Blocking;
 use crate::sys::watch::Watch;
 use crate::wait::Spin;
 use std::io::{self, IoSlice, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +30,22 @@ use std::time::Duration;
 /// `ConnectionAborted` if the peer aborted; `InvalidData` if its header made no sense.
 /// [`end`](Self::end) has the details. Bytes that were accepted may not have been read:
 /// [`wait_consumed`](Self::wait_consumed) tells.
+///
+/// # Examples
+///
+/// ```
+/// use slipring::Stream;
+/// use std::io::{Read, Write};
+///
+/// let (left, mut right) = Stream::pair()?;
+/// let (_reader, mut writer) = left.into_split();
+/// let writing = std::thread::spawn(move || writer.write_all(&vec![7; 1_000_000]));
+/// let mut all = Vec::new();
+/// right.read_to_end(&mut all)?;
+/// assert_eq!(all.len(), 1_000_000);
+/// # writing.join().unwrap()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Writer {
     pub(crate) half: WriteHalf,
@@ -141,6 +157,8 @@ impl Writer {
     /// assert_eq!(writer.try_write(b"more").unwrap_err().kind(), ErrorKind::WouldBlock);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "send")]
+    #[doc(alias = "MSG_DONTWAIT")]
     pub fn try_write(&mut self, buf: &[u8]) -> io::Result<usize> {
         self.half.try_put(buf)
     }
@@ -185,6 +203,17 @@ impl Writer {
     /// # Errors
     ///
     /// As `reserve`; `WouldBlock` if fewer than `n` bytes are free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::{Options, Stream};
+    /// # use std::io::ErrorKind;
+    /// let (mut left, _right) = Options::new().capacity(4096).pair()?;
+    /// left.writer().try_reserve(4000)?.commit(4000);
+    /// assert_eq!(left.writer().try_reserve(100).unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn try_reserve(&mut self, n: usize) -> io::Result<Grant<'_>> {
         self.reserve_room(n, false)?;
@@ -218,6 +247,23 @@ impl Writer {
     /// # Errors
     ///
     /// If the direction had ended otherwise before, so that the peer may not get everything.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// # use std::io::{ErrorKind, Read, Write};
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// left.write_all(b"the last word")?;
+    /// left.writer().finish()?;
+    /// let mut text = String::new();
+    /// right.read_to_string(&mut text)?;
+    /// assert_eq!(text, "the last word");
+    /// assert_eq!(left.write(b"more").unwrap_err().kind(), ErrorKind::BrokenPipe);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "shutdown")]
+    #[doc(alias = "SHUT_WR")]
     pub fn finish(&mut self) -> io::Result<()> {
         self.half.finish_checked()
     }
@@ -233,6 +279,20 @@ impl Writer {
     /// * `Deadlock` if the peer's reader waits for more bytes than are in the ring.
     /// * `WouldBlock` after the timeout or in non-blocking mode.
     /// * Otherwise as [`Writer`] says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// # use std::io::{Read, Write};
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// left.write_all(b"work")?;
+    /// let reading = std::thread::spawn(move || right.read_exact(&mut [0; 4]));
+    /// left.writer().wait_consumed()?;
+    /// # reading.join().unwrap()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "SIOCOUTQ")]
     pub fn wait_consumed(&mut self) -> io::Result<()> {
         self.wait(0, true)?.enough_to_drain()
     }
@@ -257,16 +317,44 @@ impl Writer {
     ///
     /// The peer reads what was published before and then gets `ConnectionAborted`; its writer gets
     /// that at once. On this side reads return `Ok(0)`, and writes `BrokenPipe`. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// # use std::io::{ErrorKind, Read, Write};
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// left.write_all(b"half of the ans")?;
+    /// left.writer().abort(3);
+    /// let mut text = String::new();
+    /// let error = right.read_to_string(&mut text).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::ConnectionAborted);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn abort(&mut self, code: u32) {
         self.half.abort(code);
     }
 
     /// How and where this direction ended, once a write has met the end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::{EndReason, Stream};
+    /// # use std::io::Write;
+    /// let (mut left, right) = Stream::pair()?;
+    /// drop(right);
+    /// while left.write_all(b"x").is_ok() {}
+    /// assert_eq!(left.writer().end().unwrap().reason, EndReason::ReaderGone);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn end(&self) -> Option<End> {
         self.half.end()
     }
 
     /// Who is at the other end.
+    #[doc(alias = "peer_cred")]
+    #[doc(alias = "SO_PEERCRED")]
     pub fn peer(&self) -> &Peer {
         &self.half.endpoint().peer
     }
@@ -287,6 +375,8 @@ impl Writer {
     /// # Errors
     ///
     /// `InvalidInput` for a timeout of zero.
+    #[doc(alias = "set_write_timeout")]
+    #[doc(alias = "SO_SNDTIMEO")]
     pub fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.blocking.set_timeout(timeout)
     }
@@ -336,6 +426,7 @@ impl Writer {
     }
 
     /// A handle that ends the stream from any thread.
+    #[doc(alias = "shutdown")]
     pub fn closer(&self) -> Closer {
         Closer::new(self.half.endpoint())
     }
@@ -346,6 +437,13 @@ impl Writer {
 impl AsFd for Writer {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.blocking.as_fd()
+    }
+}
+
+/// The number of the descriptor that [`AsFd`] lends.
+impl AsRawFd for Writer {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 

@@ -20,8 +20,11 @@ pub(crate) mod mapping;
 pub(crate) mod memfd;
 pub(crate) mod poll;
 pub(crate) mod process;
+#[cfg(feature = "mmf")]
 pub(crate) mod range_lock;
+#[cfg(feature = "mmf")]
 pub(crate) mod shared_file;
+#[cfg(feature = "mmf")]
 pub(crate) mod sigbus;
 pub(crate) mod socket;
 pub(crate) mod timer;

@@ -9,8 +9,11 @@
 use super::copy::{load, store};
 use super::errno::{self, Errno};
 use super::sigbus::Guarded;
+use rustix::fs::{AtFlags, CWD, FallocateFlags, fallocate, linkat};
+use rustix::io::retry_on_intr;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::{Path, PathBuf};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::AtomicU64;
 
@@ -121,6 +124,19 @@ impl Drop for SharedFile {
         // `self`.
         let _ = unsafe { munmap(self.base.as_ptr().cast(), self.len) };
     }
+}
+
+/// Gives a file all blocks of its first `len` bytes; its size and its bytes stay as they are
+/// (fallocate(2)).
+pub(crate) fn allocate(file: impl AsFd, len: u64) -> errno::Result<()> {
+    // Some kernels give it up for a signal.
+    retry_on_intr(|| fallocate(&file, FallocateFlags::KEEP_SIZE, 0, len))
+}
+
+/// Gives a name to a file that was opened without one, by `O_TMPFILE` (linkat(2)).
+pub(crate) fn give_name(file: impl AsFd, path: &Path) -> errno::Result<()> {
+    let unnamed = PathBuf::from(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()));
+    linkat(CWD, unnamed, CWD, path, AtFlags::SYMLINK_FOLLOW)
 }
 
 #[cfg(test)]

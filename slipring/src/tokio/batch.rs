@@ -37,6 +37,8 @@ impl Writer {
     ///
     /// It publishes when it is flushed or dropped, after each 64 KiB, and whenever it has to wait
     /// for room. Until then the peer sees nothing of it, also while its task awaits something else.
+    #[doc(alias = "MSG_MORE")]
+    #[doc(alias = "cork")]
     pub fn batch(&mut self) -> Batch<'_> {
         Batch { writer: self }
     }

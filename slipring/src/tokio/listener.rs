@@ -8,14 +8,31 @@ use crate::name::Name;
 use crate::options::Options;
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::RawFd;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::path::Path;
 use std::task::{Context, Poll, ready};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 /// A bound name, at which other processes connect; the counterpart of [`crate::Listener`].
+///
+/// # Examples
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// use slipring::tokio::{Listener, Stream};
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// # let name = format!("doc-tokio-listener-{}", std::process::id());
+///
+/// let listener = Listener::bind(&name)?;
+/// let (server, client) = tokio::join!(listener.accept(), Stream::connect(&name));
+/// let (mut server, mut client) = (server?, client?);
+/// client.write_all(b"hello").await?;
+/// server.read_exact(&mut [0; 5]).await?;
+/// # Ok::<(), std::io::Error>(()) })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[doc(alias = "UnixListener")]
 #[derive(Debug)]
 pub struct Listener {
     listener: AsyncFd<Pollable>,
@@ -114,11 +131,25 @@ impl Listener {
     }
 
     /// A handle that ends `accept` from any thread or task.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// # use slipring::{Error, tokio::Listener};
+    /// # let name = format!("doc-tokio-stopper-{}", std::process::id());
+    /// let listener = Listener::bind(&name)?;
+    /// listener.stopper().stop();
+    /// assert!(matches!(listener.accept().await, Err(Error::Stopped)));
+    /// # Ok::<(), std::io::Error>(()) })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn stopper(&self) -> Stopper {
         self.listener.get_ref().0.stopper()
     }
 
     /// The name that is bound.
+    #[doc(alias = "local_addr")]
     pub fn name(&self) -> &Name {
         self.listener.get_ref().0.name()
     }
@@ -155,6 +186,21 @@ impl Listener {
     /// Why the last of them was.
     pub fn last_refusal(&self) -> Option<String> {
         self.listener.get_ref().0.last_refusal()
+    }
+}
+
+/// A descriptor that is readable while [`accept`](Listener::accept) has something to do. It belongs
+/// to the reactor of the runtime: it may be looked at, and polled by others as well, but not read.
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.listener.get_ref().0.as_fd()
+    }
+}
+
+/// The number of the descriptor that [`AsFd`] lends.
+impl AsRawFd for Listener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 

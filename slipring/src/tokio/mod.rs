@@ -38,9 +38,12 @@
 //!
 //! What takes a connection of tokio takes a [`Stream`]: hyper, rustls, WebSocket, the clients of
 //! databases. A server of [tonic](https://docs.rs/tonic) wants one thing more, its trait
-//! `Connected`, and the feature `tonic` has it. Programs and tests with all of these are in the
+//! `Connected`, and the feature `tonic` has it. [axum](https://docs.rs/axum) wants its trait
+//! `Listener`, and the feature `axum` has it. Programs and tests with all of these are in the
 //! folder `interop` of the repository.
 
+#[cfg(feature = "axum")]
+mod axum;
 mod batch;
 mod finding;
 mod handshake;

@@ -25,6 +25,25 @@ use tokio::task::coop;
 /// before it resolves has consumed nothing. Those of `tokio::io::AsyncReadExt` that read several
 /// times (`read_exact`, `read_to_end`) keep what they have read so far in their buffer, as with any
 /// reader.
+///
+/// # Examples
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// use slipring::tokio::Stream;
+/// use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
+///
+/// let (mut left, right) = Stream::pair()?;
+/// let (reader, _writer) = right.into_split();
+/// left.write_all(b"one\ntwo\n").await?;
+/// drop(left);
+/// let mut lines = reader.lines();
+/// while let Some(line) = lines.next_line().await? {
+///     println!("{line}");
+/// }
+/// # Ok::<(), std::io::Error>(()) })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Reader {
     pub(crate) half: ReadHalf,
@@ -75,6 +94,7 @@ impl Reader {
         .await
     }
 
+    #[cfg(feature = "bytes")]
     pub(crate) fn poll_wait(
         &mut self,
         cx: &mut Context<'_>,
@@ -85,6 +105,32 @@ impl Reader {
             want,
         };
         self.readiness.poll(cx, &mut wait)
+    }
+
+    /// Waits for something to read, or the end. What is known to be there is not polled for.
+    #[inline(always)]
+    fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Readable>> {
+        // A peer that writes as fast as this reads must not keep the worker from its other tasks.
+        let budget = ready!(coop::poll_proceed(cx));
+        let outcome = match self.half.poll(1) {
+            Some(outcome) => {
+                // A poll before this one may have waited.
+                self.half.disarm_stale();
+                outcome
+            }
+            None => ready!(self.wait_for_some(cx)),
+        };
+        budget.made_progress();
+        Poll::Ready(outcome)
+    }
+
+    #[inline(never)]
+    fn wait_for_some(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Readable>> {
+        let mut wait = ReadWait {
+            half: &mut self.half,
+            want: 1,
+        };
+        self.readiness.poll_within(cx, &mut wait)
     }
 
     /// Waits until there is something to read, or the end.
@@ -105,6 +151,8 @@ impl Reader {
     /// # Errors
     ///
     /// `WouldBlock` if nothing is there yet; otherwise as [`crate::Reader::try_read`].
+    #[doc(alias = "recv")]
+    #[doc(alias = "MSG_DONTWAIT")]
     pub fn try_read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.half.try_take(buf)
     }
@@ -119,6 +167,25 @@ impl Reader {
     /// # Cancel safety
     ///
     /// Cancel safe: nothing is consumed, and the peer is told that nobody waits any more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// # use slipring::tokio::Stream;
+    /// # use tokio::io::AsyncWriteExt;
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// left.write_all(&[7, 0, 0, 0, 42, 0, 0, 0]).await?;
+    /// let reader = right.reader();
+    /// let record = reader.fill_at_least(8).await?;
+    /// assert_eq!((record[0], record[4]), (7, 42));
+    /// reader.consume(8);
+    /// # Ok::<(), std::io::Error>(()) })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[doc(alias = "peek")]
+    #[doc(alias = "MSG_PEEK")]
+    #[doc(alias = "MSG_WAITALL")]
     pub async fn fill_at_least(&mut self, n: usize) -> io::Result<&[u8]> {
         self.half.can_hold(n)?;
         if n == 0 {
@@ -147,6 +214,7 @@ impl Reader {
     ///
     /// Once nothing is left to be read, as [`crate::Reader`] says of a read; `Ok(0)` at an end in
     /// order.
+    #[doc(alias = "FIONREAD")]
     pub fn available(&mut self) -> io::Result<usize> {
         self.half.count_available()
     }
@@ -167,6 +235,8 @@ impl Reader {
     }
 
     /// Who is at the other end.
+    #[doc(alias = "peer_cred")]
+    #[doc(alias = "SO_PEERCRED")]
     pub fn peer(&self) -> &Peer {
         &self.half.endpoint().peer
     }
@@ -183,6 +253,7 @@ impl Reader {
     }
 
     /// A handle that ends the stream from any thread or task.
+    #[doc(alias = "shutdown")]
     pub fn closer(&self) -> Closer {
         Closer::new(self.half.endpoint())
     }
@@ -197,8 +268,10 @@ impl AsyncRead for Reader {
         if buf.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
-        if ready!(self.poll_wait(cx, 1))? == Readable::Enough {
-            let n = self.half.take(buf.initialize_unfilled());
+        if ready!(self.poll_some(cx))? == Readable::Enough {
+            // Memory that nothing is read into need not be initialised.
+            let n = self.half.count_up_to(buf.remaining());
+            self.half.take(buf.initialize_unfilled_to(n));
             buf.advance(n);
         }
         Poll::Ready(Ok(()))
@@ -208,7 +281,7 @@ impl AsyncRead for Reader {
 impl AsyncBufRead for Reader {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let this = self.get_mut();
-        Poll::Ready(match ready!(this.poll_wait(cx, 1))? {
+        Poll::Ready(match ready!(this.poll_some(cx))? {
             Readable::Enough => Ok(this.half.view(1)),
             Readable::End => Ok(&[]),
         })
@@ -216,5 +289,65 @@ impl AsyncBufRead for Reader {
 
     fn consume(mut self: Pin<&mut Self>, n: usize) {
         self.half.consume(n);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Stream;
+    use super::*;
+    use std::sync::atomic::Ordering;
+    use std::task::Waker;
+
+    /// The reader's wake word, as the peer sees it.
+    fn armed_at(stream: &mut Stream) -> u64 {
+        let headers = stream.reader().half.endpoint().headers();
+        headers.own.wake_at_tail.0.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn a_read_that_need_not_wait_takes_back_what_a_pending_one_has_left() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let _entered = runtime.enter();
+        let cx = &mut Context::from_waker(Waker::noop());
+        let (mut left, mut right) = Stream::pair().unwrap();
+        for lends in [true, false] {
+            let mut buf = [0; 4];
+            let mut buf = ReadBuf::new(&mut buf);
+            assert!(Pin::new(&mut right).poll_read(cx, &mut buf).is_pending());
+            assert_ne!(armed_at(&mut right), 0);
+            assert_eq!(left.try_write(b"tick").unwrap(), 4);
+            if lends {
+                let Poll::Ready(lent) = Pin::new(&mut right).poll_fill_buf(cx) else {
+                    panic!("nothing is lent");
+                };
+                assert_eq!(lent.unwrap(), b"tick");
+                assert_eq!(armed_at(&mut right), 0);
+                right.reader().consume(4);
+            } else {
+                assert!(Pin::new(&mut right).poll_read(cx, &mut buf).is_ready());
+                assert_eq!(buf.filled(), b"tick");
+            }
+            assert_eq!(armed_at(&mut right), 0);
+        }
+    }
+
+    #[test]
+    fn only_memory_that_is_read_into_is_initialised() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let _entered = runtime.enter();
+        let cx = &mut Context::from_waker(Waker::noop());
+        let (mut left, mut right) = Stream::pair().unwrap();
+        left.try_write(b"tick").unwrap();
+        let mut memory = [std::mem::MaybeUninit::uninit(); 64];
+        let mut buf = ReadBuf::uninit(&mut memory);
+        assert!(Pin::new(&mut right).poll_read(cx, &mut buf).is_ready());
+        assert_eq!((buf.filled(), buf.initialized().len()), (&b"tick"[..], 4));
     }
 }

@@ -49,6 +49,7 @@ use tokio::net::UnixStream;
 /// ```
 ///
 /// `docs/servers.md` has one that also does so when its task is cancelled.
+#[doc(alias = "UnixStream")]
 #[derive(Debug)]
 pub struct Stream {
     // Dropped before the halves.
@@ -107,6 +108,22 @@ impl Stream {
     /// # Cancel safety
     ///
     /// As [`connect`](Self::connect).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// # use slipring::{Options, tokio::{Listener, Stream}};
+    /// # use std::time::Duration;
+    /// # let name = format!("doc-tokio-connect-with-{}", std::process::id());
+    /// let patient = Options::new().wait_for_listener(Duration::from_secs(30));
+    /// let (client, server) = tokio::join!(Stream::connect_with(&patient, &name), async {
+    ///     Listener::bind(&name)?.accept().await
+    /// });
+    /// # drop((client?, server?));
+    /// # Ok::<(), std::io::Error>(()) })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn connect_with(options: &Options, name: impl AsRef<OsStr>) -> Result<Stream> {
         check_options(options)?;
         let name = Name::parse(name)?;
@@ -126,6 +143,19 @@ impl Stream {
     ///
     /// Dropped before it resolves, it gives the name up and meets nobody, and nothing goes on in
     /// the background. If the other side had come just then, its stream ends in order at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// # use slipring::tokio::Stream;
+    /// # let name = format!("doc-tokio-rendezvous-{}", std::process::id());
+    /// // In two processes, which say just the same.
+    /// let (one, other) = tokio::join!(Stream::rendezvous(&name), Stream::rendezvous(&name));
+    /// # drop((one?, other?));
+    /// # Ok::<(), std::io::Error>(()) })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn rendezvous(name: impl AsRef<OsStr>) -> Result<Stream> {
         Stream::rendezvous_with(&Options::new(), name).await
     }
@@ -156,6 +186,20 @@ impl Stream {
     /// # Cancel safety
     ///
     /// Dropped before it resolves, it closes the socket.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// # use slipring::tokio::Stream;
+    /// use tokio::net::UnixStream;
+    ///
+    /// let (ours, theirs) = UnixStream::pair()?;
+    /// let (here, there) = tokio::join!(Stream::upgrade(ours), Stream::upgrade(theirs));
+    /// # drop((here?, there?));
+    /// # Ok::<(), std::io::Error>(()) })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn upgrade(socket: UnixStream) -> Result<Stream> {
         Stream::upgrade_with(&Options::new(), socket).await
     }
@@ -251,6 +295,23 @@ impl Stream {
     }
 
     /// Both halves, borrowed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// # use slipring::tokio::Stream;
+    /// # use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// right.write_all(b"to the left").await?;
+    /// let (reader, writer) = left.halves();
+    /// let mut word = [0; 11];
+    /// let (wrote, read) = tokio::join!(writer.write_all(b"right"), reader.read_exact(&mut word));
+    /// wrote?;
+    /// read?;
+    /// # Ok::<(), std::io::Error>(()) })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[doc(alias = "split")]
     pub fn halves(&mut self) -> (&mut Reader, &mut Writer) {
         (&mut self.reader, &mut self.writer)
@@ -258,6 +319,22 @@ impl Stream {
 
     /// Both halves, owned, for two tasks. Dropping one ends its direction. [`Reader::reunite`] puts
     /// them together again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// # use slipring::tokio::Stream;
+    /// # use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    /// let (left, mut right) = Stream::pair()?;
+    /// let (mut reader, mut writer) = left.into_split();
+    /// tokio::spawn(async move { writer.write_all(b"from another task").await });
+    /// right.read_exact(&mut [0; 17]).await?;
+    /// right.write_all(b"answer").await?;
+    /// reader.read_exact(&mut [0; 6]).await?;
+    /// # Ok::<(), std::io::Error>(()) })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[doc(alias = "try_clone")]
     pub fn into_split(self) -> (Reader, Writer) {
         self.whole.take_apart();
@@ -329,13 +406,14 @@ impl Stream {
 
     /// Who is at the other end.
     #[doc(alias = "peer_cred")]
-    #[doc(alias = "peer_addr")]
+    #[doc(alias = "SO_PEERCRED")]
     pub fn peer(&self) -> &Peer {
         self.reader.peer()
     }
 
     /// The name over which the stream was set up, if it was over one.
     #[doc(alias = "local_addr")]
+    #[doc(alias = "peer_addr")]
     pub fn name(&self) -> Option<&Name> {
         self.reader.endpoint().name.as_ref()
     }
@@ -351,6 +429,20 @@ impl Stream {
     }
 
     /// A handle that ends the stream from any thread or task.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// # use slipring::tokio::Stream;
+    /// # use tokio::io::AsyncReadExt;
+    /// let (_left, mut right) = Stream::pair()?;
+    /// let closer = right.closer();
+    /// tokio::spawn(async move { closer.close() });
+    /// assert_eq!(right.read(&mut [0; 8]).await?, 0);
+    /// # Ok::<(), std::io::Error>(()) })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[doc(alias = "try_clone")]
     #[doc(alias = "shutdown")]
     pub fn closer(&self) -> Closer {
@@ -414,6 +506,19 @@ impl Reader {
     /// # Errors
     ///
     /// [`ReuniteError`] with both halves, if they are not of the same stream.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// # use slipring::tokio::Stream;
+    /// let (left, _right) = Stream::pair()?;
+    /// let (reader, writer) = left.into_split();
+    /// let left = reader.reunite(writer).expect("halves of one stream");
+    /// # drop(left);
+    /// # Ok::<(), std::io::Error>(()) })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn reunite(self, writer: Writer) -> std::result::Result<Stream, ReuniteError> {
         if Arc::ptr_eq(self.endpoint(), writer.endpoint()) {
             Ok(Stream::of(self, writer))
@@ -424,6 +529,18 @@ impl Reader {
 }
 
 /// Two halves that are not of the same stream; see [`Reader::reunite`].
+///
+/// # Examples
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// # use slipring::tokio::Stream;
+/// let (left, right) = Stream::pair()?;
+/// let ((reader, _), (_, writer)) = (left.into_split(), right.into_split());
+/// assert!(reader.reunite(writer).is_err());
+/// # Ok::<(), std::io::Error>(()) })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ReuniteError(pub Box<Reader>, pub Box<Writer>);
 

@@ -23,6 +23,23 @@ use tokio::task::coop;
 ///
 /// A future of one write that is dropped before it resolves has written nothing. `write_all` may
 /// have written a part, as with any writer.
+///
+/// # Examples
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// use slipring::tokio::Stream;
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// let (left, mut right) = Stream::pair()?;
+/// let (_reader, mut writer) = left.into_split();
+/// tokio::spawn(async move { writer.write_all(&vec![7; 1_000_000]).await });
+/// let mut all = Vec::new();
+/// right.read_to_end(&mut all).await?;
+/// assert_eq!(all.len(), 1_000_000);
+/// # Ok::<(), std::io::Error>(()) })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Writer {
     pub(crate) half: WriteHalf,
@@ -87,6 +104,8 @@ impl Writer {
     /// # Errors
     ///
     /// `WouldBlock` if the ring is full; otherwise as [`crate::Writer::try_write`].
+    #[doc(alias = "send")]
+    #[doc(alias = "MSG_DONTWAIT")]
     pub fn try_write(&mut self, buf: &[u8]) -> io::Result<usize> {
         self.half.try_put(buf)
     }
@@ -100,6 +119,21 @@ impl Writer {
     /// # Cancel safety
     ///
     /// Cancel safe: nothing is written before the grant is committed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// # use slipring::tokio::Stream;
+    /// # use tokio::io::AsyncReadExt;
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// let mut grant = left.writer().reserve(64).await?;
+    /// grant[..5].copy_from_slice(b"hello");
+    /// grant.commit(5);
+    /// right.read_exact(&mut [0; 5]).await?;
+    /// # Ok::<(), std::io::Error>(()) })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn reserve(&mut self, n: usize) -> io::Result<Grant<'_>> {
         self.reserve_room(n).await?;
         Ok(Grant::new(&mut self.half, n, true))
@@ -144,6 +178,8 @@ impl Writer {
         clippy::unused_async,
         reason = "the counterpart of AsyncWriteExt::shutdown"
     )]
+    #[doc(alias = "shutdown")]
+    #[doc(alias = "SHUT_WR")]
     pub async fn finish(&mut self) -> io::Result<()> {
         self.half.finish_checked()
     }
@@ -157,6 +193,21 @@ impl Writer {
     /// # Cancel safety
     ///
     /// Cancel safe.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// # use slipring::tokio::Stream;
+    /// # use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// left.write_all(b"work").await?;
+    /// tokio::spawn(async move { right.read_exact(&mut [0; 4]).await });
+    /// left.writer().wait_consumed().await?;
+    /// # Ok::<(), std::io::Error>(()) })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[doc(alias = "SIOCOUTQ")]
     pub async fn wait_consumed(&mut self) -> io::Result<()> {
         self.wait(0, true).await?.enough_to_drain()
     }
@@ -186,6 +237,8 @@ impl Writer {
     }
 
     /// Who is at the other end.
+    #[doc(alias = "peer_cred")]
+    #[doc(alias = "SO_PEERCRED")]
     pub fn peer(&self) -> &Peer {
         &self.half.endpoint().peer
     }
@@ -201,6 +254,7 @@ impl Writer {
     }
 
     /// A handle that ends the stream from any thread or task.
+    #[doc(alias = "shutdown")]
     pub fn closer(&self) -> Closer {
         Closer::new(self.half.endpoint())
     }

@@ -29,6 +29,18 @@ use std::time::Duration;
 /// those that they wait for. A half that finds that many spinning polls for about a microsecond,
 /// and then sleeps at once. Only [`Spin::Always`] spins all the same, and counts for the others.
 /// Each process has its own bound.
+///
+/// # Examples
+///
+/// ```
+/// use slipring::{Options, Spin};
+///
+/// // A stream that speaks now and then spends nothing on waiting.
+/// let options = Options::new().spin(Spin::Never);
+/// let (left, right) = options.pair()?;
+/// # drop((left, right));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spin {

@@ -8,6 +8,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Stops a [`Listener`](crate::Listener) from any thread.
+///
+/// # Examples
+///
+/// ```
+/// use slipring::Listener;
+/// # let name = format!("doc-stopper-type-{}", std::process::id());
+///
+/// let listener = Listener::bind(&name)?;
+/// let stopper = listener.stopper();
+/// std::thread::spawn(move || stopper.stop());
+/// // Ends once it is stopped, here without a client.
+/// assert_eq!(listener.incoming().count(), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Stopper {
     pub(super) stop: Arc<Stop>,
