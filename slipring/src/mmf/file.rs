@@ -1,9 +1,10 @@
 //! Finding and making the file of a ring.
 //!
-//! The program that comes first makes it. One in C# opens the file and then gives it its size, so
-//! that for a moment there is a file of no size: an end that knows the size gives it as well (both
-//! do the same), one that does not waits a little. slipring itself makes a file without a name,
-//! gives it its size and all its blocks, and then its name: nobody ever sees it in between.
+//! The program that comes first makes it. A C# program opens the file and then gives it its size,
+//! so that for a moment there is a file of no size. An end that knows the size gives it as well
+//! (both do the same); an end that does not waits for a short time. slipring itself makes a file
+//! without a name, gives it its size and all its blocks, and then its name: nobody ever sees it in
+//! between.
 
 use super::error::{Error, Result};
 use super::indexes::HEADER;

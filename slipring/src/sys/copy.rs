@@ -23,7 +23,7 @@ use std::ptr;
 
 /// From how many bytes on a copy into shared memory is made by `rep movsb`.
 const STORE_REP_MOVSB_MIN: usize = 768;
-/// And one out of it.
+/// And for a copy out of it.
 const LOAD_REP_MOVSB_MIN: usize = 2048;
 
 /// `ptr::copy_nonoverlapping` into memory that another core reads.

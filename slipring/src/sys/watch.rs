@@ -1,5 +1,5 @@
-//! What a blocking half sleeps on: an epoll set (epoll(7)) with its doorbell and the link, both
-//! edge-triggered.
+//! The set that a blocking half sleeps on: an epoll set (epoll(7)) with its doorbell and the link,
+//! both edge-triggered.
 
 use super::clock::timespec;
 use super::doorbell::{Doorbell, Doorbells};
@@ -13,7 +13,7 @@ use std::time::Instant;
 const BELL: u64 = 0;
 const LINK: u64 = 1;
 
-/// What ended a sleep.
+/// The event that ended a sleep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
     /// The doorbell rang, now or since the last sleep.
@@ -87,8 +87,8 @@ impl Watch {
         }
     }
 
-    /// Takes out what has happened so far, without sleeping. One call takes all: the set has two
-    /// members, and is asked for two.
+    /// Takes out the events that have come so far, without sleeping. One call takes all: the set
+    /// has two members, and is asked for two.
     pub(crate) fn drain(&self) -> std::io::Result<Event> {
         self.wait(Some(Instant::now()))
     }
