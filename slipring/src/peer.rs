@@ -1,4 +1,4 @@
-//! The user at the other end: its identity, and which users are allowed.
+//! The user at the other end, and which users are allowed there.
 
 /// Which users may be at the other end.
 ///

@@ -283,7 +283,7 @@ pub(super) fn clear_the_way(path: &Path, address: &SocketAddrUnix) -> Result<boo
         Err(Errno::NOENT) => Ok(true),
         // Accepted; or its backlog is full; or it is of another type. Somebody has it open.
         Ok(()) | Err(Errno::AGAIN | Errno::PROTOTYPE) => Ok(false),
-        Err(errno) => Err(Error::os_at("looking whether the socket is stale", path)(
+        Err(errno) => Err(Error::os_at("checking whether the socket is stale", path)(
             errno,
         )),
     }

@@ -2,7 +2,7 @@
 //! handshake comes after this.
 //!
 //! [`Dial`] is a state machine: [`Dial::search`] never waits for longer than a search takes, and
-//! says what to wait for then. [`Dial::drive`] does so for threads.
+//! names the events to wait for then. [`Dial::drive`] does so for threads.
 //!
 //! A socket is opened (without access, `O_PATH`), checked, and connected to through that very
 //! descriptor. So the socket that was checked is the one that is connected to, even if the file is
@@ -276,7 +276,7 @@ impl Dial {
         ))
     }
 
-    /// Waits for a little, the longer the more often, but not beyond `limit`.
+    /// Waits for a short time, the longer the more often, but not beyond `limit`.
     fn pause(&mut self, longest: Duration, limit: Option<Instant>) -> Step {
         let pause = self.pause.min(longest);
         self.pause = longest.min(pause * 2);
@@ -533,7 +533,7 @@ fn find(candidate: &Candidate) -> Result<Option<(OwnedFd, Stat)>> {
     let found = match open(path, flags, Mode::empty()) {
         Ok(found) => found,
         Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
-        Err(errno) => return Err(Error::os_at("looking for the socket", path)(errno)),
+        Err(errno) => return Err(Error::os_at("searching for the socket", path)(errno)),
     };
     let stat = fstat(&found).map_err(Error::os_at("checking the socket", path))?;
     Ok(Some((found, stat)))

@@ -42,7 +42,7 @@ pub(crate) struct RuntimeDirs {
     pub(crate) run: PathBuf,
 }
 
-/// Whether a directory can be trusted. The texts say why not, and what to do.
+/// Whether a directory can be trusted. The texts say why not, and name the remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DirTrust {
     /// It is there, and only users that may have written to it.
@@ -197,10 +197,10 @@ impl RuntimeDirs {
     }
 
     /// Whether a directory for local names can be trusted.
+    ///
     /// The parent must belong to this user (except for `/tmp`). After `sudo` the variable often
     /// still names the directory of another, and a file that root made there would be in that
     /// user's way.
-    /// names the directory of another, and what root made there would be in that user's way.
     fn trust_in_local(&self, local: &Local) -> Result<DirTrust> {
         let parent = local.path.parent().unwrap_or(Path::new("/"));
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;

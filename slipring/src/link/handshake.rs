@@ -95,7 +95,7 @@ pub(crate) struct Handshake {
     made_by: Credentials,
     /// The contents of the peer's hello, and when it came.
     introduced: Option<(Introduced, Instant)>,
-    /// The descriptors that came with the peer's memory, not checked yet.
+    /// The message about the peer's memory and its descriptors, not checked yet.
     unchecked: Option<(Memory, Vec<Passed>)>,
     theirs: Option<Verified>,
     mine: Option<Mine>,

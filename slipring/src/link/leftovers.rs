@@ -101,7 +101,7 @@ fn clear(dirs: &RuntimeDirs, found: &Found) -> Result<Option<Kept>> {
     };
     let path = found.paths.socket.as_path();
     let cleared = SocketAddrUnix::new(path)
-        .map_err(Error::os_at("looking whether the socket is stale", path))
+        .map_err(Error::os_at("checking whether the socket is stale", path))
         .and_then(|address| clear_the_way(path, &address));
     // Removes the lock file.
     drop(lock);

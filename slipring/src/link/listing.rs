@@ -69,7 +69,7 @@ pub fn names() -> Result<Vec<BoundName>> {
     names_in(&RuntimeDirs::from_env())
 }
 
-/// The directories in which [`names`] finds nothing, or believes nothing of what it finds, and why:
+/// The directories in which [`names`] finds nothing, or believes nothing that it finds, and why:
 /// one that belongs to another user, as `XDG_RUNTIME_DIR` may after `sudo`, or that others can
 /// write to. One that does not exist is none of them.
 ///

@@ -146,8 +146,8 @@ impl Lock {
                 }
                 Attempt::Held => {
                     let (pid, _) = read_held(&file, Instant::now() + WRITING_LASTS);
-                    // A holder that does not say which process it is may be about to leave: one
-                    // that only clears away what others have left.
+                    // A holder that does not say which process it is may be about to leave: a
+                    // holder that only clears away files that others have left.
                     if pid.is_some() || Instant::now() >= give_up {
                         return Err(in_use(name, pid));
                     }

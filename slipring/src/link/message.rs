@@ -32,7 +32,7 @@ pub(crate) struct Hello {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Memory {
     pub(crate) doorbells: doorbell::Kind,
-    /// The side's halves never sleep, and excuse the other side from fences.
+    /// The side's halves never sleep, and excuse the peer from fences.
     pub(crate) excuses: bool,
 }
 
@@ -44,11 +44,11 @@ pub(crate) enum Refusal {
     Version = 1,
     /// Another application protocol; the detail is the one that was expected.
     Protocol = 2,
-    /// The capacity is not allowed; the detail says what is.
+    /// The capacity is not allowed; the detail names those that are.
     Capacity = 3,
     /// Not a user that is allowed.
     User = 4,
-    /// The descriptors or the memory are not what they should be; the detail says which.
+    /// The descriptors or the memory are not as they should be; the detail says which.
     Descriptors = 5,
     /// The refusing side lacks memory or descriptors itself.
     Resources = 6,

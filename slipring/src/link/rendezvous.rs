@@ -39,7 +39,7 @@ pub(crate) struct Rendezvous {
 /// Which process has the name.
 #[derive(Debug)]
 pub(crate) enum Claim {
-    /// This process's, which waits for the other.
+    /// This process's; it waits for its peer.
     First(Box<Acceptor>),
     /// The other's, which is there.
     Second,
@@ -56,7 +56,7 @@ impl Rendezvous {
         }
     }
 
-    /// Meets the other, blocking.
+    /// Meets the peer, blocking.
     ///
     /// # Errors
     ///
@@ -95,7 +95,7 @@ impl Rendezvous {
         Ok(Claim::Second)
     }
 
-    /// By when the other has to come.
+    /// By when the peer has to come.
     #[cfg(feature = "tokio")]
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.deadline

@@ -115,7 +115,7 @@ fn parent() -> u32 {
     std::os::unix::process::parent_id()
 }
 
-/// The name that the test harness gives it.
+/// The test of the child process, by the name that the test harness gives it.
 fn child_process_of_this_module() -> String {
     let (_, module) = module_path!().split_once("::").unwrap();
     format!("{module}::child_process")

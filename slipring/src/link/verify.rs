@@ -60,7 +60,7 @@ impl Refused {
         )
     }
 
-    /// One of too many that do not receive what they were sent.
+    /// One of too many clients that do not receive the answers that they were sent.
     pub(super) fn unreceived() -> Refused {
         let what = "clients of its user do not receive what they are answered";
         Refused::new(Refusal::Other, what, Error::BadPeer { what: what.into() })
@@ -186,7 +186,7 @@ pub(super) fn hello(
     })
 }
 
-/// Checks the descriptors that a peer has passed which has been introduced, and maps its memory.
+/// Checks the descriptors of a peer that has been introduced, and maps its memory.
 pub(super) fn memory(
     memory: Memory,
     fds: Vec<Passed>,

@@ -22,7 +22,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// # let directory = tempfile::tempdir()?;
 /// # let path = directory.path().join("ring");
 ///
-/// A file that is no ring: by its indexes it holds more than it has room for.
+/// // A file that is no ring: by its indexes it holds more than it has room for.
 /// std::fs::write(&path, [[0; 8], [0x20; 8], *b"trousers"].concat())?;
 /// let error = Reader::open(&path).unwrap_err();
 /// assert!(matches!(error, Error::Indexes { head: 0, tail: 0x2020_2020_2020_2020, .. }));

@@ -15,8 +15,8 @@ pub enum Role {
 }
 
 impl Role {
-    /// Where the index lies that this end alone moves; and what it locks, so that there is one of
-    /// it.
+    /// Where the index lies that this end alone moves. The end locks these bytes, so that there is
+    /// one of it.
     pub(super) fn own_index(self) -> usize {
         match self {
             Role::Reader => 0,

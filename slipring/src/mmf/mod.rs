@@ -57,8 +57,8 @@
 //! Everything in the file is input. An index is loaded once and checked (`head <= tail`, no more
 //! than the ring can hold, no step back) before it is used; nonsense is a typed error that names
 //! both ([`Error::Indexes`]), and the handle stays broken. No access ever leaves the file. But
-//! unlike a stream's memory the file is writable for the peer. `read` copies by raw pointer, so
-//! nothing that the peer does can harm it. Slices that are lent
+//! unlike a stream's memory the file is writable for the peer. `read` copies by raw pointer, no
+//! matter how the peer behaves. Slices that are lent
 //! ([`fill_buf`](std::io::BufRead::fill_buf), [`Reader::fill_pieces`]) rely on the peer not to
 //! rewrite bytes that it has published until they have been consumed. The users that may open the
 //! file are those that are trusted: it is made with the mode 0600.

@@ -216,8 +216,8 @@ impl Reader {
 }
 
 impl Read for Reader {
-    /// Blocks until there is something, takes as much of it as fits, and gives it back to the
-    /// writer at once.
+    /// Blocks until there is something, takes the part that fits, and gives it back to the writer
+    /// at once.
     ///
     /// # Errors
     ///

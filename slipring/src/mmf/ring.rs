@@ -117,7 +117,7 @@ impl Ring {
         }
     }
 
-    /// Loads the other end's index, and believes it if it can be true.
+    /// Loads the peer's index, and believes it if it can be true.
     #[inline]
     pub(super) fn refresh(&mut self) -> Result<()> {
         let other = match self.role {
@@ -288,7 +288,7 @@ impl Ring {
     }
 
     fn size_now(&self) -> Result<u64> {
-        let stat = fstat(&self.file).map_err(os("looking at", &self.path))?;
+        let stat = fstat(&self.file).map_err(os("checking", &self.path))?;
         // The size of a regular file is not negative.
         Ok(stat.st_size as u64)
     }

@@ -107,7 +107,7 @@ unsafe fn copy_ends<const N: usize>(from: *const u8, to: *mut u8, len: usize) {
 mod tests {
     use super::*;
 
-    /// That many lie at either end of what is copied.
+    /// That many lie at either end of the bytes that are copied.
     const AROUND: usize = 7;
 
     fn check(len: usize, copy: unsafe fn(*const u8, *mut u8, usize)) {

@@ -1,4 +1,4 @@
-//! A file mapped twice in a row (mmap(2)): its first bytes once, what is behind them twice.
+//! A file mapped twice in a row (mmap(2)): its first bytes once, the bytes behind them twice.
 //!
 //! ```text
 //! file     │ first │ ring ............ │

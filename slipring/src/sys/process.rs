@@ -1,4 +1,4 @@
-//! Which process this is, and what it may run on.
+//! The identity of this process, and the CPUs that it may run on.
 
 use super::errno::Errno;
 use super::wipe_on_fork::{WipeOnFork, Wipeable};

@@ -16,7 +16,7 @@ const LINK: u64 = 1;
 /// The event that ended a sleep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// The doorbell rang, now or since the last sleep.
+    /// The doorbell woke it, now or since the last sleep.
     Woken,
     /// Something happened on the link: to be checked by [`hung_up`](super::poll::hung_up).
     Link,
@@ -69,7 +69,7 @@ impl Watch {
         Ok(Watch { set })
     }
 
-    /// Sleeps until the doorbell rings or the link hangs up. `None`: for as long as it takes.
+    /// Sleeps until the doorbell wakes it or the link hangs up. `None`: for as long as it takes.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> std::io::Result<Event> {
         loop {
             let timeout = deadline.map(|d| timespec(d.saturating_duration_since(Instant::now())));
