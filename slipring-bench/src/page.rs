@@ -44,9 +44,9 @@ const BETWEEN_TWO: &[&str] = &[
 const MORE: &[&str] = &[
     "Filled and read: the sender writes every byte, and the receiver reads every byte, in place or \
      in memory of their own. 64 at a time: sent one by one, published once.",
-    "At a fixed rate, latency is one-way, from the time when a message was due: a contender that is \
-     late once pays for all messages that had to wait (no coordinated omission). The sender keeps time \
-     by spinning; the share of time inside its send is told.",
+    "At a fixed rate, latency is one-way, from the time when a message was due: a contender that \
+     is late once pays for all messages that had to wait (no coordinated omission). The sender \
+     keeps time by spinning; the share of time inside its send is told.",
     "Streams: round trips over all of them at the same time, with a thread for each on both sides \
      (on tokio a task). Memory is what both processes have in use after the first message, threads \
      included, without what the kernel keeps for sockets.",
