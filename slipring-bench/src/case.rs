@@ -1,4 +1,4 @@
-//! What is measured.
+//! The cases that are measured.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ pub enum Kind {
     Batched(usize),
     /// Messages in one direction, so many a second, however long each takes.
     FixedRate(u64),
-    /// Messages in one direction, as fast as they go, of which the receiver takes little at a time.
+    /// Messages in one direction, as fast as they go. The receiver takes few bytes at a time.
     SmallReads(SmallRead),
     /// Round trips over so many streams at the same time.
     Streams(usize),
@@ -34,13 +34,13 @@ pub enum Kind {
 /// How a sender writes every byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fill {
-    /// the same everywhere, by memset: what costs the sender least
+    /// the same everywhere, by memset: the cheapest way for the sender
     Same,
     /// numbers in a row, by the stores that the compiler makes of a loop
     Numbers,
 }
 
-/// How a receiver takes little at a time.
+/// How a receiver takes few bytes at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SmallRead {
     /// a byte, by `fill_buf` and `consume` of a known type
@@ -58,11 +58,11 @@ pub enum Cores {
     AsAsked,
     /// Both on one.
     One,
-    /// Where the kernel says, whatever the user does.
+    /// Where the kernel says, even if the user says otherwise.
     Any,
 }
 
-/// What the figures of a kind are.
+/// The unit of the figures of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
     /// nanoseconds; less is better
@@ -89,7 +89,7 @@ pub struct Case {
 }
 
 impl Kind {
-    /// What its figures are.
+    /// The unit of its figures.
     pub fn measure(self) -> Measure {
         match self {
             Kind::RoundTrip | Kind::FixedRate(_) => Measure::Latency,
@@ -109,7 +109,7 @@ impl Kind {
     }
 }
 
-/// Round trips and throughput by size: what `slipring bench` measures.
+/// Round trips and throughput by size: the cases of `slipring bench`.
 pub fn by_size() -> Vec<Case> {
     let round_trips = [8, 64, 1 << 10, 4 << 10, 16 << 10, 64 << 10];
     let writes = [64, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 1 << 20];
@@ -118,7 +118,7 @@ pub fn by_size() -> Vec<Case> {
     cases
 }
 
-/// All cases but those of a server: what the comparison measures.
+/// All cases but those of a server: the cases of the comparison.
 pub fn all() -> Vec<Case> {
     let filled = |size: usize| {
         let (name, title) = (name("filled", size), title("filled and read", size));

@@ -1,4 +1,4 @@
-//! What passes between a process and the one that started it: messages as JSON, and descriptors.
+//! The channel between a process and the one that started it: messages as JSON, and descriptors.
 //!
 //! A pair of Unix sockets. The process finds its end as its standard input, which is the one place
 //! where a child can be given a descriptor without unsafe code.
@@ -45,8 +45,8 @@ pub(crate) fn send(
     socket.write_all(&bytes[sent..])
 }
 
-/// Fills the buffer with what comes, and takes the descriptors that came with its first byte;
-/// `None` at the end.
+/// Fills the buffer with the bytes that come, and takes the descriptors that came with the first of
+/// them; `None` at the end.
 pub(crate) fn receive(
     mut socket: &UnixStream,
     buffer: &mut [u8],
@@ -58,7 +58,7 @@ pub(crate) fn receive(
         match recvmsg(socket, parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
             Ok(message) => break message.bytes,
             Err(Errno::INTR) => {}
-            // What a process that was killed with unread messages leaves behind.
+            // The error that a process leaves behind which was killed with unread messages.
             Err(Errno::CONNRESET) => return Ok(None),
             Err(error) => return Err(error.into()),
         }

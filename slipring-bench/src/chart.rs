@@ -41,7 +41,7 @@ pub(crate) struct Bar {
     pub name: String,
     pub colour: &'static str,
     pub value: f64,
-    /// the least and the greatest of what the value is the median of
+    /// the least and the greatest of the values whose median is shown
     pub range: (f64, f64),
 }
 
@@ -153,7 +153,7 @@ fn names(frame: &Frame, mut ends: Vec<End>) -> String {
     let edge = frame.right();
     let mut body = String::new();
     for (end, place) in ends.iter().zip(apart(&wanted, frame.top, frame.bottom())) {
-        // What ends before the last label is not led to its name.
+        // A line that ends before the last label is not led to its name.
         let y = if end.x + 1.0 < edge { place } else { end.y };
         let points = [(edge + 6.0, y), (edge + 22.0, place), (edge + 38.0, place)];
         let text = label(edge + 44.0, place, "start", "#222", &end.line.name);
@@ -178,8 +178,8 @@ fn apart(wanted: &[f64], least: f64, most: f64) -> Vec<f64> {
     places
 }
 
-/// Longer is more, from zero; the thin line goes from the least to the greatest. `None` without
-/// bars.
+/// A longer bar means more, from zero; the thin line goes from the least to the greatest. `None`
+/// without bars.
 pub(crate) fn bars(bars: &[Bar], unit: Unit) -> Option<String> {
     let longest = bars.iter().map(|bar| bar.range.1).reduce(f64::max)?;
     let x = |value: f64| NAMES + value / longest * (WIDTH - NAMES - 130.0);

@@ -1,5 +1,5 @@
-//! Which charts there are: what grows with the size or the number of streams, each case's own, and
-//! the one that a document shows.
+//! All charts: one for each figure that grows with the size or the number of streams, each case's
+//! own, and the one that a document shows.
 
 use crate::{
     case::{Case, Cores, Fill, Kind, Measure},
@@ -157,7 +157,7 @@ impl Curves {
                 lines[index].points[at] = (self.value)(row);
             }
         }
-        // What is mostly gaps is no curve; the tables have it.
+        // A curve that is mostly gaps is left out; the tables have its values.
         lines.retain(|line| 2 * line.points.iter().flatten().count() > cases.len());
         Some((labels.collect(), lines))
     }
@@ -209,13 +209,13 @@ const SHOWN: [(&str, &str, &str); 4] = [
     ("tcp", "TCP loopback", "#2e6eaa"),
 ];
 
-/// Whether so many cases have what [`for_a_document`] draws.
+/// Whether enough cases have the figures that [`for_a_document`] draws.
 pub fn can_draw<'a>(cases: impl Iterator<Item = &'a Case> + Clone) -> bool {
     let enough = |curves: &Curves| cases.clone().filter(|case| (curves.wanted)(case)).count() > 1;
     enough(&ROUND_TRIPS) || enough(&WRITES)
 }
 
-/// slipring beside what the kernel has, by size: one SVG file that needs nothing else. slipring is
+/// slipring beside the kernel's streams, by size: one SVG file that needs nothing else. slipring is
 /// the default, if that was measured. `None` if there is nothing to draw.
 pub fn for_a_document(results: &[CaseResult], below: &str) -> Option<String> {
     let usual = slipring_name(slipring::Spin::default());
@@ -272,7 +272,7 @@ fn text_at(x: f64, y: f64, colour: &str, text: &str) -> String {
     chart::label(x, y - 5.0, "start", colour, text) + "\n"
 }
 
-/// A light card, whatever it is shown on, and what the colours mean.
+/// A light card, on any background, and the meaning of the colours.
 fn legend() -> String {
     let mut body = String::from(
         "<rect x=\"0.5\" y=\"0.5\" width=\"799\" height=\"395\" rx=\"8\" fill=\"#ffffff\" \

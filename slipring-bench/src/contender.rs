@@ -1,4 +1,5 @@
-//! What is compared: something that moves bytes, by name, with what it does differently.
+//! The contenders that are compared: each moves bytes, and has a name and a note on its
+//! differences.
 
 use serde::Serialize;
 
@@ -7,15 +8,15 @@ use crate::{
     worker::Work,
 };
 
-/// What a contender is compared for.
+/// The purpose for which a contender is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
-    /// What this is about.
+    /// The subject of the comparison.
     Slipring,
     /// Does the same work.
     Peer,
-    /// Does less: nothing that does the work of a transport can exceed it.
+    /// Does less: no transport that does its full work can exceed it.
     Limit,
 }
 
@@ -36,9 +37,9 @@ pub struct Contender {
     pub name: String,
     /// for people
     pub title: String,
-    /// what it does differently
+    /// its differences
     pub caveat: String,
-    /// what it is compared for
+    /// the purpose of the comparison
     pub side: Side,
     /// how it waits
     pub waits: Waits,
@@ -46,7 +47,7 @@ pub struct Contender {
     pub part: fn(&Case) -> bool,
     /// Whether it needs a directory.
     pub files: bool,
-    /// what its processes do
+    /// the work of its processes
     pub work: Box<dyn Work>,
 }
 
@@ -88,7 +89,7 @@ impl Contender {
         }
     }
 
-    /// What goes between the two in messages, and what `--only` looks at.
+    /// The name that goes between the two in messages, and that `--only` compares.
     pub fn in_case(&self, case: &Case) -> String {
         format!("{}/{}", case.name, self.name)
     }

@@ -1,4 +1,5 @@
-//! slipring, what the kernel has, and what nothing that copies messages in and out can exceed.
+//! slipring, the kernel's streams, and limits that nothing can exceed that copies messages in and
+//! out.
 
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ use crate::{
 
 /// The name of the Unix socket.
 pub const UNIX: &str = "unix";
-/// In its place where little is read at a time.
+/// The name used in its place where few bytes are read at a time.
 pub const UNIX_BUFFERED: &str = "small-unix";
 /// The name of the exchange that spins.
 pub const BARE_EXCHANGE: &str = "bare-exchange";
@@ -35,7 +36,7 @@ pub const BARE_EVENTFD: [&str; 2] = ["eventfd-read", "eventfd-epoll"];
 /// The name of the shared region.
 pub const REGION: &str = "region";
 
-/// How long a server with one stream, or a client, looks before it sleeps.
+/// How long a server with one stream, or a client, spins before it sleeps.
 const SPIN_OF_ONE: Duration = Duration::from_micros(50);
 /// Longer than the peer takes to answer, if it is awake.
 const SPIN_ON_TOKIO: Duration = Duration::from_micros(20);
@@ -111,7 +112,7 @@ fn waits(spin: Spin) -> Waits {
     }
 }
 
-/// What the kernel itself has.
+/// The kernel's own transports.
 pub fn kernel() -> [Contender; 3] {
     let socket = "two system calls a message; batches gathered by a BufWriter";
     let pipe = "two system calls a message, batches gathered by a BufWriter; 64 KiB of buffer";
@@ -148,7 +149,7 @@ pub fn bare() -> [Contender; 3] {
     })
 }
 
-/// More of what nothing that copies messages in and out can exceed.
+/// More limits that nothing can exceed that copies messages in and out.
 pub fn limits() -> [Contender; 5] {
     let inside = "not a transport: the message in the flag's own cache line";
     let futex = "not a transport: a futex, and the message beside it";
@@ -194,7 +195,7 @@ pub fn limits() -> [Contender; 5] {
     .map(|one| one.side(Side::Limit))
 }
 
-/// What lends its bytes, or is made to by a buffer.
+/// Transports that lend their bytes, or are made to by a buffer.
 pub fn small_reads() -> [Contender; 4] {
     let slipring = |spin, buffered| SmallReads::Slipring { spin, buffered };
     let adaptive = Spin::default();
@@ -231,7 +232,7 @@ pub fn small_reads() -> [Contender; 4] {
     .map(|one| one.part(|case| matches!(case.kind, Kind::SmallReads(_))))
 }
 
-/// What tasks have in place of threads that block.
+/// The transports for tasks, in place of threads that block.
 pub fn on_tokio() -> [Contender; 3] {
     fn measured(case: &Case) -> bool {
         case.kind == Kind::RoundTrip && [64, 1 << 10].contains(&case.size)

@@ -20,7 +20,7 @@ use crate::{
 /// Of a thread, bytes.
 const STACK: usize = 256 << 10;
 
-/// What is made at the first use is part of what a stream takes.
+/// Resources that are made at the first use are counted as those of a stream.
 pub(crate) const FIRST: Order = Order {
     messages: 1,
     round: 0,
@@ -49,8 +49,8 @@ pub(crate) fn work<T: Transport>(transport: &T, worker: &Worker) -> io::Result<(
                 opened.send(()).map_err(io::Error::other)?;
                 for order in ordered {
                     let report = if host {
-                        // A list: a histogram for each order would take longer than what it
-                        // records.
+                        // A list: a histogram for each order would take longer than the round trips
+                        // that it records.
                         let mut latency = Vec::with_capacity(order.messages as usize);
                         together.wait();
                         let start = now();
@@ -66,7 +66,7 @@ pub(crate) fn work<T: Transport>(transport: &T, worker: &Worker) -> io::Result<(
             };
             let thread = thread::Builder::new().stack_size(STACK);
             thread.spawn_scoped(scope, move || {
-                // The other streams would wait for ever for what is not there.
+                // The other streams would wait for ever for bytes that are not there.
                 if let Err(error) = work() {
                     worker.tell_failure(&error);
                     exit(1);

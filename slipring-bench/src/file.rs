@@ -8,7 +8,7 @@ use std::{
 
 /// Where a page, a chart or a document goes.
 pub struct Output {
-    /// what it is, for people
+    /// a description, for people
     what: &'static str,
     /// as it was given, for people
     shown: PathBuf,
@@ -23,8 +23,8 @@ enum Target {
 }
 
 impl Output {
-    /// To be called before anything is measured, which would be in vain if the file cannot be
-    /// written. What is in it stays there until there is something whole to take its place.
+    /// To be called before anything is measured. If the file cannot be written, measuring would be
+    /// useless. Its contents stay there until there is something whole to take their place.
     pub fn open(path: &Path, what: &'static str) -> io::Result<Output> {
         let target = Target::find(path).map_err(|error| {
             io::Error::other(format!(
@@ -55,7 +55,7 @@ impl Output {
 
 impl Target {
     fn find(path: &Path) -> io::Result<Target> {
-        // A link stays one; it is what it leads to that is replaced.
+        // A link stays one; the file that it leads to is replaced.
         let real = fs::canonicalize(path).unwrap_or_else(|_| path.into());
         let there = match OpenOptions::new().write(true).open(&real) {
             Ok(file) if !file.metadata()?.is_file() => return Ok(Target::Open(file)),
@@ -63,7 +63,7 @@ impl Target {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        // Whether the directory takes another file is found out by giving it one.
+        // To find out whether the directory takes another file, it is given one.
         match (new_file(&beside(&real)), there) {
             (Ok(_), _) => {
                 fs::remove_file(beside(&real))?;

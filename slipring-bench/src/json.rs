@@ -8,7 +8,7 @@ use crate::{
     results::{CaseResult, Round, Row, Setup},
 };
 
-/// Everything. A program adds what is its own.
+/// Everything. A program adds results of its own.
 pub fn document(setup: &Setup, results: &[CaseResult], interrupted: bool) -> Value {
     let of_cases = |streams: bool| -> Vec<Value> {
         let served = |result: &&CaseResult| matches!(result.case.kind, Kind::Served { .. });

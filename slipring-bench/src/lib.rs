@@ -1,5 +1,5 @@
-//! The benchmark of `slipring bench`, and of the comparison with other libraries: what is measured,
-//! between which processes, how, and how the results are written down.
+//! The benchmark of `slipring bench`, and of the comparison with other libraries: the cases, the
+//! processes of a measurement, the ways of measuring, and the reports.
 //!
 //! A program lists [contenders](contender) and [cases](case), [plans](runner::plan) which takes
 //! part in which, [measures](runner::Runner) them, and writes [tables](table), a
@@ -8,21 +8,21 @@
 //! that it hands over to [`worker::run`].
 //!
 //! A [`Transport`](transport::Transport) opens one end of a connection, as the host or as its peer.
-//! What is not made of such ends implements [`Work`](worker::Work) itself.
+//! A contender that is not made of such ends implements [`Work`](worker::Work) itself.
 //!
 //! | module | holds | uses |
 //! |---|---|---|
 //! | [`clock`], [`date`], [`text`], [`stats`], [`mod@file`] | time, dates, numbers for people, medians, files | nothing here |
-//! | [`machine`], [`usage`] | what it runs on; what a process uses | `clock` |
+//! | [`machine`], [`usage`] | the machine; the resources of a process | `clock` |
 //! | [`pattern`], [`scratch`] | the bytes of a verified stream; a directory of one measurement | nothing here |
-//! | `channel`, [`case`], [`order`] | what processes tell each other; what is measured | `text` |
+//! | `channel`, [`case`], [`order`] | messages between processes; the cases | `text` |
 //! | [`transport`] | ends of connections: slipring, the kernel's, the bare ones | `channel` |
-//! | [`half`] | what each half does in each kind of case | `transport`, `pattern` |
+//! | [`half`] | the work of each half in each kind of case | `transport`, `pattern` |
 //! | [`worker`] | a process that is measured, and its orders | `channel`, [`order`] |
-//! | `crowd`, `links`, `small_reads`, `on_tokio` | what such a process does | `worker`, `half` |
-//! | [`contender`], [`contenders`] | what is compared, by name | `worker` |
+//! | `crowd`, `links`, `small_reads`, `on_tokio` | the work of such a process | `worker`, `half` |
+//! | [`contender`], [`contenders`] | the contenders, by name | `worker` |
 //! | `team` | the processes of a measurement, from outside | `contender`, `order` |
-//! | [`results`], [`runner`] | what was measured; the order of measuring | `team` |
+//! | [`results`], [`runner`] | the results; the order of measuring | `team` |
 //! | [`table`], [`medians`], [`json`] | the results as text | `results` |
 //! | `chart`, `palette`, [`charts`], [`page`] | the results as pictures, and as a page | `table`, `medians` |
 

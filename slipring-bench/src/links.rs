@@ -1,4 +1,4 @@
-//! What a process does with a transport: it opens its ends of the connections, and does its half.
+//! The work of a process over a transport: it opens its ends of the connections, and does its half.
 
 use std::{io, process, sync::mpsc, thread};
 

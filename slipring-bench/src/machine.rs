@@ -1,4 +1,4 @@
-//! What the numbers were measured on, and what else ran there meanwhile.
+//! The machine that the numbers were measured on, and the other processes that ran there meanwhile.
 
 use std::{fs, io, num::NonZero, thread};
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::clock::SECOND;
 
-/// What the numbers were measured on.
+/// The machine that the numbers were measured on.
 #[derive(Serialize)]
 pub struct Machine {
     /// the name of the processor
@@ -40,7 +40,7 @@ pub fn load() -> Option<f64> {
     text.split_whitespace().next()?.parse().ok()
 }
 
-/// What was asked for, as it was typed but for the quotes; control characters come out escaped.
+/// The command line as it was typed, except for the quotes; control characters come out escaped.
 pub fn command_line() -> String {
     let mut line = String::new();
     for argument in std::env::args_os() {

@@ -1,5 +1,5 @@
-//! The medians side by side, as Markdown: a table for each group of cases; and what each contender
-//! does differently.
+//! The medians side by side, as Markdown: a table for each group of cases; and the differences of
+//! each contender.
 
 use std::fmt::Write;
 
@@ -38,7 +38,7 @@ pub(crate) fn contenders<'c>(results: &[CaseResult<'c>]) -> Vec<&'c Contender> {
     all
 }
 
-/// What a case has in common with others.
+/// The features that a case has in common with others.
 pub(crate) fn group(case: &Case) -> &'static str {
     match (case.kind, case.cores) {
         (Kind::RoundTrip, Cores::AsAsked) => "Round trip by size",

@@ -1,4 +1,4 @@
-//! What passes between the process that compares and the processes that it measures.
+//! The messages between the process that compares and the processes that it measures.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::case::Case;
 /// Why a process was started: its one argument.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Task {
-    /// process id of who started it
+    /// process id of the process that started it
     pub parent: u32,
     pub contender: String,
     pub case: Case,
@@ -53,7 +53,7 @@ pub(crate) enum Answer {
     Failed(String),
 }
 
-/// What one half did with an order. Times are nanoseconds.
+/// The result of an order in one half. Times are nanoseconds.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Report {
     /// the monotonic clock before the first message

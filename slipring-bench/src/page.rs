@@ -1,4 +1,4 @@
-//! The results as a page of HTML that needs nothing else. How it looks is said in
+//! The results as a page of HTML that needs nothing else. Its appearance is defined in
 //! `templates/page.html`.
 
 use std::io;
@@ -62,17 +62,17 @@ const SERVED: &[&str] = &[
      Memory and descriptors are of one stream; every page is counted once.",
 ];
 
-/// What stands on a page beside the results.
+/// The parts of a page beside the results.
 pub struct Page<'a> {
     /// of all of it
     pub title: &'a str,
-    /// what most people want to know
+    /// the figures that most people want to know
     pub summary: Option<String>,
     /// where, when and how it was measured
     pub header: Vec<String>,
     /// not everything was measured that was asked for
     pub cut_short: bool,
-    /// what is aimed at, and whether it was reached
+    /// the goals, and whether they were reached
     pub goals: Vec<String>,
 }
 
@@ -96,7 +96,7 @@ struct Section {
     chart: Option<String>,
     columns: Vec<&'static str>,
     rows: Vec<Vec<String>>,
-    /// what could not be measured
+    /// the measurements that failed
     notes: Vec<String>,
 }
 
@@ -137,7 +137,7 @@ impl Page<'_> {
     }
 }
 
-/// What there is to say of these cases.
+/// The texts that explain the figures of these cases.
 fn reading(results: &[CaseResult]) -> Vec<&'static str> {
     let any = |wanted: fn(Kind) -> bool| results.iter().any(|result| wanted(result.case.kind));
     let mut lines = ALWAYS.to_vec();

@@ -1,4 +1,4 @@
-//! What a verified stream consists of.
+//! The bytes of a verified stream.
 
 use std::io;
 
@@ -7,14 +7,14 @@ fn byte(position: u64) -> u8 {
     (position ^ (position >> 8) ^ (position >> 16)) as u8
 }
 
-/// Writes what has to be at a position and after it.
+/// Writes the bytes that have to be at a position and after it.
 pub fn fill(bytes: &mut [u8], position: u64) {
     for (at, place) in (position..).zip(bytes) {
         *place = byte(at);
     }
 }
 
-/// Compares with what has to be at a position and after it.
+/// Compares with the bytes that have to be at a position and after it.
 pub fn check(bytes: &[u8], position: u64) -> io::Result<()> {
     for (at, &found) in (position..).zip(bytes) {
         if found != byte(at) {

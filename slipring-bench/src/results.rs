@@ -1,4 +1,4 @@
-//! What has been measured so far, and what it amounts to.
+//! The results so far, and the figures computed from them.
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -15,14 +15,14 @@ use crate::{
     usage::Activity,
 };
 
-/// What the results depend on. Times are in nanoseconds.
+/// The conditions on which the results depend. Times are in nanoseconds.
 #[derive(Serialize)]
 pub struct Setup {
     /// when
     pub date: String,
-    /// what was asked for
+    /// the command line
     pub command: String,
-    /// on what
+    /// the machine
     pub machine: Machine,
     /// cores of the two halves, if they are pinned
     pub cpus: Option<(usize, usize)>,
@@ -32,7 +32,8 @@ pub struct Setup {
     pub slice: u64,
     /// how long servers idle at the end
     pub idle: u64,
-    /// how often a round is measured once more if other processes take too much of the machine
+    /// how often a round is measured once more if other processes take too large a share of the
+    /// machine
     pub repeats: u32,
 }
 
@@ -73,11 +74,11 @@ impl Setup {
 
 /// One case, with all that took part.
 pub struct CaseResult<'c> {
-    /// what was measured
+    /// the case that was measured
     pub case: Case,
     /// of each contender
     pub rows: Vec<Row<'c>>,
-    /// rounds measured once more because other processes had taken too much of the machine
+    /// rounds measured once more because other processes had taken too large a share of the machine
     pub repeated: u32,
     /// the last time was no better
     pub disturbed: bool,
@@ -85,7 +86,7 @@ pub struct CaseResult<'c> {
 
 /// One contender in one case.
 pub struct Row<'c> {
-    /// what was measured
+    /// the contender that was measured
     pub contender: &'c Contender,
     /// in their order
     pub rounds: Vec<Round>,
@@ -95,13 +96,13 @@ pub struct Row<'c> {
     pub memory: Option<[f64; 2]>,
     /// of a stream in the server
     pub descriptors: f64,
-    /// what all processes did while nothing was sent
+    /// the activity of all processes while nothing was sent
     pub idle: Option<Activity>,
     /// why it could not be measured (to the end)
     pub failure: Option<String>,
 }
 
-/// What one round has given.
+/// The results of one round.
 pub struct Round {
     /// nanoseconds, bytes a second, or messages a second
     pub value: f64,
@@ -212,7 +213,7 @@ impl<'c> CaseResult<'c> {
             .or_else(|| self.lowest(&[UNIX_BUFFERED]))
     }
 
-    /// What nothing that waits in the same way can exceed.
+    /// The limit for everything that waits in the same way.
     pub fn limit(&self, setup: &Setup, contender: &Contender) -> Option<&Row<'c>> {
         match self.case.kind {
             Kind::RoundTrip if contender.waits == Waits::Asleep || setup.one_core(&self.case) => {
@@ -223,7 +224,7 @@ impl<'c> CaseResult<'c> {
         }
     }
 
-    /// What could not be measured, and what else the machine did.
+    /// The failed measurements, and the other activity of the machine.
     pub fn notes(&self) -> Vec<String> {
         let failed = |row: &Row| {
             let why = row.failure.as_ref()?;

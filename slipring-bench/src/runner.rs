@@ -1,5 +1,5 @@
 //! The order of measuring: case by case, and within a case all contenders in turn, several rounds,
-//! so that whatever else the machine does hits all of them alike.
+//! so that any other activity of the machine hits all of them alike.
 
 use std::io;
 
@@ -20,8 +20,8 @@ const TOLERATED: f64 = 0.1;
 /// A case, with all that take part in it.
 pub type Entry<'c> = (Case, Vec<&'c Contender>);
 
-/// What has this in its name CASE/CONTENDER: every case with those that take part in it. The error
-/// tells which names there are, in lines of at most 100 characters.
+/// Every case with those contenders that have this in their name CASE/CONTENDER. The error tells
+/// which names there are, in lines of at most 100 characters.
 pub fn plan<'c>(
     setup: &Setup,
     cases: Vec<Case>,
@@ -129,7 +129,7 @@ impl Runner<'_> {
         Ok(Running { team, messages })
     }
 
-    /// All of them once, and once more if other processes take too much of the machine.
+    /// All of them once, and once more if other processes take too large a share of the machine.
     fn round(&self, number: u32, running: &mut [Option<Running>], result: &mut CaseResult) {
         for repeat in 0..=self.setup.repeats {
             let last = repeat == self.setup.repeats;
@@ -150,7 +150,7 @@ impl Runner<'_> {
         }
     }
 
-    /// What each has given, and whether other processes left the machine alone meanwhile.
+    /// The results of each, and whether other processes left the machine alone meanwhile.
     #[allow(
         clippy::type_complexity,
         reason = "it is taken apart where it is called"
@@ -211,7 +211,7 @@ impl Running {
         let Kind::Served { .. } = case.kind else {
             return self.team.carry_out(order);
         };
-        // Clients report nothing, so they are looked at from outside.
+        // Clients report nothing, so they are observed from outside.
         let before = self.team.activity()?;
         let [here, mut there] = self.team.carry_out(order)?;
         let all = self.team.activity()?.since(before);

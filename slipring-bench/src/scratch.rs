@@ -1,4 +1,4 @@
-//! A directory for what one measurement shares, and the end of all that it leaves behind.
+//! A directory for the files that one measurement shares, and the end of all that it leaves behind.
 
 use std::{
     fs, io,
@@ -7,7 +7,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-/// In memory: what transports put there is meant to be shared memory.
+/// In memory: the files that transports put there are meant to be shared memory.
 const MEMORY: &str = "/dev/shm";
 
 /// Removed when dropped, after the processes that use it. Some transports have to put files beside
@@ -39,8 +39,8 @@ impl Scratch {
     }
 }
 
-/// A name for what goes with the directory, or with one inside it, that nothing else on the machine
-/// has.
+/// A name for something that goes with the directory, or with one inside it. Nothing else on the
+/// machine has this name.
 pub fn name(directory: &Path) -> String {
     let inside = directory.strip_prefix(MEMORY).unwrap_or(directory);
     inside.to_string_lossy().replace('/', "-")

@@ -1,5 +1,5 @@
 //! A reader that takes a byte or a short line at a time, as parsers do, of a writer that writes
-//! much at once: what the way to a byte that is already there costs.
+//! many bytes at once. This measures the cost of a byte that is already there.
 
 use std::{
     hint::black_box,
@@ -82,7 +82,7 @@ fn read_all(
     verify: bool,
 ) -> io::Result<()> {
     if !verify {
-        // The bytes are used, or the compiler leaves out what fetches them.
+        // The bytes are used. Otherwise the compiler leaves out the code that fetches them.
         black_box(fold(reader, total, read, 0_u64, |sum, byte| {
             sum + u64::from(byte)
         })?);
@@ -99,8 +99,8 @@ fn read_all(
     }
 }
 
-/// Shows every byte to `see`, in the way that the case asks for. What `see` makes of them is handed
-/// on as a value, which the compiler can keep in a register whatever it is read from.
+/// Shows every byte to `see`, in the way that the case asks for. The result of `see` is handed on
+/// as a value, which the compiler can keep in a register for every kind of reader.
 fn fold<S>(
     reader: &mut impl BufRead,
     total: u64,
@@ -110,7 +110,7 @@ fn fold<S>(
 ) -> io::Result<S> {
     match read {
         SmallRead::BufRead => borrow_bytes(reader, total, seen, see),
-        // The compiler must not know what is behind it.
+        // The compiler must not know which type is behind it.
         SmallRead::DynRead => read_bytes(black_box(reader), total, seen, see),
         SmallRead::Lines => read_lines(reader, total, seen, see),
     }

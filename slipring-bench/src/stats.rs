@@ -1,4 +1,4 @@
-//! What the rounds of a measurement amount to.
+//! The statistics of the rounds of a measurement.
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -73,8 +73,8 @@ impl Spread {
         Some(Spread { median, min, max })
     }
 
-    /// One divided by the other, round by round: what slows the machine down for a while slows
-    /// both down.
+    /// One divided by the other, round by round: anything that slows the machine down for a while
+    /// slows both down.
     pub fn of_ratios(
         these: impl IntoIterator<Item = f64>,
         others: impl IntoIterator<Item = f64>,

@@ -1,4 +1,4 @@
-//! The results as text: what they depend on, and a table for every case.
+//! The results as text: their conditions, and a table for every case.
 
 use std::fmt::Write;
 
@@ -48,7 +48,7 @@ pub fn header(setup: &Setup, program: &str, how: &str) -> Vec<String> {
     lines
 }
 
-/// One case: its title, how to read it, its table, and what went wrong.
+/// One case: its title, how to read it, its table, and its failures.
 pub fn case(setup: &Setup, result: &CaseResult) -> String {
     let (columns, rows) = cells(setup, result);
     let mut table = Table::new();

@@ -125,7 +125,7 @@ impl Team {
         self.all_answer(|answer| matches!(answer, Answer::Connected))
     }
 
-    /// What the host and the peer report.
+    /// The reports of the host and the peer.
     pub(crate) fn carry_out(&self, order: Order) -> io::Result<[Report; 2]> {
         // The peer first, so that it waits already. Clients of a server answer without orders.
         let peer = (!self.alone && !self.served).then_some(1);
@@ -201,7 +201,7 @@ impl Team {
     fn answer(&self, wanted: usize) -> io::Result<Answer> {
         let mut fds: Vec<PollFd> = Vec::new();
         for (number, process) in self.processes.iter().enumerate() {
-            // That a process has ended is always told.
+            // The end of a process is always told.
             let flags = match number == wanted {
                 true => PollFlags::IN,
                 false => PollFlags::empty(),
@@ -249,7 +249,7 @@ impl Team {
         Ok(now.saturating_sub(self.descriptors + 1) as f64 / self.streams as f64)
     }
 
-    /// What all processes have done so far.
+    /// The activity of all processes so far.
     pub(crate) fn activity(&self) -> io::Result<Activity> {
         let mut all = Activity::default();
         for process in &self.processes {
@@ -260,7 +260,7 @@ impl Team {
         Ok(all)
     }
 
-    /// Waits until what the last round has set in motion rests, if it ever does.
+    /// Waits until everything that the last round has set in motion rests, if it ever does.
     pub(crate) fn come_to_rest(&self) -> io::Result<Activity> {
         let patience = clock::now() + REST;
         let asleep = |process: &Process| usage::sleeps(process.pid());
@@ -279,7 +279,7 @@ impl Team {
     }
 }
 
-/// Ended, whatever it is doing, when this is dropped.
+/// Ended when this is dropped, also in the middle of its work.
 struct Process {
     channel: Channel,
     child: Child,

@@ -67,7 +67,7 @@ pub fn streams(number: usize) -> String {
     format!("{number} stream{}", plural(number))
 }
 
-/// What a word ends with if there are so many.
+/// The ending of a word for this number.
 pub fn plural(number: usize) -> &'static str {
     if number == 1 { "" } else { "s" }
 }

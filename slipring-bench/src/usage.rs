@@ -1,10 +1,10 @@
-//! What a process uses, as the kernel counts it (proc(5)).
+//! The resources that a process uses, as the kernel counts them (proc(5)).
 
 use std::{fs, io, path::Path};
 
 use rustix::io::Errno;
 
-/// What a process has done so far.
+/// The resources that a process has used so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Activity {
     /// nanoseconds of CPU time
@@ -14,9 +14,9 @@ pub struct Activity {
 }
 
 impl Activity {
-    /// What was done between the two.
+    /// The difference between the two.
     pub(crate) fn since(self, before: Activity) -> Activity {
-        // A thread that has ended in between takes what it did with it.
+        // A thread that has ended in between takes its share with it.
         Activity {
             cpu: self.cpu.saturating_sub(before.cpu),
             wakes: self.wakes.saturating_sub(before.wakes),
@@ -55,7 +55,7 @@ pub fn sleeps(pid: u32) -> io::Result<bool> {
     Ok(true)
 }
 
-/// What the kernel says of a thread; `None` if it has ended since it was listed.
+/// The kernel's counts for a thread; `None` if it has ended since it was listed.
 fn of_thread(task: &Path, file: &str) -> io::Result<Option<String>> {
     match fs::read_to_string(task.join(file)) {
         Ok(text) => Ok(Some(text)),
@@ -65,7 +65,8 @@ fn of_thread(task: &Path, file: &str) -> io::Result<Option<String>> {
     }
 }
 
-/// Bytes of memory, without the program itself; what several processes share is divided among them.
+/// Bytes of memory, without the program itself; memory that several processes share is divided
+/// among them.
 pub fn memory(pid: u32) -> io::Result<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
     let kibibytes =
@@ -99,7 +100,7 @@ mod tests {
         assert!(activity(pid).unwrap().cpu > 0);
         assert!(memory(pid).unwrap() > 0);
         assert!(descriptors(pid).unwrap() > 2);
-        assert!(!sleeps(pid).unwrap(), "it looks at itself");
+        assert!(!sleeps(pid).unwrap(), "it checks itself");
     }
 
     #[test]

@@ -15,8 +15,8 @@ use crate::{
 /// The hidden subcommand that a program starts itself with; it has one argument more.
 pub const SUBCOMMAND: &str = "bench-worker";
 
-/// What a process of a measurement does. Every transport does it as its links allow; what is not
-/// made of links does it in a way of its own.
+/// The work of a process of a measurement. Every transport does it as its links allow; a contender
+/// that is not made of links does it in a way of its own.
 ///
 /// A transport's link is hidden behind the whole work of a process, so that every measurement is
 /// compiled for its own transport and no call goes through a pointer.
@@ -30,14 +30,14 @@ pub trait Work: Send + Sync {
     fn work(&self, worker: &Worker) -> io::Result<()>;
 }
 
-/// What a process has been started for, as it sees it itself.
+/// The task that a process has been started for, as it sees it itself.
 pub struct Worker {
     channel: Channel,
     task: Task,
 }
 
-/// Runs a process of a measurement. `argument` is what [`SUBCOMMAND`] came with; `work` finds what
-/// a contender of this name does in a case.
+/// Runs a process of a measurement. `argument` is the text that [`SUBCOMMAND`] came with; `work`
+/// finds the work of a contender of this name in a case.
 pub fn run(
     argument: &str,
     work: impl FnOnce(&str, &Case) -> Option<Box<dyn Work>>,
@@ -81,7 +81,7 @@ pub fn belong_to(parent: u32) -> io::Result<()> {
 }
 
 impl Worker {
-    /// What is measured.
+    /// The case that is measured.
     pub fn case(&self) -> &Case {
         &self.task.case
     }

@@ -11,7 +11,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// What setting up a stream returns.
+/// The result of setting up a stream.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Setting up failed. The text says what happened and what to do next.
@@ -48,9 +48,9 @@ pub enum Error {
          after Local/ or Global/, or an absolute path"
     )]
     InvalidName {
-        /// What was given (shortened, if it was very long).
+        /// The text that was given (shortened, if it was very long).
         name: String,
-        /// What is wrong with it.
+        /// The reason why it is no name.
         why: &'static str,
     },
 
@@ -102,15 +102,15 @@ pub enum Error {
         socket_gone: Option<PathBuf>,
     },
 
-    /// Nobody is bound to the name, or only a stale socket is left of whoever was.
+    /// Nobody is bound to the name. At most a stale socket is left of its last holder.
     #[error("nobody is bound to the name {name}{}", not_bound(tried, passed_over, *waited))]
     NotBound {
         /// The name.
         name: String,
         /// Every socket path that was tried.
         tried: Vec<PathBuf>,
-        /// What was found on the way and could not be used, and why: a stale socket, a directory
-        /// that is not safe.
+        /// Everything that was found on the way and could not be used, with the reason: a stale
+        /// socket, a directory that is not safe.
         passed_over: Vec<(PathBuf, String)>,
         /// How long the name was waited for; zero without waiting.
         waited: Duration,
@@ -155,7 +155,7 @@ pub enum Error {
     Capacity {
         /// The capacity asked for, in bytes.
         asked: usize,
-        /// What is wrong with it.
+        /// The reason why it cannot be had.
         why: String,
     },
 
@@ -197,8 +197,8 @@ pub enum Error {
 
     /// Something answers there, but it is not slipring.
     #[error(
-        "whoever listens there does not speak slipring. Check the name, and which program is \
-            bound to it"
+        "the program that listens there does not speak slipring. Check the name, and which program \
+         is bound to it"
     )]
     NotSlipring,
 
@@ -226,7 +226,7 @@ pub enum Error {
             report it there"
     )]
     BadPeer {
-        /// What was wrong.
+        /// The fault that was found.
         what: String,
     },
 
@@ -239,7 +239,7 @@ pub enum Error {
         "{what} took longer than {after:?}. See whether the other side hangs, or allow more time"
     )]
     Timeout {
-        /// What was going on.
+        /// The step that was under way.
         what: &'static str,
         /// How long it went on.
         after: Duration,
@@ -259,18 +259,18 @@ pub enum Error {
     /// The system cannot do what is needed.
     #[error("this system has no {what}. It needs {needs}")]
     Unsupported {
-        /// What is missing.
+        /// The feature that is missing.
         what: &'static str,
-        /// What would have it.
+        /// A system that would have it.
         needs: &'static str,
     },
 
     /// A system call failed.
     #[error("{doing} failed: {source}")]
     Os {
-        /// What was going on.
+        /// The step that failed.
         doing: &'static str,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
@@ -334,7 +334,7 @@ impl Error {
         }
     }
 
-    /// Whether this process wants for something, and nobody else did anything wrong.
+    /// Whether this process lacks something, and nobody else did anything wrong.
     pub(crate) fn is_want(&self) -> bool {
         matches!(self, Error::Os { .. } | Error::Unsupported { .. })
     }
@@ -411,7 +411,7 @@ impl Error {
         }
     }
 
-    /// The number of the operating system's error (`errno`), if this is a failed call of its.
+    /// The number of the operating system's error (`errno`), if this is one of its failed calls.
     pub fn raw_os_error(&self) -> Option<i32> {
         let Error::Os { source, .. } = self else {
             return None;
@@ -432,11 +432,11 @@ impl fmt::Debug for Error {
     }
 }
 
-/// What the operating system says, put so that it can be acted upon.
+/// The error of the operating system, in words that can be acted upon.
 fn clearly(source: io::Error) -> io::Error {
     match source.kind() {
-        // What is set up here asks for nothing that could be there later; so it is a limit that is
-        // meant.
+        // The calls made here ask for nothing that could be there later. So this error means that a
+        // limit is reached.
         ErrorKind::WouldBlock => io::Error::new(ErrorKind::OutOfMemory, AtLimit { source }),
         _ => source,
     }
@@ -473,12 +473,12 @@ fn reasons(list: &[(PathBuf, String)]) -> String {
     each.join(", ")
 }
 
-/// Who holds a name, in words.
+/// The holder of a name, in words.
 fn holder(pid: Option<u32>) -> String {
     pid.map_or_else(|| "another process".into(), |pid| format!("process {pid}"))
 }
 
-/// What has become of the holder's socket, in words; or nothing.
+/// The part of a text that says where the holder's socket was removed; or nothing.
 fn unreachable_at(socket_gone: Option<&Path>) -> String {
     socket_gone.map_or_else(String::new, |path| {
         let path = path.display();
@@ -494,8 +494,8 @@ fn after_waiting(waited: Duration) -> String {
     format!(" after {waited:.1?} of waiting")
 }
 
-/// The middle of the text of [`Error::NotBound`]: how long was waited, what was tried and what was
-/// passed over.
+/// The middle of the text of [`Error::NotBound`]: the time waited, the paths tried and those passed
+/// over.
 fn not_bound(tried: &[PathBuf], passed_over: &[(PathBuf, String)], waited: Duration) -> String {
     let mut text = after_waiting(waited);
     if !tried.is_empty() {
@@ -519,7 +519,8 @@ fn not_bound(tried: &[PathBuf], passed_over: &[(PathBuf, String)], waited: Durat
 mod tests {
     use super::*;
 
-    /// One of each, with its kind and what its text must contain: what happened, and what to do.
+    /// One of each, with its kind and the words that its text must contain: the event and the
+    /// remedy.
     fn each() -> Vec<(Error, ErrorKind, &'static [&'static str])> {
         let path = || PathBuf::from("/run/here");
         let name = || String::from("Local/clock");

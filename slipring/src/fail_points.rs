@@ -12,7 +12,7 @@ macro_rules! points {
             $(#[doc = $what] $point,)*
         }
 
-        /// The name of each point, and what has just been done there.
+        /// The name of each point, and the step that has just been done there.
         #[cfg(feature = "fail-points")]
         pub const ALL: &[(&str, &str)] = &[$(($name, $what)),*];
     };
@@ -36,19 +36,19 @@ points! {
     WriteBegun "write-begun" "a write has begun";
     Copied "copied" "bytes were copied into the ring, and not published";
     Committed "committed" "bytes were written in place, and not published";
-    Published "published" "bytes were published; nobody was rung";
+    Published "published" "bytes were published; nobody was woken";
     Read "read" "bytes were copied out of the ring, and not given back";
-    Consumed "consumed" "bytes were given back; nobody was rung";
-    ReaderArmed "reader-armed" "a reader asked to be rung; it has not looked again";
+    Consumed "consumed" "bytes were given back; nobody was woken";
+    ReaderArmed "reader-armed" "a reader asked to be woken; it has not polled again";
     ReaderDisarmed "reader-disarmed" "a reader took that back";
-    WriterArmed "writer-armed" "a writer asked to be rung; it has not looked again";
+    WriterArmed "writer-armed" "a writer asked to be woken; it has not polled again";
     WriterDisarmed "writer-disarmed" "a writer took that back";
     Sleeping "sleeping" "a half is about to sleep";
-    Woken "woken" "a half was woken; it has not looked yet";
-    Ringing "ringing" "a doorbell is about to be rung";
-    Rung "rung" "a doorbell was rung";
-    WritingEnded "writing-ended" "the end of writing was stored; nobody was rung";
-    ReadingEnded "reading-ended" "the end of reading was stored; nobody was rung";
+    Woken "woken" "a half was woken; it has not polled yet";
+    Ringing "ringing" "the peer is about to be woken";
+    Rung "rung" "the peer was woken";
+    WritingEnded "writing-ended" "the end of writing was stored; nobody was woken";
+    ReadingEnded "reading-ended" "the end of reading was stored; nobody was woken";
     HangingUp "hanging-up" "the link is about to be shut down";
     HungUp "hung-up" "the link was shut down; everything is still mapped";
     SocketRemoved "socket-removed" "the socket of a name was removed; its lock is held";
@@ -74,7 +74,7 @@ pub(crate) fn point(here: Point) {
             panic!("SLIPRING_FAIL_POINT={text}: not the NAME:N of a fail point")
         }))
     });
-    // Relaxed: only the count itself matters. It wraps after the last, by when nobody is left.
+    // Relaxed: only the count itself matters. It wraps after the last one, and then nobody is left.
     if let Some((index, left)) = plan
         && *index == here as usize
         && left.fetch_sub(1, Ordering::Relaxed) == 1

@@ -1,4 +1,4 @@
-//! Who is at the other end, and who may be.
+//! The user at the other end, and which users are allowed there.
 
 /// Which users may be at the other end.
 ///
@@ -30,7 +30,7 @@ pub enum Peers {
     Anyone,
 }
 
-/// What a user may do at the other end.
+/// The rights of a user at the other end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Admission {
     /// Be there, and be relied on: it is this process's own user, or root.
@@ -41,7 +41,7 @@ pub(crate) enum Admission {
     Refused(&'static str),
 }
 
-/// Who is at the other end, by the kernel's word at the time of the handshake.
+/// The process at the other end, by the kernel's word at the time of the handshake.
 ///
 /// # Examples
 ///

@@ -2,7 +2,7 @@
 
 use crate::text;
 
-/// What a scale is of.
+/// The unit of a scale.
 #[derive(Clone, Copy)]
 pub(crate) struct Unit {
     pub text: fn(f64) -> String,
@@ -71,7 +71,7 @@ impl Scale {
         (value / low).ln() / (high / low).ln()
     }
 
-    /// Where there are lines across, and what stands there.
+    /// Where there are lines across, and their labels.
     pub(crate) fn ticks(&self) -> Vec<(f64, String)> {
         let all = self.round.len() <= LINES;
         let ten = |number: f64| is_power_of_ten(number, self.unit.thousand);

@@ -15,7 +15,7 @@ const PAGE: usize = 4096;
 /// each other, and an odd multiple of the 16 bytes by which allocators align, so that they come to
 /// every such place.
 const STEP: usize = 2544;
-/// Where malloc puts what is larger than some 100 KiB.
+/// Where malloc puts blocks that are larger than some 100 KiB.
 const FIRST: usize = 16;
 
 pub(crate) struct Buffer {

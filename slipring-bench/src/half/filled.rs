@@ -56,7 +56,7 @@ impl<L: Link> Half<L> {
     }
 }
 
-/// What a message consists of; not the byte of the one before it.
+/// The byte that a message consists of; not the byte of the one before it.
 fn same(number: u64) -> u8 {
     number as u8
 }
@@ -65,8 +65,8 @@ fn sum_of_same(size: usize, byte: u8) -> u64 {
     u64::from_le_bytes([byte; 8]).wrapping_mul(size as u64 / 8)
 }
 
-/// Numbers in a row: what the compiler makes vector instructions of, as from most loops that fill
-/// an array.
+/// Numbers in a row. The compiler makes vector instructions of this loop, as of most loops that
+/// fill an array.
 fn count_up(bytes: &mut [u8], first: u64) {
     for (number, place) in (first..).zip(bytes.as_chunks_mut().0) {
         *place = number.to_le_bytes();
@@ -82,7 +82,7 @@ fn sum(bytes: &[u8]) -> u64 {
     numbers.fold(0, u64::wrapping_add)
 }
 
-/// The sum of what `count_up` writes into so many bytes.
+/// The sum of the numbers that `count_up` writes into so many bytes.
 fn sum_of_count(size: usize, first: u64) -> u64 {
     let count = size as u64 / 8;
     let rest = count * count.saturating_sub(1) / 2;

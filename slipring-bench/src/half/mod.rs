@@ -1,4 +1,4 @@
-//! What the two halves of a measurement do: the host sends first, the peer answers or receives.
+//! The work of the two halves of a measurement: the host sends first, the peer answers or receives.
 //!
 //! Each kind of case is in a file of its own.
 

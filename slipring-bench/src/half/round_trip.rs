@@ -22,7 +22,7 @@ impl<L: Link> Half<L> {
         })
     }
 
-    /// Tells how long each took, but for the first ones.
+    /// Tells how long each took, without the first ones.
     pub(crate) fn ask(&mut self, order: Order, mut record: impl FnMut(u64)) -> io::Result<()> {
         let Half {
             link,

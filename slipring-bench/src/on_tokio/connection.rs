@@ -11,7 +11,7 @@ pub(super) trait Connection: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection for S {}
 
-/// One side's round trips. Tells how long each took, but for the first ones.
+/// One side's round trips. Tells how long each took, without the first ones.
 pub(super) async fn half<S: Connection>(
     stream: &mut S,
     message: &mut [u8],

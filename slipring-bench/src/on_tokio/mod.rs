@@ -27,7 +27,7 @@ use crate::{
     worker::{Work, Worker},
 };
 
-/// What is made of a connected Unix socket.
+/// The streams that are made of a connected Unix socket.
 #[derive(Clone, Copy)]
 pub(crate) enum OnTokio {
     Unix,

@@ -1,6 +1,6 @@
 //! A server with many streams, and its clients. The server has a task for each stream, which sends
 //! a message at each tick and waits for the answer, and ticks again when all have been answered.
-//! The clients answer whatever comes on their streams, until these end.
+//! The clients answer everything that comes on their streams, until these end.
 
 use std::{io, os::fd::AsFd};
 

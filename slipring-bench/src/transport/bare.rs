@@ -32,7 +32,7 @@ pub trait Wake {
     fn wait(&self, memory: &SharedMemory, offset: usize, seen: u64) -> io::Result<()>;
 }
 
-/// Looks again and again.
+/// Loads the counter again and again.
 pub struct Spinning;
 
 impl Wake for Spinning {

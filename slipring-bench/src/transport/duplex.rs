@@ -6,9 +6,9 @@ use super::Link;
 
 /// Both directions of a connection.
 pub struct Duplex<R, W> {
-    /// what comes from the other end
+    /// the bytes that come from the other end
     pub reader: R,
-    /// what goes there
+    /// the bytes that go there
     pub writer: W,
 }
 

@@ -1,5 +1,5 @@
-//! The bare exchange with an eventfd for each direction, written at each message. Nothing that
-//! wakes a sleeping process through a descriptor can be faster.
+//! The bare exchange with an eventfd for each direction, written at each message. No way to wake a
+//! sleeping process through a descriptor can be faster.
 //!
 //! There are two ways of sleeping, and which one is faster depends on the kernel: a blocking read
 //! of the eventfd, or an edge-triggered epoll on an eventfd that is never read.
@@ -32,7 +32,7 @@ pub enum Eventfd {
 
 /// The eventfds of one end.
 pub struct Bells {
-    /// rung by the other side
+    /// written by the peer
     own: OwnedFd,
     other: OwnedFd,
     /// for `Eventfd::Epoll`: watches `own`
@@ -46,7 +46,7 @@ impl Wake for Bells {
     }
 
     fn wait(&self, memory: &SharedMemory, offset: usize, seen: u64) -> io::Result<()> {
-        // Each message rings once, and there is one at a time.
+        // Each message wakes once, and there is one at a time.
         loop {
             let slept = match &self.epoll {
                 None => rustix::io::read(&self.own, &mut [0; 8]).map(|_| ()),

@@ -1,4 +1,4 @@
-//! The bare exchange with a futex: the kernel puts to sleep on the counter, and wakes at each
+//! The bare exchange with a futex: a side sleeps in the kernel on the counter, and is woken at each
 //! message.
 
 use std::io;
@@ -28,7 +28,7 @@ impl Wake for OnCounter {
 
     fn wait(&self, memory: &SharedMemory, offset: usize, seen: u64) -> io::Result<()> {
         while memory.load(offset) == seen {
-            // The low half is what the kernel compares, so it is cut off here, too.
+            // The kernel compares the low half, so it is cut off here, too.
             match futex::wait(memory.low_half(offset), Flags::empty(), seen as u32, None) {
                 // It has moved meanwhile, or a signal came.
                 Ok(()) | Err(Errno::AGAIN | Errno::INTR) => {}

@@ -17,7 +17,7 @@ pub trait Lend: Link {
 /// A transport whose links lend.
 pub struct InPlace<T>(pub T);
 
-/// A link that uses what the other one lends.
+/// A link that uses the memory that another link lends.
 pub struct Lent<L>(L);
 
 impl<T: Transport<Link: Lend>> Transport for InPlace<T> {

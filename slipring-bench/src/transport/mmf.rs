@@ -13,7 +13,7 @@ use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 
 use super::{End, Transport, duplex::Duplex};
 
-/// As much data as a stream has by default, and the indexes.
+/// As many bytes of data as a stream has by default, and the indexes.
 const SIZE: u64 = (256 << 10) + 16;
 
 /// The ring of C# programs.

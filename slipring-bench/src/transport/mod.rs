@@ -34,7 +34,7 @@ pub trait Link {
         Ok(())
     }
 
-    /// Receives exactly as much as the buffer holds: copies it out.
+    /// Receives exactly as many bytes as the buffer holds: copies them out.
     #[inline]
     fn receive(&mut self, mut buffer: &mut [u8]) -> io::Result<()> {
         while !buffer.is_empty() {
@@ -46,7 +46,7 @@ pub trait Link {
         Ok(())
     }
 
-    /// Receives what there is, up to the buffer's size, or one message; 0 at the end.
+    /// Receives the bytes that are there, up to the buffer's size, or one message; 0 at the end.
     fn receive_some(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
 
     /// Sends messages of `size` bytes that lie one after the other: one by one, but published
@@ -122,7 +122,7 @@ impl End {
         (&self.socket).write_all(text.as_bytes())
     }
 
-    /// What the other end tells.
+    /// The text that the other end tells.
     pub fn hear(&self) -> io::Result<String> {
         let mut length = [0; 2];
         (&self.socket).read_exact(&mut length)?;

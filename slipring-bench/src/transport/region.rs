@@ -20,10 +20,10 @@ const LENGTH: usize = 8;
 /// Bytes of a slot. Of 8 to 64 KiB the most was as fast as any, with small messages and with large
 /// ones.
 const ROOM: usize = 64 << 10;
-/// Together as much as a slipring stream has by default.
+/// Together as many bytes as a slipring stream has by default.
 const SLOTS: usize = 4;
 
-/// Messages shorter than this are gathered until they are as much.
+/// Messages shorter than this are gathered until they are as long together.
 const GATHERED: usize = 16 << 10;
 
 /// The shared region, by how the reader maps the slots.
@@ -153,7 +153,7 @@ impl Circle {
         self.waiting = 0;
     }
 
-    /// What is not a short copy into the cache.
+    /// Everything that is more than a short copy into the cache.
     #[inline(never)]
     fn send_rest(&mut self, message: &[u8]) {
         self.write_gathered();

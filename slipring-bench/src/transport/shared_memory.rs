@@ -31,8 +31,8 @@ impl SharedMemory {
         Ok(SharedMemory { map, writable })
     }
 
-    /// Like `open`, but the end that is not the host only reads: what stores into it, or copies or
-    /// writes into it, panics there.
+    /// Like `open`, but the end that is not the host only reads: code that stores into it, or
+    /// copies or writes into it, panics there.
     pub fn open_one_way(end: &End, length: usize) -> io::Result<SharedMemory> {
         if end.host {
             return Self::open(end, length);
@@ -42,7 +42,7 @@ impl SharedMemory {
         Ok(SharedMemory { map, writable: 0 })
     }
 
-    /// An index. Release: a process that loads it sees what was copied before.
+    /// An index. Release: a process that loads it sees all bytes that were copied before.
     #[inline]
     pub fn store(&self, offset: usize, value: u64) {
         self.word(offset, self.writable)

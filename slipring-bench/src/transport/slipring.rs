@@ -6,7 +6,7 @@ use ::slipring::{Options, Reader, Spin, Writer};
 
 use super::{End, Link, Transport, in_place::Lend};
 
-/// As much as `--capacity` offers; the library alone would stop a peer earlier.
+/// As large as `--capacity` offers; the library alone would stop a peer earlier.
 const PEER_CAPACITY: usize = 1 << 30;
 
 /// A slipring stream, all defaults but these.
@@ -20,9 +20,9 @@ pub struct Slipring {
 
 /// Both halves of a stream.
 pub struct Halves {
-    /// what comes from the other end
+    /// the bytes that come from the other end
     pub reader: Reader,
-    /// what goes there
+    /// the bytes that go there
     pub writer: Writer,
 }
 

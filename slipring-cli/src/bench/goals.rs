@@ -1,4 +1,4 @@
-//! What slipring sets out to reach, compared with what was measured.
+//! The goals of slipring, compared with the results.
 
 use serde::Serialize;
 use slipring::Spin;
@@ -10,11 +10,12 @@ use slipring_bench::{
     text::significant,
 };
 
-/// Two that are equally good differ by as much from run to run.
+/// Two that are equally good differ by this share from run to run.
 const NOISE: f64 = 0.05;
-/// What an endpoint may take beside the rings, in bytes.
+/// The memory that an endpoint may take beside the rings, in bytes.
 const ENDPOINT: f64 = 32.0 * 1024.0;
-/// What the program itself takes, most of it for the histogram of its latencies, in bytes.
+/// The memory that the program itself takes, most of it for the histogram of its latencies, in
+/// bytes.
 const HEAP: f64 = 256.0 * 1024.0;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -24,7 +25,7 @@ enum Verdict {
     NotMet,
     NotMeasured,
     /// Something else kept the machine busy, or the scheduler changed its mind: the rounds differ
-    /// too much for a verdict.
+    /// too widely for a verdict.
     Unsteady,
 }
 
@@ -34,7 +35,7 @@ pub struct Goal {
     verdict: Verdict,
     /// slipring's values divided by the other's, where there is a verdict
     ratio: Option<f64>,
-    /// what it was compared with, if there was a choice
+    /// its rival in the comparison, if there was a choice
     compared_with: Option<String>,
 }
 
@@ -77,7 +78,8 @@ pub fn goals(setup: &Setup, results: &[CaseResult]) -> Vec<Goal> {
     };
     let mut goals: Vec<Goal> = served.iter().flat_map(|one| of_server(one)).collect();
     let idle = sleeping(most).and_then(|row| row.idle);
-    // 0 % is what rounds to it: the processes are looked at from outside, which takes them no time.
+    // 0 % is everything that rounds to it: the processes are observed from outside, which takes
+    // them no time.
     let met = idle.map(|idle| idle.wakes == 0 && idle.cpu * 20_000 < setup.idle);
     let goal = format!("{}, idle: 0 % CPU and no wake-ups", most.case.title);
     goals.push(Goal::new(goal, met, None));
@@ -190,7 +192,7 @@ fn of_server(result: &CaseResult) -> Vec<Goal> {
     let text =
         format!("{named}: memory of a stream at most its two capacities and 32 KiB an endpoint");
     goals.push(Goal::new(text, ratio.map(|ratio| ratio <= 1.0), ratio));
-    // A page for every second endpoint, beside what comes and goes.
+    // A page for every second endpoint, beside the memory that comes and goes.
     let met = memory.map(|[begin, end]| end - begin <= spare / 4.0 + 4096.0);
     goals.push(Goal::new(format!("{named}: memory not growing"), met, None));
     goals

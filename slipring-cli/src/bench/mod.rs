@@ -162,7 +162,7 @@ fn find(contenders: impl IntoIterator<Item = Contender>, name: &str) -> Option<B
     found.map(|one| one.work)
 }
 
-/// What is measured, and how that is said.
+/// The cases that are measured, and the texts about them.
 struct Plan {
     cases: Vec<Case>,
     contenders: Vec<Contender>,
@@ -192,7 +192,8 @@ impl Plan {
         Ok(Plan {
             cases: args.streams.iter().map(served).collect(),
             contenders: contenders::served().into(),
-            // Short ones in quick succession: whatever else the machine does hits all alike.
+            // Short rounds in quick succession, so that any other activity of the machine hits all
+            // alike.
             rounds: if args.quick { [5, 50] } else { [15, 130] },
             title: "slipring bench --streams",
             how: format!(
@@ -297,7 +298,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Failure> {
         };
         printed = output.end(&goals, interrupted, document);
     }
-    // Whether or not standard output has taken everything: what was measured is not lost.
+    // The results are not lost, even if standard output has not taken everything.
     if let Some(file) = report {
         let page = Page {
             title: plan.title,
@@ -350,7 +351,7 @@ fn measure<'c>(
     Ok(())
 }
 
-/// The titles of what makes no sense where both halves share a core.
+/// The titles of the contenders that make no sense where both halves share a core.
 fn left_out(setup: &Setup, entries: &[Entry], contenders: &[Contender]) -> Vec<String> {
     let spinning = |one: &&Contender| {
         let alone = |(case, _): &Entry| setup.one_core(case);
@@ -360,7 +361,8 @@ fn left_out(setup: &Setup, entries: &[Entry], contenders: &[Contender]) -> Vec<S
     left_out.map(|one| one.title.clone()).collect()
 }
 
-/// What most people want to know, if it was measured: the round trip of 64 B, or the most streams.
+/// The figure that most people want to know, if it was measured: the round trip of 64 B, or the
+/// most streams.
 fn summary(results: &[CaseResult]) -> Option<String> {
     let round_trip = results.iter().find(|result| result.case.name == "rtt-64");
     let served = || {

@@ -1,5 +1,5 @@
-//! Where the results go: tables as they come or one document at the end, and on a terminal what is
-//! being measured.
+//! Where the results go: tables as they come or one document at the end. A terminal also shows the
+//! case that is being measured.
 
 use std::io::{self, IsTerminal};
 
@@ -39,7 +39,7 @@ impl Output {
         self.progress.suspend(|| console::print(text))
     }
 
-    /// What stands at the end of it all.
+    /// The last part of the output.
     pub fn end(
         &mut self,
         goals: &[Goal],

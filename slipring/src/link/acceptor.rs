@@ -6,7 +6,7 @@
 //! everything is checked, mapped and answered outside of it.
 //!
 //! A client that is shaking hands holds one descriptor of this process, and nothing else is made
-//! for it. How many there may be depends on the limit of descriptors; if there are more, or
+//! for it. The limit of descriptors decides how many clients there may be. If there are more, or if
 //! descriptors run out, the user that has the most of them loses the oldest.
 
 mod clients;
@@ -46,7 +46,7 @@ use unreceived::Unreceived;
 /// net.core.somaxconn).
 const BACKLOG: i32 = 1024;
 
-/// Batches after the time is up: for a caller that gives no time, what there is to do is done,
+/// Batches after the time is up. If a caller gives no time, everything that is there to do is done,
 /// unless it has no end.
 const LATE_BATCHES: u32 = 4;
 
@@ -55,7 +55,7 @@ const STOP: u64 = 1;
 const TIMER: u64 = 2;
 const FIRST_CLIENT: u64 = 3;
 
-/// What came of accepting for a while.
+/// The result of accepting for a while.
 #[derive(Debug)]
 pub(crate) enum Accepted {
     /// A client has completed its handshake.
@@ -187,12 +187,12 @@ impl Acceptor {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What has become of the files of the name.
+    /// The state of the files of the name.
     pub(crate) fn condition(&self) -> Result<Condition> {
         self.binding().condition()
     }
 
-    /// Makes anew what was removed of them; says whether anything was.
+    /// Makes anew the files that were removed; says whether there were any.
     pub(crate) fn repair(&self) -> Result<bool> {
         let mut binding = self.binding();
         let was_sound = binding.condition()? == Condition::Sound;
@@ -224,7 +224,7 @@ impl Acceptor {
             if self.stop.is_asked_for() {
                 return Err(Error::Stopped);
             }
-            // Whatever happens, the clock is read after each batch.
+            // The clock is read after each batch, in every case.
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let is_late = left == Some(Duration::ZERO);
             if is_late && late_batches == LATE_BATCHES {
@@ -263,7 +263,7 @@ impl Acceptor {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What has happened, within the time; `None` if a signal came.
+    /// The tokens of the events within the time; `None` if a signal came.
     fn wait(&self, timeout: Option<Duration>) -> Result<Option<Vec<u64>>> {
         match self.set.wait(timeout) {
             Ok(tokens) => Ok(Some(tokens)),
@@ -285,8 +285,8 @@ impl Acceptor {
         }
     }
 
-    /// Takes a client from a backlog; `None` if nobody is there. If it fails for want of a
-    /// descriptor, a client was told so and is gone.
+    /// Takes a client from a backlog; `None` if nobody is there. If it fails because there is no
+    /// descriptor left, a client was told so and is gone.
     fn take_from(&self, socket: &Listening) -> Result<Option<Link>> {
         loop {
             match socket.accept() {
@@ -387,7 +387,8 @@ impl Acceptor {
         }
     }
 
-    /// Goes on with it as long as it is one of many; returns a client whose everything has arrived.
+    /// Goes on with a client that is in the table. Takes it out and returns it when everything of
+    /// it has arrived.
     fn step_in_table(&self, number: u64) -> Result<Option<Client>> {
         let mut clients = self.clients();
         let progress = loop {
@@ -427,7 +428,8 @@ impl Acceptor {
         }
     }
 
-    /// Checks and maps what a client has passed, makes what it gets, and passes it: the last step.
+    /// The last step: checks and maps the memory that a client has passed, makes this side's, and
+    /// passes it.
     fn complete(&self, mut client: Client) -> Result<Option<Connected>> {
         let user = client.user();
         let is_stranger = self.is_stranger(user);
@@ -465,12 +467,12 @@ impl Acceptor {
         let _ = self.set.delete(client.handshake.link());
     }
 
-    /// A client that got no stream is counted; a want of this process's is the caller's to know as
-    /// well.
+    /// A client that got no stream is counted. If this process lacks something, the caller is told
+    /// as well.
     fn record_refusal<T>(&self, error: Error) -> Result<Option<T>> {
         self.count(&error);
-        // Descriptors that wait to be received count for all that this user sends: the one that
-        // does not receive them is to blame.
+        // Descriptors that wait to be received count for everything that this user sends. The
+        // client that does not receive them is to blame.
         if error.is_want() && !error.is_too_much_in_flight() {
             return Err(error);
         }

@@ -40,7 +40,7 @@ pub(crate) struct Binding {
     socket: Option<Stat>,
 }
 
-/// What has become of the two files of a name that is bound; see
+/// The state of the two files of a name that is bound; see
 /// [`Listener::check`](crate::Listener::check).
 ///
 /// # Examples
@@ -75,14 +75,14 @@ impl Binding {
     ///
     /// # Errors
     ///
-    /// [`Error::NameInUse`], with the process if that can be told; what
-    /// [`RuntimeDirs::paths_for_binding`] returns; [`Error::Os`] if a file that is no socket is in
-    /// the way (it is not touched), or a system call fails.
+    /// [`Error::NameInUse`], with the process if that can be told; the errors of
+    /// [`RuntimeDirs::paths_for_binding`]; [`Error::Os`] if a file that is no socket is in the way
+    /// (it is not touched), or a system call fails.
     pub(crate) fn new(name: &Name, mode: u32, backlog: i32) -> Result<(Binding, OwnedFd)> {
         Binding::new_in(&RuntimeDirs::from_env(), name, mode, backlog)
     }
 
-    /// As [`new`](Binding::new), with an environment of one's own.
+    /// Like [`new`](Binding::new), with an environment of one's own.
     pub(crate) fn new_in(
         dirs: &RuntimeDirs,
         name: &Name,
@@ -127,7 +127,7 @@ impl Binding {
             Err(errno) => return Err(Error::os_at("binding", path)(errno)),
         }
         point(Point::Bound);
-        let stat = lstat(path).map_err(Error::os_at("looking at the socket", path))?;
+        let stat = lstat(path).map_err(Error::os_at("checking the socket", path))?;
         self.socket = Some(stat);
         // Before listening: nobody can have connected under the mode that the umask left.
         let path = self.path.as_path();
@@ -138,7 +138,7 @@ impl Binding {
         Ok(socket)
     }
 
-    /// What has become of the two files: a cleaner of temporary files may have removed them.
+    /// The state of the two files: a cleaner of temporary files may have removed them.
     ///
     /// # Errors
     ///
@@ -154,13 +154,13 @@ impl Binding {
             Ok(found) if same_file(made, &found) => Ok(Condition::Sound),
             Ok(_) => Ok(Condition::SocketGone),
             Err(errno) if is_absence(errno) => Ok(Condition::SocketGone),
-            Err(errno) => Err(Error::os_at("looking at the socket", &self.path)(errno)),
+            Err(errno) => Err(Error::os_at("checking the socket", &self.path)(errno)),
         }
     }
 
-    /// Makes anew what has been removed. Returns the new listening socket, if one was made: the old
-    /// one is to be closed, as nobody can reach it any more; those in its queue can still be
-    /// served.
+    /// Makes anew the files that have been removed. Returns the new listening socket, if one was
+    /// made. The old one is to be closed, as nobody can reach it any more; the clients in its queue
+    /// can still be served.
     ///
     /// # Errors
     ///
@@ -246,7 +246,7 @@ fn say_if_hidden(error: Error, paths: &SocketPaths) -> Error {
         return error;
     };
     let give_up = Instant::now() + SETTLING;
-    // It may be between its lock and its socket, when it comes and when it leaves.
+    // A holder may be between its lock and its socket, when it comes and when it leaves.
     let is_missing = || matches!(lstat(&paths.socket), Err(Errno::NOENT));
     let holds = || {
         matches!(
@@ -276,7 +276,7 @@ pub(super) fn clear_the_way(path: &Path, address: &SocketAddrUnix) -> Result<boo
     let stat = match lstat(path) {
         Ok(stat) => stat,
         Err(Errno::NOENT) => return Ok(true),
-        Err(errno) => return Err(Error::os_at("looking at the socket", path)(errno)),
+        Err(errno) => return Err(Error::os_at("checking the socket", path)(errno)),
     };
     if !FileType::from_raw_mode(stat.st_mode).is_socket() {
         let text = format!(
@@ -298,7 +298,7 @@ pub(super) fn clear_the_way(path: &Path, address: &SocketAddrUnix) -> Result<boo
         Err(Errno::NOENT) => Ok(true),
         // Accepted; or its backlog is full; or it is of another type. Somebody has it open.
         Ok(()) | Err(Errno::AGAIN | Errno::PROTOTYPE) => Ok(false),
-        Err(errno) => Err(Error::os_at("looking whether the socket is stale", path)(
+        Err(errno) => Err(Error::os_at("checking whether the socket is stale", path)(
             errno,
         )),
     }

@@ -2,11 +2,12 @@
 //! handshake comes after this.
 //!
 //! [`Dial`] is a state machine: [`Dial::search`] never waits for longer than a search takes, and
-//! says what to wait for then. [`Dial::drive`] does so for threads.
+//! names the events to wait for then. [`Dial::drive`] does so for threads.
 //!
 //! A socket is opened (without access, `O_PATH`), checked, and connected to through that very
-//! descriptor: what was checked is what is connected to, even if the file is exchanged. Its owner
-//! must be trusted; the handshake then asks the kernel which process is at the other end.
+//! descriptor. So the socket that was checked is the one that is connected to, even if the file is
+//! exchanged. Its owner must be trusted; the handshake then asks the kernel which process is at the
+//! other end.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -94,7 +95,7 @@ impl Patience {
     }
 }
 
-/// What to do when the listener's backlog is full.
+/// The behaviour when the listener's backlog is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WhenFull {
     /// Block in the kernel, which wakes those in line in turn.
@@ -104,7 +105,7 @@ pub(crate) enum WhenFull {
     Return,
 }
 
-/// What a search has brought.
+/// The result of a search.
 #[derive(Debug)]
 pub(crate) enum Step {
     Connected(Dialed),
@@ -117,14 +118,14 @@ pub(crate) enum Step {
 /// Connecting to one name.
 ///
 /// Why no wake-up is lost: the watch is armed before each search but the first, and the second
-/// follows at once. So whatever makes a search succeed either came before it, or is an event that
-/// ends the wait. There is one thing without an event: that `listen` is called on a socket that is
-/// bound. Only while there is a socket that does not take connections, it is tried again after
-/// a pause; the pause grows from 1 ms and starts anew with every event, so that a listener which is
-/// about to listen is found at once, and a stale socket costs next to nothing. The same where a
-/// directory cannot be watched (no inotify instances left, no right to read it). As long as
-/// everything is watched and there is no socket, nothing is searched without an event, so that no
-/// event that was lost could be covered up.
+/// follows at once. So everything that makes a search succeed either came before it, or is an event
+/// that ends the wait. There is one thing without an event: that `listen` is called on a socket
+/// that is bound. Only while there is a socket that does not take connections, it is tried again
+/// after a pause. The pause grows from 1 ms and starts anew with every event, so that a listener
+/// which is about to listen is found at once, and a stale socket costs next to nothing. The same is
+/// done where a directory cannot be watched (no inotify instances left, no right to read it). As
+/// long as everything is watched and there is no socket, nothing is searched without an event, so
+/// that no event that was lost could be covered up.
 ///
 /// The first search does without a watch: making one and closing it again costs more than
 /// connecting, and most names that are waited for are there.
@@ -165,7 +166,7 @@ impl Dial {
     ///
     /// # Errors
     ///
-    /// As [`search`](Dial::search).
+    /// As for [`search`](Dial::search).
     pub(crate) fn drive(mut self, trusted_owner: &dyn Fn(u32) -> bool) -> Result<Dialed> {
         loop {
             let until = match self.search(trusted_owner, WhenFull::Block)? {
@@ -185,7 +186,7 @@ impl Dial {
         }
     }
 
-    /// What tells that it is worth to search again, if anything does.
+    /// The descriptor that tells that it is worth to search again, if there is one.
     #[cfg(feature = "tokio")]
     pub(crate) fn watch(&self) -> Option<&FileWatch> {
         self.watch.as_ref()
@@ -275,7 +276,7 @@ impl Dial {
         ))
     }
 
-    /// Waits for a little, the longer the more often, but not beyond `limit`.
+    /// Waits for a short time, the longer the more often, but not beyond `limit`.
     fn pause(&mut self, longest: Duration, limit: Option<Instant>) -> Step {
         let pause = self.pause.min(longest);
         self.pause = longest.min(pause * 2);
@@ -444,7 +445,7 @@ impl Dial {
     }
 }
 
-/// What came of trying every candidate.
+/// The result of trying every candidate.
 enum Search {
     Connected(Dialed),
     /// A process listens, and has no room just now.
@@ -469,7 +470,7 @@ struct Hidden {
     pid: Option<u32>,
 }
 
-/// The one that holds the name's lock, where nobody was reached by its socket. None if two have met
+/// The holder of the name's lock, where nobody was reached by its socket. None if two have met
 /// there.
 fn hidden(candidates: &[Candidate]) -> Result<Option<Hidden>> {
     let safe = candidates
@@ -498,7 +499,8 @@ fn may_belong_to_its_owner(
     trusted_owner: &dyn Fn(u32) -> bool,
 ) -> Result<bool> {
     let (uid, is_me) = (stat.st_uid, user::owns(found.as_fd(), stat));
-    // A number that says nothing is no reason to trust a user; what only the owner may do is.
+    // A number that says nothing is no reason to trust a user; an operation that only the owner may
+    // do is one.
     if trusted_owner(uid) || (is_me && !user::is_told(uid)) {
         return Ok(is_me);
     }
@@ -531,13 +533,13 @@ fn find(candidate: &Candidate) -> Result<Option<(OwnedFd, Stat)>> {
     let found = match open(path, flags, Mode::empty()) {
         Ok(found) => found,
         Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
-        Err(errno) => return Err(Error::os_at("looking for the socket", path)(errno)),
+        Err(errno) => return Err(Error::os_at("searching for the socket", path)(errno)),
     };
-    let stat = fstat(&found).map_err(Error::os_at("looking at the socket", path))?;
+    let stat = fstat(&found).map_err(Error::os_at("checking the socket", path))?;
     Ok(Some((found, stat)))
 }
 
-/// What came of connecting to one socket.
+/// The result of connecting to one socket.
 enum Connecting {
     /// With the moment by which the listener has to take it up.
     Opened(OwnedFd, Option<Instant>),

@@ -23,8 +23,8 @@ use crate::error::{Error, Result};
 use crate::name::Scope;
 use crate::sys::user;
 
-/// What is being done where a directory is checked.
-const CHECKING: &str = "looking at the directory for names";
+/// The step in an error's text while a directory is checked.
+const CHECKING: &str = "checking the directory for names";
 
 /// The line for `tmpfiles.d` that makes the directory of global names at every boot.
 const TMPFILES_LINE: &str = "d /run/slipring 1777 root root -";
@@ -42,7 +42,7 @@ pub(crate) struct RuntimeDirs {
     pub(crate) run: PathBuf,
 }
 
-/// Whether a directory can be trusted. The texts say why not, and what to do.
+/// Whether a directory can be trusted. The texts say why not, and name the remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DirTrust {
     /// It is there, and only users that may have written to it.
@@ -198,8 +198,9 @@ impl RuntimeDirs {
 
     /// Whether a directory for local names can be trusted.
     ///
-    /// The parent must belong to this user (but for `/tmp`): after `sudo` the variable often still
-    /// names the directory of another, and what root made there would be in that user's way.
+    /// The parent must belong to this user (except for `/tmp`). After `sudo` the variable often
+    /// still names the directory of another, and a file that root made there would be in that
+    /// user's way.
     fn trust_in_local(&self, local: &Local) -> Result<DirTrust> {
         let parent = local.path.parent().unwrap_or(Path::new("/"));
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -234,7 +235,7 @@ impl RuntimeDirs {
     }
 
     /// Whether the directory for global names can be trusted: root owns it, and no user can take
-    /// away what another has made in it.
+    /// away a file that another has made in it.
     fn trust_in_global(&self) -> Result<DirTrust> {
         let path = self.global();
         trust_in(&path, |_, stat| {
@@ -256,7 +257,7 @@ impl RuntimeDirs {
 }
 
 /// Whether a directory can be trusted, by a rule that names its flaw. It is opened without
-/// following a link, and what was opened is checked.
+/// following a link, and the directory that was opened is checked.
 fn trust_in(path: &Path, flaw: impl Fn(&OwnedFd, &Stat) -> Option<String>) -> Result<DirTrust> {
     // O_PATH needs no permission on the directory itself: one that locks this user out has an owner
     // too.
@@ -280,8 +281,8 @@ fn with_stat(found: OwnedFd) -> errno::Result<(OwnedFd, Stat)> {
     fstat(&found).map(|stat| (found, stat))
 }
 
-/// The trust in a directory that is not there and was not made. That there is no room
-/// or no memory for it is no reason to go elsewhere: by the next time there may be.
+/// The trust in a directory that is not there and was not made. A lack of room or of memory for it
+/// is no reason to go elsewhere: by the next time there may be some.
 fn cannot_be_made(path: &Path, errno: Errno) -> Result<DirTrust> {
     if is_absence(errno) || errno == Errno::ROFS {
         return Ok(DirTrust::Unusable(format!("it cannot be made: {errno}")));
@@ -318,7 +319,7 @@ pub(super) fn whose(uid: u32) -> String {
     }
 }
 
-/// What a file is, in words.
+/// The type of a file, in words.
 pub(crate) fn kind_of(stat: &Stat) -> &'static str {
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => "a regular file",
@@ -331,7 +332,7 @@ pub(crate) fn kind_of(stat: &Stat) -> &'static str {
     }
 }
 
-/// What the tests of names share.
+/// Helpers that the tests of names share.
 #[cfg(test)]
 pub(crate) mod testing {
     use super::*;
@@ -347,7 +348,7 @@ pub(crate) mod testing {
         }
     }
 
-    /// The same, with everything made but the directories for names.
+    /// The same, with everything made except the directories for names.
     pub(crate) fn dirs(directory: &Path) -> RuntimeDirs {
         for made in ["xdg", "tmp", "run"] {
             std::fs::create_dir(directory.join(made)).unwrap();

@@ -2,11 +2,11 @@
 //! matter.
 //!
 //! [`FileWatch::arm`], then search, then [`FileWatch::wait`]: a file that comes before the watch is
-//! found by the search, one that comes after it is an event. A directory that is not there yet is
-//! waited for in the nearest one that is. A watch is a hint, never an answer: the search that
-//! follows decides.
+//! found by the search, and a file that comes after it is an event. A directory that is not there
+//! yet is waited for in the nearest one that is. A watch is a hint, never an answer: the search
+//! that follows decides.
 //!
-//! Not everything is told ([`inotify`]), and [`FileWatch::arm`] says if something cannot be
+//! Some changes have no event ([`inotify`]), and [`FileWatch::arm`] says if something cannot be
 //! watched.
 
 use std::collections::HashMap;
@@ -90,8 +90,8 @@ impl FileWatch {
                 Ok(false) if until.is_some_and(|until| Instant::now() >= until) => {
                     return Ok(false);
                 }
-                // Something else in a busy directory: it must not become a search each time. Nor
-                // must it renew the time, as then no poll might ever find nothing.
+                // This is about something else in a busy directory, and must not become a search
+                // each time. Nor must it renew the time: then no poll might ever find nothing.
                 Ok(_) | Err(Errno::INTR) if left == Some(Duration::ZERO) => return Ok(false),
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(Error::os("waiting for inotify events")(errno)),
@@ -115,7 +115,7 @@ impl FileWatch {
         Ok(Events { matter, are_all })
     }
 
-    /// What is readable when there are events.
+    /// The descriptor that is readable when there are events.
     #[cfg(feature = "tokio")]
     pub(crate) fn inotify(&self) -> Option<BorrowedFd<'_>> {
         self.inotify.as_ref().map(Inotify::as_fd)
@@ -180,7 +180,7 @@ mod tests {
     }
 
     fn stays_quiet(watch: &FileWatch) {
-        // What was written before is queued already, so waiting no time is enough.
+        // An event of an earlier write is queued already, so waiting no time is enough.
         assert!(!watch.wait(Some(Instant::now())).unwrap());
     }
 

@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 pub(crate) enum First {
     /// This side: it connected, or both do (`upgrade`).
     Me,
-    /// The other one: it connected, and nothing is made for it before it is known to be acceptable.
+    /// The peer: it connected, and nothing is made for it before it is known to be acceptable.
     Peer,
 }
 
@@ -56,7 +56,7 @@ pub(crate) enum Waits {
     Polled,
 }
 
-/// What this side made for itself.
+/// Everything that this side made for itself.
 #[derive(Debug)]
 struct Mine {
     own_region: OwnRegion,
@@ -64,18 +64,18 @@ struct Mine {
     watches: Option<Watches>,
 }
 
-/// What is on its way out: bytes, and the descriptors that go with the first of them.
+/// A message on its way out: bytes, and the descriptors that go with the first of them.
 #[derive(Debug)]
 struct Outgoing {
     bytes: Vec<u8>,
     memory: Option<OwnedFd>,
 }
 
-/// What is known of a socket before anything is said over it.
+/// Everything that is known of a socket before anything is said over it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Origin {
-    /// The kernel has let no other user but root get to the other end: it is the word for a user
-    /// whose number says nothing ([`user`]).
+    /// The kernel has let no other user but root get to the other end. This decides for a user
+    /// whose number identifies nobody ([`user`]).
     pub(crate) mine_alone: bool,
     /// How long the peer may take before it says anything: a listener that does not accept. `None`:
     /// for ever.
@@ -93,14 +93,14 @@ pub(crate) struct Handshake {
     started: Instant,
     /// The process that made the other end of the socket.
     made_by: Credentials,
-    /// What the peer's hello says, and when it came.
+    /// The contents of the peer's hello, and when it came.
     introduced: Option<(Introduced, Instant)>,
-    /// What came with the peer's memory, not checked yet.
+    /// The message about the peer's memory and its descriptors, not checked yet.
     unchecked: Option<(Memory, Vec<Passed>)>,
     theirs: Option<Verified>,
     mine: Option<Mine>,
     outgoing: VecDeque<Outgoing>,
-    /// The message that is coming in, and what came with it.
+    /// The message that is coming in, and the descriptors that came with it.
     incoming: [u8; LEN],
     arrived: usize,
     fds: Vec<Passed>,
@@ -165,8 +165,8 @@ impl Handshake {
         Handshake::new(link, options, Some(name), First::Me, waits, origin)
     }
 
-    /// Refuses the user that made the other end of the socket, if it may not be there. It is a
-    /// first check, of what is known before anything was said.
+    /// Refuses the user that made the other end of the socket, if it may not be there. This is a
+    /// first check, of the facts that are known before anything was said.
     pub(crate) fn screen(&mut self) -> Result<()> {
         let uid = self.made_by.uid;
         match self.options.admits(uid, self.origin.mine_alone) {
@@ -229,7 +229,7 @@ impl Handshake {
         Error::Timeout { what, after }
     }
 
-    /// Whether my halves never sleep.
+    /// Whether the halves of this side never sleep.
     fn excuses(&self) -> bool {
         let blocking = matches!(self.waits, Waits::Blocking);
         blocking && self.options.spin == Spin::Always
@@ -248,8 +248,8 @@ impl Handshake {
         });
     }
 
-    /// Makes what is mine, and passes it. If it fails nothing is left, and it can be tried again.
-    /// `of_my_user`: the peer speaks as this process's own user.
+    /// Makes this side's memory and doorbells, and passes them. If it fails nothing is left, and it
+    /// can be tried again. `of_my_user`: the peer speaks as this process's own user.
     fn pass_mine(&mut self, of_my_user: bool) -> Result<()> {
         // A socket that another user made may have an end that is that user's, whichever speaks
         // there: see `doorbell::Kind`.
@@ -292,16 +292,16 @@ impl Handshake {
         self.try_step().inspect_err(|error| self.tell(error))
     }
 
-    /// As [`step`](Self::step); but of an error that [is a want](Error::is_want) of this process
-    /// the peer has not been told, and it can be tried again.
+    /// Like [`step`](Self::step), with one difference. If the error [is a want](Error::is_want) of
+    /// this process, the peer has not been told, and it can be tried again.
     pub(crate) fn try_step(&mut self) -> Result<Progress> {
         loop {
             self.flush()?;
             if let Some((memory, fds)) = self.unchecked.take() {
                 self.check(memory, fds)?;
             }
-            // Each side passes its memory once it knows enough of the other's: the side that spoke
-            // first what it says, the other one all of it.
+            // Each side passes its memory once it knows enough of the peer's. The side that spoke
+            // first needs the peer's hello; the other side needs all of the peer's memory.
             let of_my_user = match (&self.introduced, self.first) {
                 (Some((introduced, _)), First::Me) => Some(introduced.of_my_user),
                 (Some((introduced, _)), First::Peer) if self.theirs.is_some() => {
@@ -336,7 +336,7 @@ impl Handshake {
         }
     }
 
-    /// Sends what is waiting to be sent, as far as the socket takes it.
+    /// Sends the messages that wait to be sent, as far as the socket takes them.
     fn flush(&mut self) -> Result<()> {
         while let Some(next) = self.outgoing.front_mut() {
             point(Point::Sending);
@@ -387,26 +387,27 @@ impl Handshake {
         Ok(())
     }
 
-    /// Takes in what has arrived; a whole message, or `None` if there is nothing more for now.
+    /// Receives the bytes that have arrived; a whole message, or `None` if there is nothing more
+    /// for now.
     fn receive(&mut self) -> Result<Option<Message>> {
         while self.arrived < LEN {
             let received = match closing::peek(self.link.as_fd()) {
-                // Whether there is room for all of them or not, it is the peer's fault.
+                // The peer is at fault, whether there is room for all of them or not.
                 Ok(ahead) if ahead.descriptors > DESCRIPTORS => {
                     return Err(self.refuse(Refused::bad("more descriptors than expected")));
                 }
                 Ok(ahead) if !ahead.truncated => {
                     socket::receive(self.link.as_fd(), &mut self.incoming[self.arrived..])
                 }
-                // There is room for all that the kernel can pass; so it is this process that has
-                // none left.
+                // There is room for all that the kernel can pass. So this process has no
+                // descriptors left.
                 Ok(_) => return Err(Error::os("receiving the peer's descriptors")(Errno::MFILE)),
                 Err(e) => Err(e),
             };
             match received {
                 Ok(received) => {
                     self.fds.extend(received.fds.into_iter().map(Passed::new));
-                    // The kernel delivers what others have written apart. A message is one
+                    // The kernel delivers the bytes of different senders apart. A message is one
                     // sender's, from its first byte to its last.
                     let is_same = self.arrived == 0
                         || received.len == 0
@@ -416,8 +417,8 @@ impl Handshake {
                         return Err(self.refuse(Refused::bad("a message of several senders")));
                     }
                     if received.truncated {
-                        // Another thread took the room, and what came is lost: this is final, and
-                        // the peer is told.
+                        // Another thread took the room, and the descriptors that came are lost.
+                        // This is final, and the peer is told.
                         let error = self.refuse(Refused::resources());
                         return Err(match self.first {
                             First::Me => {
@@ -484,7 +485,7 @@ impl Handshake {
         }
     }
 
-    /// Checks and maps what the peer has passed.
+    /// Checks and maps the memory that the peer has passed.
     fn check(&mut self, memory: Memory, fds: Vec<Passed>) -> Result<()> {
         let Some((introduced, _)) = &self.introduced else {
             return Err(self.refuse(Refused::bad("a message out of turn")));
@@ -515,19 +516,19 @@ impl Handshake {
         refused.error
     }
 
-    /// Refuses a peer whose user leaves what was passed to it unreceived.
+    /// Refuses a peer whose user leaves descriptors that were passed to it unreceived.
     pub(crate) fn turn_away(&mut self) -> Error {
         self.refuse(Refused::unreceived())
     }
 
-    /// Tells the peer that this process wants for something.
+    /// Tells the peer that this process lacks something.
     pub(crate) fn tell(&mut self, error: &Error) {
         if error.is_want() {
             self.refuse(Refused::resources());
         }
     }
 
-    /// What the peer's refusal means here.
+    /// The error of this side for a refusal by the peer.
     fn refused(&self, why: Refusal, detail: &[u8]) -> Error {
         let detail = printable(detail);
         let mut versions = detail.splitn(2, '-').map(str::parse);
@@ -625,7 +626,7 @@ pub(crate) fn drive_pair(mut left: Handshake, mut right: Handshake) -> Result<[C
 }
 
 const _: () = {
-    // The handshake may be handed from one thread to another, and so may what it makes.
+    // The handshake may be handed from one thread to another, and so may everything that it makes.
     const fn send<T: Send>() {}
     const fn sync<T: Sync>() {}
     send::<Handshake>();

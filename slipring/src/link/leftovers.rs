@@ -1,4 +1,4 @@
-//! Removing what killed processes have left of their names.
+//! Removing the files that killed processes have left of their names.
 
 use std::path::{Path, PathBuf};
 
@@ -26,17 +26,17 @@ pub struct Leftover {
 }
 
 /// Removes the sockets and lock files that nobody holds any more, of the names of this user and of
-/// those that are machine-wide. They are left by processes that were killed. The next that binds
-/// such a name replaces them, so that this is for tidiness; but for lock files in the directory of
-/// machine-wide names, which keep other users from binding.
+/// those that are machine-wide. They are left by processes that were killed. The next process that
+/// binds such a name replaces them, so that this is for tidiness. There is one exception: lock
+/// files in the directory of machine-wide names keep other users from binding.
 ///
-/// Each name is locked meanwhile, as for binding it: what is in use is not touched, and a process
-/// that wants to bind the name waits for that moment. Files of other users are left, and named, but
-/// for root. Names that are paths are wherever they are, and not checked.
+/// Each name is locked meanwhile, as for binding it. So a name that is in use is not touched, and a
+/// process that wants to bind the name waits for that moment. Files of other users are named and
+/// left, unless this user is root. Names that are paths are wherever they are, and not checked.
 ///
 /// # Errors
 ///
-/// As [`names`](crate::names). What was removed until then stays removed.
+/// As for [`names`](crate::names). The files that were removed until then stay removed.
 ///
 /// # Examples
 ///
@@ -53,7 +53,7 @@ pub fn remove_leftovers() -> Result<Vec<Leftover>> {
     remove_leftovers_in(&RuntimeDirs::from_env())
 }
 
-/// As [`remove_leftovers`], with an environment of one's own.
+/// Like [`remove_leftovers`], with an environment of one's own.
 pub(crate) fn remove_leftovers_in(dirs: &RuntimeDirs) -> Result<Vec<Leftover>> {
     let mut all = Vec::new();
     for found in survey(dirs)? {
@@ -74,7 +74,7 @@ enum Kept {
     Because(String),
 }
 
-/// Removes the files of a name that nobody holds, and says what is against it.
+/// Removes the files of a name that nobody holds, and says why not if it does not.
 fn clear(dirs: &RuntimeDirs, found: &Found) -> Result<Option<Kept>> {
     match lock_state(&found.paths.lock)? {
         LockState::Free => {}
@@ -101,7 +101,7 @@ fn clear(dirs: &RuntimeDirs, found: &Found) -> Result<Option<Kept>> {
     };
     let path = found.paths.socket.as_path();
     let cleared = SocketAddrUnix::new(path)
-        .map_err(Error::os_at("looking whether the socket is stale", path))
+        .map_err(Error::os_at("checking whether the socket is stale", path))
         .and_then(|address| clear_the_way(path, &address));
     // Removes the lock file.
     drop(lock);
@@ -115,7 +115,7 @@ fn clear(dirs: &RuntimeDirs, found: &Found) -> Result<Option<Kept>> {
     }
 }
 
-/// Adds what has become of each file that was there.
+/// Adds the fate of each file that was there.
 fn tell(found: &Found, kept: Option<Kept>, all: &mut Vec<Leftover>) {
     if matches!(kept, Some(Kept::InUse)) {
         return;
@@ -146,7 +146,7 @@ fn owner(path: &Path) -> Result<Option<u32>> {
     match lstat(path) {
         Ok(stat) => Ok(Some(stat.st_uid)),
         Err(Errno::NOENT) => Ok(None),
-        Err(errno) => Err(Error::os_at("looking at what is left", path)(errno)),
+        Err(errno) => Err(Error::os_at("checking a file that is left", path)(errno)),
     }
 }
 

@@ -38,14 +38,14 @@ pub enum NameState {
     Live {
         /// The process, if it can be told.
         pid: Option<u32>,
-        /// What it is called (as `ps` shows it: 15 bytes at most).
+        /// The name of its program (as `ps` shows it: 15 bytes at most).
         program: Option<String>,
     },
     /// Its process is gone and left the socket. The next that binds the name replaces it.
     Stale,
     /// It cannot be told.
     Unknown {
-        /// What stands against it.
+        /// The reason why not.
         why: String,
     },
 }
@@ -54,8 +54,8 @@ pub enum NameState {
 /// that is bound in two directories (by programs that run in different environments) is there
 /// twice. Names that are paths are wherever they are, and not listed.
 ///
-/// Connects to nobody. What it tells was so during the call, and may be otherwise by now: a name
-/// that is `Live` can be left at any time.
+/// Connects to nobody. The list was true during the call, and may be outdated by now: a name that
+/// is `Live` can be left at any time.
 ///
 /// It takes 20 ms longer if a process is just coming or going, or cannot be told from that: for all
 /// names together, however many there are.
@@ -83,7 +83,7 @@ pub fn names() -> Result<Vec<BoundName>> {
     names_in(&RuntimeDirs::from_env())
 }
 
-/// The directories in which [`names`] finds nothing, or believes nothing of what it finds, and why:
+/// The directories in which [`names`] finds nothing, or believes nothing that it finds, and why:
 /// one that belongs to another user, as `XDG_RUNTIME_DIR` may after `sudo`, or that others can
 /// write to. One that does not exist is none of them.
 ///
@@ -113,7 +113,7 @@ pub fn passed_over() -> Result<Vec<(PathBuf, String)>> {
     Ok(all)
 }
 
-/// As [`names`], with an environment of one's own.
+/// Like [`names`], with an environment of one's own.
 pub(crate) fn names_in(dirs: &RuntimeDirs) -> Result<Vec<BoundName>> {
     let mut checks = Vec::new();
     for found in survey(dirs)? {
@@ -218,7 +218,7 @@ fn list(
             Scope::Global => format!("Global/{bare}"),
             _ => format!("Local/{bare}"),
         };
-        // What cannot be a name is some other file.
+        // A file that cannot be of a name is some other file.
         let Ok(name) = Name::parse(spelled) else {
             continue;
         };
@@ -233,7 +233,7 @@ fn list(
     Ok(())
 }
 
-/// What a check of one name tells.
+/// The result of a check of one name.
 #[derive(Debug)]
 enum Check {
     /// Nobody is bound, and nothing is left but perhaps a lock file.
@@ -281,8 +281,8 @@ fn check(found: &Found) -> Result<Check> {
     })
 }
 
-/// What a process is called, if it is still there. It can call itself anything: what would upset a
-/// terminal is replaced.
+/// The name of a process's program, if the process is still there. It can call itself anything, so
+/// characters that would upset a terminal are replaced.
 ///
 /// # Errors
 ///
@@ -294,7 +294,7 @@ fn program(pid: u32) -> Result<Option<String>> {
         Ok(called) => String::from_utf8_lossy(&called).trim_end().to_owned(),
         Err(error) => match Errno::from_io_error(&error) {
             Some(errno) if is_absence(errno) || errno == Errno::SRCH => String::new(),
-            _ => return Err(Error::os_at("looking at a process", &comm)(error)),
+            _ => return Err(Error::os_at("checking a process", &comm)(error)),
         },
     };
     let called = Some(called)

@@ -38,9 +38,9 @@ use crate::sys::process::{ForkGuard, is_alive};
 
 /// The last line of a lock file whose rendezvous has taken place.
 const PAIRED: &str = "paired";
-/// What the line begins with that tells the PID namespace.
+/// The start of the line that tells the PID namespace.
 const NAMESPACE: &str = "pidns ";
-/// No lock file of ours is longer.
+/// No lock file of slipring is longer.
 const LONGEST: usize = 64;
 /// How long another process's check of the lock may last.
 const CHECK_LASTS: Duration = Duration::from_millis(100);
@@ -65,7 +65,7 @@ pub(crate) struct Lock {
     maker: ForkGuard,
 }
 
-/// What a holder has written.
+/// The text that a holder has written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Holder {
     pid: u32,
@@ -74,7 +74,7 @@ struct Holder {
     paired: bool,
 }
 
-/// What a check of a lock file tells.
+/// The result of a check of a lock file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LockState {
     /// Somebody is bound.
@@ -131,8 +131,8 @@ impl Lock {
                         signed: false,
                         maker,
                     };
-                    let stat = fstat(&lock.file)
-                        .map_err(Error::os_at("looking at the lock file", path))?;
+                    let stat =
+                        fstat(&lock.file).map_err(Error::os_at("checking the lock file", path))?;
                     check(path, &lock.file, &stat, uid)?;
                     // The file may have been removed in between; then this lock is worth
                     // nothing.
@@ -140,14 +140,14 @@ impl Lock {
                         Ok(at_path) if same_file(&at_path, &stat) => return Ok(lock),
                         Ok(_) | Err(Errno::NOENT) => {}
                         Err(errno) => {
-                            return Err(Error::os_at("looking at the lock file", path)(errno));
+                            return Err(Error::os_at("checking the lock file", path)(errno));
                         }
                     }
                 }
                 Attempt::Held => {
                     let (pid, _) = read_held(&file, Instant::now() + WRITING_LASTS);
-                    // A holder that does not say which process it is may be about to leave: one
-                    // that only clears away what others have left.
+                    // A holder that does not say which process it is may be about to leave: a
+                    // holder that only clears away files that others have left.
                     if pid.is_some() || Instant::now() >= give_up {
                         return Err(in_use(name, pid));
                     }
@@ -180,9 +180,9 @@ impl Lock {
         self.maker.is_owner()
     }
 
-    /// Removes the file, while the lock on it is still held. A process that has opened it already,
-    /// and gets the lock on what is removed now, finds another file at the path, or none, and tries
-    /// again (see [`acquire`](Lock::acquire)).
+    /// Removes the file, while the lock on it is still held. A process may have opened the file
+    /// already and get its lock only now. It then finds another file at the path, or none, and
+    /// tries again (see [`acquire`](Lock::acquire)).
     fn remove(&self) {
         if let (Ok(mine), Ok(at_path)) = (fstat(&self.file), lstat(&self.path))
             && same_file(&mine, &at_path)
@@ -191,13 +191,13 @@ impl Lock {
         }
     }
 
-    /// Whether the file is still at its path. Another process can take the name if not.
+    /// Whether the file is still at its path. If not, another process can take the name.
     ///
     /// # Errors
     ///
     /// [`Error::Os`] if that cannot be told.
     pub(super) fn is_in_place(&self) -> Result<bool> {
-        let failed = || Error::os_at("looking at the lock file", &self.path);
+        let failed = || Error::os_at("checking the lock file", &self.path);
         let mine = fstat(&self.file).map_err(failed())?;
         match lstat(&self.path) {
             Ok(at_path) => Ok(same_file(&mine, &at_path)),
@@ -224,7 +224,7 @@ impl Drop for Lock {
             return;
         }
         if self.signed {
-            // What it says must not be taken for something about the next holder.
+            // The file's text must not be taken for a statement about the next holder.
             let _ = ftruncate(&self.file, 0);
             self.remove();
         }
@@ -243,7 +243,7 @@ pub(crate) fn lock_state(path: &Path) -> Result<LockState> {
     lock_state_until(path, Instant::now() + WRITING_LASTS)
 }
 
-/// As [`lock_state`], but waits for a holder's process id until `give_up` at most.
+/// Like [`lock_state`], but waits for a holder's process id until `give_up` at most.
 pub(crate) fn lock_state_until(path: &Path, give_up: Instant) -> Result<LockState> {
     let unreadable = |doing: &str, errno: Errno| match errno {
         Errno::IO => Ok(LockState::Unreadable(format!(
@@ -252,7 +252,7 @@ pub(crate) fn lock_state_until(path: &Path, give_up: Instant) -> Result<LockStat
         errno if is_absence(errno) => Ok(LockState::Unreadable(format!(
             "the lock file cannot be {doing}: {errno}"
         ))),
-        errno => Err(Error::os_at("looking at the lock file", path)(errno)),
+        errno => Err(Error::os_at("checking the lock file", path)(errno)),
     };
     let file = match open(path, OFlags::RDONLY | CAREFULLY, Mode::empty()) {
         Ok(file) => file,
@@ -273,7 +273,7 @@ pub(crate) fn lock_state_until(path: &Path, give_up: Instant) -> Result<LockStat
                 kind_of(&stat)
             )));
         }
-        Err(errno) => return unreadable("looked at", errno),
+        Err(errno) => return unreadable("checked", errno),
     }
     match try_shared(&file) {
         Ok(true) => Ok(LockState::Free),
@@ -410,8 +410,8 @@ pub(crate) fn same_file(one: &Stat, other: &Stat) -> bool {
 }
 
 /// The holder, if it can be told, and whether it has met somebody. A holder that was killed leaves
-/// its text to the next, which replaces it only after taking the lock; so what was not written by a
-/// living process is read again for a little.
+/// its text to the next, which replaces it only after taking the lock. So a text that was not
+/// written by a living process is read again for a short time.
 fn read_held(file: &OwnedFd, give_up: Instant) -> (Option<u32>, bool) {
     let here = namespace();
     loop {
@@ -437,7 +437,7 @@ fn namespace() -> Option<u64> {
     stat("/proc/self/ns/pid").ok().map(|stat| stat.st_ino)
 }
 
-/// The contents, or (of a long file, which is none of ours) a part that is too long.
+/// The contents, or (of a long file, which is none of slipring's) a part that is too long.
 fn read(file: &OwnedFd) -> errno::Result<Vec<u8>> {
     let mut buffer = [0; LONGEST + 1];
     let count = pread(file, &mut buffer, 0)?;
@@ -467,7 +467,7 @@ impl fmt::Display for Holder {
     }
 }
 
-/// What a holder has written, if that is what it is.
+/// The text of a holder, if this is one.
 fn parse(text: &[u8]) -> Option<Holder> {
     let mut lines = std::str::from_utf8(text)
         .ok()?

@@ -2,7 +2,7 @@
 
 use crate::sys::doorbell;
 
-/// What every message begins with.
+/// The start of every message.
 const MAGIC: [u8; 8] = *b"slipring";
 
 /// Each message has this length.
@@ -18,7 +18,7 @@ const HELLO: u32 = 1;
 const REFUSAL: u32 = 2;
 const MEMORY: u32 = 3;
 
-/// What a side says of itself, before it makes or passes anything.
+/// A side's description of itself, before it makes or passes anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hello {
     pub(crate) versions: (u16, u16),
@@ -27,11 +27,12 @@ pub(crate) struct Hello {
     pub(crate) protocol: Vec<u8>,
 }
 
-/// What comes with a side's descriptors: its region, the reader's doorbell, the writer's doorbell.
+/// The message that comes with a side's descriptors: its region, the reader's doorbell, the
+/// writer's doorbell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Memory {
     pub(crate) doorbells: doorbell::Kind,
-    /// The side's halves never sleep, and excuse the other side from fences.
+    /// The side's halves never sleep, and excuse the peer from fences.
     pub(crate) excuses: bool,
 }
 
@@ -43,11 +44,11 @@ pub(crate) enum Refusal {
     Version = 1,
     /// Another application protocol; the detail is the one that was expected.
     Protocol = 2,
-    /// The capacity is not allowed; the detail says what is.
+    /// The capacity is not allowed; the detail names those that are.
     Capacity = 3,
     /// Not a user that is allowed.
     User = 4,
-    /// The descriptors or the memory are not what they should be; the detail says which.
+    /// The descriptors or the memory are not as they should be; the detail says which.
     Descriptors = 5,
     /// The refusing side lacks memory or descriptors itself.
     Resources = 6,
@@ -127,7 +128,7 @@ impl Message {
     }
 }
 
-/// A text lies at 32, its length at 29. What is too long is cut.
+/// A text lies at 32, its length at 29. A text that is too long is cut.
 fn put_text(bytes: &mut [u8; LEN], text: &[u8]) {
     let text = &text[..text.len().min(MAX_PROTOCOL)];
     bytes[29] = text.len() as u8;

@@ -18,9 +18,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long to wait before trying again while the other side is between two steps of coming or
-/// going. Nothing is awaited by this that would be told otherwise: the steps are a few system calls
-/// of a process that runs.
+/// The pause before trying again while the peer is between two steps of coming or going. It covers
+/// only steps that have no event: they are a few system calls of a process that runs.
 pub(crate) const BETWEEN_STEPS: Duration = Duration::from_millis(2);
 
 /// How long a process that has the name's lock may take to make its socket.
@@ -40,7 +39,7 @@ pub(crate) struct Rendezvous {
 /// Which process has the name.
 #[derive(Debug)]
 pub(crate) enum Claim {
-    /// This process's, which waits for the other.
+    /// This process's; it waits for its peer.
     First(Box<Acceptor>),
     /// The other's, which is there.
     Second,
@@ -57,7 +56,7 @@ impl Rendezvous {
         }
     }
 
-    /// Meets the other, blocking.
+    /// Meets the peer, blocking.
     ///
     /// # Errors
     ///
@@ -96,7 +95,7 @@ impl Rendezvous {
         Ok(Claim::Second)
     }
 
-    /// By when the other has to come.
+    /// By when the peer has to come.
     #[cfg(feature = "tokio")]
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.deadline
@@ -124,7 +123,7 @@ impl Rendezvous {
         Handshake::of_client(dialed, Arc::clone(&self.options), self.name.clone(), waits)
     }
 
-    /// What came of joining the first. `None`: to be tried again.
+    /// The result of joining the first. `None`: to be tried again.
     pub(crate) fn after_joining(&mut self, joined: Result<Connected>) -> Option<Result<Connected>> {
         let now = Instant::now();
         let is_late = self.deadline.is_some_and(|deadline| now >= deadline);
@@ -155,7 +154,8 @@ impl Rendezvous {
     }
 }
 
-/// What the first has once the other has come. It listens no more, and goes on holding the name.
+/// The result of the first once the other has come. It listens no more, and goes on holding the
+/// name.
 pub(crate) fn met(mut binding: Binding, connected: Connected) -> Result<Connected> {
     // From here on a third one is told; those in the backlog were hung up on, and come back to see
     // it.

@@ -1,5 +1,5 @@
-//! Tests with two users: what one can do about the other's names. They need root, which can be
-//! both.
+//! Tests with two users: the possibilities of one user with the other's names. They need root,
+//! which can be both.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -115,7 +115,7 @@ fn parent() -> u32 {
     std::os::unix::process::parent_id()
 }
 
-/// As the test harness names it.
+/// The test of the child process, by the name that the test harness gives it.
 fn child_process_of_this_module() -> String {
     let (_, module) = module_path!().split_once("::").unwrap();
     format!("{module}::child_process")
@@ -135,7 +135,7 @@ mod needs_root {
         fs::set_permissions(&dirs.tmp, Permissions::from_mode(0o1777)).unwrap();
         let open = Binding::new_in(&dirs, &name("Global/open"), 0o666, 16).unwrap();
         let closed = Binding::new_in(&dirs, &name("Global/closed"), 0o600, 16).unwrap();
-        // What a killed holder leaves.
+        // The file as a killed holder leaves it.
         fs::write(dirs.run.join("slipring/left.lock"), "1\n").unwrap();
 
         // A copy: the stranger may not be let into the directory where this program is.
@@ -163,7 +163,8 @@ mod needs_root {
         );
         drop((open, closed));
 
-        // What the stranger left, as root finds it: stale, not root's to connect to or to replace.
+        // The stranger's leftovers, as root finds them: stale, not root's to connect to or to
+        // replace.
         let only_root = |uid| uid == 0;
         let mine = name("Global/mine");
         let result = dial(&dirs, &mine, Patience::None, &only_root);

@@ -1,7 +1,7 @@
-//! What a peer sends is checked before it is used, in this order. Its hello: versions, protocol,
-//! user, length of the header, capacity, my limit. What it passes: number of descriptors; seals,
-//! file system, size, allocation of the memory, which is mapped then, and its preamble compared;
-//! and a doorbell has to be an eventfd.
+//! Everything that a peer sends is checked before it is used, in this order. First its hello:
+//! versions, protocol, user, length of the header, capacity, this side's limit. Then the
+//! descriptors that it passes: their number; seals, file system, size, allocation of the memory,
+//! which is mapped then, and its preamble compared; and a doorbell has to be an eventfd.
 
 use super::message::{Hello, MAX_PROTOCOL, Memory, Refusal, VERSIONS, printable};
 use crate::endpoint::region::{self, PeerRegion};
@@ -22,7 +22,7 @@ use std::sync::atomic::Ordering;
 /// The descriptors that come with a hello.
 pub(super) const DESCRIPTORS: usize = 3;
 
-/// Something about the peer that is refused: what it is told, and what the user here is told.
+/// A refusal of the peer: the reason that is sent to it, and the error for the user here.
 #[derive(Debug)]
 pub(super) struct Refused {
     pub(super) why: Refusal,
@@ -39,7 +39,7 @@ impl Refused {
         }
     }
 
-    /// What the peer sent is not what it should be.
+    /// The peer sent something that is not as it should be.
     pub(super) fn bad(what: &'static str) -> Refused {
         Refused::new(
             Refusal::Descriptors,
@@ -60,24 +60,24 @@ impl Refused {
         )
     }
 
-    /// One of too many that do not receive what they were sent.
+    /// One of too many clients that do not receive the answers that they were sent.
     pub(super) fn unreceived() -> Refused {
         let what = "clients of its user do not receive what they are answered";
         Refused::new(Refusal::Other, what, Error::BadPeer { what: what.into() })
     }
 
-    /// A want of mine, which only the peer has to be told.
+    /// This process lacks something, and only the peer has to be told.
     pub(super) fn resources() -> Refused {
         Refused::new(Refusal::Resources, "", Error::PeerGone)
     }
 }
 
-/// Why what the peer passed cannot be used.
+/// Why the descriptors that the peer passed cannot be used.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// It is not what it should be.
+    /// They are not as they should be.
     Theirs(Refused),
-    /// This process wants for something.
+    /// This process lacks something.
     Mine(Error),
 }
 
@@ -87,7 +87,7 @@ impl From<Refused> for Fault {
     }
 }
 
-/// What a hello tells, once it has passed.
+/// The facts of a hello that has passed.
 #[derive(Debug)]
 pub(super) struct Introduced {
     pub(super) sender: Credentials,
@@ -99,7 +99,7 @@ pub(super) struct Introduced {
     capacity: usize,
 }
 
-/// What has passed.
+/// The peer's memory and doorbells, after they have passed.
 #[derive(Debug)]
 pub(super) struct Verified {
     pub(super) peer_region: PeerRegion,
@@ -186,7 +186,7 @@ pub(super) fn hello(
     })
 }
 
-/// Checks what a peer has passed that has been introduced, and maps its memory.
+/// Checks the descriptors of a peer that has been introduced, and maps its memory.
 pub(super) fn memory(
     memory: Memory,
     fds: Vec<Passed>,

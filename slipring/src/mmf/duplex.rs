@@ -6,8 +6,8 @@ use super::writer::Writer;
 use std::io::{self, BufRead, IoSlice, IoSliceMut, Read, Write};
 use std::path::Path;
 
-/// Both directions: a file to read from and a file to write into. The other side has them the other
-/// way round.
+/// Both directions: a file to read from and a file to write into. The peer has them the other way
+/// round.
 ///
 /// # Examples
 ///

@@ -1,11 +1,11 @@
-//! What can be wrong with a ring in a file.
+//! Errors of a ring in a file.
 
 use super::indexes::Role;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What opening a ring returns.
+/// The result of opening a ring.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Why a ring in a file cannot be had, or cannot be used any longer. The text says what happened
@@ -22,7 +22,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// # let directory = tempfile::tempdir()?;
 /// # let path = directory.path().join("ring");
 ///
-/// // A file that is no ring: more is said to be there than the file could hold.
+/// // A file that is no ring: by its indexes it holds more than it has room for.
 /// std::fs::write(&path, [[0; 8], [0x20; 8], *b"trousers"].concat())?;
 /// let error = Reader::open(&path).unwrap_err();
 /// assert!(matches!(error, Error::Indexes { head: 0, tail: 0x2020_2020_2020_2020, .. }));
@@ -103,7 +103,7 @@ pub enum Error {
     #[error("{} is not a regular file, and nothing else can be mapped. Check the \
         path", path.display())]
     NotAFile {
-        /// What is not a file.
+        /// The path that is not a file.
         path: PathBuf,
     },
 
@@ -137,7 +137,7 @@ pub enum Error {
         tail: u64,
         /// The size of the data, in bytes.
         capacity: u64,
-        /// What is wrong with them.
+        /// The fault in them.
         why: &'static str,
     },
 
@@ -169,11 +169,11 @@ pub enum Error {
     /// A system call failed.
     #[error("{doing} {} failed: {source}", path.display())]
     Os {
-        /// What was going on.
+        /// The step that failed.
         doing: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }

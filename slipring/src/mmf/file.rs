@@ -1,9 +1,10 @@
 //! Finding and making the file of a ring.
 //!
-//! The program that comes first makes it. One in C# opens the file and then gives it its size, so
-//! that for a moment there is a file of no size: an end that knows the size gives it as well (both
-//! do the same), one that does not waits a little. slipring itself makes a file without a name,
-//! gives it its size and all its blocks, and then its name: nobody ever sees it in between.
+//! The program that comes first makes it. A C# program opens the file and then gives it its size,
+//! so that for a moment there is a file of no size. An end that knows the size gives it as well
+//! (both do the same); an end that does not waits for a short time. slipring itself makes a file
+//! without a name, gives it its size and all its blocks, and then its name: nobody ever sees it in
+//! between.
 
 use super::error::{Error, Result};
 use super::indexes::HEADER;
@@ -29,7 +30,7 @@ const ATTEMPTS: u32 = 100;
 /// itself.
 const MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 
-/// The way to a file, and what its size has to be.
+/// The way to a file, and the size that it has to have.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Way {
     Create(u64),
@@ -91,7 +92,7 @@ fn is_dangling(path: &Path) -> Result<bool> {
     let is_link = match lstat(path) {
         Ok(stat) => FileType::from_raw_mode(stat.st_mode) == FileType::Symlink,
         Err(Errno::NOENT) => false,
-        Err(errno) => return Err(os("looking at", path)(errno)),
+        Err(errno) => return Err(os("checking", path)(errno)),
     };
     Ok(is_link && matches!(stat(path), Err(Errno::NOENT)))
 }
@@ -127,7 +128,7 @@ pub fn wait_for_file(path: impl AsRef<Path>, timeout: Option<Duration>) -> Resul
         let found = match stat(path) {
             Ok(stat) => Some(regular_size(&stat, path)?),
             Err(Errno::NOENT) => None,
-            Err(errno) => return Err(os("looking at", path)(errno)),
+            Err(errno) => return Err(os("checking", path)(errno)),
         };
         if let Some(size) = found.filter(|size| *size > HEADER) {
             return Ok(size);
@@ -183,7 +184,7 @@ fn open_existing(path: &Path) -> Result<Option<OwnedFd>> {
 
 /// The file's size now; fails if it is no regular file.
 fn size_of(file: &OwnedFd, path: &Path) -> Result<u64> {
-    let stat = fstat(file).map_err(os("looking at", path))?;
+    let stat = fstat(file).map_err(os("checking", path))?;
     regular_size(&stat, path)
 }
 

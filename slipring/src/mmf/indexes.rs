@@ -1,5 +1,4 @@
-//! Head and tail: what may be believed of them, and where bytes lie. No files and no memory in
-//! here.
+//! Head and tail: when they can be believed, and where bytes lie. No files and no memory in here.
 
 use std::fmt;
 
@@ -29,8 +28,8 @@ pub enum Role {
 }
 
 impl Role {
-    /// Where the index lies that this end alone moves; and what it locks, so that there is one of
-    /// it.
+    /// Where the index lies that this end alone moves. The end locks these bytes, so that there is
+    /// one of it.
     pub(super) fn own_index(self) -> usize {
         match self {
             Role::Reader => 0,
@@ -48,14 +47,14 @@ impl fmt::Display for Role {
     }
 }
 
-/// What `head` and `tail` say of a ring of `capacity` bytes: how many bytes are in it, or why they
-/// cannot be true.
+/// The state of a ring of `capacity` bytes by its `head` and `tail`: how many bytes are in it, or
+/// why they cannot be true.
 #[inline]
 pub(super) fn filled(head: u64, tail: u64, capacity: u64) -> Result<u64, &'static str> {
     match tail.checked_sub(head) {
         None => Err("tail is behind head"),
         // Programs in C# count in `long`; and adding to it cannot overflow.
-        Some(_) if tail > i64::MAX as u64 => Err("nobody has ever written so much"),
+        Some(_) if tail > i64::MAX as u64 => Err("nobody has ever written so many bytes"),
         Some(filled) if filled > capacity => Err("more is said to be there than it can hold"),
         Some(filled) => Ok(filled),
     }

@@ -36,7 +36,7 @@
 //! # What there is, and what there is not
 //!
 //! * The indexes live in the file. Either side may end and start again, at any time, and goes on
-//!   where it was; what was written waits for a reader. A new file is all zeros: an empty
+//!   where it was. Bytes that were written wait for a reader. A new file is all zeros: an empty
 //!   ring.
 //! * There is no end: nobody can tell a writer that has gone from one that has nothing to say. Nor
 //!   does a writer learn that its reader has gone, other than by the ring staying full.
@@ -48,7 +48,7 @@
 //!   writing, one file. A program in C# takes none that this could see, nor is it hindered by this
 //!   one. So a second *C#* writer is found out only by what it does: an index that another process
 //!   has moved is an error at the next operation.
-//! * Messages are what both sides agree on. What such programs write are plain bytes;
+//! * Messages are a matter of both sides. Such programs write plain bytes;
 //!   [`frame::plain`](crate::frame::plain) puts the messages of [`frame`](crate::frame) on top
 //!   where both sides want it.
 //!
@@ -57,25 +57,25 @@
 //! Everything in the file is input. An index is loaded once and checked (`head <= tail`, no more
 //! than the ring can hold, no step back) before it is used; nonsense is a typed error that names
 //! both ([`Error::Indexes`]), and the handle stays broken. No access ever leaves the file. But
-//! unlike a stream's memory the file is writable for the other side. `read` copies by raw pointer,
-//! whatever the other side does; slices that are lent ([`fill_buf`](std::io::BufRead::fill_buf),
-//! [`Reader::fill_pieces`]) rely on it not to rewrite what it has published until it has been
-//! consumed. The users that may open the file are those that are trusted: it is made with the mode
-//! 0600.
+//! unlike a stream's memory the file is writable for the peer. `read` copies by raw pointer, no
+//! matter how the peer behaves. Slices that are lent
+//! ([`fill_buf`](std::io::BufRead::fill_buf), [`Reader::fill_pieces`]) rely on the peer not to
+//! rewrite bytes that it has published until they have been consumed. The users that may open the
+//! file are those that are trusted: it is made with the mode 0600.
 //!
 //! # When the file shrinks
 //!
-//! Any process that may write the file may also cut it, and touching what is no longer there is a
-//! SIGBUS, which ends the process. No seal can prevent it, as for a stream: they are for files
-//! without a name. What is done about it:
+//! Any process that may write the file may also cut it, and touching a part that is no longer there
+//! is a SIGBUS, which ends the process. No seal can prevent it, as for a stream: seals are for
+//! files without a name. The remedies:
 //!
 //! * The size is checked after every sleep, before the memory is touched; when the clock of the
 //!   kernel has ticked (every few milliseconds) before any other operation; and while spinning. A
 //!   change is [`Error::Resized`]. So a file that is cut while nothing flows, which is when people
 //!   do it, is an error.
-//! * What remains are the moments between such a check and the next touch. [`survive_truncation`]
-//!   closes them too, with a handler for SIGBUS. A handler belongs to the whole process, so the
-//!   program decides; the command `slipring` does it.
+//! * The moments between such a check and the next touch remain. [`survive_truncation`] closes them
+//!   too, with a handler for SIGBUS. A handler belongs to the whole process, so the program
+//!   decides; the command `slipring` does it.
 //! * A lack of space is no SIGBUS: all blocks are allocated when the file is opened (where the file
 //!   system can do that).
 //!
@@ -109,12 +109,12 @@ pub use writer::Writer;
 /// [`Error::Resized`]. Any other SIGBUS is left to the handler that was there before. A program
 /// that installs one later should do the same. Calling this again does nothing.
 ///
-/// While a slice is lent ([`Reader::fill_pieces`]) its bytes become zeros too; what was done with
-/// them is for the next operation's error to question.
+/// While a slice is lent ([`Reader::fill_pieces`]) its bytes become zeros too. The next operation's
+/// error tells that the results made of them are in doubt.
 ///
 /// # Errors
 ///
-/// What the system says if no handler can be installed.
+/// The error of the system if no handler can be installed.
 ///
 /// # Examples
 ///

@@ -100,7 +100,7 @@ impl Reader {
         self.waiting.wait(&mut self.ring, |ring| ring.filled() > 0)
     }
 
-    /// Takes what is there, as far as it fits; there is something.
+    /// Takes the bytes that are there, as far as they fit; there are some.
     #[inline]
     fn take(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let n = buf.len().min(self.ring.filled() as usize);
@@ -109,7 +109,7 @@ impl Reader {
         Ok(n)
     }
 
-    /// Reads what is there, without blocking.
+    /// Reads the bytes that are there, without blocking.
     ///
     /// # Errors
     ///
@@ -232,8 +232,8 @@ impl Reader {
 }
 
 impl Read for Reader {
-    /// Blocks until there is something, takes as much of it as fits, and gives it back to the
-    /// writer at once.
+    /// Blocks until there is something, takes the part that fits, and gives it back to the writer
+    /// at once.
     ///
     /// # Errors
     ///
@@ -246,7 +246,7 @@ impl Read for Reader {
             return Ok(0);
         }
         self.wait()?;
-        // What was last seen may be less than what is there by now.
+        // The number last loaded may be less than the number of bytes that are there by now.
         if (self.ring.filled() as usize) < buf.len() {
             self.ring.refresh()?;
         }
@@ -275,8 +275,8 @@ impl Read for Reader {
 }
 
 impl BufRead for Reader {
-    /// Lends what is there up to the end of the data, where it lies; blocks while there is nothing.
-    /// What lies at the start of the data comes with the next call;
+    /// Lends the bytes that are there up to the end of the data, where they lie; blocks while there
+    /// are none. Bytes that lie at the start of the data come with the next call;
     /// [`fill_pieces`](Reader::fill_pieces) lends both.
     #[inline]
     fn fill_buf(&mut self) -> io::Result<&[u8]> {

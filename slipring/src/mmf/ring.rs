@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-/// What makes a ring useless for good, found once and told ever after.
+/// The damage that makes a ring useless for good, found once and reported ever after.
 #[derive(Debug, Clone, Copy)]
 enum Damage {
     Indexes {
@@ -32,9 +32,9 @@ pub(super) struct Ring {
     memory: SharedFile,
     /// Bytes of data.
     capacity: u64,
-    /// The index that this end alone moves. Kept here; what the file says of it is only compared.
+    /// The index that this end alone moves. Kept here; the value in the file is only compared.
     own: u64,
-    /// The other end's index, as it was last seen.
+    /// The other end's index, as it was last loaded.
     other: u64,
     damage: Option<Damage>,
     /// The tick of the coarse clock at which the size of the file was checked.
@@ -68,7 +68,7 @@ impl Ring {
         };
         ring.check_file()?;
         // Acquire, as in `refresh`. Of the two only the other end's can move in between, and only
-        // towards what is valid.
+        // towards a valid state.
         let head = ring.word(Role::Reader).load(Acquire);
         let tail = ring.word(Role::Writer).load(Acquire);
         (ring.own, ring.other) = match role {
@@ -108,7 +108,7 @@ impl Ring {
         self.own
     }
 
-    /// Bytes in the ring, by what was last seen.
+    /// Bytes in the ring, by the index last loaded.
     #[inline]
     pub(super) fn filled(&self) -> u64 {
         match self.role {
@@ -117,7 +117,7 @@ impl Ring {
         }
     }
 
-    /// Loads the other end's index, and believes it if it can be true.
+    /// Loads the peer's index, and believes it if it can be true.
     #[inline]
     pub(super) fn refresh(&mut self) -> Result<()> {
         let other = match self.role {
@@ -126,8 +126,8 @@ impl Ring {
         };
         // Acquire: for the reader, pairs with the release by which the writer publishes, so that
         // the bytes up to tail are there; for the writer, with that by which the reader consumes,
-        // so that it has done with what is overwritten next. In C# these are `Volatile.Write`, or
-        // any store on x86-64.
+        // so that it has done with the bytes that are overwritten next. In C# these are
+        // `Volatile.Write`, or any store on x86-64.
         let seen = self.word(other).load(Acquire);
         self.check(seen)?;
         self.other = seen;
@@ -144,7 +144,8 @@ impl Ring {
             Err(why) => Some(why),
         };
         match why {
-            // Zeros in place of the file would make no sense either, but that is not what happened.
+            // Zeros in place of the file would make no sense either, but they would not be the
+            // cause.
             Some(why) if !self.memory.is_lost() => self.nonsense(head, tail, why),
             _ => self.check_memory(),
         }
@@ -167,7 +168,7 @@ impl Ring {
         self.memory.write(second.offset, rest);
     }
 
-    /// Copies what is `ahead` bytes further than where the reader stands.
+    /// Copies the bytes that lie `ahead` bytes further than where the reader stands.
     #[inline]
     pub(super) fn get(&mut self, ahead: usize, to: &mut [u8]) {
         let [first, second] = pieces(self.own + ahead as u64, to.len(), self.capacity);
@@ -176,7 +177,7 @@ impl Ring {
         self.memory.read(second.offset, rest);
     }
 
-    /// Everything that was last seen to be in the ring, where it lies; for the reader.
+    /// Everything that was in the ring by the index last loaded, where it lies; for the reader.
     pub(super) fn lend(&self) -> [&[u8]; 2] {
         debug_assert_eq!(self.role, Role::Reader);
         // No more than the capacity, which is mapped.
@@ -287,7 +288,7 @@ impl Ring {
     }
 
     fn size_now(&self) -> Result<u64> {
-        let stat = fstat(&self.file).map_err(os("looking at", &self.path))?;
+        let stat = fstat(&self.file).map_err(os("checking", &self.path))?;
         // The size of a regular file is not negative.
         Ok(stat.st_size as u64)
     }

@@ -1,9 +1,9 @@
-//! How an end waits for the other one, which cannot wake it: it spins, yields, then sleeps and
-//! polls, again and again.
+//! An end waits for its peer, which cannot wake it: it spins, yields, then sleeps and polls, again
+//! and again.
 //!
-//! A sleep is a quarter of what has been waited so far, up to a bound. So waiting makes nothing
-//! later by more than a quarter of the time that it took anyway, or by the bound, whichever is
-//! less; and an idle end wakes once in that bound, for a few microseconds.
+//! A sleep is a quarter of the time waited so far, up to a bound. So waiting makes nothing later by
+//! more than a quarter of the time that it took anyway, or by the bound, whichever is less; and an
+//! idle end wakes once in that bound, for a few microseconds.
 
 use super::ring::Ring;
 use crate::sys::process::{self, ForkGuard};
@@ -18,7 +18,7 @@ const YIELDS: u32 = 8;
 /// The shortest sleep. The kernel makes it about 50 µs longer (prctl(2), `PR_SET_TIMERSLACK`).
 const SHORTEST: Duration = Duration::from_micros(10);
 
-/// What a sleep is of the time waited so far.
+/// The part of the time waited so far that a sleep takes.
 const QUARTER: u32 = 4;
 
 /// The longest sleep, unless told otherwise. To wake up, to poll and to sleep again costs a few
@@ -39,8 +39,8 @@ pub(super) struct Waiting {
 }
 
 fn policy(fork_guard: ForkGuard, spin: Spin) -> SpinPolicy {
-    // Nothing tells which process the other side is. A fair guess is that it may run wherever the
-    // first process of this machine, or container, may.
+    // Nothing tells which process the peer is. A fair guess is that it may run wherever the first
+    // process of this machine, or container, may.
     let cpus = process::cpus(Some(1));
     SpinPolicy::new(spin, cpus.own, cpus.both, fork_guard.spinning())
 }
@@ -170,8 +170,8 @@ impl Park for Asleep {
             pause = pause.min(deadline - now);
         }
         thread::sleep(pause);
-        // The file is checked before the memory is touched: if it shrank meanwhile, that is found
-        // out there, and not by a signal.
+        // The file is checked before the memory is touched. If it shrank meanwhile, this check
+        // finds it out, and no signal comes.
         Ok(Parked::Link)
     }
 }

@@ -21,9 +21,9 @@ use std::time::Duration;
 ///
 /// As in those programs: a write of up to [`capacity`](Self::capacity) bytes waits until all of it
 /// fits, and becomes visible at once. A larger one could never fit; it flows through in parts while
-/// the other side reads, so `write_all` takes messages of any size. Dropping the writer lets go of
-/// the file and tells the reader nothing: what was written is still there for it, and there is no
-/// end of file.
+/// the peer reads, so `write_all` takes messages of any size. Dropping the writer lets go of the
+/// file and tells the reader nothing: bytes that were written are still there for it, and there is
+/// no end of file.
 ///
 /// # Examples
 ///
@@ -91,7 +91,7 @@ impl Writer {
         })
     }
 
-    /// How much room a write of `len` bytes waits for.
+    /// The room that a write of `len` bytes waits for.
     #[inline]
     fn needs(&self, len: usize) -> u64 {
         let len = len as u64;
@@ -104,7 +104,7 @@ impl Writer {
         self.waiting.wait(&mut self.ring, |ring| free(ring) >= n)
     }
 
-    /// Writes as much of `buf` as fits.
+    /// Writes the part of `buf` that fits.
     #[inline]
     fn put(&mut self, buf: &[u8]) -> io::Result<usize> {
         let n = buf.len().min(free(&self.ring) as usize);
@@ -113,8 +113,8 @@ impl Writer {
         Ok(n)
     }
 
-    /// Writes all of `buf`, or what fits of more than [`capacity`](Self::capacity) bytes, without
-    /// blocking.
+    /// Writes all of `buf` without blocking. If it is longer than [`capacity`](Self::capacity)
+    /// bytes, writes the part that fits.
     ///
     /// # Errors
     ///
@@ -127,7 +127,7 @@ impl Writer {
         self.put(buf)
     }
 
-    /// Blocks until the other side has consumed everything that is in the ring.
+    /// Blocks until the peer has consumed everything that is in the ring.
     ///
     /// # Errors
     ///
@@ -194,7 +194,7 @@ impl Writer {
     }
 }
 
-/// Bytes that are free, by what was last seen.
+/// Bytes that are free, by the index last loaded.
 #[inline]
 fn free(ring: &Ring) -> u64 {
     ring.capacity() - ring.filled()
@@ -218,8 +218,8 @@ impl Write for Writer {
         self.put(buf)
     }
 
-    /// Writes all of `bufs`, which become visible at once, or what fits of them if they are larger
-    /// than the ring.
+    /// Writes all of `bufs`, which become visible at once. If they are larger than the ring, writes
+    /// the part that fits.
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         let len = bufs
             .iter()

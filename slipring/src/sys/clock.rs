@@ -17,8 +17,8 @@ impl CoarseInstant {
     }
 }
 
-/// A time to wait, of a day at most. The calls that take it know no longer ones than their
-/// milliseconds can count, and their callers read the clock afterwards.
+/// A time to wait, of a day at most. The calls that take it count in milliseconds and know no
+/// longer times; their callers read the clock afterwards.
 pub(super) fn timespec(duration: Duration) -> Timespec {
     let duration = duration.min(Duration::from_secs(24 * 3600));
     Timespec {

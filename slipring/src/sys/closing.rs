@@ -1,10 +1,10 @@
-//! Closing what a peer has passed, where it blocks nothing.
+//! Closing the descriptors that a peer has passed, where it blocks nothing.
 //!
 //! The process that closes a descriptor last waits for what is behind it: a TCP socket with
 //! `SO_LINGER` (socket(7)) for bytes that nobody takes, a file of FUSE for the program that serves
 //! it. So a peer that passes such a descriptor would decide for how long a thread of this process
-//! blocks. Everything of a peer's that has not been found to be harmless is closed by one thread of
-//! its own, which is started when it is needed for the first time.
+//! blocks. Every descriptor of a peer's that has not been found to be harmless is closed by one
+//! thread of its own, which is started when it is needed for the first time.
 //!
 //! The lingering of sockets is turned off first, so that one does not keep the next from being
 //! closed. A file of FUSE whose server hangs can still do that: then descriptors are held, and
@@ -64,8 +64,8 @@ pub(crate) fn elsewhere(fd: OwnedFd) {
     }
 }
 
-/// Closes a descriptor, and what is on its way through it if it is a socket, and so on. Each call
-/// fails, and does nothing, for what it does not fit.
+/// Closes a descriptor, and the descriptors that are on their way through it if it is a socket, and
+/// so on. Each call fails, and does nothing, for a descriptor that it does not fit.
 fn close(fd: OwnedFd) {
     let mut left = vec![fd];
     while let Some(fd) = left.pop() {
@@ -117,7 +117,7 @@ impl AsFd for Passed {
 
 impl Drop for Passed {
     fn drop(&mut self) {
-        // What belongs to a handshake is harmless.
+        // The descriptors that belong to a handshake are harmless.
         if self.0.is_some()
             && !self.is_memory()
             && self.is_eventfd() != Ok(true)
@@ -133,7 +133,7 @@ const MOST_INLINE: u32 = 8;
 
 const THERE: &str = "it is there until it is dropped";
 
-/// What lies ahead on a socket.
+/// The message that lies ahead on a socket.
 #[derive(Debug)]
 pub(crate) struct Ahead {
     /// How many descriptors came along.
@@ -142,9 +142,9 @@ pub(crate) struct Ahead {
     pub(crate) truncated: bool,
 }
 
-/// Reads what comes next, and takes nothing. The copies of descriptors that come of it are
-/// dropped as those of a peer are: also closing one that is not the last may block, as a file of
-/// FUSE is flushed each time.
+/// Reads what comes next, and takes nothing. The copies of descriptors that come of it are dropped
+/// as those of a peer are. Closing one that is not the last may block as well, as a file of FUSE is
+/// flushed each time.
 pub(crate) fn peek(socket: BorrowedFd<'_>) -> errno::Result<Ahead> {
     let ahead = socket::peek(socket)?;
     let copies: Vec<_> = ahead.fds.into_iter().map(Passed::new).collect();
@@ -171,9 +171,9 @@ impl Link {
     }
 
     fn of(fd: OwnedFd, fork_guard: ForkGuard) -> Link {
-        // A byte out of band is a byte like any other then. Otherwise the kernel passes over it, so
-        // that it stays readable for ever, and drops it, with what came with it, in the middle of a
-        // call. What is no Unix socket is found out later.
+        // Then a byte out of band is a byte like any other. Otherwise the kernel passes over it, so
+        // that it stays readable for ever, and drops it, with the descriptors that came with it, in
+        // the middle of a call. A descriptor that is no Unix socket is found out later.
         let _ = set_socket_oobinline(&fd, true);
         Link {
             fd: Some(fd),
@@ -213,8 +213,8 @@ impl Drop for Link {
     }
 }
 
-/// Whether nothing is on its way in through a socket that was shut down. What a handshake leaves
-/// there is taken out of it.
+/// Whether nothing is on its way in through a socket that was shut down. Messages that a handshake
+/// leaves there are taken out of it.
 fn is_empty(socket: BorrowedFd<'_>) -> bool {
     for _ in 0..MOST_INLINE {
         if socket::unread(socket) == Ok(0) {

@@ -23,7 +23,7 @@ use std::ptr;
 
 /// From how many bytes on a copy into shared memory is made by `rep movsb`.
 const STORE_REP_MOVSB_MIN: usize = 768;
-/// And one out of it.
+/// And for a copy out of it.
 const LOAD_REP_MOVSB_MIN: usize = 2048;
 
 /// `ptr::copy_nonoverlapping` into memory that another core reads.
@@ -107,7 +107,7 @@ unsafe fn copy_ends<const N: usize>(from: *const u8, to: *mut u8, len: usize) {
 mod tests {
     use super::*;
 
-    /// That many lie at either end of what is copied.
+    /// That many lie at either end of the bytes that are copied.
     const AROUND: usize = 7;
 
     fn check(len: usize, copy: unsafe fn(*const u8, *mut u8, usize)) {

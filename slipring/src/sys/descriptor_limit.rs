@@ -36,7 +36,7 @@ pub(crate) fn start_with(command: &mut Command, soft: Option<u64>) -> &mut Comma
         };
         setrlimit(Resource::Nofile, limit).map_err(Into::into)
     };
-    // SAFETY: between fork and exec only what is async-signal-safe may run. `lower` makes two
-    // system calls on values of its own; it allocates nothing and takes no lock.
+    // SAFETY: between fork and exec only async-signal-safe code may run. `lower` makes two system
+    // calls on values of its own; it allocates nothing and takes no lock.
     unsafe { command.pre_exec(lower) }
 }

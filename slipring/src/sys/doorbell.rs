@@ -1,5 +1,5 @@
-//! Doorbells: what one half wakes and the other sleeps on. An eventfd (eventfd(2)), watched
-//! edge-triggered, never drained.
+//! Doorbells: one half wakes its peer by it, and the peer sleeps on it. An eventfd (eventfd(2)),
+//! watched edge-triggered, never drained.
 
 use super::errno::{self, Errno};
 use super::failure::Failure;
@@ -15,9 +15,9 @@ pub(crate) enum Kind {
     /// `O_NONBLOCK` (a flag of the description that both share) and so block the waker for ever.
     /// Between processes of one user that is no new power.
     Plain,
-    /// By taking one from a semaphore that starts out at 2^62, with a read that does not block
-    /// whatever the flags say (`RWF_NOWAIT` in preadv2(2)). The sleeper waits for "writable". About
-    /// 0.5 µs dearer a wake; Linux 5.8.
+    /// By taking one from a semaphore that starts out at 2^62, with a read that does not block,
+    /// even if the flags say otherwise (`RWF_NOWAIT` in preadv2(2)). The sleeper waits for
+    /// "writable". A wake costs about 0.5 µs more; Linux 5.8.
     Inverted,
 }
 
@@ -82,7 +82,7 @@ impl Doorbell {
         self.kind
     }
 
-    /// What a sleeper watches for.
+    /// The events that a sleeper watches for.
     pub(crate) fn interest(&self) -> epoll::EventFlags {
         match self.kind {
             Kind::Plain => epoll::EventFlags::IN,
@@ -92,7 +92,7 @@ impl Doorbell {
 
     /// Wakes the half that sleeps on it, or ends its next sleep. One system call.
     pub(crate) fn wake(&self) {
-        // What can fail here is the peer's doing and its own loss: a saturated or emptied counter
+        // A failure here is the peer's doing and its own loss: a saturated or emptied counter
         // (EAGAIN).
         let _ = match self.kind {
             Kind::Plain => write(&self.fd, &1u64.to_ne_bytes()).map(|_| ()),

@@ -2,21 +2,21 @@
 
 use std::io;
 
-/// What failed, in words for the user. The layers above make their own error of it.
+/// The mechanism that failed, in words for the user. The layers above make their own error of it.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// A system call failed.
     Call {
-        /// What it was for.
+        /// The purpose of the call.
         doing: &'static str,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// The kernel is too old.
     Unsupported {
-        /// What it cannot do.
+        /// The feature that it lacks.
         what: &'static str,
-        /// What can.
+        /// A system that has it.
         needs: &'static str,
     },
 }

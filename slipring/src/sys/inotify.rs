@@ -1,8 +1,8 @@
 //! Changes in directories, as events (inotify(7)).
 //!
-//! What inotify does not tell: a file system mounted over a watched directory, a parent of it
-//! renamed, another machine's doings on a network file system. And it can be used up (128 instances
-//! a user).
+//! Some changes have no event: a file system mounted over a watched directory, a parent of it
+//! renamed, another machine's doings on a network file system. And instances can be used up (128 a
+//! user).
 
 use super::closing;
 use super::errno::{self, Errno};
@@ -25,7 +25,7 @@ const CHANGES: WatchFlags = WatchFlags::CREATE
 /// The number of a watched directory.
 pub(crate) type Descriptor = i32;
 
-/// What has happened.
+/// An event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event<'a> {
     /// Events were lost, as the queue was full.
@@ -104,9 +104,8 @@ impl AsFd for Inotify {
 
 impl Drop for Inotify {
     fn drop(&mut self) {
-        // The kernel lets the thread that closes it wait until no other processor can be at it any
-        // more: up to tens of milliseconds, which would stand between the caller and what it has
-        // been waiting for.
+        // The kernel lets the thread that closes it wait until no other processor can still use it:
+        // up to tens of milliseconds. The caller would have to wait for that before it could go on.
         if let Some(fd) = self.fd.take() {
             closing::elsewhere(fd);
         }

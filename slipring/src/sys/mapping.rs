@@ -1,4 +1,4 @@
-//! A file mapped twice in a row (mmap(2)): its first bytes once, what is behind them twice.
+//! A file mapped twice in a row (mmap(2)): its first bytes once, the bytes behind them twice.
 //!
 //! ```text
 //! file     │ first │ ring ............ │
@@ -10,15 +10,15 @@ use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, mun
 use std::os::fd::BorrowedFd;
 use std::ptr::{self, NonNull};
 
-/// What may be done with a mapping.
+/// The accesses that a mapping allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     Read,
     ReadWrite,
 }
 
-/// The mapping, until it is dropped. It gives out raw pointers: what is read and written through
-/// them is the matter of its owner.
+/// The mapping, until it is dropped. It gives out raw pointers: everything that is read and written
+/// through them is the matter of its owner.
 #[derive(Debug)]
 pub(crate) struct Mapping {
     base: NonNull<u8>,
@@ -30,8 +30,8 @@ pub(crate) struct Mapping {
     access: Access,
 }
 
-// SAFETY: a mapping is plain memory that belongs to no thread; what may be done with it at the same
-// time is the matter of those who read and write through it.
+// SAFETY: a mapping is plain memory that belongs to no thread; the accesses that are allowed at the
+// same time are the matter of those who read and write through it.
 unsafe impl Send for Mapping {}
 // SAFETY: as above; `&Mapping` gives out raw pointers alone.
 unsafe impl Sync for Mapping {}

@@ -1,9 +1,9 @@
-//! What is asked of the operating system, one mechanism a file.
+//! Everything that is asked of the operating system, one mechanism a file.
 //!
 //! The oldest kernel that works is Linux 5.1: it brought `F_SEAL_FUTURE_WRITE`, which keeps a peer
 //! from mapping this side's region writable. Peers of other users need 5.8, for an eventfd that can
-//! be read without blocking ([`doorbell`]). What newer kernels do better (`MADV_POPULATE_WRITE` of
-//! 5.14, `MFD_NOEXEC_SEAL` of 6.3) is tried and done without.
+//! be read without blocking ([`doorbell`]). Newer kernels do some things better
+//! (`MADV_POPULATE_WRITE` of 5.14, `MFD_NOEXEC_SEAL` of 6.3); that is tried and done without.
 
 pub(crate) mod clock;
 pub(crate) mod closing;

@@ -1,4 +1,4 @@
-//! Which process this is, and what it may run on.
+//! The identity of this process, and the CPUs that it may run on.
 
 use super::errno::Errno;
 use super::wipe_on_fork::{WipeOnFork, Wipeable};
@@ -19,7 +19,7 @@ pub(crate) struct ForkGuard {
     number: u64,
 }
 
-/// What that page holds.
+/// The contents of that page.
 #[repr(C)]
 #[derive(Debug)]
 struct Page {
@@ -105,16 +105,16 @@ pub(crate) struct Cpus {
 
 /// Counts them (sched_getaffinity(2)).
 ///
-/// Two that are pinned to a core each have two, and one of them can spin while the other works; two
-/// that share a single core have one, and the one that spins there only keeps the other from
-/// working. Of a peer that cannot be seen nothing is assumed.
+/// Two processes that are pinned to a core each have two, and one of them can spin while the other
+/// works. Two that share a single core have one, and the one that spins there only keeps the other
+/// from working. Nothing is assumed of a peer that cannot be seen.
 pub(crate) fn cpus(peer: Option<u32>) -> Cpus {
     const ONE: Cpus = Cpus { own: 1, both: 1 };
     let Ok(mut cpus) = sched_getaffinity(None) else {
         return ONE;
     };
-    // With a quota (cgroups(7), cpu.max) fewer than the set has; of less than two, what is spent on
-    // spinning is missing afterwards.
+    // With a quota (cgroups(7), cpu.max) there are fewer than the set has. If there are less than
+    // two, the time spent on spinning is missing afterwards.
     let own = std::thread::available_parallelism().map_or(1, usize::from);
     if own == 1 && cpus.count() > 1 {
         return ONE;

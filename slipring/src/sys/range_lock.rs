@@ -2,7 +2,7 @@
 //! 3.15.
 //!
 //! Such a lock goes when the last descriptor of the open file is closed, however the process ends.
-//! It has nothing to do with flock(2), which is what .NET takes on the files that it opens, and it
+//! It has nothing to do with flock(2), the lock that .NET takes on the files that it opens, and it
 //! lets reads and writes pass.
 
 use super::errno::{self, Errno};
@@ -54,7 +54,7 @@ mod tests {
         assert!(!try_lock(&other, 0..8).unwrap());
         assert!(!try_lock(&other, 7..9).unwrap());
         assert!(try_lock(&other, 8..16).unwrap());
-        // What .NET asks for on the files that it opens.
+        // The lock that .NET asks for on the files that it opens.
         rustix::fs::flock(open(), rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
         drop(one);
         assert!(try_lock(open(), 0..8).unwrap());

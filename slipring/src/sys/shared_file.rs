@@ -1,9 +1,9 @@
 //! A file, mapped for reading and writing, that other processes map and write as well (mmap(2),
 //! `MAP_SHARED`).
 //!
-//! Nothing seals it, unlike a region of a stream: the other side may write any of it at any time,
-//! and may shrink the file. So what is read here is input, every access is through raw pointers or
-//! atomics, and [`SharedFile::is_lost`] tells whether a shrunken file had to be replaced
+//! Nothing seals it, unlike a region of a stream: the peer may write any of it at any time, and may
+//! shrink the file. So everything that is read here is input, every access is through raw pointers
+//! or atomics, and [`SharedFile::is_lost`] tells whether a shrunken file had to be replaced
 //! ([`sigbus`]). All raw-pointer access to such memory is in here.
 
 use super::copy::{load, store};
@@ -28,8 +28,8 @@ pub(crate) struct SharedFile {
     guarded: Option<Guarded>,
 }
 
-// SAFETY: a mapping is plain memory that belongs to no thread; what is done with it at the same
-// time is the matter of those who read and write through it.
+// SAFETY: a mapping is plain memory that belongs to no thread; all accesses at the same time are
+// the matter of those who read and write through it.
 unsafe impl Send for SharedFile {}
 
 impl SharedFile {
@@ -100,7 +100,7 @@ impl SharedFile {
     /// # Safety
     ///
     /// They have been published and are not consumed during `'a`, which `self` outlives; and the
-    /// other side is trusted not to rewrite what it has published, nor to shrink the file.
+    /// peer is trusted not to rewrite bytes that it has published, nor to shrink the file.
     #[inline]
     pub(crate) unsafe fn slice<'a>(&self, offset: usize, len: usize) -> &'a [u8] {
         let at = self.span(offset, len);

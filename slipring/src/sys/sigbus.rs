@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, compiler_f
 /// The list of mappings: entries are added in front and never freed, only used again.
 static FIRST: AtomicPtr<Entry> = AtomicPtr::new(null_mut());
 
-/// What was done with SIGBUS before.
+/// The action for SIGBUS that was set before.
 static BEFORE: OnceLock<libc::sigaction> = OnceLock::new();
 
 /// A mapping in the list. A seqlock: the handler must not believe in a range half of which belongs
@@ -80,8 +80,8 @@ impl Guarded {
     /// thread that did.
     #[inline]
     pub(crate) fn is_lost(&self) -> bool {
-        // The handler ran on this very thread, in the middle of what comes before; only the
-        // compiler could exchange the two.
+        // The handler ran on this very thread, in the middle of the accesses before this line; only
+        // the compiler could exchange the two.
         compiler_fence(Ordering::SeqCst);
         self.0.lost.load(Ordering::Relaxed)
     }
@@ -148,8 +148,9 @@ pub(crate) fn install() -> io::Result<()> {
     if unsafe { libc::sigaction(libc::SIGBUS, ptr::null(), &raw mut before) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    // Before the handler can run, which needs it. Two threads that come here at once both find what
-    // was there before, or the second finds the handler itself, and its answer is not kept.
+    // Before the handler can run, which needs it. Two threads that come here at once both find the
+    // action that was there before, or the second finds the handler itself, and its answer is not
+    // kept.
     let _ = BEFORE.set(before);
     // SAFETY: as above.
     let mut action: libc::sigaction = unsafe { zeroed() };
@@ -165,8 +166,7 @@ pub(crate) fn install() -> io::Result<()> {
     Ok(())
 }
 
-/// Loads of atomics and a bare system call: nothing that a signal handler may not do
-/// (signal-safety(7)).
+/// Loads of atomics and a bare system call: a signal handler may do all of it (signal-safety(7)).
 extern "C" fn on_sigbus(
     signal: libc::c_int,
     info: *mut libc::siginfo_t,

@@ -54,7 +54,8 @@ pub(crate) fn pair() -> errno::Result<(OwnedFd, OwnedFd)> {
     socketpair(unix, stream, SocketFlags::CLOEXEC, None)
 }
 
-/// Asks the kernel to deliver the sender's credentials with what is received from now on.
+/// Asks the kernel to deliver the sender's credentials with everything that is received from now
+/// on.
 pub(crate) fn ask_for_credentials(socket: BorrowedFd<'_>) -> errno::Result<()> {
     sockopt::set_socket_passcred(socket, true)
 }
@@ -86,15 +87,15 @@ pub(crate) fn send(
     )
 }
 
-/// What one call of [`receive`] brought.
+/// The result of one call of [`receive`].
 #[derive(Debug, Default)]
 pub(crate) struct Received {
     /// Bytes; 0 = the peer closed its end.
     pub(crate) len: usize,
     pub(crate) fds: Vec<OwnedFd>,
     pub(crate) credentials: Option<Credentials>,
-    /// The kernel had more ancillary data than it could deliver: descriptors of mine have run out,
-    /// or the peer sent nonsense.
+    /// The kernel had more ancillary data than it could deliver: descriptors of this process have
+    /// run out, or the peer sent nonsense.
     pub(crate) truncated: bool,
 }
 
@@ -104,9 +105,9 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> errno::Result
     receive_by(socket, bytes, libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT)
 }
 
-/// What comes next, with copies of its descriptors; all of it stays where it is. If it is truncated
-/// this process has no room for the descriptors: [`receive`] would lose those that do not fit, and
-/// close them itself, which may block.
+/// The next message, with copies of its descriptors; all of it stays where it is. If it is
+/// truncated, this process has no room for the descriptors: [`receive`] would lose those that do
+/// not fit, and close them itself, which may block.
 pub(crate) fn peek(socket: BorrowedFd<'_>) -> errno::Result<Received> {
     let flags = libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT | libc::MSG_PEEK;
     receive_by(socket, &mut [0], flags)

@@ -26,7 +26,7 @@ pub(crate) fn is_nobody(uid: u32) -> bool {
 }
 
 /// Whether the number is this process's user. `mine_alone`: the kernel lets no other user but root
-/// get there, which tells what the number may not.
+/// get there, which decides where the number does not identify a user.
 pub(crate) fn is_same(uid: u32, mine_alone: bool) -> bool {
     uid == me() && (mine_alone || is_told(uid))
 }

@@ -1,5 +1,5 @@
-//! What a blocking half sleeps on: an epoll set (epoll(7)) with its doorbell and the link, both
-//! edge-triggered.
+//! The set that a blocking half sleeps on: an epoll set (epoll(7)) with its doorbell and the link,
+//! both edge-triggered.
 
 use super::clock::timespec;
 use super::doorbell::{Doorbell, Doorbells};
@@ -13,10 +13,10 @@ use std::time::Instant;
 const BELL: u64 = 0;
 const LINK: u64 = 1;
 
-/// What ended a sleep.
+/// The event that ended a sleep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// The doorbell rang, now or since the last sleep.
+    /// The doorbell woke it, now or since the last sleep.
     Woken,
     /// Something happened on the link: to be checked by [`hung_up`](super::poll::hung_up).
     Link,
@@ -69,7 +69,7 @@ impl Watch {
         Ok(Watch { set })
     }
 
-    /// Sleeps until the doorbell rings or the link hangs up. `None`: for as long as it takes.
+    /// Sleeps until the doorbell wakes it or the link hangs up. `None`: for as long as it takes.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> std::io::Result<Event> {
         loop {
             let timeout = deadline.map(|d| timespec(d.saturating_duration_since(Instant::now())));
@@ -87,8 +87,8 @@ impl Watch {
         }
     }
 
-    /// Takes out what has happened so far, without sleeping. One call takes all: the set has two
-    /// members, and is asked for two.
+    /// Takes out the events that have come so far, without sleeping. One call takes all: the set
+    /// has two members, and is asked for two.
     pub(crate) fn drain(&self) -> std::io::Result<Event> {
         self.wait(Some(Instant::now()))
     }

@@ -1,4 +1,4 @@
-//! Memory that a forked child finds zeroed, whatever its parent has stored there
+//! Memory that a forked child finds zeroed, whatever value its parent has stored there
 //! (`MADV_WIPEONFORK`, madvise(2), Linux 4.14).
 
 use super::errno::{self, Errno};
@@ -7,7 +7,7 @@ use rustix::param::page_size;
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
 
-/// What may lie there.
+/// A type whose values may lie there.
 ///
 /// # Safety
 ///

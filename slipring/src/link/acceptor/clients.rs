@@ -5,11 +5,11 @@ use crate::sys::descriptor_limit;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-/// How many there may be at a time, and which part of the descriptors that this process may have.
+/// How many there may be at a time, and the part of this process's descriptors that they may have.
 const MOST: usize = 256;
 const PART_OF_DESCRIPTORS: u64 = 4;
 
-/// Which part of them may be of one user that is not this process's own.
+/// The part of them that may be of one user other than this process's own.
 const PART_OF_A_STRANGER: usize = 4;
 
 /// One of them.
@@ -59,7 +59,7 @@ impl Clients {
         (is_stranger && count >= self.most.div_ceil(PART_OF_A_STRANGER)).then_some(oldest)
     }
 
-    /// The oldest of the user that has the most, but for one.
+    /// The oldest of the user that has the most; `spared` is not counted, nor chosen.
     pub(super) fn first_to_go(&self, spared: Option<u64>) -> Option<u64> {
         let others = || {
             self.by_number

@@ -21,7 +21,7 @@ impl Spare {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives it up for what `with` does. One at a time.
+    /// Gives it up for the duration of `with`. One at a time.
     pub(super) fn lend(&self, with: impl FnOnce()) {
         let mut held = self.held();
         *held = None;

@@ -40,7 +40,7 @@ impl Stopper {
     }
 }
 
-/// What the acceptor sees of it.
+/// The acceptor's side of it.
 #[derive(Debug)]
 pub(super) struct Stop {
     /// Level-triggered, so that it goes on waking for all threads.
@@ -63,14 +63,14 @@ impl Stop {
         self.stopped.load(Ordering::Acquire)
     }
 
-    /// Silences what was raised by a process that may not stop anything: a forked child has the
-    /// descriptor.
+    /// Clears an event that was raised by a process that may not stop anything: a forked child has
+    /// the descriptor.
     pub(super) fn silence(&self) {
         if self.is_asked_for() {
             return;
         }
         self.told.clear();
-        // This process may have stopped it just then, and what it raised was cleared with the rest.
+        // This process may have stopped it just then, and its event was cleared with the rest.
         if self.is_asked_for() {
             self.told.raise();
         }

@@ -19,7 +19,7 @@ impl Unreceived {
     /// Whether there are too many of this user.
     pub(super) fn has_too_many_of(&self, user: u32) -> bool {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // A client that closes its end takes with it what lies there.
+        // A client that closes its end takes everything with it that lies there.
         all.retain(|(_, link)| socket::unreceived(link.as_fd()) != Ok(0));
         all.iter().filter(|(one, _)| *one == user).count() >= MOST
     }

@@ -15,7 +15,7 @@ fn lock_file() -> (tempfile::TempDir, PathBuf) {
     (temporary, path)
 }
 
-/// As [`super::lock_state`], where nothing is wanting.
+/// Like [`super::lock_state`], where nothing is wanting.
 fn lock_state(path: &Path) -> LockState {
     super::lock_state(path).unwrap()
 }
@@ -82,7 +82,7 @@ fn a_lock_does_not_say_of_the_next_holder_what_a_killed_one_wrote() {
         let pid = Some(std::process::id());
         assert_eq!(look.join().unwrap(), LockState::Held { pid, paired: false });
     });
-    // But if that is all that ever comes, it was written where the numbers are others.
+    // If that is all that ever comes, it was written where the numbers are others.
     fs::write(&path, "2147483000\npaired\n").unwrap();
     assert_eq!(
         lock_state(&path),
@@ -167,7 +167,7 @@ fn a_lock_waits_for_a_holder_that_leaves_without_a_word() {
 #[test]
 fn a_check_of_a_lock_is_not_taken_for_a_holder() {
     let (_temporary, path) = lock_file();
-    // What a killed holder leaves.
+    // The file as a killed holder leaves it.
     fs::write(&path, "1\n").unwrap();
     let look = fs::File::open(&path).unwrap();
     look.try_lock_shared().unwrap();

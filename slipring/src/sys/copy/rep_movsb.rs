@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 /// themselves.)
 #[inline]
 pub(super) fn is_best() -> bool {
-    // Relaxed: nothing else hangs on it, and a thread that comes too early asks again and hears the
-    // same.
+    // Relaxed: nothing else depends on it, and a thread that comes too early asks again and gets
+    // the same answer.
     match ANSWER.load(Ordering::Relaxed) {
         NO => false,
         YES => true,
