@@ -176,7 +176,7 @@ fn leave_told_by_the_other_half<A: Atomics>(flaw: Flaw) {
     });
     let other_half = thread::spawn({
         let world = Arc::clone(&world);
-        move || world.look_at_link(Who::Right)
+        move || world.check_peer(Who::Right)
     });
     let gone = world.is_gone(Who::Right);
     let look = reader.poll_knowing(1, gone);
