@@ -1,5 +1,7 @@
 //! What a stream is made with.
 
+#[cfg(doc)]
+use crate::error::Error;
 use crate::peer::{Admission, Peers};
 use crate::sys::user;
 use crate::wait::Spin;

@@ -51,9 +51,9 @@ use std::time::Duration;
 ///
 /// # Common issues
 ///
-/// * **`ConnectionReset` in place of an end of file.** The peer dropped its whole stream with bytes
-///   of this side unread, or its process left without dropping the stream. A peer that is done reads
-///   to the end, or calls [`Writer::finish`] before it leaves. [`Reader::end`] tells the two apart.
+/// * **`ConnectionReset` in place of an end of file.** The peer dropped its stream, with bytes
+///   of this side unread, or its process left without dropping the stream. [`Reader::end`] tells
+///   the two apart. A peer that is done reads to the end, or calls [`Writer::finish`].
 /// * **An end of file in place of an error.** The peer gave up in the middle, and its stream was
 ///   dropped in order. It has to [`abort`](Writer::abort).
 /// * **Both sides write, and neither goes on.** Each fills its ring, and waits for a peer that does
@@ -424,6 +424,34 @@ impl Write for Stream {
     #[inline]
     fn flush(&mut self) -> io::Result<()> {
         self.writer.flush()
+    }
+}
+
+impl Reader {
+    /// Puts both halves of one stream together again.
+    ///
+    /// # Errors
+    ///
+    /// [`ReuniteError`] with both halves, if they are not of the same stream.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// let (left, right) = Stream::pair()?;
+    /// let (reader, writer) = left.into_split();
+    /// let (other_reader, _other_writer) = right.into_split();
+    /// let error = other_reader.reunite(writer).unwrap_err();
+    /// let left = reader.reunite(*error.1)?;
+    /// # drop(left);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reunite(self, writer: Writer) -> std::result::Result<Stream, ReuniteError> {
+        if Arc::ptr_eq(self.endpoint(), writer.endpoint()) {
+            Ok(Stream::of_halves(self, writer))
+        } else {
+            Err(ReuniteError(Box::new(self), Box::new(writer)))
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::endpoint::Endpoint;
 use crate::endpoint::{ReadHalf, ReadWait, Readable};
 use crate::peer::Peer;
 use crate::stream::park::Blocking;
-use crate::stream::{Closer, Readiness, ReuniteError, Stream, Writer};
+use crate::stream::{Closer, Readiness};
 use crate::sys::watch::Watch;
 use crate::wait::Spin;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -351,32 +351,6 @@ impl Reader {
     pub fn disarm(&mut self) {
         // A forked child's copy is not armed, and what its header says is the parent's.
         self.half.disarm_stale();
-    }
-
-    /// Puts both halves of one stream together again.
-    ///
-    /// # Errors
-    ///
-    /// [`ReuniteError`] with both halves, if they are not of the same stream.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use slipring::Stream;
-    /// let (left, right) = Stream::pair()?;
-    /// let (reader, writer) = left.into_split();
-    /// let (other_reader, _other_writer) = right.into_split();
-    /// let error = other_reader.reunite(writer).unwrap_err();
-    /// let left = reader.reunite(*error.1)?;
-    /// # drop(left);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn reunite(self, writer: Writer) -> Result<Stream, ReuniteError> {
-        if Arc::ptr_eq(self.endpoint(), writer.endpoint()) {
-            Ok(Stream::of_halves(self, writer))
-        } else {
-            Err(ReuniteError(Box::new(self), Box::new(writer)))
-        }
     }
 
     /// A handle that ends the stream from any thread.

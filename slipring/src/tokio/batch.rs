@@ -32,11 +32,19 @@ pub struct Batch<'a> {
     writer: &'a mut Writer,
 }
 
-impl<'a> Batch<'a> {
-    pub(super) fn new(writer: &'a mut Writer) -> Batch<'a> {
-        Batch { writer }
+impl Writer {
+    /// Several writes that are published at once; see [`crate::Writer::batch`].
+    ///
+    /// It publishes when it is flushed or dropped, after each 64 KiB, and whenever it has to wait
+    /// for room. Until then the peer sees nothing of it, also while its task awaits something else.
+    #[doc(alias = "MSG_MORE")]
+    #[doc(alias = "cork")]
+    pub fn batch(&mut self) -> Batch<'_> {
+        Batch { writer: self }
     }
+}
 
+impl Batch<'_> {
     /// Like [`Writer::reserve`]; what is committed is published with the batch.
     ///
     /// # Errors

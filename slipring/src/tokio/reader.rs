@@ -1,7 +1,6 @@
 //! The reading half on tokio.
 
 use super::readiness::{Link, Readiness, Side, Until};
-use super::{ReuniteError, Stream, Writer};
 use crate::endpoint::End;
 use crate::endpoint::Endpoint;
 use crate::endpoint::{ReadHalf, ReadWait, Readable};
@@ -213,7 +212,8 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// Once nothing is left to be read, as [`crate::Reader`] says of a read; `Ok(0)` at an end in order.
+    /// Once nothing is left to be read, as [`crate::Reader`] says of a read; `Ok(0)` at an end in
+    /// order.
     #[doc(alias = "FIONREAD")]
     pub fn available(&mut self) -> io::Result<usize> {
         self.half.count_available()
@@ -246,36 +246,10 @@ impl Reader {
         self.half.capacity()
     }
 
-    /// Changes what [`Options::poll_spin`](crate::Options::poll_spin) says, for this half as long as
-    /// it is on tokio.
+    /// Changes what [`Options::poll_spin`](crate::Options::poll_spin) says, for this half as long
+    /// as it is on tokio.
     pub fn set_poll_spin(&mut self, time: Duration) {
         self.readiness.set_poll_spin(time);
-    }
-
-    /// Puts both halves of one stream together again.
-    ///
-    /// # Errors
-    ///
-    /// [`ReuniteError`] with both halves, if they are not of the same stream.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-    /// # use slipring::tokio::Stream;
-    /// let (left, _right) = Stream::pair()?;
-    /// let (reader, writer) = left.into_split();
-    /// let left = reader.reunite(writer).expect("halves of one stream");
-    /// # drop(left);
-    /// # Ok::<(), std::io::Error>(()) })?;
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn reunite(self, writer: Writer) -> Result<Stream, ReuniteError> {
-        if Arc::ptr_eq(self.endpoint(), writer.endpoint()) {
-            Ok(Stream::of(self, writer))
-        } else {
-            Err(ReuniteError(Box::new(self), Box::new(writer)))
-        }
     }
 
     /// A handle that ends the stream from any thread or task.

@@ -272,8 +272,8 @@ impl Stream {
         Stream::of_halves(reader.into_half()?, writer.into_half()?)
     }
 
-    /// The same stream for blocking use, where it stands. It keeps the [`Options`] it was made with,
-    /// of which [`spin`](Options::spin) counts from now on.
+    /// The same stream for blocking use, where it stands. It keeps the [`Options`] it was made
+    /// with, of which [`spin`](Options::spin) counts from now on.
     ///
     /// # Errors
     ///
@@ -497,6 +497,34 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.writer).poll_shutdown(cx)
+    }
+}
+
+impl Reader {
+    /// Puts both halves of one stream together again.
+    ///
+    /// # Errors
+    ///
+    /// [`ReuniteError`] with both halves, if they are not of the same stream.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// # use slipring::tokio::Stream;
+    /// let (left, _right) = Stream::pair()?;
+    /// let (reader, writer) = left.into_split();
+    /// let left = reader.reunite(writer).expect("halves of one stream");
+    /// # drop(left);
+    /// # Ok::<(), std::io::Error>(()) })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn reunite(self, writer: Writer) -> std::result::Result<Stream, ReuniteError> {
+        if Arc::ptr_eq(self.endpoint(), writer.endpoint()) {
+            Ok(Stream::of(self, writer))
+        } else {
+            Err(ReuniteError(Box::new(self), Box::new(writer)))
+        }
     }
 }
 

@@ -1,6 +1,5 @@
 //! The writing half on tokio.
 
-use super::Batch;
 use super::readiness::{Link, Readiness, Side, Until};
 use crate::endpoint::End;
 use crate::endpoint::Endpoint;
@@ -155,16 +154,6 @@ impl Writer {
             Some(room) => room.enough_for(n),
             None => Err(io::ErrorKind::WouldBlock.into()),
         }
-    }
-
-    /// Several writes that are published at once; see [`crate::Writer::batch`].
-    ///
-    /// It publishes when it is flushed or dropped, after each 64 KiB, and whenever it has to wait
-    /// for room. Until then the peer sees nothing of it, also while its task awaits something else.
-    #[doc(alias = "MSG_MORE")]
-    #[doc(alias = "cork")]
-    pub fn batch(&mut self) -> Batch<'_> {
-        Batch::new(self)
     }
 
     /// Waits until `n` bytes are free.
