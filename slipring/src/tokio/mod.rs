@@ -49,7 +49,7 @@ mod finding;
 mod handshake;
 mod listener;
 mod reader;
-mod readiness;
+mod registered;
 mod stream;
 #[cfg(feature = "tonic")]
 mod tonic;

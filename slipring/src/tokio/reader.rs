@@ -1,6 +1,6 @@
 //! The reading half on tokio.
 
-use super::readiness::{Link, Readiness, Side, Until};
+use super::registered::{LinkFd, Registered, Side, Until};
 use crate::endpoint::End;
 use crate::endpoint::Endpoint;
 use crate::endpoint::{ReadHalf, ReadWait, Readable};
@@ -47,13 +47,13 @@ use tokio::task::coop;
 #[derive(Debug)]
 pub struct Reader {
     pub(crate) half: ReadHalf,
-    readiness: Readiness,
+    registered: Registered,
 }
 
 impl Reader {
-    pub(super) fn new(half: ReadHalf, link: Link) -> io::Result<Reader> {
+    pub(super) fn new(half: ReadHalf, link: LinkFd) -> io::Result<Reader> {
         Ok(Reader {
-            readiness: Readiness::register(half.endpoint(), link, Side::Reader)?,
+            registered: Registered::register(half.endpoint(), link, Side::Reader)?,
             half,
         })
     }
@@ -85,7 +85,7 @@ impl Reader {
             return Ok(Readable::Enough);
         }
         Until {
-            readiness: &mut self.readiness,
+            registered: &mut self.registered,
             half: ReadWait {
                 half: &mut self.half,
                 want,
@@ -104,7 +104,7 @@ impl Reader {
             half: &mut self.half,
             want,
         };
-        self.readiness.poll(cx, &mut wait)
+        self.registered.poll(cx, &mut wait)
     }
 
     /// Waits for something to read, or the end. What is known to be there is not polled for.
@@ -130,7 +130,7 @@ impl Reader {
             half: &mut self.half,
             want: 1,
         };
-        self.readiness.poll_within(cx, &mut wait)
+        self.registered.poll_within(cx, &mut wait)
     }
 
     /// Waits until there is something to read, or the end.
@@ -249,7 +249,7 @@ impl Reader {
     /// Changes what [`Options::poll_spin`](crate::Options::poll_spin) says, for this half as long
     /// as it is on tokio.
     pub fn set_poll_spin(&mut self, time: Duration) {
-        self.readiness.set_poll_spin(time);
+        self.registered.set_poll_spin(time);
     }
 
     /// A handle that ends the stream from any thread or task.

@@ -2,7 +2,7 @@
 
 use super::finding;
 use super::handshake::drive;
-use super::readiness::Link;
+use super::registered::LinkFd;
 use super::{Reader, Writer};
 use crate::endpoint::{Connected, Whole};
 use crate::endpoint::{ReadHalf, WriteHalf};
@@ -66,7 +66,7 @@ impl Stream {
 
     fn of_halves(reader: ReadHalf, writer: WriteHalf) -> Result<Stream> {
         let register = || -> io::Result<Stream> {
-            let link = Link::register(reader.endpoint())?;
+            let link = LinkFd::register(reader.endpoint())?;
             Ok(Stream::of(
                 Reader::new(reader, link.clone())?,
                 Writer::new(writer, link)?,

@@ -1,6 +1,6 @@
 //! The writing half on tokio.
 
-use super::readiness::{Link, Readiness, Side, Until};
+use super::registered::{LinkFd, Registered, Side, Until};
 use crate::endpoint::End;
 use crate::endpoint::Endpoint;
 use crate::endpoint::{Room, WriteHalf, WriteWait};
@@ -43,13 +43,13 @@ use tokio::task::coop;
 #[derive(Debug)]
 pub struct Writer {
     pub(crate) half: WriteHalf,
-    readiness: Readiness,
+    registered: Registered,
 }
 
 impl Writer {
-    pub(super) fn new(half: WriteHalf, link: Link) -> io::Result<Writer> {
+    pub(super) fn new(half: WriteHalf, link: LinkFd) -> io::Result<Writer> {
         Ok(Writer {
-            readiness: Readiness::register(half.endpoint(), link, Side::Writer)?,
+            registered: Registered::register(half.endpoint(), link, Side::Writer)?,
             half,
         })
     }
@@ -73,7 +73,7 @@ impl Writer {
     async fn wait(&mut self, want: usize, drained: bool) -> io::Result<Room> {
         self.half.publish();
         Until {
-            readiness: &mut self.readiness,
+            registered: &mut self.registered,
             half: WriteWait {
                 half: &mut self.half,
                 want,
@@ -250,7 +250,7 @@ impl Writer {
 
     /// See [`Reader::set_poll_spin`](super::Reader::set_poll_spin).
     pub fn set_poll_spin(&mut self, time: Duration) {
-        self.readiness.set_poll_spin(time);
+        self.registered.set_poll_spin(time);
     }
 
     /// A handle that ends the stream from any thread or task.
@@ -288,7 +288,7 @@ impl Writer {
             want,
             drained: false,
         };
-        self.readiness.poll_within(cx, &mut wait).map_ok(|_| ())
+        self.registered.poll_within(cx, &mut wait).map_ok(|_| ())
     }
 }
 

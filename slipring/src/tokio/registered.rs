@@ -34,12 +34,12 @@ pub(super) enum Side {
 
 /// The doorbell that one half of an endpoint sleeps on.
 #[derive(Debug)]
-struct OwnBell {
+struct OwnDoorbell {
     endpoint: Arc<Endpoint>,
     side: Side,
 }
 
-impl OwnBell {
+impl OwnDoorbell {
     fn doorbell(&self) -> &Doorbell {
         match self.side {
             Side::Reader => &self.endpoint.own_doorbells.reader,
@@ -48,7 +48,7 @@ impl OwnBell {
     }
 }
 
-impl AsRawFd for OwnBell {
+impl AsRawFd for OwnDoorbell {
     fn as_raw_fd(&self) -> RawFd {
         self.doorbell().as_fd().as_raw_fd()
     }
@@ -66,35 +66,35 @@ impl AsRawFd for OwnLink {
 
 /// The link, registered once for both halves.
 #[derive(Debug, Clone)]
-pub(super) struct Link(Arc<AsyncFd<OwnLink>>);
+pub(super) struct LinkFd(Arc<AsyncFd<OwnLink>>);
 
-impl Link {
+impl LinkFd {
     /// Registers with the reactor of the runtime that this is called in.
-    pub(super) fn register(endpoint: &Arc<Endpoint>) -> io::Result<Link> {
+    pub(super) fn register(endpoint: &Arc<Endpoint>) -> io::Result<LinkFd> {
         let link = OwnLink(Arc::clone(endpoint));
         // SAFETY: `OwnLink` keeps the endpoint, and so the descriptor, open for as long as it is
         // registered, and always returns the same.
         let link = unsafe { register(link, Interest::READABLE | Interest::WRITABLE) }?;
-        Ok(Link(Arc::new(link)))
+        Ok(LinkFd(Arc::new(link)))
     }
 }
 
 /// What one half waits on.
 #[derive(Debug)]
-pub(super) struct Readiness {
-    doorbell: AsyncFd<OwnBell>,
-    link: Link,
+pub(super) struct Registered {
+    doorbell: AsyncFd<OwnDoorbell>,
+    link: LinkFd,
     side: Side,
     policy: SpinPolicy,
 }
 
-impl Readiness {
+impl Registered {
     pub(super) fn register(
         endpoint: &Arc<Endpoint>,
-        link: Link,
+        link: LinkFd,
         side: Side,
-    ) -> io::Result<Readiness> {
-        let doorbell = OwnBell {
+    ) -> io::Result<Registered> {
+        let doorbell = OwnDoorbell {
             endpoint: Arc::clone(endpoint),
             side,
         };
@@ -104,7 +104,7 @@ impl Readiness {
         };
         // SAFETY: as for the link.
         let doorbell = unsafe { register(doorbell, interest) }?;
-        Ok(Readiness {
+        Ok(Registered {
             doorbell,
             link,
             side,
@@ -164,15 +164,15 @@ impl Readiness {
 
 /// Sleeps in the runtime.
 struct OnReactor<'a, 'c> {
-    doorbell: &'a AsyncFd<OwnBell>,
-    link: &'a Link,
+    doorbell: &'a AsyncFd<OwnDoorbell>,
+    link: &'a LinkFd,
     side: Side,
     cx: &'a mut Context<'c>,
 }
 
 impl Park for OnReactor<'_, '_> {
     fn park(&mut self) -> io::Result<Parked> {
-        if self.poll_bell()?.is_ready() {
+        if self.poll_doorbell()?.is_ready() {
             return Ok(Parked::Woken);
         }
         // After the hang-up is known the link would be ready for ever; but then the poll before has
@@ -185,7 +185,7 @@ impl Park for OnReactor<'_, '_> {
 }
 
 impl OnReactor<'_, '_> {
-    fn poll_bell(&mut self) -> Poll<io::Result<()>> {
+    fn poll_doorbell(&mut self) -> Poll<io::Result<()>> {
         let mut ready = match self.doorbell.get_ref().doorbell().kind() {
             Kind::Plain => ready!(self.doorbell.poll_read_ready(self.cx))?,
             Kind::Inverted => ready!(self.doorbell.poll_write_ready(self.cx))?,
@@ -206,7 +206,7 @@ impl OnReactor<'_, '_> {
 
 /// Waits until a half has news; withdraws when it is dropped before.
 pub(super) struct Until<'a, H: PollHalf> {
-    pub(super) readiness: &'a mut Readiness,
+    pub(super) registered: &'a mut Registered,
     pub(super) half: H,
 }
 
@@ -218,7 +218,7 @@ impl<H: PollHalf> Future for Until<'_, H> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        this.readiness.poll(cx, &mut this.half)
+        this.registered.poll(cx, &mut this.half)
     }
 }
 
