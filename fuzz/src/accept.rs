@@ -13,7 +13,7 @@ thread_local! {
     static LISTENER: OnceCell<(tempfile::TempDir, Listener)> = const { OnceCell::new() };
 }
 
-/// A script is played to a listener, which has served somebody by then or refused it. Returns why
+/// A script is played to a listener, which has served a client by then or refused it. Returns why
 /// it was refused.
 pub fn accept(data: &[u8]) -> Option<String> {
     LISTENER.with(|listener| {

@@ -42,7 +42,7 @@ pub use name::name;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Only what hangs takes as long.
+/// Only a hang takes as long.
 const LONG: Duration = Duration::from_secs(20);
 
 /// Waits until this process holds no more and no less than `before`.

@@ -355,7 +355,7 @@ impl Client {
         }
     }
 
-    /// Says up to so many bytes of what comes next.
+    /// Sends up to so many of the next bytes.
     fn say(&mut self, most: usize) {
         let Some((bytes, with_fds)) = self.unsaid.front_mut() else {
             return;

@@ -49,7 +49,7 @@ pub fn play(data: &[u8], link: UnixStream) -> UnixStream {
     link
 }
 
-/// Sends one message, or waits for one. Whether there is still somebody to send to.
+/// Sends one message, or waits for one. Returns whether there is still a receiver.
 pub fn message(input: &mut Input<'_>, link: &UnixStream, side: &Side) -> bool {
     let what = input.byte();
     let (hello, passing) = (side.hello.encode(), side.passing.encode());

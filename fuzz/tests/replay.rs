@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-/// The scenes count what this process holds.
+/// The scenes count the resources of this process.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// Plays a corpus; returns what came of each file, in the order of their names.
+/// Plays a corpus; returns the outcome of each file, in the order of their names.
 fn replay<T: Send + 'static>(name: &str, play: fn(&[u8]) -> T) -> Vec<T> {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR"))

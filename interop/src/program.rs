@@ -132,7 +132,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// Waits until this is in what it has written.
+    /// Waits until its output contains `text`.
     pub async fn says(&self, text: &str) {
         let mut said = self.said.clone();
         let found = timeout(START, said.wait_for(|said| said.contains(text))).await;

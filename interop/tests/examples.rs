@@ -1,4 +1,4 @@
-//! Every example runs to its end, and says what it should; alone, and as two processes.
+//! Every example runs to its end, and prints its documented output; alone, and as two processes.
 
 use std::path::PathBuf;
 use std::process::{Child, Command};

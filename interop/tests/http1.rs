@@ -53,7 +53,7 @@ fn child_process() {
     });
 }
 
-/// `POST /echo` sends back what comes, while it comes.
+/// `POST /echo` sends back the body, while it comes.
 async fn answer(
     mut request: Request<Incoming>,
     upgrades: UnboundedSender<OnUpgrade>,

@@ -61,7 +61,7 @@ fn assert_in_order(ended: hyper::Result<()>) {
     }
 }
 
-/// `POST /echo` sends back what comes, while it comes; `POST /leave` too, but then the server wants
+/// `POST /echo` sends back the body, while it comes; `POST /leave` too, but then the server wants
 /// to end the connection.
 async fn answer(
     request: Request<Incoming>,

@@ -23,7 +23,7 @@ fn run(test: impl AsyncFnOnce(Postgres)) {
     slipring_interop::run(async { test(Postgres::start().await).await });
 }
 
-/// A real server with a new database that nobody else can reach, behind the command.
+/// A real server with a new database that no other program can reach, behind the command.
 struct Postgres {
     forward: Forward,
     _server: Program,

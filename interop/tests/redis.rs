@@ -17,7 +17,7 @@ fn run(test: impl AsyncFnOnce(Redis)) {
     slipring_interop::run(async { test(Redis::start().await).await });
 }
 
-/// A real server that nobody else can reach, behind the command.
+/// A real server that no other program can reach, behind the command.
 struct Redis {
     forward: Forward,
     _server: Program,

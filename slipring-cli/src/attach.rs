@@ -28,7 +28,7 @@ pub struct AttachArgs {
     #[arg(long)]
     progress: bool,
 
-    /// Say on standard error who connects
+    /// Say on standard error which process connects
     #[arg(short, long)]
     pub verbose: bool,
 

@@ -115,7 +115,7 @@ impl Drop for Watch {
     }
 }
 
-/// Does what `make` does, and from then on sees to the duties that it names. A signal that comes
+/// Runs `make`, and from then on sees to the duties that it names. A signal that comes
 /// meanwhile waits for them; so `make` must not block.
 pub fn on_signal<T>(
     make: impl FnOnce() -> Result<(T, Vec<Duty>), Failure>,

@@ -36,7 +36,7 @@ pub enum Wiring {
     Socket,
 }
 
-/// The command line, with who is at the other end of `stream` in its environment.
+/// The command line, with the peer of `stream` named in its environment.
 pub fn command(
     program: &OsString,
     arguments: &[OsString],

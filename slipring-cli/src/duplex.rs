@@ -98,14 +98,14 @@ pub trait WriteHalf: Send {
         None
     }
 
-    /// Ends this direction; the other end reads what was written, and then the end.
+    /// Ends this direction; the other end reads the written bytes, and then the end.
     fn finish(&mut self) -> Result<(), Fault>;
 
     /// Ends the connection as a failure, as far as this kind of stream can say so.
     fn abort(&mut self, code: u32);
 }
 
-/// Both halves of a connection, and what wakes them if they wait where a [`Session`] cannot reach.
+/// Both halves of a connection, and the means to wake them where a [`Session`] cannot.
 pub struct Duplex {
     pub reader: Box<dyn ReadHalf>,
     pub writer: Box<dyn WriteHalf>,

@@ -178,7 +178,7 @@ impl Forward {
                 self.from.address, self.to.address, to.peer
             ));
         }
-        // As `connect`: SIGTERM and SIGHUP end what goes to standard input and output in order.
+        // As `connect`: SIGTERM and SIGHUP end a stream to standard input and output in order.
         let standard = self.from.is_standard() || self.to.is_standard();
         let closers = [&from, &to]
             .into_iter()

@@ -36,7 +36,7 @@ pub struct Args {
     #[arg(long)]
     json: bool,
 
-    /// Remove what killed processes have left, before listing
+    /// Remove the files that killed processes have left, before listing
     #[arg(long)]
     clean: bool,
 }
@@ -76,7 +76,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Removes what killed processes have left, and says so.
+/// Removes the files that killed processes have left, and says so.
 fn clean() -> Result<(), Failure> {
     for left in slipring::remove_leftovers()? {
         let path = printable(&left.path.to_string_lossy());

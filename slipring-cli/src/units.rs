@@ -60,7 +60,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("`{text}` is too long; the longest time is 100 years"))
 }
 
-/// The leading number (digits and a decimal point), and what follows it.
+/// The leading number (digits and a decimal point), and the text after it.
 fn split_unit(text: &str) -> (&str, &str) {
     let end = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')

@@ -1,4 +1,4 @@
-//! `slipring demo` as a user runs it, and what happens when panels, the engine or the user go away.
+//! `slipring demo` as a user runs it, and when panels, the engine or the user go away.
 
 mod harness;
 

@@ -272,7 +272,7 @@ fn a_unix_server_that_stops_reading_stops_the_client_and_does_not_lose_its_answe
     assert_eq!(error.kind(), ErrorKind::BrokenPipe);
 }
 
-/// TCP has no way to say it, so the client sends all it has, and somebody has to take it.
+/// TCP has no way to say it, so the client sends all it has, and the other side has to take it.
 #[test]
 fn a_tcp_client_whose_bytes_are_not_wanted_is_not_held_up() {
     let sandbox = Sandbox::new();

@@ -1,4 +1,4 @@
-//! `ls`, `completions` and `--help`, and what they do about a closed or full standard output.
+//! `ls`, `completions` and `--help`, also with a closed or full standard output.
 
 mod common;
 

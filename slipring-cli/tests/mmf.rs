@@ -137,7 +137,7 @@ fn one_connection_at_a_time_has_the_ring_and_then_the_next() {
     forward.stderr_line("has a slipring reader already");
     first.signal(Signal::KILL);
     drop(first);
-    // Nothing wakes what waits for a ring; it sees the loss in a while.
+    // Nothing wakes a half that waits for a ring; it sees the loss in a while.
     wait_until("the ring is free again", || {
         Writer::open(file(&sandbox, "to")).is_ok() && Reader::open(file(&sandbox, "from")).is_ok()
     });

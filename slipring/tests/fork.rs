@@ -234,7 +234,7 @@ fn forks_with_a_stopper(arguments: &[&str]) {
     });
     assert_eq!(wait(pid), 0);
     assert!(listener.try_accept().unwrap().is_none());
-    // A child that rings all the same, as only the descriptor is needed for that, is silenced.
+    // A child that wakes all the same, as only the descriptor is needed for that, is silenced.
     let polled = |listener: &Listener| {
         let mut fds = [rustix::event::PollFd::new(
             listener,

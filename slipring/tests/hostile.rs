@@ -307,7 +307,7 @@ fn wake_words_may_be_anything() {
     });
 }
 
-/// A peer that never rings is found to have written when the time is up.
+/// A peer that never wakes is found to have written when the time is up.
 #[test]
 fn without_any_ringing_the_end_of_the_time_is_a_look() {
     guard(|| {

@@ -25,7 +25,7 @@ fn options() -> Options {
     Options::new().capacity(CAPACITY).spin(Spin::Never)
 }
 
-/// A process that rings without end, and a stream that is quiet otherwise: its timeouts come all
+/// A process that wakes without end, and a stream that is quiet otherwise: its timeouts come all
 /// the same.
 #[test]
 fn a_flood_of_rings_does_not_outlast_timeouts() {

@@ -1,4 +1,4 @@
-//! A half that spins for ever excuses its peer from fences and rings. So it never sleeps: nothing
+//! A half that spins for ever spares its peer fences and wake-ups. So it never sleeps: nothing
 //! that could poll it accepts it.
 
 mod common;

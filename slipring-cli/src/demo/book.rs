@@ -57,7 +57,7 @@ impl Feed {
     }
 
     /// Writes the next update into `message`, which has its length, and draws the one after it.
-    /// The stamp is what `stamp` gives when the book is ready.
+    /// `stamp` is called for the stamp when the book is ready.
     pub fn write(&mut self, message: &mut [u8], sequence: u64, stamp: impl Fn() -> u64) {
         let middle = self.prices[self.symbol];
         message[HEADER..HEADER + 8].copy_from_slice(SYMBOLS[self.symbol]);

@@ -132,7 +132,8 @@ impl Streams {
         }
     }
 
-    /// Whether it is the stream of a panel. Anybody else who has found the name is hung up on.
+    /// Whether it is the stream of a panel. Any other process that has found the name is hung up
+    /// on.
     fn add(&mut self, stream: Stream) -> bool {
         let pid = stream.peer().pid;
         let Some(number) = self.pids.iter().position(|&own| Some(own) == pid) else {

@@ -84,7 +84,7 @@ pub fn seal(message: &mut [u8], kind: Kind, sequence: u64, stamp: u64) {
     message[24..28].copy_from_slice(&sum.to_le_bytes());
 }
 
-/// Whether a whole message is what its writer sealed.
+/// Whether a whole message is as its writer sealed it.
 pub fn is_intact(message: &[u8]) -> bool {
     u32_at(message, 24) == checksum(message)
 }

@@ -81,7 +81,7 @@ impl Duplex {
         ))
     }
 
-    /// A command at the other end of two pipes; its standard output is what we read.
+    /// A command at the other end of two pipes; we read its standard output.
     pub fn pipes(output: ChildStdout, input: ChildStdin, program: String) -> io::Result<Self> {
         Ok(Self::from_descriptors(
             Descriptor::nonblocking(output.into(), Kind::Pipe, "the command's output")?,

@@ -12,8 +12,8 @@ use crate::{
 };
 
 pub fn open(rings: &Rings, side: Side) -> Result<Duplex, Failure> {
-    // This process is the command's own: a file that somebody cuts is to end a connection and
-    // nothing else.
+    // This process is the command's own: a file that another process cuts is to end a connection
+    // and nothing else.
     survive_truncation().map_err(Failure::doing("handle SIGBUS"))?;
     let (incoming, outgoing) = match (&rings.files, side) {
         (Files::Both { incoming, outgoing }, _) => (Some(incoming), Some(outgoing)),

@@ -94,7 +94,7 @@ fn lost(code: Option<u32>) -> Fault {
 }
 
 /// Runs `a` with this end of its source, and `b` with this fault of its sink; the other direction
-/// has nothing to say and lasts as long as it may. Gives what was told, sorted.
+/// has nothing to say and lasts as long as it may. Returns the calls, sorted.
 fn told(source: Option<Fault>, sink: Option<Fault>) -> Vec<String> {
     let told = Told::default();
     let duplex =

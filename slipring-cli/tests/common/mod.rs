@@ -161,7 +161,7 @@ impl Collected {
         collected
     }
 
-    /// Waits until `found` in what came so far; `None` if the stream ended before.
+    /// Waits until `found` in the output so far; `None` if the stream ended before.
     fn wait_for<T>(&self, what: &str, found: impl Fn(&[u8], bool) -> Option<T>) -> T {
         let (mut output, start) = (self.0.output.lock().unwrap(), Instant::now());
         loop {

@@ -25,7 +25,7 @@ pub fn serve(handle: impl Fn(TcpStream) + Clone + Send + 'static) -> SocketAddr 
     address
 }
 
-/// Sends back what comes, piece by piece.
+/// Sends back the bytes that come, piece by piece.
 pub fn echo(mut stream: TcpStream) {
     let mut part = [0; 1 << 14];
     while let Ok(count @ 1..) = stream.read(&mut part) {

@@ -16,7 +16,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tempfile::TempDir;
 
-/// Far beyond what anything here takes: a test that gets there has hung.
+/// Far longer than anything here takes: a test that gets there has hung.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 pub struct Trial {

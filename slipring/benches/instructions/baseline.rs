@@ -9,7 +9,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
 
-/// How far a count may be from what is written down, in percent, and never less than [`ALWAYS`].
+/// How far a count may be from the stored one, in percent, and never less than [`ALWAYS`].
 ///
 /// The same build gives the same count, to a tenth of an instruction. The remaining variation is
 /// the compiler's, which may do one step more or less when code elsewhere changes. A load with a
@@ -42,12 +42,8 @@ impl Baseline {
 
     pub fn read() -> Result<Baseline, Box<dyn Error>> {
         let path = Baseline::path();
-        let text = fs::read_to_string(&path).map_err(|e| {
-            format!(
-                "{}: {e}; --accept writes down what it counts",
-                path.display()
-            )
-        })?;
+        let text = fs::read_to_string(&path)
+            .map_err(|e| format!("{}: {e}; --accept writes the counts down", path.display()))?;
         let tools = text.lines().find_map(|line| line.strip_prefix(TOOLS));
         let mut counts = Vec::new();
         for row in text.lines().filter(|line| line.starts_with("| ")).skip(1) {

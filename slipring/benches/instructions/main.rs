@@ -6,7 +6,7 @@
 //! cargo bench -p slipring --features mmf,tokio --bench instructions -- --accept
 //! ```
 //!
-//! The first compares and needs valgrind; the second writes down what it counts.
+//! The first compares and needs valgrind; the second writes its counts down.
 //!
 //! The program counts itself: it runs each path of `paths` under valgrind, `INSTRUCTIONS --run PATH
 //! OPERATIONS`.

@@ -7,7 +7,7 @@ use crate::wait::model::Loom;
 use loom::thread;
 
 /// A reader polls for each byte, then for two at once; the writer never waits. Edges of earlier
-/// rings still lie in the set when it arms again.
+/// wake-ups still lie in the set when it arms again.
 fn reader<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::polled(4, flaw);
     let mut writer = Writing::new(&world, Who::Left);

@@ -1,4 +1,4 @@
-//! Reading what one panel sends: acknowledgements, orders and reports, each of them checked.
+//! Reading the messages of one panel: acknowledgements, orders and reports, each of them checked.
 
 use std::time::Instant;
 

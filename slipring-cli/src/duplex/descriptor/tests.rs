@@ -11,7 +11,7 @@ fn session() -> Session {
     Session::new(Vec::new()).unwrap()
 }
 
-/// Our end, and the other one.
+/// Our end, and the other end.
 fn tcp() -> (Arc<Descriptor>, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
