@@ -223,7 +223,7 @@ const CALLS: [(Call, ErrorKind); 5] = [
 ];
 
 #[test]
-fn a_death_wakes_whoever_sleeps_and_ends_whoever_spins() {
+fn a_death_wakes_a_sleeping_half_and_ends_a_spinning_one() {
     guard(|| {
         for spin in ["never", "always"] {
             for (call, expected) in CALLS {

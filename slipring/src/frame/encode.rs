@@ -114,7 +114,8 @@ impl Encoder {
         half.publish();
     }
 
-    /// Leaves the direction between two messages, to whoever writes there next. Waits for nothing.
+    /// Leaves the direction between two messages, to the next one that writes there. Waits for
+    /// nothing.
     pub(super) fn leave(&mut self, half: &mut WriteHalf) {
         // A direction that has ended, or a forked child's copy of it, carries nothing more anyway.
         if self.under_way && half.begin().is_ok() {

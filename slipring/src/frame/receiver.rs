@@ -13,8 +13,8 @@ use std::time::Duration;
 /// Receives messages over a [`Reader`], which carries nothing else from then on.
 ///
 /// [`recv`](Self::recv) lends a message where it lies; [`recv_into`](Self::recv_into) and
-/// `recv_owned` (feature `bytes`) copy it out; [`latest`](Self::latest) is for whoever has fallen
-/// behind. A message that is larger than half the peer's ring comes in parts, which are put
+/// `recv_owned` (feature `bytes`) copy it out; [`latest`](Self::latest) is for a reader that has
+/// fallen behind. A message that is larger than half the peer's ring comes in parts, which are put
 /// together in memory that grows with what has arrived, up to [a maximum](Self::with_max).
 ///
 /// # Ends

@@ -66,7 +66,7 @@ impl Options {
         Stream::new(link::drive(handshake)?)
     }
 
-    /// Meets one other process at a name, whoever comes first: both call this, and each gets its
+    /// Meets one other process at a name, in any order: both call this, and each gets its
     /// end of one stream.
     ///
     /// The first one waits for the second ([`wait_for_listener`](Self::wait_for_listener)); a third

@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 /// delays nobody, and is let go after [`Options::handshake_timeout`]. A client that is refused
 /// never makes `accept` fail; see [`refused`](Self::refused).
 ///
-/// Dropping it removes the name and refuses whoever is still in the backlog; streams that were
-/// accepted go on.
+/// Dropping it removes the name and refuses the clients that are still in the backlog; streams that
+/// were accepted go on.
 ///
 /// # Examples
 ///

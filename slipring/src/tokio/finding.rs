@@ -54,7 +54,7 @@ pub(super) async fn meet(options: &Arc<Options>, name: Name) -> Result<Connected
     }
 }
 
-/// Accepts whoever comes. Dropped, it gives the name up.
+/// Accepts the next client. Dropped, it gives the name up.
 async fn wait_for_second(first: Acceptor) -> Result<Connected> {
     first.set_polled();
     // SAFETY: the acceptor owns its epoll set and keeps it for as long as it is registered.
