@@ -13,7 +13,7 @@ use tokio::time::sleep;
 /// How long to wait after a failed accept: as long as axum does after one of a TCP listener.
 const AFTER_A_FAILURE: Duration = Duration::from_secs(1);
 
-/// `axum::serve(listener, routes)` serves whoever connects to the name.
+/// `axum::serve(listener, routes)` serves the clients that connect to the name.
 ///
 /// The address of a client is who it is, by the kernel's word: a handler gets it as
 /// `ConnectInfo<Peer>` if the routes are served by `into_make_service_with_connect_info::<Peer>()`.
