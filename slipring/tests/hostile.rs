@@ -382,7 +382,11 @@ fn a_bell_that_cannot_be_rung_is_its_owners_loss() {
 fn indexes_that_change_all_the_time_are_loaded_once() {
     guard(|| {
         let (mut taken, mut refused) = (0, 0);
-        for round in 0..50 {
+        let mut round = 0;
+        // On a busy machine the other thread may change little meanwhile. The guard ends a test in
+        // which nothing is ever taken or refused.
+        while round < 50 || taken == 0 || refused == 0 {
+            round += 1;
             let (mut stream, peer) = stream();
             let (changes, done) = (AtomicU32::new(0), AtomicBool::new(false));
             stream.set_nonblocking(true).unwrap();
@@ -432,7 +436,6 @@ fn indexes_that_change_all_the_time_are_loaded_once() {
             let last = std::io::copy(&mut stream, &mut std::io::sink());
             assert_eq!(kind(last), ErrorKind::InvalidData);
         }
-        assert!(taken > 0 && refused > 0, "{taken} taken, {refused} refused");
     });
 }
 
