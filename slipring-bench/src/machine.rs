@@ -119,9 +119,9 @@ pub fn check_core(cpu: usize) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, why))
 }
 
-/// Runs this thread, and those that it starts from now on, on one core only.
+/// Runs this thread, and those that it starts from now on, on one core only, which
+/// [`check_core`] has found before. A thread of a pinned one may be pinned elsewhere.
 pub(crate) fn pin_to(cpu: usize) -> io::Result<()> {
-    check_core(cpu)?;
     let mut set = CpuSet::new();
     set.set(cpu);
     Ok(sched_setaffinity(None, &set)?)
@@ -136,5 +136,18 @@ mod tests {
         assert_eq!(ranges(&[0, 1, 2, 5, 7, 8]), "0-2,5,7-8");
         assert_eq!(ranges(&[3]), "3");
         assert_eq!(ranges(&[]), "");
+    }
+
+    #[test]
+    fn a_thread_of_a_pinned_one_can_be_pinned_elsewhere() {
+        let (first, last) = (cores()[0], *cores().last().unwrap());
+        std::thread::spawn(move || {
+            pin_to(first).unwrap();
+            std::thread::spawn(move || pin_to(last).unwrap())
+                .join()
+                .unwrap();
+        })
+        .join()
+        .unwrap();
     }
 }
