@@ -12,6 +12,7 @@
 
 use super::errno::{self, Errno};
 use super::failure::Failure;
+use super::mapping::has_room;
 use super::process::ForkGuard;
 use super::socket;
 use rustix::fs::{fcntl_get_seals, readlink};
@@ -25,6 +26,9 @@ use std::thread;
 /// More messages than a Unix socket holds.
 const MOST_MESSAGES: u32 = 1024;
 
+/// Bytes of addresses that a thread with a small stack takes, and more.
+const ROOM_FOR_A_THREAD: usize = 1 << 20;
+
 /// The thread that closes.
 struct Closer {
     fork_guard: ForkGuard,
@@ -32,16 +36,23 @@ struct Closer {
 }
 
 impl Closer {
-    /// The one of this process. `None` if there can be none: no thread is to be had, or this is a
-    /// forked child, which has its parent's queue without the thread.
+    /// The one of this process. `None` if there can be none now: no thread is to be had, or this is
+    /// a forked child, which has its parent's queue without the thread.
     fn get() -> Option<&'static Closer> {
-        static CLOSER: OnceLock<Option<Closer>> = OnceLock::new();
-        let closer = CLOSER.get_or_init(Closer::start).as_ref();
-        closer.filter(|closer| closer.fork_guard.is_owner())
+        static CLOSER: OnceLock<Closer> = OnceLock::new();
+        if CLOSER.get().is_none() {
+            // Of two that start one at the same time, one ends again with its queue.
+            let _ = CLOSER.set(Closer::start()?);
+        }
+        CLOSER.get().filter(|closer| closer.fork_guard.is_owner())
     }
 
     fn start() -> Option<Closer> {
         let fork_guard = ForkGuard::here().ok()?;
+        // A thread that finds no memory for its signal stack ends the process.
+        if !has_room(ROOM_FOR_A_THREAD) {
+            return None;
+        }
         let (queue, closing) = channel::<OwnedFd>();
         thread::Builder::new()
             .name("slipring-close".into())

@@ -36,6 +36,15 @@ unsafe impl Send for Mapping {}
 // SAFETY: as above; `&Mapping` gives out raw pointers alone.
 unsafe impl Sync for Mapping {}
 
+/// Whether the process could map `len` bytes now.
+pub(crate) fn has_room(len: usize) -> bool {
+    let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+    // SAFETY: a fresh mapping at an address of the kernel's choice touches nobody's memory.
+    let mapped = unsafe { mmap_anonymous(ptr::null_mut(), len, ProtFlags::empty(), flags) };
+    // SAFETY: the mapping is the one made here, and nobody else knows it.
+    mapped.is_ok_and(|at| unsafe { munmap(at, len) }.is_ok())
+}
+
 impl Mapping {
     /// Maps the first `first_len` bytes of the file, at least one page, and the `capacity` bytes
     /// behind them, which are a power of two. Both are whole pages.
