@@ -108,6 +108,11 @@ impl Ring {
         self.own
     }
 
+    /// How far the other end has come, by the last load.
+    pub(super) fn progress(&self) -> u64 {
+        self.other
+    }
+
     /// Bytes in the ring, by the index last loaded.
     #[inline]
     pub(super) fn filled(&self) -> u64 {

@@ -141,6 +141,10 @@ impl<W: Fn(&Ring) -> bool> PollHalf for Wish<'_, W> {
         }
     }
 
+    fn progress(&self) -> u64 {
+        self.ring.progress()
+    }
+
     fn check_peer(&mut self) -> io::Result<()> {
         Ok(self.ring.check_file()?)
     }

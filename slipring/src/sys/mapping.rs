@@ -38,9 +38,10 @@ unsafe impl Sync for Mapping {}
 
 /// Whether the process could map `len` bytes now.
 pub(crate) fn has_room(len: usize) -> bool {
-    let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+    // Writable, so that it counts where the kernel limits what is promised. No page is touched.
+    let access = ProtFlags::READ | ProtFlags::WRITE;
     // SAFETY: a fresh mapping at an address of the kernel's choice touches nobody's memory.
-    let mapped = unsafe { mmap_anonymous(ptr::null_mut(), len, ProtFlags::empty(), flags) };
+    let mapped = unsafe { mmap_anonymous(ptr::null_mut(), len, access, MapFlags::PRIVATE) };
     // SAFETY: the mapping is the one made here, and nobody else knows it.
     mapped.is_ok_and(|at| unsafe { munmap(at, len) }.is_ok())
 }

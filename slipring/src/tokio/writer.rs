@@ -101,6 +101,9 @@ impl Writer {
 
     /// Writes what fits, without waiting.
     ///
+    /// What it publishes takes back the wake-up of a poll that was pending before. A task that
+    /// mixes both polls again after this.
+    ///
     /// # Errors
     ///
     /// `WouldBlock` if the ring is full; otherwise as [`crate::Writer::try_write`].

@@ -50,9 +50,9 @@ pub(crate) trait PollHalf {
     }
 
     /// A count of what this side has done that its peer may have waited for. The number changes
-    /// with each.
-    fn answers(&self) -> u64 {
-        0
+    /// with each. `None`: that is not known.
+    fn answers(&self) -> Option<u64> {
+        None
     }
 
     /// Counts a sleep in the header.

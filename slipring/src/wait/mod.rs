@@ -91,9 +91,9 @@
 //! A reader that held some bytes back would also have to give them back whenever *this side's
 //! writer* waits, for the peer's writer may wait for just these.
 //!
-//! A reader that does not wait but polls again and again (non-blocking, or with a timeout shorter
-//! than its spinning) leaves its wake word set when it gives up with some bytes in the ring, but
-//! too few. Otherwise neither rule would apply to it.
+//! A reader that comes again and again (non-blocking, or with a timeout) leaves its wake word set
+//! when it gives up with some bytes in the ring, but too few. Otherwise neither rule would apply to
+//! it in between.
 //!
 //! A writer that sees the wake word of a waiting reader loads `head` once more before it takes that
 //! reader to starve: the head it had may be older than the word.

@@ -65,6 +65,7 @@ impl SpinPolicy {
     ) -> Option<io::Result<H::News>> {
         let budget = self.spinner.budget();
         if budget == Some(Duration::ZERO) {
+            self.spun_since = None;
             return None;
         }
         self.coalescer.delay_first_poll();
@@ -90,6 +91,7 @@ impl SpinPolicy {
     ) -> Option<io::Result<H::News>> {
         self.coalescer.long();
         let start = Instant::now();
+        self.spun_since = None;
         let permit = match budget {
             Some(_) => self.permits.try_acquire()?,
             // The user has asked by name for a core for each blocked call.
@@ -163,8 +165,11 @@ impl SpinPolicy {
             return;
         };
         if self.spinner.learns() {
-            let before = mem::replace(&mut self.answers, half.answers());
-            self.spinner.learn(start.elapsed(), self.answers != before);
+            // A half that does not know may have been waited for.
+            let answered = half
+                .answers()
+                .is_none_or(|answers| mem::replace(&mut self.answers, answers) != answers);
+            self.spinner.learn(start.elapsed(), answered);
         }
     }
 }

@@ -10,7 +10,7 @@ pub(crate) fn sleep<H: PollHalf>(
     park: &mut impl Park,
 ) -> Option<io::Result<H::News>> {
     half.arm();
-    let mut told = false;
+    let (mut told, mut timed_out) = (false, false);
     let outcome = loop {
         if let Some(outcome) = half.poll() {
             break outcome;
@@ -27,7 +27,10 @@ pub(crate) fn sleep<H: PollHalf>(
             // News that came between the last poll and the end of the time are not left behind.
             Ok(Parked::TimedOut) => match half.poll() {
                 Some(outcome) => break outcome,
-                None => Err(io::ErrorKind::WouldBlock.into()),
+                None => {
+                    timed_out = true;
+                    Err(io::ErrorKind::WouldBlock.into())
+                }
             },
             Ok(Parked::Elsewhere) => {
                 half.leave_armed();
@@ -40,6 +43,9 @@ pub(crate) fn sleep<H: PollHalf>(
         }
     };
     half.disarm();
+    if timed_out {
+        half.give_up();
+    }
     Some(outcome)
 }
 

@@ -188,3 +188,49 @@ fn the_time_of_the_spinning_counts() {
         assert_eq!(policy.spun_since(), None);
     }
 }
+
+/// A half that gets nothing, and remembers whether it gave up.
+struct Fruitless {
+    gave_up: bool,
+}
+
+impl PollHalf for Fruitless {
+    type News = ();
+
+    fn poll(&mut self) -> Option<io::Result<()>> {
+        None
+    }
+
+    fn check_peer(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn give_up(&mut self) {
+        self.gave_up = true;
+    }
+}
+
+struct OutOfTime;
+
+impl Park for OutOfTime {
+    fn park(&mut self) -> io::Result<Parked> {
+        Ok(Parked::TimedOut)
+    }
+}
+
+/// Its peer may wait for it until it comes again.
+#[test]
+fn a_half_that_runs_out_of_time_gives_up_spinning_or_asleep() {
+    static SPINNING: AtomicU32 = AtomicU32::new(0);
+    for spin in [Spin::Always, Spin::Never, up_to(LONG)] {
+        let mut policy = SpinPolicy::new(spin, 2, 2, &SPINNING);
+        let limit = Limit {
+            deadline: None,
+            timeout: Some(2 * LONG),
+        };
+        let mut half = Fruitless { gave_up: false };
+        let outcome = wait(&mut half, &mut policy, limit, |_| OutOfTime).unwrap();
+        assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert!(half.gave_up, "{spin:?}");
+    }
+}

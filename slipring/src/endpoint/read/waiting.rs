@@ -88,8 +88,8 @@ impl PollHalf for ReadWait<'_> {
         self.half.position() + self.half.available() as u64
     }
 
-    fn answers(&self) -> u64 {
-        self.half.endpoint.answers()
+    fn answers(&self) -> Option<u64> {
+        Some(self.half.endpoint.answers())
     }
 
     fn count_sleep(&self) {

@@ -83,8 +83,8 @@ impl PollHalf for WriteWait<'_> {
         self.half.position().saturating_add(self.half.free() as u64)
     }
 
-    fn answers(&self) -> u64 {
-        self.half.endpoint.answers()
+    fn answers(&self) -> Option<u64> {
+        Some(self.half.endpoint.answers())
     }
 
     fn count_sleep(&self) {
