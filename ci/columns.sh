@@ -9,7 +9,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # `length` of awk counts bytes in some locales and in some versions, so Python counts.
-git ls-files -z -- '*.rs' '*.md' '*.toml' '*.sh' '*.c' '*.cs' '*.pml' '*.py' .ci/run | python3 -c '
+find . \( -name target -o -name .git \) -prune -o -type f \( -name '*.rs' -o -name '*.md' \
+    -o -name '*.toml' -o -name '*.sh' -o -name '*.c' -o -name '*.cs' -o -name '*.pml' \
+    -o -name '*.py' -o -path ./.ci/run \) -print0 | python3 -c '
 import os, re, sys
 
 EXEMPT = re.compile(r"\s*(//[/!]? |# )?\s*(\||[-*]? ?<?https?://\S+$|\[[^]]+\]: https?://\S+$)")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fails if a tracked Markdown file links to a file, or to a heading of one, that does not exist.
-# Symbolic links are read where they point to.
+# Fails if a Markdown file links to a file, or to a heading of one, that does not exist.
+# Symbolic links are left to the files that they point to.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -28,5 +28,5 @@ while IFS= read -r file; do
             broken=1
         fi
     done < <(sed '/^```/,/^```/d' "$file" | tr '\n' ' ' | grep -oP '\]\(\K[^)]+(?=\))' || true)
-done < <(git ls-files '*.md')
+done < <(find . \( -name target -o -name .git \) -prune -o -type f -name '*.md' -print)
 exit $broken
