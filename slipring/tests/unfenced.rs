@@ -123,9 +123,9 @@ fn wake_words_of_a_half_that_never_sleeps_say_so_and_what_is_waited_for() {
 #[test]
 fn a_peer_that_never_sleeps_is_not_rung() {
     guard(|| {
-        for excuses in [0, 1] {
+        for never_sleeps in [0, 1] {
             let mut side = Side::new(CAPACITY);
-            side.passing.excuses = excuses;
+            side.passing.never_sleeps = never_sleeps;
             let (mut stream, _link, side, _theirs) = stream_of(&options().spin(Spin::Never), side);
             side.words.store(at::WAKE_AT_TAIL, UNFENCED);
             side.words.store(at::WAKE_AT_HEAD, UNFENCED);

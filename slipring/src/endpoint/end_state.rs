@@ -8,12 +8,6 @@ use crate::ring::{Status, Std, ended, load_peer};
 #[derive(Debug, Default)]
 pub(super) struct EndState(Option<End>);
 
-impl From<Option<End>> for EndState {
-    fn from(end: Option<End>) -> EndState {
-        EndState(end)
-    }
-}
-
 impl EndState {
     pub(super) fn get(&self) -> Option<End> {
         self.0
@@ -32,6 +26,11 @@ impl EndState {
     /// Lifts an end in order by this side, so that the peer's state can be asked for.
     pub(super) fn take_finished(&mut self) -> Option<End> {
         self.0.take_if(|end| end.reason == EndReason::Finished)
+    }
+
+    /// Puts back the end that was lifted, whatever was found meanwhile.
+    pub(super) fn restore(&mut self, end: End) {
+        self.0 = Some(end);
     }
 
     /// The direction has ended: because of this side ([`Endpoint::local`]), or as `status` says.

@@ -2,8 +2,10 @@
 
 mod fast_path;
 mod large;
+mod room;
 mod waiting;
 
+pub(crate) use room::Room;
 pub(crate) use waiting::WriteWait;
 
 use super::end::{End, EndReason, write_error};
@@ -22,43 +24,6 @@ pub(crate) const PUBLISH_CHUNK: usize = 64 * 1024;
 
 /// A write from this length on is published in chunks.
 const LARGE: usize = 32 * 1024;
-
-/// The outcome of a writer's poll.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Room {
-    /// All the room that was asked for.
-    Enough,
-    /// Some room, and a reader that waits for bytes which are not published yet.
-    Starving,
-}
-
-impl Room {
-    /// Fails if there is less than `n` bytes of room.
-    #[inline]
-    pub(crate) fn enough_for(self, n: usize) -> io::Result<()> {
-        self.or_deadlock(|| format!("{n} bytes of room"))
-    }
-
-    /// Fails if the ring is not empty.
-    pub(crate) fn enough_to_drain(self) -> io::Result<()> {
-        self.or_deadlock(|| "everything to be consumed".into())
-    }
-
-    #[inline]
-    fn or_deadlock(self, what: impl FnOnce() -> String) -> io::Result<()> {
-        match self {
-            Room::Enough => Ok(()),
-            Room::Starving => {
-                let text = format!(
-                    "waiting for {} while the peer waits for more bytes than are in the ring: \
-                     neither could go on; use a capacity that holds both",
-                    what()
-                );
-                Err(io::Error::new(io::ErrorKind::Deadlock, text))
-            }
-        }
-    }
-}
 
 #[derive(Debug)]
 pub(crate) struct WriteHalf {
@@ -256,6 +221,12 @@ impl WriteHalf {
         self.publish();
     }
 
+    /// The number of bytes, of `len`, for which there is room, or `WouldBlock`.
+    fn room_now(&mut self, len: usize) -> io::Result<usize> {
+        self.room(len)
+            .unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()))
+    }
+
     /// Writes the bytes that fit, or fails with `WouldBlock`.
     pub(crate) fn try_put(&mut self, buf: &[u8]) -> io::Result<usize> {
         if self.try_put_fast(buf) {
@@ -264,14 +235,9 @@ impl WriteHalf {
         if buf.is_empty() {
             return Ok(0);
         }
-        match self.room(buf.len()) {
-            Some(room) => {
-                let n = room?;
-                self.put(&buf[..n]);
-                Ok(n)
-            }
-            None => Err(io::ErrorKind::WouldBlock.into()),
-        }
+        let n = self.room_now(buf.len())?;
+        self.put(&buf[..n]);
+        Ok(n)
     }
 
     /// Like [`try_put`](Self::try_put), but leaves it to a later call to publish.
@@ -283,14 +249,9 @@ impl WriteHalf {
         if buf.is_empty() {
             return Ok(0);
         }
-        match self.room(buf.len()) {
-            Some(room) => {
-                let n = room?;
-                self.stage(&buf[..n]);
-                Ok(n)
-            }
-            None => Err(io::ErrorKind::WouldBlock.into()),
-        }
+        let n = self.room_now(buf.len())?;
+        self.stage(&buf[..n]);
+        Ok(n)
     }
 
     /// Like [`try_put`](Self::try_put) for several buffers, published at once, or by a later call.
@@ -488,8 +449,8 @@ impl WriteHalf {
             Some(Ok(Room::Starving)) if finished.is_some() => None,
             other => other,
         };
-        if finished.is_some() {
-            self.end = finished.into();
+        if let Some(end) = finished {
+            self.end.restore(end);
         }
         outcome
     }

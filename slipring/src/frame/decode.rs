@@ -1,7 +1,7 @@
 //! Taking messages out of a ring, without any waiting: what is there, what has to be waited for,
 //! what is wrong.
 //!
-//! A header is copied out once, checked, and used from the copy. What it says of the length is
+//! A header is copied out once, checked, and used from the copy. Its length is
 //! believed as far as the ring and the maximum go, and memory is taken for what has arrived, not
 //! for what is announced.
 

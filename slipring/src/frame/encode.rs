@@ -75,8 +75,8 @@ impl Encoder {
         filled
     }
 
-    /// Cuts a larger message into the parts that it goes in. What was begun before is given up with
-    /// the first.
+    /// Cuts a larger message into the parts that it goes in. A message begun before is given up
+    /// with the first.
     pub(super) fn parts<'m>(&self, message: &'m [u8]) -> impl Iterator<Item = Part<'m>> + use<'m> {
         let (part, len) = (self.part, message.len());
         (0..len).step_by(part).map(move |at| Part {

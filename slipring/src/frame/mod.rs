@@ -61,8 +61,8 @@
 //! # Trust
 //!
 //! What a peer writes is input. A header is loaded once and checked before anything is waited for;
-//! nothing is allocated for what it claims; nonsense ends the direction with an [`Error`]. What is
-//! lent out of the ring is as trustworthy as with [`fill_buf`](std::io::BufRead::fill_buf): see
+//! nothing is allocated for what it claims; nonsense ends the direction with an [`Error`]. Bytes
+//! lent out of the ring are as trustworthy as with [`fill_buf`](std::io::BufRead::fill_buf): see
 //! "Trust" in the [crate documentation](crate).
 
 mod buffer;

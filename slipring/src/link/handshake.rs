@@ -230,7 +230,7 @@ impl Handshake {
     }
 
     /// Whether the halves of this side never sleep.
-    fn excuses(&self) -> bool {
+    fn never_sleeps(&self) -> bool {
         let blocking = matches!(self.waits, Waits::Blocking);
         blocking && self.options.spin == Spin::Always
     }
@@ -278,7 +278,7 @@ impl Handshake {
         point(Point::AllMade);
         let message = Message::Memory(Memory {
             doorbells: kind,
-            excuses: self.excuses(),
+            never_sleeps: self.never_sleeps(),
         });
         self.outgoing.push_back(Outgoing {
             bytes: message.encode().to_vec(),

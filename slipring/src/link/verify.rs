@@ -221,7 +221,7 @@ pub(super) fn memory(
         },
         copy_reads: options.copy_reads || !trusted,
         // Of any user: one that says so and sleeps all the same is its own loss.
-        peer_never_sleeps: memory.excuses,
+        peer_never_sleeps: memory.never_sleeps,
     })
 }
 

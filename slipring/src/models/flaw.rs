@@ -67,7 +67,7 @@ pub(super) enum Flaw {
     NoStarvingRule,
     /// A reader that only asks withdraws when it gives up.
     NoGiveUp,
-    /// A half that has excused its peer from the fence sleeps all the same.
+    /// A half that has said that it never sleeps does so all the same.
     SleepsAfterAll,
     /// A writer loads the wake word of a waiting reader without an acquire.
     WakeAcquire,

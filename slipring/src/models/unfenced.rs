@@ -99,7 +99,7 @@ fn a_half_that_never_sleeps_needs_no_fence() {
 }
 
 #[test]
-fn a_half_that_has_excused_its_peer_must_not_sleep() {
+fn a_half_that_has_said_it_never_sleeps_must_not() {
     fails(reader::<Mutant>, Flaw::SleepsAfterAll, Why::Deadlock);
     fails(writer::<Mutant>, Flaw::SleepsAfterAll, Why::Deadlock);
     fails(starving::<Mutant>, Flaw::ArmRelease, Why::FalseAlarm);

@@ -1,11 +1,9 @@
 //! The reading half of a stream.
 
-use crate::endpoint::End;
-use crate::endpoint::Endpoint;
-use crate::endpoint::{ReadHalf, ReadWait, Readable};
+use super::park::Blocking;
+use super::{Closer, Readiness};
+use crate::endpoint::{End, Endpoint, ReadHalf, ReadWait, Readable};
 use crate::peer::Peer;
-use crate::stream::park::Blocking;
-use crate::stream::{Closer, Readiness};
 use crate::sys::watch::Watch;
 use crate::wait::Spin;
 use std::io::{self, BufRead, IoSliceMut, Read};

@@ -1,13 +1,9 @@
 //! The writing half of a stream.
 
-use crate::endpoint::End;
-use crate::endpoint::Endpoint;
-use crate::endpoint::{Room, WriteHalf, WriteWait};
+use super::park::Blocking;
+use super::{Closer, Grant, Readiness};
+use crate::endpoint::{End, Endpoint, Room, WriteHalf, WriteWait};
 use crate::peer::Peer;
-use crate::stream::Closer;
-use crate::stream::Grant;
-use crate::stream::Readiness;
-use crate::stream::park::Blocking;
 use crate::sys::watch::Watch;
 use crate::wait::Spin;
 use std::io::{self, IoSlice, Write};

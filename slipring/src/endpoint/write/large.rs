@@ -9,7 +9,7 @@
 
 use super::{LARGE, PUBLISH_CHUNK, WriteHalf};
 
-/// The length of the first chunk of a write that a reader polls for.
+/// The length of the first chunks of a write that a reader polls for.
 const FIRST_CHUNK: usize = LARGE / 2;
 
 impl WriteHalf {
@@ -17,29 +17,24 @@ impl WriteHalf {
     /// publishes them in chunks.
     #[inline(never)]
     pub(super) fn put_large(&mut self, bytes: &[u8]) {
-        let mut rest = bytes;
-        // The loads from the reader's header overlap the first copy.
+        let (mut first, rest) = bytes.split_at(bytes.len().min(PUBLISH_CHUNK));
         if self.ring.is_polled_for(self.endpoint.headers()) {
-            let first_chunks = rest.len().min(PUBLISH_CHUNK);
-            let end = rest.len() - first_chunks;
             // A reader that has fallen asleep meanwhile is woken once for the rest.
-            while rest.len() > end + FIRST_CHUNK && !self.ring.is_slept_on(self.endpoint.headers())
-            {
-                rest = self.put_chunk(rest, FIRST_CHUNK);
+            while first.len() > FIRST_CHUNK && !self.ring.is_slept_on(self.endpoint.headers()) {
+                let (chunk, left) = first.split_at(FIRST_CHUNK);
+                self.put_chunk(chunk);
+                first = left;
             }
-            rest = self.put_chunk(rest, rest.len() - end);
         }
-        while !rest.is_empty() {
-            rest = self.put_chunk(rest, PUBLISH_CHUNK);
+        self.put_chunk(first);
+        for chunk in rest.chunks(PUBLISH_CHUNK) {
+            self.put_chunk(chunk);
         }
     }
 
-    /// Copies and publishes the first `len` of `bytes`, or all. Returns the rest.
     #[inline]
-    fn put_chunk<'a>(&mut self, bytes: &'a [u8], len: usize) -> &'a [u8] {
-        let (chunk, rest) = bytes.split_at(len.min(bytes.len()));
+    fn put_chunk(&mut self, chunk: &[u8]) {
         self.copy_in(chunk);
         self.publish();
-        rest
     }
 }
