@@ -113,13 +113,11 @@ impl Reader {
         // A peer that writes as fast as this reads must not keep the worker from its other tasks.
         let budget = ready!(coop::poll_proceed(cx));
         let outcome = match self.half.poll(1) {
-            Some(outcome) => {
-                // A poll before this one may have waited.
-                self.half.disarm_stale();
-                outcome
-            }
+            Some(outcome) => outcome,
             None => ready!(self.wait_for_some(cx)),
         };
+        // A poll before this one may have waited.
+        self.half.disarm_stale();
         budget.made_progress();
         Poll::Ready(outcome)
     }
@@ -130,7 +128,7 @@ impl Reader {
             half: &mut self.half,
             want: 1,
         };
-        self.registered.poll_within(cx, &mut wait)
+        self.registered.wait(cx, &mut wait)
     }
 
     /// Waits until there is something to read, or the end.

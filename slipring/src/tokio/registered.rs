@@ -144,7 +144,8 @@ impl Registered {
         Poll::Ready(outcome)
     }
 
-    fn wait<H: PollHalf>(
+    /// Waits for `half`, which has just been polled in vain.
+    pub(super) fn wait<H: PollHalf>(
         &mut self,
         cx: &mut Context<'_>,
         half: &mut H,
