@@ -11,7 +11,7 @@
 
 use crate::error::{Error, Result};
 use crate::ring::{Header, Std};
-use crate::sys::copy::{load, store};
+use crate::sys::copy::{expect_store, load, store};
 use crate::sys::mapping::{Access, Mapping, page_size};
 use crate::sys::memfd;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -87,6 +87,12 @@ impl OwnRegion {
         // `bytes` is no part of it: the caller holds no slice of the span. The peer only reads
         // these pages, and not before `tail` says so.
         unsafe { store(bytes.as_ptr(), to, bytes.len()) };
+    }
+
+    /// Says that a message of about `len` bytes is going to be written at `offset`. A hint.
+    #[inline(always)]
+    pub(crate) fn expect_write(&self, offset: usize, len: usize) {
+        expect_store(self.mapping.span(offset, 0), len);
     }
 
     /// The span of `len` bytes at `offset`, to be written in place.

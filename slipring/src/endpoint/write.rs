@@ -370,12 +370,22 @@ impl WriteHalf {
             return;
         }
         self.disarm_stale();
+        let len = self.unpublished();
         let must_wake = self.ring.publish(self.endpoint.headers());
         point(Point::Published);
+        self.expect_another(len);
         if must_wake {
             self.wake_peer();
         }
         self.check_peer_if_due();
+    }
+
+    /// Prepares for a message like the one of `len` bytes that has just been published.
+    #[inline(always)]
+    fn expect_another(&self, len: usize) {
+        self.endpoint
+            .own_region
+            .expect_write(self.ring.offset(), len);
     }
 
     /// Disarms a wake word left set by a wait that goes on elsewhere: a writer that publishes has

@@ -7,6 +7,11 @@
 //! as fast as vector registers, as it seems because it takes over whole lines without fetching what
 //! they hold. Many C libraries do so by themselves; some do not any more on the processors that
 //! gain most. The numbers are in docs/experiments/copying.md.
+//!
+//! *The next lines* are fetched ahead in a flow of middling messages, on the other processors. A
+//! line that the reader's core has read must be taken away from it before it is written. A copy
+//! asks for each line when it comes to it, and the index behind the copy waits for them all
+//! (docs/experiments/prefetching.md).
 
 // Not where a tool has to see each access (AddressSanitizer sees those of `memcpy`).
 #[cfg_attr(
@@ -19,12 +24,19 @@
 )]
 mod rep_movsb;
 
+mod prefetch;
+
+use std::ops::Range;
 use std::ptr;
 
 /// From how many bytes on a copy into shared memory is made by `rep movsb`.
 const STORE_REP_MOVSB_MIN: usize = 768;
 /// And for a copy out of it.
 const LOAD_REP_MOVSB_MIN: usize = 2048;
+
+/// After messages of so many bytes the next lines are fetched. Fewer bytes gain nothing from it; of
+/// more, the first lines are a small part.
+const PREFETCHED_AFTER: Range<usize> = 256..8 * 1024;
 
 /// `ptr::copy_nonoverlapping` into memory that another core reads.
 ///
@@ -35,6 +47,15 @@ const LOAD_REP_MOVSB_MIN: usize = 2048;
 pub(crate) unsafe fn store(from: *const u8, to: *mut u8, len: usize) {
     // SAFETY: by the caller's promise.
     unsafe { copy::<STORE_REP_MOVSB_MIN>(from, to, len) };
+}
+
+/// Says that a message of about `len` bytes is going to be stored at `to`, as the last one was. A
+/// hint.
+#[inline(always)]
+pub(crate) fn expect_store(to: *const u8, len: usize) {
+    if PREFETCHED_AFTER.contains(&len) && !rep_movsb::is_best() {
+        prefetch::for_writing(to);
+    }
 }
 
 /// `ptr::copy_nonoverlapping` out of memory that another core writes.

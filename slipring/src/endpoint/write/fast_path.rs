@@ -42,6 +42,7 @@ impl WriteHalf {
             .ring
             .advance_and_publish(self.endpoint.headers(), bytes.len() as u64);
         point(Point::Published);
+        self.expect_another(bytes.len());
         if must_wake {
             self.wake_peer();
         }
