@@ -83,6 +83,24 @@ pub(crate) fn point(here: Point) {
     }
 }
 
+/// How long a half in doubt sleeps, if a test says so: `SLIPRING_MOMENT_SECONDS=N`. A moment of an
+/// hour ends no sleep in a test's time, so that it cannot hide that a wake-up was lost.
+#[cfg(feature = "fail-points")]
+pub(crate) fn moment() -> Option<std::time::Duration> {
+    let text = std::env::var("SLIPRING_MOMENT_SECONDS").ok()?;
+    let seconds = text
+        .parse()
+        .unwrap_or_else(|_| panic!("SLIPRING_MOMENT_SECONDS={text}: not a number of seconds"));
+    Some(std::time::Duration::from_secs(seconds))
+}
+
+/// As it is.
+#[cfg(not(feature = "fail-points"))]
+#[inline(always)]
+pub(crate) fn moment() -> Option<std::time::Duration> {
+    None
+}
+
 /// Nothing.
 #[cfg(not(feature = "fail-points"))]
 #[inline(always)]

@@ -73,8 +73,6 @@ pub(crate) struct Endpoint {
     /// Views of the peer's region are bounced through private memory: the peer is another user, or
     /// the options ask for it.
     pub(crate) copy_reads: bool,
-    /// The peer's halves never sleep: see [`wait`](crate::wait).
-    pub(crate) peer_never_sleeps: bool,
     /// A rendezvous keeps its name taken for as long as the side that bound it lives.
     held: OnceLock<Box<dyn Any + Send + Sync>>,
 }
@@ -94,7 +92,6 @@ impl Endpoint {
         name: Option<Name>,
         options: Arc<Options>,
         copy_reads: bool,
-        peer_never_sleeps: bool,
     ) -> Endpoint {
         Endpoint {
             own_region,
@@ -110,7 +107,6 @@ impl Endpoint {
             name,
             options,
             copy_reads,
-            peer_never_sleeps,
             held: OnceLock::new(),
         }
     }
@@ -129,7 +125,7 @@ impl Endpoint {
     /// How a half of this endpoint spins.
     pub(crate) fn spin_policy(&self, spin: Spin) -> SpinPolicy {
         let cpus = process::cpus(self.peer.pid);
-        SpinPolicy::new(spin, cpus.own, cpus.both, self.fork_guard.spinning())
+        SpinPolicy::new(spin, cpus.own, cpus.both, self.fork_guard.shared())
     }
 
     #[inline]

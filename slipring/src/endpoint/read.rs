@@ -40,8 +40,7 @@ pub(crate) struct ReadHalf {
 
 impl ReadHalf {
     pub(crate) fn new(endpoint: Arc<Endpoint>) -> ReadHalf {
-        let mut ring = Consumer::new(endpoint.peer_region.capacity() as u64);
-        ring.set_peer_never_sleeps(endpoint.peer_never_sleeps);
+        let ring = Consumer::new(endpoint.peer_region.capacity() as u64);
         ReadHalf {
             ring,
             bounce: endpoint.copy_reads.then(Bounce::default),
@@ -59,6 +58,15 @@ impl ReadHalf {
         if self.endpoint.is_owner() {
             let word = &self.endpoint.headers().own.wake_at_tail.0;
             self.wake_word.never_sleep::<Std>(word);
+        }
+    }
+
+    /// Ends a flow of blocking calls; see [`WakeWord::leave_flow`].
+    #[cfg(feature = "tokio")]
+    pub(crate) fn leave_flow(&mut self) {
+        if self.endpoint.is_owner() {
+            let word = &self.endpoint.headers().own.wake_at_tail.0;
+            self.wake_word.leave_flow::<Std>(word);
         }
     }
 

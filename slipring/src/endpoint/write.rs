@@ -22,6 +22,9 @@ use std::sync::Arc;
 /// writer's.
 pub(crate) const PUBLISH_CHUNK: usize = 64 * 1024;
 
+/// In a flow of publications the clock is read after one of so many.
+const PACED: u32 = 16;
+
 /// A write from this length on is published in chunks.
 const LARGE: usize = 32 * 1024;
 
@@ -32,17 +35,22 @@ pub(crate) struct WriteHalf {
     end: EndState,
     /// When this half last checked the link.
     checked: CoarseInstant,
+    /// Publications from one check of the clock to the next that are not followed by one.
+    pace: u32,
+    /// How many of them are left.
+    unchecked: u32,
     wake_word: WakeWord,
 }
 
 impl WriteHalf {
     pub(crate) fn new(endpoint: Arc<Endpoint>) -> WriteHalf {
-        let mut ring = Producer::new(endpoint.own_region.capacity() as u64);
-        ring.set_peer_never_sleeps(endpoint.peer_never_sleeps);
+        let ring = Producer::new(endpoint.own_region.capacity() as u64);
         WriteHalf {
             ring,
             end: EndState::default(),
             checked: CoarseInstant::now(),
+            pace: 0,
+            unchecked: 0,
             wake_word: WakeWord::default(),
             endpoint,
         }
@@ -54,6 +62,15 @@ impl WriteHalf {
         if self.endpoint.is_owner() {
             let word = &self.endpoint.headers().own.wake_at_head.0;
             self.wake_word.never_sleep::<Std>(word);
+        }
+    }
+
+    /// Ends a flow of blocking calls; see [`WakeWord::leave_flow`].
+    #[cfg(feature = "tokio")]
+    pub(crate) fn leave_flow(&mut self) {
+        if self.endpoint.is_owner() {
+            let word = &self.endpoint.headers().own.wake_at_head.0;
+            self.wake_word.leave_flow::<Std>(word);
         }
     }
 
@@ -113,6 +130,30 @@ impl WriteHalf {
             self.endpoint.check_peer();
             let _ = self.poll(0);
         }
+    }
+
+    /// [`check_peer_if_due`](Self::check_peer_if_due) after a publication. To read the clock takes
+    /// longer than to publish a short message. So it is read once in [`PACED`] publications while
+    /// that many take less than a tick, and after each one where a tick lies in between.
+    #[inline(always)]
+    fn check_peer_paced(&mut self) {
+        match self.unchecked.checked_sub(1) {
+            Some(less) => self.unchecked = less,
+            None => self.check_peer_and_pace(),
+        }
+    }
+
+    #[inline(never)]
+    fn check_peer_and_pace(&mut self) {
+        let before = self.checked;
+        self.check_peer_if_due();
+        let ticked = self.checked != before;
+        self.pace = if ticked {
+            0
+        } else {
+            (2 * self.pace + 1).min(PACED - 1)
+        };
+        self.unchecked = self.pace;
     }
 
     /// Polls for `want` bytes of room. Everything written has been published, if `want` is not 0.
@@ -377,7 +418,7 @@ impl WriteHalf {
         if must_wake {
             self.wake_peer();
         }
-        self.check_peer_if_due();
+        self.check_peer_paced();
     }
 
     /// Prepares for a message like the one of `len` bytes that has just been published.

@@ -18,7 +18,6 @@ use crate::sys::poll;
 use crate::sys::socket::{self, Credentials};
 use crate::sys::user;
 use crate::sys::watch::Watches;
-use crate::wait::Spin;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -229,12 +228,6 @@ impl Handshake {
         Error::Timeout { what, after }
     }
 
-    /// Whether the halves of this side never sleep.
-    fn never_sleeps(&self) -> bool {
-        let blocking = matches!(self.waits, Waits::Blocking);
-        blocking && self.options.spin == Spin::Always
-    }
-
     fn say_hello(&mut self) {
         let hello = Message::Hello(Hello {
             versions: VERSIONS,
@@ -276,10 +269,7 @@ impl Handshake {
             watches,
         });
         point(Point::AllMade);
-        let message = Message::Memory(Memory {
-            doorbells: kind,
-            never_sleeps: self.never_sleeps(),
-        });
+        let message = Message::Memory(Memory { doorbells: kind });
         self.outgoing.push_back(Outgoing {
             bytes: message.encode().to_vec(),
             memory: Some(memory),
@@ -581,7 +571,6 @@ impl Handshake {
             self.name,
             self.options,
             theirs.copy_reads,
-            theirs.peer_never_sleeps,
         ));
         Ok(Connected {
             endpoint,

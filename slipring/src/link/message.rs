@@ -32,8 +32,6 @@ pub(crate) struct Hello {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Memory {
     pub(crate) doorbells: doorbell::Kind,
-    /// The side's halves never sleep, and spare the peer its fences.
-    pub(crate) never_sleeps: bool,
 }
 
 /// Why a side refuses. The numbers are the wire's.
@@ -83,7 +81,6 @@ impl Message {
             Message::Memory(memory) => {
                 bytes[8..12].copy_from_slice(&MEMORY.to_le_bytes());
                 bytes[28] = memory.doorbells.to_wire();
-                bytes[30] = memory.never_sleeps.into();
             }
             Message::Refused(why, detail) => {
                 bytes[8..12].copy_from_slice(&REFUSAL.to_le_bytes());
@@ -108,7 +105,6 @@ impl Message {
             })),
             MEMORY => Ok(Message::Memory(Memory {
                 doorbells: doorbell::Kind::from_wire(bytes[28]).ok_or(Malformed)?,
-                never_sleeps: bytes[30] == 1,
             })),
             REFUSAL => {
                 let why = match u32_at(bytes, 12) {
@@ -169,7 +165,6 @@ mod tests {
 
     const MEMORY_OF_ALL: Message = Message::Memory(Memory {
         doorbells: doorbell::Kind::Inverted,
-        never_sleeps: true,
     });
 
     /// The bytes that `docs/layout.md` shows.
@@ -191,7 +186,7 @@ mod tests {
 
         let mut expected = [0; LEN];
         expected[..32]
-            .copy_from_slice(b"slipring\x03\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\x01\0");
+            .copy_from_slice(b"slipring\x03\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0");
         assert_eq!(MEMORY_OF_ALL.encode(), expected);
     }
 

@@ -106,7 +106,6 @@ pub(super) struct Verified {
     pub(super) doorbells: Doorbells,
     pub(super) peer: Peer,
     pub(super) copy_reads: bool,
-    pub(super) peer_never_sleeps: bool,
 }
 
 /// Checks a hello. `mine_alone`: no other user could be where it comes from.
@@ -221,7 +220,6 @@ pub(super) fn memory(
         },
         copy_reads: options.copy_reads || !trusted,
         // Of any user: one that says so and sleeps all the same is its own loss.
-        peer_never_sleeps: memory.never_sleeps,
     })
 }
 

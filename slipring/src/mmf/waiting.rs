@@ -42,7 +42,7 @@ fn policy(fork_guard: ForkGuard, spin: Spin) -> SpinPolicy {
     // Nothing tells which process the peer is. A fair guess is that it may run wherever the first
     // process of this machine, or container, may.
     let cpus = process::cpus(Some(1));
-    SpinPolicy::new(spin, cpus.own, cpus.both, fork_guard.spinning())
+    SpinPolicy::new(spin, cpus.own, cpus.both, fork_guard.shared())
 }
 
 impl Waiting {
@@ -159,7 +159,7 @@ struct Asleep {
 }
 
 impl Park for Asleep {
-    fn park(&mut self) -> io::Result<Parked> {
+    fn park(&mut self, _: bool) -> io::Result<Parked> {
         if self.yields < YIELDS {
             self.yields += 1;
             thread::yield_now();

@@ -2,10 +2,12 @@
 //! event loop by the real [`wait::prepare`](crate::wait::prepare).
 
 use super::flaw::Flaw;
+use super::time::Time;
 use super::world::Doorbell;
 use crate::ring::Status;
-use crate::wait::{Park, Parked, PollHalf, prepare, sleep};
+use crate::wait::{Park, Parked, PollHalf, WakeWord, prepare, sleep};
 use std::io;
+use std::mem;
 use std::sync::Arc;
 
 /// The operations of a half that its sleeping needs.
@@ -15,6 +17,8 @@ pub(super) trait Half {
     fn doorbell(&self) -> Arc<Doorbell>;
     /// How many bytes are known to be there.
     fn known(&self) -> u64;
+    fn time(&self) -> Arc<Time>;
+    fn wake_word(&mut self) -> &mut WakeWord;
     fn arm(&mut self, want: u64);
     fn disarm(&mut self);
     fn poll(&mut self, want: u64) -> Status;
@@ -98,6 +102,14 @@ impl<H: Half> PollHalf for Waiting<'_, H> {
         }
     }
 
+    fn is_in_doubt(&mut self) -> bool {
+        self.half.wake_word().is_in_doubt()
+    }
+
+    fn settle(&mut self) {
+        self.half.wake_word().settle();
+    }
+
     fn disarm(&mut self) {
         self.half.disarm();
     }
@@ -115,6 +127,9 @@ impl<H: Half> PollHalf for Waiting<'_, H> {
 /// Where a half sleeps.
 struct Bed {
     doorbell: Arc<Doorbell>,
+    time: Arc<Time>,
+    /// A wake-up of an earlier sleep has not ended one yet.
+    stale: bool,
     flaw: Flaw,
     patient: bool,
 }
@@ -123,6 +138,8 @@ impl Bed {
     fn new(half: &impl Half, patient: bool) -> Bed {
         Bed {
             doorbell: half.doorbell(),
+            time: half.time(),
+            stale: true,
             flaw: half.flaw(),
             patient,
         }
@@ -130,9 +147,21 @@ impl Bed {
 }
 
 impl Park for Bed {
-    fn park(&mut self) -> io::Result<Parked> {
+    const CAN_SLEEP_BRIEFLY: bool = true;
+
+    fn park(&mut self, briefly: bool) -> io::Result<Parked> {
         if !self.patient {
             return Ok(Parked::TimedOut);
+        }
+        if briefly && self.flaw != Flaw::NoSecondLook {
+            if mem::take(&mut self.stale) {
+                return Ok(match self.flaw {
+                    Flaw::SettlesSoon => Parked::Briefly,
+                    _ => Parked::Woken,
+                });
+            }
+            self.time.moment();
+            return Ok(Parked::Briefly);
         }
         self.doorbell.wait();
         Ok(Parked::Woken)

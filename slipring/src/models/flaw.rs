@@ -69,6 +69,10 @@ pub(super) enum Flaw {
     NoGiveUp,
     /// A half that has said that it never sleeps does so all the same.
     SleepsAfterAll,
+    /// A half that sleeps after a flow does not end its sleep by itself.
+    NoSecondLook,
+    /// A half that sleeps after a flow takes a stale wake-up for the end of the moment.
+    SettlesSoon,
     /// A writer loads the wake word of a waiting reader without an acquire.
     WakeAcquire,
     /// A writer that sees a waiting reader does not load the reader's `head` once more.

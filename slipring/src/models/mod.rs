@@ -10,7 +10,8 @@
 //! * [`ending`]: nor at the end; all bytes come first, and the end that is told is the right one;
 //! * [`starving`]: two that wait for each other do not;
 //! * [`polling`]: no wake-up is lost in an event loop that polls either;
-//! * [`unfenced`]: nothing is lost without the fence, towards a half that never sleeps.
+//! * [`unfenced`]: nothing is lost without the fence, towards a half that never sleeps, and towards
+//!   one that sleeps after a flow ([`time`]).
 //!
 //! Each model is run as it is ([`holds`]), and once for each part of the protocol that it checks,
 //! with that part left out ([`fails`], [`Flaw`]). An ordering that can be removed without a failing
@@ -31,6 +32,7 @@ mod polling;
 mod reading;
 mod sleeping;
 mod starving;
+mod time;
 mod unfenced;
 mod world;
 mod writing;

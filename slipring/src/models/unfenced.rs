@@ -1,5 +1,6 @@
 //! A half that never sleeps misses nothing, though its peer leaves out the fence of a publication
-//! and wakes nobody. A half that has said so and sleeps all the same is not woken.
+//! and wakes nobody. A half that has said so and sleeps all the same is not woken. A half that
+//! sleeps after a flow misses nothing as long as it looks again after a moment.
 
 use super::{Flaw, Half, Mutant, Reading, Who, Why, World, Writing, fails, holds};
 use crate::ring::{Atomics, Status};
@@ -32,7 +33,6 @@ fn reader<A: Atomics>(flaw: Flaw) {
     let world = World::<A>::one_way(4, flaw);
     let mut writer = Writing::new(&world, Who::Left);
     let mut reader = Reading::new(&world, Who::Right);
-    writer.ring.set_peer_never_sleeps(true);
     reader.never_sleep();
     let writing = thread::spawn(move || {
         for _ in 0..2 {
@@ -54,7 +54,6 @@ fn writer<A: Atomics>(flaw: Flaw) {
     let mut reader = Reading::new(&world, Who::Right);
     writer.write(2);
     reader.refresh();
-    reader.ring.set_peer_never_sleeps(true);
     writer.never_sleep();
     let reading = thread::spawn(move || {
         for _ in 0..2 {
@@ -76,7 +75,6 @@ fn starving<A: Atomics>(flaw: Flaw) {
     let mut reader = Reading::new(&world, Who::Right);
     writer.write(1);
     reader.refresh();
-    reader.ring.set_peer_never_sleeps(true);
     writer.never_sleep();
     let reading = thread::spawn(move || {
         reader.consume(1);
@@ -89,6 +87,59 @@ fn starving<A: Atomics>(flaw: Flaw) {
         "a reader that has consumed everything does not starve"
     );
     reading.join().unwrap();
+}
+
+/// A reader in full flow runs out of news and sleeps, while the writer goes on.
+fn reader_after_flow<A: Atomics>(flaw: Flaw) {
+    let world = World::<A>::one_way(4, flaw);
+    let mut writer = Writing::new(&world, Who::Left);
+    let mut reader = Reading::new(&world, Who::Right);
+    reader.enter_flow();
+    let writing = thread::spawn(move || {
+        for _ in 0..2 {
+            world.time.publication(|| writer.write(1));
+        }
+    });
+    for _ in 0..2 {
+        assert_eq!(reader.wait(1), Status::Ready);
+        reader.check();
+        reader.consume(1);
+    }
+    writing.join().unwrap();
+}
+
+/// The same of a writer in full flow that finds the ring full.
+fn writer_after_flow<A: Atomics>(flaw: Flaw) {
+    let world = World::<A>::one_way(2, flaw);
+    let mut writer = Writing::new(&world, Who::Left);
+    let mut reader = Reading::new(&world, Who::Right);
+    writer.write(2);
+    reader.refresh();
+    writer.enter_flow();
+    let reading = thread::spawn(move || {
+        for _ in 0..2 {
+            world.time.publication(|| reader.consume(1));
+        }
+    });
+    for _ in 0..2 {
+        assert_eq!(writer.wait(1), Status::Ready);
+        writer.write(1);
+    }
+    reading.join().unwrap();
+}
+
+#[test]
+fn a_half_that_sleeps_after_a_flow_looks_again() {
+    holds("a reader sleeps after a flow", reader_after_flow::<Loom>);
+    holds("a writer sleeps after a flow", writer_after_flow::<Loom>);
+}
+
+#[test]
+fn the_second_look_is_needed_and_comes_after_a_whole_moment() {
+    for flaw in [Flaw::NoSecondLook, Flaw::SettlesSoon] {
+        fails(reader_after_flow::<Mutant>, flaw, Why::Deadlock);
+        fails(writer_after_flow::<Mutant>, flaw, Why::Deadlock);
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use super::flaw::Flaw;
 use super::mutant::weakly;
+use super::time::Time;
 use crate::ring::{self, Atomics, Header, Headers, Word, ended};
 use crate::wait::wake_word;
 use loom::cell::UnsafeCell;
@@ -145,6 +146,7 @@ pub(super) enum Who {
 pub(super) struct World<A: Atomics> {
     left: Side<A>,
     right: Side<A>,
+    pub(super) time: Arc<Time>,
     pub(super) flaw: Flaw,
 }
 
@@ -167,6 +169,7 @@ impl<A: Atomics> World<A> {
         Arc::new(World {
             left: Side::new(left, flaw, polled),
             right: Side::new(right, flaw, polled),
+            time: Arc::default(),
             flaw,
         })
     }

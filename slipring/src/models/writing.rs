@@ -6,6 +6,7 @@ use super::asleep::Half;
 use super::byte_at;
 use super::flaw::Flaw;
 use super::mutant::weakly;
+use super::time::Time;
 use super::world::{Doorbell, Who, World};
 use crate::ring::{Atomics, Producer, Status, Word};
 use crate::wait::WakeWord;
@@ -16,6 +17,7 @@ pub(super) struct Writing<A: Atomics> {
     world: Arc<World<A>>,
     who: Who,
     wake_word: WakeWord,
+    never_sleeps: bool,
     pub(super) ring: Producer<A>,
 }
 
@@ -26,6 +28,7 @@ impl<A: Atomics> Writing<A> {
             world: Arc::clone(world),
             who,
             wake_word: WakeWord::default(),
+            never_sleeps: false,
         }
     }
 
@@ -33,6 +36,13 @@ impl<A: Atomics> Writing<A> {
     pub(super) fn never_sleep(&mut self) {
         let word = &self.world.own(self.who).header.wake_at_head.0;
         self.wake_word.never_sleep::<A>(word);
+        self.never_sleeps = true;
+    }
+
+    /// This half is in full flow from now on, until it arms.
+    pub(super) fn enter_flow(&mut self) {
+        let word = &self.world.own(self.who).header.wake_at_head.0;
+        self.wake_word.enter_flow::<A>(word);
     }
 
     /// Writes the next `n` bytes, which are free, without publishing them.
@@ -110,12 +120,23 @@ impl<A: Atomics> Half for Writing<A> {
         self.ring.free()
     }
 
+    fn time(&self) -> Arc<Time> {
+        Arc::clone(&self.world.time)
+    }
+
+    fn wake_word(&mut self) -> &mut WakeWord {
+        &mut self.wake_word
+    }
+
     fn arm(&mut self, want: u64) {
         let word = &self.world.own(self.who).header.wake_at_head.0;
         let at = self.ring.wake_at(want);
-        // `advertise` and not `arm`: a control sleeps though it has said that it never does.
         weakly(self.world.flaw.in_writer_arm(), || {
-            self.wake_word.advertise::<A>(word, at);
+            if self.never_sleeps {
+                self.wake_word.advertise::<A>(word, at);
+            } else {
+                self.wake_word.arm::<A>(word, at);
+            }
         });
     }
 

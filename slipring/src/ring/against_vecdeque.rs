@@ -243,7 +243,7 @@ fn a_reader_survives_the_end_of_the_numbers() {
         let _ = consumer.consume(headers, consumer.available());
         assert_eq!(consumer.position(), tail);
         assert_eq!(consumer.poll(headers, HUGE, false), Ok(Status::Pending));
-        assert!(consumer.wake_at(HUGE) >= tail.min(wake_word::NEVER_SLEEPS - 1));
+        assert!(consumer.wake_at(HUGE) >= tail.min(wake_word::UNFENCED - 1));
     }
     // Going on from there would be going back.
     peer.published.0.tail.store(0, Relaxed);

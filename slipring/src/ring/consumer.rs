@@ -16,8 +16,6 @@ pub(crate) struct Consumer<A: Atomics> {
     tail: u64,
     /// The peer's `base` that belongs to `tail`.
     base: u64,
-    /// The writer never sleeps, as its side has said in the handshake.
-    peer_never_sleeps: bool,
     _atomics: PhantomData<fn() -> A>,
 }
 
@@ -30,14 +28,8 @@ impl<A: Atomics> Consumer<A> {
             head: 0,
             tail: 0,
             base: 0,
-            peer_never_sleeps: false,
             _atomics: PhantomData,
         }
-    }
-
-    /// As [`Producer::set_peer_never_sleeps`](super::Producer::set_peer_never_sleeps).
-    pub(crate) fn set_peer_never_sleeps(&mut self, yes: bool) {
-        self.peer_never_sleeps = yes;
     }
 
     #[inline]
@@ -140,12 +132,7 @@ impl<A: Atomics> Consumer<A> {
             .0
             .head
             .store(self.head, Ordering::Release);
-        wake_word::must_wake::<A>(
-            &headers.peer.wake_at_head.0,
-            old,
-            self.head,
-            self.peer_never_sleeps,
-        )
+        wake_word::must_wake::<A>(&headers.peer.wake_at_head.0, old, self.head)
     }
 
     /// Drops the bytes that are available, without giving them back.
@@ -169,8 +156,6 @@ impl<A: Atomics> Consumer<A> {
     #[inline]
     pub(crate) fn wake_at(&self, want: u64) -> u64 {
         // A stream does not live to 2^64 bytes, but a peer may claim so.
-        self.head
-            .saturating_add(want)
-            .min(wake_word::NEVER_SLEEPS - 1)
+        self.head.saturating_add(want).min(wake_word::UNFENCED - 1)
     }
 }

@@ -15,8 +15,6 @@ pub(crate) struct Producer<A: Atomics> {
     published: u64,
     /// The peer's `head` as last seen.
     head: u64,
-    /// The reader never sleeps, as its side has said in the handshake.
-    peer_never_sleeps: bool,
     _atomics: PhantomData<fn() -> A>,
 }
 
@@ -29,15 +27,8 @@ impl<A: Atomics> Producer<A> {
             tail: 0,
             published: 0,
             head: 0,
-            peer_never_sleeps: false,
             _atomics: PhantomData,
         }
-    }
-
-    /// The reader never sleeps. The writer loads the reader's wake word before the fence of a
-    /// publication, and skips the fence if the word says so.
-    pub(crate) fn set_peer_never_sleeps(&mut self, yes: bool) {
-        self.peer_never_sleeps = yes;
     }
 
     #[inline]
@@ -176,12 +167,7 @@ impl<A: Atomics> Producer<A> {
             .tail
             .store(self.tail, Ordering::Release);
         self.published = self.tail;
-        wake_word::must_wake::<A>(
-            &headers.peer.wake_at_tail.0,
-            old,
-            self.tail,
-            self.peer_never_sleeps,
-        )
+        wake_word::must_wake::<A>(&headers.peer.wake_at_tail.0, old, self.tail)
     }
 
     /// Whether the reader has nothing left, and polls for more instead of sleeping, as far as can

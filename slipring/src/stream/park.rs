@@ -134,20 +134,30 @@ struct OnWatch<'a> {
 }
 
 impl Park for OnWatch<'_> {
-    fn park(&mut self) -> io::Result<Parked> {
+    const CAN_SLEEP_BRIEFLY: bool = true;
+
+    fn park(&mut self, briefly: bool) -> io::Result<Parked> {
         point(Point::Sleeping);
-        let until = self
-            .deadline
-            .map(|deadline| deadline.min(Instant::now() + LONGEST));
-        let event = self.watch.wait(until);
+        let until = if briefly {
+            let moment = Instant::now() + wait::a_moment();
+            Some(
+                self.deadline
+                    .map_or(moment, |deadline| deadline.min(moment)),
+            )
+        } else {
+            self.deadline
+                .map(|deadline| deadline.min(Instant::now() + LONGEST))
+        };
+        let event = self.watch.wait(until)?;
         point(Point::Woken);
-        if event? == Event::Link {
+        if event == Event::Link {
             return Ok(Parked::Link);
         }
         // By the clock, and not by whether something happened: a peer that wakes this half again
         // and again is not to take the time's place.
         Ok(match self.deadline {
             Some(deadline) if Instant::now() >= deadline => Parked::TimedOut,
+            _ if briefly && event == Event::TimedOut => Parked::Briefly,
             _ => Parked::Woken,
         })
     }

@@ -80,8 +80,9 @@ impl Reader {
     }
 
     #[cfg(feature = "tokio")]
-    pub(crate) fn into_half(self) -> crate::Result<ReadHalf> {
+    pub(crate) fn into_half(mut self) -> crate::Result<ReadHalf> {
         self.blocking.may_sleep()?;
+        self.half.leave_flow();
         Ok(self.half)
     }
 

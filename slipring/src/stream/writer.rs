@@ -69,8 +69,9 @@ impl Writer {
     }
 
     #[cfg(feature = "tokio")]
-    pub(crate) fn into_half(self) -> crate::Result<WriteHalf> {
+    pub(crate) fn into_half(mut self) -> crate::Result<WriteHalf> {
         self.blocking.may_sleep()?;
+        self.half.leave_flow();
         Ok(self.half)
     }
 

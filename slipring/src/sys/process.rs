@@ -24,7 +24,7 @@ pub(crate) struct ForkGuard {
 #[derive(Debug)]
 struct Page {
     number: AtomicU64,
-    spinning: Apart<AtomicU32>,
+    shared: Apart<[AtomicU32; 2]>,
 }
 
 // SAFETY: atomics alone: 0 is a valid number, they may change while they are borrowed, and dropping
@@ -72,10 +72,9 @@ impl ForkGuard {
         self.page.number.load(Ordering::Relaxed) == self.number
     }
 
-    /// How many halves of this process spin right now. None of them does in a forked child, which
-    /// starts with one thread; so its number starts at zero, with its page.
-    pub(crate) fn spinning(self) -> &'static AtomicU32 {
-        &self.page.spinning.0
+    /// Two words that all halves of this process share. A forked child finds them zeroed.
+    pub(crate) fn shared(self) -> &'static [AtomicU32; 2] {
+        &self.page.shared.0
     }
 }
 

@@ -172,7 +172,8 @@ struct OnReactor<'a, 'c> {
 }
 
 impl Park for OnReactor<'_, '_> {
-    fn park(&mut self) -> io::Result<Parked> {
+    fn park(&mut self, briefly: bool) -> io::Result<Parked> {
+        debug_assert!(!briefly, "nothing would end the sleep");
         if self.poll_doorbell()?.is_ready() {
             return Ok(Parked::Woken);
         }

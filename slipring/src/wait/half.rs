@@ -15,6 +15,19 @@ pub(crate) trait PollHalf {
     /// has polled once more.
     fn arm(&mut self) {}
 
+    /// Lets the peer leave out its fences until this half arms, since this half finds its news by
+    /// spinning.
+    fn enter_flow(&mut self) {}
+
+    /// Whether the peer may have published something without telling, when it left out a fence: a
+    /// sleep has to end by itself after a moment.
+    fn is_in_doubt(&mut self) -> bool {
+        false
+    }
+
+    /// Called after such a sleep, a whole moment long.
+    fn settle(&mut self) {}
+
     /// Lets the peer see what this half waits for, though the half goes on polling.
     fn advertise(&mut self) {}
 
@@ -64,8 +77,12 @@ pub(crate) trait PollHalf {
 
 /// Where a half sleeps.
 pub(crate) trait Park {
-    /// Sleeps until woken, or until its time is up.
-    fn park(&mut self) -> io::Result<Parked>;
+    /// Whether a sleep can end by itself after a moment.
+    const CAN_SLEEP_BRIEFLY: bool = false;
+
+    /// Sleeps until woken, or until its time is up. `briefly`: at most for [a
+    /// moment](super::a_moment).
+    fn park(&mut self, briefly: bool) -> io::Result<Parked>;
 
     /// Takes out the edges that would end the next [`park`](Self::park) at once. Does not sleep.
     /// Returns whether there was news of the link.
@@ -81,6 +98,8 @@ pub(crate) enum Parked {
     Woken,
     /// The link has news of the peer.
     Link,
+    /// A whole moment has passed without anything.
+    Briefly,
     /// The time was up.
     TimedOut,
     /// The wait goes on elsewhere: the caller sleeps, and calls again.

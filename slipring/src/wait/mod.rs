@@ -50,21 +50,20 @@
 //! # Without the fence
 //!
 //! In full flow W2 is half the cost of a small message, and it is there for a reader that is about
-//! to sleep. A reader that spins for ever never is. Its wake word says
-//! [`NEVER_SLEEPS`](wake_word::NEVER_SLEEPS). If the peer has said in the handshake that its halves
-//! never sleep, the writer loads that word before W2:
+//! to sleep. A reader that finds its news by polling, again and again, lets its peer leave it out:
+//! its wake word says [`UNFENCED`](wake_word::UNFENCED), which the writer loads before W2.
 //!
 //! ```text
 //! reader                                    writer
 //! ------                                    ------
-//! R0' wake_at_tail.store(NEVER_SLEEPS)      W1  tail.store(new, Release)
-//! R3' poll, again and again                 W2' wake_at_tail.load() == NEVER_SLEEPS? done
+//! R0' wake_at_tail.store(UNFENCED)          W1  tail.store(new, Release)
+//! R3' poll, again and again                 W2' wake_at_tail.load() == UNFENCED? done
 //! ```
 //!
 //! The reader need not be woken, so the value that the writer loads without a fence does not
 //! matter. A store becomes visible by itself, and R3' finds it. While such a reader has to be seen
-//! to wait (below) it advertises its wish, as R1 and R2, and goes on polling. [`wake_word`] has the
-//! argument why such a half can never sleep later.
+//! to wait (below) it advertises its wish, as R1 and R2, and goes on polling. [`wake_word`] says
+//! when a half may say so, and what it has to do before it sleeps.
 //!
 //! # Why nobody deadlocks
 //!
@@ -170,6 +169,7 @@ pub(crate) use sleep::{prepare, sleep};
 pub use spinner::Spin;
 pub(crate) use wake_word::WakeWord;
 
+use crate::fail_points;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -183,7 +183,7 @@ pub(crate) fn wait<H: PollHalf, P: Park>(
     limit: Limit,
     park: impl FnOnce(Option<Instant>) -> P,
 ) -> Option<io::Result<H::News>> {
-    match policy.spin(half, limit) {
+    match policy.spin(half, limit, P::CAN_SLEEP_BRIEFLY) {
         Some(outcome) => Some(outcome),
         None => sleep_now(half, policy, &mut park(policy.spun_since())),
     }
@@ -196,9 +196,18 @@ fn sleep_now<H: PollHalf>(
     policy: &mut SpinPolicy,
     park: &mut impl Park,
 ) -> Option<io::Result<H::News>> {
+    policy.sleeps();
     let outcome = sleep(half, park);
     policy.learn(half);
     outcome
+}
+
+/// Longer than any store is under way to other processors, by orders of magnitude.
+const A_MOMENT: Duration = Duration::from_millis(1);
+
+/// How long a half in doubt sleeps at a time; see [`wake_word`].
+pub(crate) fn a_moment() -> Duration {
+    fail_points::moment().unwrap_or(A_MOMENT)
 }
 
 /// A timeout of zero would say the same as the non-blocking mode, but less clearly.

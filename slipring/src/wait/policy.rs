@@ -3,11 +3,10 @@
 use super::coalescer::Coalescer;
 use super::half::{Limit, PollHalf};
 use super::pause;
-use super::permits::Permits;
+use super::permits::{Permits, Shared};
 use super::spinner::{Spin, Spinner};
 use std::io;
 use std::mem;
-use std::sync::atomic::AtomicU32;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,12 +14,20 @@ use std::time::{Duration, Instant};
 /// it lets the peer see that it waits.
 const CHECK_EVERY: Duration = Duration::from_millis(1);
 
+/// Waits in a row that end while spinning, from which on spinning pays for sure.
+const MANY: u32 = 256;
+
+/// And from which on a half is in full flow.
+const FLOW: u32 = 4 * MANY;
+
 /// How one half spins, and what it has learnt of its peer.
 #[derive(Debug)]
 pub(crate) struct SpinPolicy {
     spinner: Spinner,
     coalescer: Coalescer,
     permits: Permits,
+    /// Waits that ended while spinning, since the last sleep.
+    spins: u32,
     /// `Spin::Always` on a single CPU: the peer needs it too.
     yields: bool,
     /// [`PollHalf::answers`] when the spinner learnt last.
@@ -30,18 +37,14 @@ pub(crate) struct SpinPolicy {
 }
 
 impl SpinPolicy {
-    /// `own`: how many CPUs this process may use; `both`: it and its peer between them. `spinning`
-    /// counts the halves of this process that spin.
-    pub(crate) fn new(
-        spin: Spin,
-        own: usize,
-        both: usize,
-        spinning: &'static AtomicU32,
-    ) -> SpinPolicy {
+    /// `own`: how many CPUs this process may use; `both`: it and its peer between them. `shared`: by
+    /// all halves of this process.
+    pub(crate) fn new(spin: Spin, own: usize, both: usize, shared: &'static Shared) -> SpinPolicy {
         SpinPolicy {
             spinner: Spinner::new(spin, both),
             coalescer: Coalescer::new(),
-            permits: Permits::new(spinning, own, both),
+            permits: Permits::new(shared, own, both),
+            spins: 0,
             yields: both < 2,
             answers: 0,
             spun_since: None,
@@ -53,7 +56,8 @@ impl SpinPolicy {
         self.spinner.is_endless()
     }
 
-    /// Spins until there is news. `None`: it is time to sleep.
+    /// Spins until there is news. `None`: it is time to sleep. `may_flow`: the half may enter a
+    /// flow, as it can sleep briefly.
     ///
     /// Inlined with the polls and with the caller: the path from the arriving byte to the caller is
     /// part of the round trip.
@@ -62,6 +66,7 @@ impl SpinPolicy {
         &mut self,
         half: &mut H,
         limit: Limit,
+        may_flow: bool,
     ) -> Option<io::Result<H::News>> {
         let budget = self.spinner.budget();
         if budget == Some(Duration::ZERO) {
@@ -73,10 +78,10 @@ impl SpinPolicy {
         if let Some(outcome) = poll_often(half, pause::SHORT_POLLS, pause::short) {
             self.spinner.learn_later();
             self.coalescer.short(|| (Instant::now(), half.progress()));
-            half.count_spin();
+            self.count(half, may_flow);
             return Some(outcome);
         }
-        self.spin_on(half, budget, limit)
+        self.spin_on(half, budget, limit, may_flow)
     }
 
     /// Spins for as long as `budget` says, if there is a permit for it. Kept apart from the first
@@ -88,10 +93,15 @@ impl SpinPolicy {
         half: &mut H,
         budget: Option<Duration>,
         limit: Limit,
+        may_flow: bool,
     ) -> Option<io::Result<H::News>> {
         self.coalescer.long();
         let start = Instant::now();
         self.spun_since = None;
+        let adapts = self.spinner.learns();
+        if adapts && self.permits.is_in_vain() {
+            return None;
+        }
         let permit = match budget {
             Some(_) => self.permits.try_acquire()?,
             // The user has asked by name for a core for each blocked call.
@@ -100,11 +110,38 @@ impl SpinPolicy {
         let outcome = self.poll_until(half, start, budget, limit.end(|| start));
         drop(permit);
         self.spun_since = Some(start);
+        if adapts {
+            self.permits.learn(outcome.is_some());
+        }
         if outcome.is_some() {
-            half.count_spin();
+            self.count(half, may_flow);
             self.learn(half);
         }
         outcome
+    }
+
+    /// Counts a wait that ended while spinning.
+    #[inline(always)]
+    fn count<H: PollHalf>(&mut self, half: &mut H, may_flow: bool) {
+        half.count_spin();
+        self.spins = self.spins.wrapping_add(1);
+        if self.spins.is_multiple_of(MANY) {
+            self.paid_often(half, may_flow);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn paid_often<H: PollHalf>(&mut self, half: &mut H, may_flow: bool) {
+        self.permits.forget();
+        if self.spins >= FLOW && may_flow {
+            half.enter_flow();
+        }
+    }
+
+    /// To be called before a sleep.
+    pub(crate) fn sleeps(&mut self) {
+        self.spins = 0;
     }
 
     fn poll_until<H: PollHalf>(

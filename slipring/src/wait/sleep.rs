@@ -2,6 +2,7 @@
 
 use super::half::{Park, Parked, PollHalf};
 use std::io;
+use std::thread;
 
 /// Arms, polls, wakes a starved peer, and parks until a poll succeeds. `None`: the half is left
 /// armed, and the caller sleeps elsewhere.
@@ -21,8 +22,12 @@ pub(crate) fn sleep<H: PollHalf>(
             told = true;
         }
         half.count_sleep();
-        let checked = match park.park() {
+        let checked = match park.park(half.is_in_doubt()) {
             Ok(Parked::Woken) => Ok(()),
+            Ok(Parked::Briefly) => {
+                half.settle();
+                Ok(())
+            }
             Ok(Parked::Link) => half.check_peer(),
             // News that came between the last poll and the end of the time are not left behind.
             Ok(Parked::TimedOut) => match half.poll() {
@@ -67,11 +72,16 @@ pub(crate) fn prepare<H: PollHalf>(
     Ok(sleep(half, &mut InALoop))
 }
 
-/// In an external event loop.
+/// In an external event loop, which is held up for a moment after a flow of blocking calls: nobody
+/// would end its sleep.
 struct InALoop;
 
 impl Park for InALoop {
-    fn park(&mut self) -> io::Result<Parked> {
+    fn park(&mut self, briefly: bool) -> io::Result<Parked> {
+        if briefly {
+            thread::sleep(super::a_moment());
+            return Ok(Parked::Briefly);
+        }
         Ok(Parked::Elsewhere)
     }
 }

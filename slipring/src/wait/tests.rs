@@ -1,5 +1,6 @@
 //! How a half waits, with one that is played: each part of [`SpinPolicy`] is connected.
 
+use super::permits::Shared;
 use super::*;
 use std::cell::Cell;
 use std::sync::atomic::AtomicU32;
@@ -32,7 +33,7 @@ impl PollHalf for Played<'_> {
 struct Bed<'a>(&'a Cell<bool>);
 
 impl Park for Bed<'_> {
-    fn park(&mut self) -> io::Result<Parked> {
+    fn park(&mut self, _: bool) -> io::Result<Parked> {
         thread::sleep(LONG);
         self.0.set(true);
         Ok(Parked::Woken)
@@ -67,7 +68,7 @@ fn up_to(time: Duration) -> Spin {
 
 #[test]
 fn a_half_spins_before_it_sleeps() {
-    static SPINNING: AtomicU32 = AtomicU32::new(0);
+    static SPINNING: Shared = [AtomicU32::new(0), AtomicU32::new(0)];
     let mut policy = SpinPolicy::new(up_to(LONG), 2, 2, &SPINNING);
     let (polls_before, slept) = polls(&mut policy, NEVER);
     assert!(
@@ -85,7 +86,7 @@ fn a_half_spins_before_it_sleeps() {
 
 #[test]
 fn news_end_the_spinning() {
-    static SPINNING: AtomicU32 = AtomicU32::new(0);
+    static SPINNING: Shared = [AtomicU32::new(0), AtomicU32::new(0)];
     for news_at in [1, pause::SHORT_POLLS, WITHOUT_A_PERMIT + 100] {
         let mut policy = SpinPolicy::new(up_to(Duration::from_secs(60)), 2, 2, &SPINNING);
         assert_eq!(polls(&mut policy, news_at), (news_at, false));
@@ -94,7 +95,7 @@ fn news_end_the_spinning() {
 
 #[test]
 fn a_half_that_never_spins_sleeps_at_once() {
-    static SPINNING: AtomicU32 = AtomicU32::new(0);
+    static SPINNING: Shared = [AtomicU32::new(0), AtomicU32::new(0)];
     for (spin, cpus) in [(Spin::Never, 2), (up_to(LONG), 1), (Spin::default(), 1)] {
         let mut policy = SpinPolicy::new(spin, cpus, cpus, &SPINNING);
         assert_eq!(polls(&mut policy, NEVER), (AT_ONCE, true), "{spin:?}");
@@ -103,7 +104,7 @@ fn a_half_that_never_spins_sleeps_at_once() {
 
 #[test]
 fn a_half_that_always_spins_does_not_sleep() {
-    static SPINNING: AtomicU32 = AtomicU32::new(0);
+    static SPINNING: Shared = [AtomicU32::new(0), AtomicU32::new(0)];
     for cpus in [1, 2] {
         let mut policy = SpinPolicy::new(Spin::Always, cpus, cpus, &SPINNING);
         assert!(policy.is_endless());
@@ -114,14 +115,14 @@ fn a_half_that_always_spins_does_not_sleep() {
 #[test]
 fn a_half_without_a_permit_sleeps_after_its_first_polls() {
     // The other one of two CPUs' halves spins.
-    static SPINNING: AtomicU32 = AtomicU32::new(1);
+    static SPINNING: Shared = [AtomicU32::new(1), AtomicU32::new(0)];
     let mut policy = SpinPolicy::new(up_to(LONG), 2, 2, &SPINNING);
     assert_eq!(polls(&mut policy, NEVER), (WITHOUT_A_PERMIT, true));
 }
 
 #[test]
 fn a_half_learns_from_long_waits_to_sleep_at_once() {
-    static SPINNING: AtomicU32 = AtomicU32::new(0);
+    static SPINNING: Shared = [AtomicU32::new(0), AtomicU32::new(0)];
     let max = Duration::from_micros(50);
     let mut policy = SpinPolicy::new(Spin::Adaptive { max }, 2, 2, &SPINNING);
     let waits: Vec<bool> = (0..16)
@@ -134,7 +135,7 @@ fn a_half_learns_from_long_waits_to_sleep_at_once() {
 
 #[test]
 fn a_half_learns_from_short_waits_to_go_on_spinning() {
-    static SPINNING: AtomicU32 = AtomicU32::new(0);
+    static SPINNING: Shared = [AtomicU32::new(0), AtomicU32::new(0)];
     let max = Duration::from_micros(50);
     let mut policy = SpinPolicy::new(Spin::Adaptive { max }, 2, 2, &SPINNING);
     for _ in 0..10 {
@@ -150,7 +151,7 @@ fn a_half_learns_from_short_waits_to_go_on_spinning() {
 
 #[test]
 fn a_wait_ends_at_its_deadline() {
-    static SPINNING: AtomicU32 = AtomicU32::new(0);
+    static SPINNING: Shared = [AtomicU32::new(0), AtomicU32::new(0)];
     let mut policy = SpinPolicy::new(Spin::Always, 2, 2, &SPINNING);
     let slept = Cell::new(false);
     let mut half = Played {
@@ -169,7 +170,7 @@ fn a_wait_ends_at_its_deadline() {
 
 #[test]
 fn the_time_of_the_spinning_counts() {
-    static SPINNING: AtomicU32 = AtomicU32::new(0);
+    static SPINNING: Shared = [AtomicU32::new(0), AtomicU32::new(0)];
     for (spin, spins) in [(up_to(LONG), true), (Spin::Never, false)] {
         let mut policy = SpinPolicy::new(spin, 2, 2, &SPINNING);
         let slept = Cell::new(false);
@@ -213,7 +214,7 @@ impl PollHalf for Fruitless {
 struct OutOfTime;
 
 impl Park for OutOfTime {
-    fn park(&mut self) -> io::Result<Parked> {
+    fn park(&mut self, _: bool) -> io::Result<Parked> {
         Ok(Parked::TimedOut)
     }
 }
@@ -221,7 +222,7 @@ impl Park for OutOfTime {
 /// Its peer may wait for it until it comes again.
 #[test]
 fn a_half_that_runs_out_of_time_gives_up_spinning_or_asleep() {
-    static SPINNING: AtomicU32 = AtomicU32::new(0);
+    static SPINNING: Shared = [AtomicU32::new(0), AtomicU32::new(0)];
     for spin in [Spin::Always, Spin::Never, up_to(LONG)] {
         let mut policy = SpinPolicy::new(spin, 2, 2, &SPINNING);
         let limit = Limit {
@@ -233,4 +234,79 @@ fn a_half_that_runs_out_of_time_gives_up_spinning_or_asleep() {
         assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::WouldBlock);
         assert!(half.gave_up, "{spin:?}");
     }
+}
+
+/// A half that has its news at the first poll.
+#[derive(Default)]
+struct Flowing {
+    entered: u32,
+}
+
+impl PollHalf for Flowing {
+    type News = ();
+
+    fn poll(&mut self) -> Option<io::Result<()>> {
+        Some(Ok(()))
+    }
+
+    fn check_peer(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn enter_flow(&mut self) {
+        self.entered += 1;
+    }
+}
+
+/// Sleeps for no time at all.
+struct Nap<const BRIEFLY: bool>;
+
+impl<const BRIEFLY: bool> Park for Nap<BRIEFLY> {
+    const CAN_SLEEP_BRIEFLY: bool = BRIEFLY;
+
+    fn park(&mut self, _: bool) -> io::Result<Parked> {
+        Ok(Parked::Woken)
+    }
+}
+
+fn flows<const BRIEFLY: bool>(half: &mut Flowing, policy: &mut SpinPolicy, waits: u32) -> bool {
+    half.entered = 0;
+    for _ in 0..waits {
+        wait(half, policy, Limit::default(), |_| Nap::<BRIEFLY>)
+            .expect("it sleeps here")
+            .unwrap();
+    }
+    half.entered > 0
+}
+
+#[test]
+fn a_half_enters_a_flow_after_many_waits_without_a_sleep_if_it_can_sleep_briefly() {
+    static SPINNING: Shared = [AtomicU32::new(0), AtomicU32::new(0)];
+    let mut policy = SpinPolicy::new(up_to(LONG), 2, 2, &SPINNING);
+    let mut half = Flowing::default();
+    assert!(!flows::<true>(&mut half, &mut policy, 1000));
+    // A sleep begins the count anew.
+    polls(&mut policy, NEVER);
+    assert!(!flows::<true>(&mut half, &mut policy, 1000));
+    assert!(flows::<true>(&mut half, &mut policy, 100));
+    assert!(!flows::<false>(&mut half, &mut policy, 10_000));
+}
+
+/// What one half finds out, another one of the process goes by.
+#[test]
+fn a_half_sleeps_at_once_where_the_others_have_spun_in_vain() {
+    static SPINNING: Shared = [AtomicU32::new(0), AtomicU32::new(0)];
+    let max = Duration::from_micros(50);
+    let policy = || SpinPolicy::new(Spin::Adaptive { max }, 2, 2, &SPINNING);
+    for _ in 0..10 {
+        let mut policy = policy();
+        for _ in 0..5 {
+            polls(&mut policy, NEVER);
+        }
+    }
+    assert_eq!(polls(&mut policy(), NEVER), (WITHOUT_A_PERMIT, true));
+    // A half for which it pays lets all know.
+    let mut half = Flowing::default();
+    flows::<true>(&mut half, &mut policy(), 256);
+    assert!(polls(&mut policy(), NEVER).0 > WITHOUT_A_PERMIT);
 }

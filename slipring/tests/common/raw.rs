@@ -79,8 +79,6 @@ impl Hello {
 pub struct Memory {
     pub kind: u32,
     pub doorbells: u8,
-    /// 1: its halves never sleep.
-    pub never_sleeps: u8,
 }
 
 impl Memory {
@@ -89,7 +87,6 @@ impl Memory {
         bytes[..8].copy_from_slice(b"slipring");
         bytes[8..12].copy_from_slice(&self.kind.to_le_bytes());
         bytes[28] = self.doorbells;
-        bytes[30] = self.never_sleeps;
         bytes
     }
 }
@@ -228,7 +225,6 @@ impl Side {
             passing: Memory {
                 kind: 3,
                 doorbells: 0,
-                never_sleeps: 0,
             },
             memory,
             doorbells: [doorbell(), doorbell()],

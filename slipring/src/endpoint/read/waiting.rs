@@ -36,6 +36,22 @@ impl PollHalf for ReadWait<'_> {
         point(Point::ReaderArmed);
     }
 
+    fn enter_flow(&mut self) {
+        // In a forked child the header is the parent's.
+        if self.half.endpoint.is_owner() {
+            let word = &self.half.endpoint.headers().own.wake_at_tail.0;
+            self.half.wake_word.enter_flow::<Std>(word);
+        }
+    }
+
+    fn is_in_doubt(&mut self) -> bool {
+        self.half.wake_word.is_in_doubt()
+    }
+
+    fn settle(&mut self) {
+        self.half.wake_word.settle();
+    }
+
     fn advertise(&mut self) {
         let at = self.half.ring.wake_at(self.want as u64);
         let word = &self.half.endpoint.headers().own.wake_at_tail.0;

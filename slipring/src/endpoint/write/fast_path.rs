@@ -46,7 +46,7 @@ impl WriteHalf {
         if must_wake {
             self.wake_peer();
         }
-        self.check_peer_if_due();
+        self.check_peer_paced();
         true
     }
 

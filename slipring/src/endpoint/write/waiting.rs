@@ -46,6 +46,22 @@ impl PollHalf for WriteWait<'_> {
         point(Point::WriterArmed);
     }
 
+    fn enter_flow(&mut self) {
+        // In a forked child the header is the parent's.
+        if self.half.endpoint.is_owner() {
+            let word = &self.half.endpoint.headers().own.wake_at_head.0;
+            self.half.wake_word.enter_flow::<Std>(word);
+        }
+    }
+
+    fn is_in_doubt(&mut self) -> bool {
+        self.half.wake_word.is_in_doubt()
+    }
+
+    fn settle(&mut self) {
+        self.half.wake_word.settle();
+    }
+
     fn advertise(&mut self) {
         let at = self.wake_at();
         let word = &self.half.endpoint.headers().own.wake_at_head.0;

@@ -80,9 +80,9 @@ fn the_first_poll_is_delayed_where_a_peer_gets_on_faster_for_it() {
             before = Instant::now();
             return false;
         }
-        let delayed = before.elapsed() >= Duration::from_micros(1);
+        let delayed = before.elapsed() >= Duration::from_micros(4);
         delays += u32::from(delayed);
-        *progress += if delayed { 40 * 64 } else { 64 };
+        *progress += if delayed { 160 * 64 } else { 64 };
         true
     });
     for _ in 0..300_000 {
