@@ -3,15 +3,15 @@
 //! A half that has caught up with a peer in full flow meets it at each step. Its polls take away
 //! the cache line in which the peer is going to store its next step, and the peer's fence then
 //! waits for the line: two sides that are in step move small and middling messages at half the rate
-//! of two that are apart. If the half delays its first poll by a few microseconds, the peer goes many steps
-//! on, undisturbed, and the half takes all of them at once. Network cards do so with
+//! of two that are apart. If the half delays its first poll by a few microseconds, the peer goes
+//! many steps on, undisturbed, and the half takes all of them at once. Network cards do so with
 //! interrupts ("interrupt coalescing", ethtool(8)).
 //!
-//! A half that waits for an *answer* would lose that time with each, and so would a stream
-//! whose source has no more to give. Nothing here can tell one from the other, so the delay is
-//! measured: some waits without it, and some with it. If the peer is clearly faster with the delay,
-//! it stays on: until a wait outlasts the first polls, or it is time to measure again. If not, the
-//! next trial comes four times as many waits later.
+//! A half that waits for an *answer* would lose that time with each, and so would a stream whose
+//! source has no more to give. Nothing here can tell one from the other, so the delay is measured:
+//! some waits without it, and some with it. If the peer is clearly faster with the delay, it stays
+//! on: until a wait outlasts the first polls, or it is time to measure again. If not, the next
+//! trial comes four times as many waits later.
 
 use super::pause;
 use std::time::{Duration, Instant};

@@ -150,6 +150,7 @@
 mod atomics;
 mod coalescer;
 mod half;
+mod moment;
 mod pause;
 mod permits;
 mod policy;
@@ -164,12 +165,12 @@ mod tests;
 pub(crate) use atomics::model;
 pub(crate) use atomics::{Atomics, Std, Word};
 pub(crate) use half::{Limit, Park, Parked, PollHalf};
+pub(crate) use moment::a_moment;
 pub(crate) use policy::SpinPolicy;
 pub(crate) use sleep::{prepare, sleep};
 pub use spinner::Spin;
 pub(crate) use wake_word::WakeWord;
 
-use crate::fail_points;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -200,14 +201,6 @@ fn sleep_now<H: PollHalf>(
     let outcome = sleep(half, park);
     policy.learn(half);
     outcome
-}
-
-/// Longer than any store is under way to other processors, by orders of magnitude.
-const A_MOMENT: Duration = Duration::from_millis(1);
-
-/// How long a half in doubt sleeps at a time; see [`wake_word`].
-pub(crate) fn a_moment() -> Duration {
-    fail_points::moment().unwrap_or(A_MOMENT)
 }
 
 /// A timeout of zero would say the same as the non-blocking mode, but less clearly.

@@ -37,8 +37,8 @@ pub(crate) struct SpinPolicy {
 }
 
 impl SpinPolicy {
-    /// `own`: how many CPUs this process may use; `both`: it and its peer between them. `shared`: by
-    /// all halves of this process.
+    /// `own`: how many CPUs this process may use; `both`: it and its peer between them. `shared`:
+    /// by all halves of this process.
     pub(crate) fn new(spin: Spin, own: usize, both: usize, shared: &'static Shared) -> SpinPolicy {
         SpinPolicy {
             spinner: Spinner::new(spin, both),

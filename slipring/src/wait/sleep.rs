@@ -1,6 +1,7 @@
 //! Sleeping and being woken, the same for every kind of wait and every [`Park`].
 
 use super::half::{Park, Parked, PollHalf};
+use super::moment::a_moment;
 use std::io;
 use std::thread;
 
@@ -79,7 +80,7 @@ struct InALoop;
 impl Park for InALoop {
     fn park(&mut self, briefly: bool) -> io::Result<Parked> {
         if briefly {
-            thread::sleep(super::a_moment());
+            thread::sleep(a_moment());
             return Ok(Parked::Briefly);
         }
         Ok(Parked::Elsewhere)

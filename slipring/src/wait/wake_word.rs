@@ -27,8 +27,9 @@
 //! it takes that back, and is *in doubt*: a store that the peer has made without a fence may be
 //! under way. No processor keeps a store back for longer than it takes to get its line, which is
 //! well below a microsecond. A thread that is stopped has retired both the store and the load that
-//! comes after it in the program, or will do the load again. So a half in doubt sleeps for [a moment](super::a_moment), a millisecond, at most, and
-//! polls again. After a whole moment it is no longer in doubt:
+//! comes after it in the program, or will do the load again. So a half in doubt sleeps for [a
+//! moment](super::a_moment), a millisecond, at most, and polls again. After a whole moment it is no
+//! longer in doubt:
 //!
 //! * A store that the peer made before it could see the half armed is visible by now. The poll
 //!   finds it.
@@ -111,7 +112,7 @@ impl WakeWord {
             A::fence(Ordering::SeqCst);
         }
         if self.in_doubt {
-            std::thread::sleep(super::a_moment());
+            std::thread::sleep(super::moment::a_moment());
             self.settle();
         }
     }
