@@ -354,3 +354,40 @@ fn reads_some(arguments: &[&str]) {
         thread::park();
     }
 }
+
+/// A writer that publishes again and again has said that it needs no fence before it ever waits.
+#[test]
+fn a_writer_in_full_flow_needs_no_fence() {
+    guard(|| {
+        if !can_spin() {
+            return;
+        }
+        let ByHand {
+            mut stream,
+            side,
+            header,
+            doorbell: _,
+            _link,
+        } = ByHand::new();
+        let deadline = Instant::now() + GENEROUS;
+        let mut written = 0;
+        // A slow machine makes too few writes in a tick of the clock.
+        while header.load(at::WAKE_AT_HEAD) != UNFENCED {
+            assert!(Instant::now() < deadline, "not after {written} writes");
+            stream.write_all(b"x").unwrap();
+            written += 1;
+            side.words.store(at::HEAD, written);
+        }
+        assert!(written >= 10, "{written}");
+        assert_eq!(
+            stream.writer().arm(CAPACITY).unwrap(),
+            slipring::Readiness::Ready
+        );
+        stream.write_all(b"x").unwrap();
+        assert_eq!(
+            stream.writer().arm(CAPACITY).unwrap(),
+            slipring::Readiness::Pending
+        );
+        assert_eq!(header.load(at::WAKE_AT_HEAD), written + 1);
+    });
+}

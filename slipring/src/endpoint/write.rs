@@ -40,6 +40,7 @@ pub(crate) struct WriteHalf {
     /// How many of them are left.
     unchecked: u32,
     wake_word: WakeWord,
+    may_flow: bool,
 }
 
 impl WriteHalf {
@@ -52,6 +53,7 @@ impl WriteHalf {
             pace: 0,
             unchecked: 0,
             wake_word: WakeWord::default(),
+            may_flow: false,
             endpoint,
         }
     }
@@ -68,6 +70,7 @@ impl WriteHalf {
     /// Ends a flow of blocking calls; see [`WakeWord::leave_flow`].
     #[cfg(feature = "tokio")]
     pub(crate) fn leave_flow(&mut self) {
+        self.may_flow = false;
         if self.endpoint.is_owner() {
             let word = &self.endpoint.headers().own.wake_at_head.0;
             self.wake_word.leave_flow::<Std>(word);
@@ -154,6 +157,24 @@ impl WriteHalf {
             (2 * self.pace + 1).min(PACED - 1)
         };
         self.unchecked = self.pace;
+        if self.pace == PACED - 1 && self.may_flow {
+            self.enter_flow();
+        }
+    }
+
+    /// Lets the peer leave out its fences until this half arms. A writer that publishes again and
+    /// again needs no waking now, whether it has had to wait for room or not.
+    pub(crate) fn enter_flow(&mut self) {
+        // In a forked child the header is the parent's.
+        if self.endpoint.is_owner() {
+            let word = &self.endpoint.headers().own.wake_at_head.0;
+            self.wake_word.enter_flow::<Std>(word);
+        }
+    }
+
+    /// The half is used by blocking calls that spin, and may enter a flow by itself.
+    pub(crate) fn allow_flow(&mut self) {
+        self.may_flow = true;
     }
 
     /// Polls for `want` bytes of room. Everything written has been published, if `want` is not 0.

@@ -51,8 +51,10 @@ pub struct Writer {
 impl Writer {
     pub(crate) fn new(mut half: WriteHalf, watch: Watch) -> Writer {
         let spin = half.endpoint().options.spin;
-        if spin == Spin::Always {
-            half.never_sleep();
+        match spin {
+            Spin::Always => half.never_sleep(),
+            Spin::Never => {}
+            _ => half.allow_flow(),
         }
         Writer {
             blocking: Blocking::new(half.endpoint(), watch, spin),

@@ -47,11 +47,7 @@ impl PollHalf for WriteWait<'_> {
     }
 
     fn enter_flow(&mut self) {
-        // In a forked child the header is the parent's.
-        if self.half.endpoint.is_owner() {
-            let word = &self.half.endpoint.headers().own.wake_at_head.0;
-            self.half.wake_word.enter_flow::<Std>(word);
-        }
+        self.half.enter_flow();
     }
 
     fn is_in_doubt(&mut self) -> bool {
