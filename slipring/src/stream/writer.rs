@@ -446,17 +446,6 @@ impl AsRawFd for Writer {
     }
 }
 
-impl Writer {
-    #[inline(never)]
-    fn write_rest(&mut self, mut buf: &[u8]) -> io::Result<()> {
-        while !buf.is_empty() {
-            let n = self.write_some(buf)?;
-            buf = &buf[n..];
-        }
-        Ok(())
-    }
-}
-
 impl Write for Writer {
     #[inline]
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
@@ -464,14 +453,6 @@ impl Write for Writer {
             return Ok(buf.len());
         }
         self.write_some(buf)
-    }
-
-    #[inline]
-    fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
-        if self.half.try_put_fast(buf) {
-            return Ok(());
-        }
-        self.write_rest(buf)
     }
 
     /// Gathers all of `bufs` that fit and publishes once.
