@@ -172,9 +172,10 @@ impl WriteHalf {
         }
     }
 
-    /// The half is used by blocking calls that spin, and may enter a flow by itself.
-    pub(crate) fn allow_flow(&mut self) {
-        self.may_flow = true;
+    /// Whether the half is used by blocking calls that spin, and may enter a flow by itself. One
+    /// that is polled may not: it would have to leave the flow each time before it is polled.
+    pub(crate) fn allow_flow(&mut self, yes: bool) {
+        self.may_flow = yes;
     }
 
     /// Polls for `want` bytes of room. Everything written has been published, if `want` is not 0.

@@ -54,7 +54,7 @@ impl Writer {
         match spin {
             Spin::Always => half.never_sleep(),
             Spin::Never => {}
-            _ => half.allow_flow(),
+            _ => half.allow_flow(true),
         }
         Writer {
             blocking: Blocking::new(half.endpoint(), watch, spin),
@@ -388,6 +388,9 @@ impl Writer {
     /// Lets writes that would block fail with `WouldBlock` at once.
     pub fn set_nonblocking(&mut self, yes: bool) {
         self.blocking.set_nonblocking(yes);
+        if yes {
+            self.half.allow_flow(false);
+        }
     }
 
     /// Prepares for polling this writer's descriptor until `n` bytes are free, or the direction has
@@ -410,6 +413,7 @@ impl Writer {
         self.half.can_hold(n)?;
         // What is kept back could be what the reader waits for.
         self.half.publish();
+        self.half.allow_flow(false);
         self.blocking.arm(&mut WriteWait {
             half: &mut self.half,
             want: n,
