@@ -7,7 +7,7 @@ use ::slipring::Spin;
 
 use crate::{
     case::{Case, Cores, Kind},
-    contender::{Contender, Side, Waits, batched, crowded, filled, usual},
+    contender::{Contender, Delivers, Side, Waits, batched, crowded, filled, usual},
     on_tokio::OnTokio,
     small_reads::SmallReads,
     text,
@@ -145,6 +145,7 @@ pub fn bare() -> [Contender; 3] {
     ]
     .map(|one| {
         one.side(Side::Limit)
+            .delivers(Delivers::OneAtATime)
             .part(|case| case.kind == Kind::RoundTrip)
     })
 }
@@ -168,12 +169,16 @@ pub fn limits() -> [Contender; 5] {
             Bare::Inside,
         )
         .waits(Waits::Spinning)
+        .delivers(Delivers::OneAtATime)
         .part(|case| case.kind == Kind::RoundTrip && case.size <= bare::INSIDE),
-        Contender::new("futex", "bare futex", futex, Futex).part(|case| {
-            case.kind == Kind::RoundTrip && (case.size == 64 || case.cores == Cores::One)
-        }),
+        Contender::new("futex", "bare futex", futex, Futex)
+            .delivers(Delivers::OneAtATime)
+            .part(|case| {
+                case.kind == Kind::RoundTrip && (case.size == 64 || case.cores == Cores::One)
+            }),
         Contender::new(REGION, "shared region", region, Region::Writable)
             .waits(Waits::Spinning)
+            .delivers(Delivers::OneWay)
             .part(|case| case.kind == Kind::Throughput || filled(case) || batched(case)),
         Contender::new(
             "region-read-only",
@@ -182,6 +187,7 @@ pub fn limits() -> [Contender; 5] {
             Region::ReadOnly,
         )
         .waits(Waits::Spinning)
+        .delivers(Delivers::OneWay)
         .part(|case| case.kind == Kind::Throughput && case.size >= 16 << 10),
         Contender::new(
             "region-in-place",
@@ -190,6 +196,7 @@ pub fn limits() -> [Contender; 5] {
             in_region,
         )
         .waits(Waits::Spinning)
+        .delivers(Delivers::OneLength("the messages divide a slot"))
         .part(filled),
     ]
     .map(|one| one.side(Side::Limit))

@@ -49,6 +49,7 @@ fn case(setup: &Setup, result: &CaseResult) -> Value {
             Kind::SmallReads(_) => "small_reads",
             Kind::Streams(_) => "streams",
             Kind::Served { .. } => "served",
+            Kind::Mixed(_) => "mixed",
         },
         "message_bytes": result.case.size,
         "streams": result.case.kind.streams(),

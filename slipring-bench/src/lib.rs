@@ -22,7 +22,8 @@
 //! | `crowd`, `links`, `small_reads`, `on_tokio` | the work of such a process | `worker`, `half` |
 //! | [`contender`], [`contenders`] | the contenders, by name | `worker` |
 //! | `team` | the processes of a measurement, from outside | `contender`, `order` |
-//! | [`results`], [`runner`] | the results; the order of measuring | `team` |
+//! | [`results`], [`verification`] | what was measured; what was only verified | `order` |
+//! | [`runner`] | the order of measuring | `team`, [`results`] |
 //! | [`table`], [`medians`], [`json`] | the results as text | `results` |
 //! | `chart`, `palette`, [`charts`], [`page`] | the results as pictures, and as a page | `table`, `medians` |
 
@@ -56,4 +57,5 @@ mod team;
 pub mod text;
 pub mod transport;
 pub mod usage;
+pub mod verification;
 pub mod worker;

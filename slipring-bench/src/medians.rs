@@ -54,6 +54,7 @@ pub(crate) fn group(case: &Case) -> &'static str {
             "Streams, all at the same time: round trips, and the memory of a stream"
         }
         (Kind::Served { .. }, _) => "Messages a second by streams",
+        (Kind::Mixed(_), _) => "Mixed lengths",
     }
 }
 

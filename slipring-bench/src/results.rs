@@ -62,7 +62,7 @@ impl Setup {
             // other from answering for as long as it spins.
             Cores::AsAsked
                 if self.cpus.is_none()
-                    && matches!(case.kind, Kind::Served { .. })
+                    && matches!(case.kind, Kind::Served { .. } | Kind::Mixed(_))
                     && contender.waits == Waits::Spinning =>
             {
                 first.zip(any.get(1).copied())

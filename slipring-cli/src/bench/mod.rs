@@ -334,11 +334,8 @@ fn measure<'c>(
     results: &mut Vec<CaseResult<'c>>,
 ) -> Result<(), Failure> {
     output.print(&(header.join("\n") + "\n"))?;
-    let runner = Runner {
-        setup,
-        stop,
-        step: &|step| output.step(step),
-    };
+    let step = |step: &str| output.step(step);
+    let runner = Runner::new(setup, stop, &step);
     for entry in entries {
         if stop() {
             break;
