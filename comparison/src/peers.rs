@@ -32,6 +32,7 @@ pub fn all() -> Vec<Contender> {
             "messages over Unix sockets; recv allocates",
             crate::ipc_channel::IpcChannel,
         )
+        .side(Side::Library)
         .delivers(Delivers::Messages)
         .part(|case| usual(case) || crowded(case)),
     );
@@ -50,6 +51,7 @@ pub fn all() -> Vec<Contender> {
              good, so the sender polls for them",
             crate::shmipc::Shmipc,
         )
+        .side(Side::Library)
         .with_files(),
     );
     #[cfg(feature = "tachyon")]
@@ -79,7 +81,7 @@ fn rtrb() -> [Contender; 2] {
         .delivers(Delivers::OneLength("the messages divide the ring"))
         .part(filled),
     ]
-    .map(|one| one.waits(Waits::Spinning))
+    .map(|one| one.side(Side::Library).waits(Waits::Spinning))
 }
 
 #[cfg(feature = "ringfire")]
@@ -102,7 +104,8 @@ fn ringfire() -> [Contender; 2] {
         ),
     ]
     .map(|one| {
-        one.with_files()
+        one.side(Side::Library)
+            .with_files()
             .delivers(Delivers::OneLength("slots have one type"))
             .part(|case| (usual(case) || batched(case)) && case.size <= 1 << 20)
     })
@@ -127,7 +130,11 @@ fn cloudtoid() -> [Contender; 2] {
         )
         .part(|case| usual(case) || crowded(case)),
     ]
-    .map(|one| one.with_files().delivers(Delivers::Messages))
+    .map(|one| {
+        one.side(Side::Library)
+            .with_files()
+            .delivers(Delivers::Messages)
+    })
 }
 
 #[cfg(feature = "iceoryx2")]
@@ -177,7 +184,11 @@ fn tachyon() -> [Contender; 2] {
         )
         .part(|case| usual(case) && case.kind != Kind::Throughput),
     ]
-    .map(|one| one.with_files().delivers(Delivers::Messages))
+    .map(|one| {
+        one.side(Side::Library)
+            .with_files()
+            .delivers(Delivers::Messages)
+    })
 }
 
 /// What one core alone can do.

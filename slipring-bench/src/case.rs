@@ -106,6 +106,21 @@ pub struct Case {
 }
 
 impl Kind {
+    /// For JSON.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kind::RoundTrip => "round_trip",
+            Kind::Throughput => "throughput",
+            Kind::Filled(_) => "filled",
+            Kind::Batched(_) => "batched",
+            Kind::FixedRate(_) => "fixed_rate",
+            Kind::SmallReads(_) => "small_reads",
+            Kind::Streams(_) => "streams",
+            Kind::Served { .. } => "served",
+            Kind::Mixed(_) => "mixed",
+        }
+    }
+
     /// The unit of its figures.
     pub fn measure(self) -> Measure {
         match self {
@@ -208,6 +223,15 @@ pub fn all() -> Vec<Case> {
         all.push(case(&name, &title, Kind::Streams(streams), 64));
     }
     all
+}
+
+/// The measured case of this name. A server's has no capacity: figures do not depend on it.
+pub(crate) fn named(name: &str) -> Option<Case> {
+    let of_server = name
+        .strip_prefix("served-")
+        .and_then(|streams| streams.parse().ok());
+    let of_server = of_server.map(|streams| served(streams, 0));
+    of_server.or_else(|| all().into_iter().find(|case| case.name == name))
 }
 
 /// Those that are verified, and never measured.

@@ -1,7 +1,7 @@
 //! The contenders that are compared: each moves bytes, and has a name and a note on its
 //! differences.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     case::{Case, Kind, Mixed},
@@ -9,12 +9,14 @@ use crate::{
 };
 
 /// The purpose for which a contender is compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
     /// The subject of the comparison.
     Slipring,
-    /// Does the same work.
+    /// Another library that does the same work.
+    Library,
+    /// Does the same work, and is no library.
     Peer,
     /// Does less: no transport that does its full work can exceed it.
     Limit,

@@ -85,9 +85,10 @@ fn contenders() -> [Contender; 3] {
 
 fn setup() -> Setup {
     Setup {
+        commit: None,
         date: String::new(),
         command: String::new(),
-        machine: Machine::look(),
+        machine: Machine::look(None),
         cpus: None,
         rounds: 1,
         slice: MILLISECOND,
