@@ -92,7 +92,7 @@ fn ringfire() -> [Contender; 2] {
             "ringfire-spin",
             "ringfire, spinning",
             "slots of one type, values on the stack, so of at most 1 MiB here; set to lossless: by \
-             default the writer overwrites",
+             default the writer overwrites; lends nothing to its reader",
             Ringfire::Spin,
         )
         .waits(Waits::Spinning),

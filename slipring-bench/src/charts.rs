@@ -180,7 +180,7 @@ fn percentiles(rows: &[Figures], palette: &Palette) -> Option<String> {
     let line = |row: &Figures| {
         let of_all = |value: Option<u64>| value.map(|value| value as f64);
         let points = vec![
-            median(row),
+            of_all(row.p50_all_ns),
             of_all(row.p90_ns),
             row.p99_ns.map(P99::value),
             of_all(row.p999_ns),

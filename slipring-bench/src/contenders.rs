@@ -76,7 +76,8 @@ pub fn slipring_in_place() -> Contender {
         spin: Spin::Always,
         capacity: None,
     };
-    let caveat = "filled in a grant, read in the peer's memory; uses up the receiver's core";
+    let caveat = "filled in a grant (reserve, commit), read in the peer's memory (fill_at_least, \
+                  consume); uses up the receiver's core";
     let title = "slipring (spinning, in place)";
     Contender::new("slipring-in-place", title, caveat, InPlace(spinning))
         .side(Side::Slipring)
@@ -155,7 +156,7 @@ pub fn limits() -> [Contender; 5] {
     let inside = "not a transport: the message in the flag's own cache line";
     let futex = "not a transport: a futex, and the message beside it";
     let region = "not a transport: one core writes, the other reads; published by slots of 64 KiB, \
-                  not by messages";
+                  not by messages; short messages are gathered in the writer's cache first";
     let read_only = "not a transport: as the shared region, but mapped read-only by the reader, as \
                      slipring's rings are";
     let in_place = "not a transport: filled by one core and read by the other where it lies, by \

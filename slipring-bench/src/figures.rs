@@ -94,6 +94,8 @@ pub struct Figures {
     pub bytes_per_second: Option<Spread>,
     /// of cases that measure that; round trips, of many streams
     pub messages_per_second: Option<Spread>,
+    /// of all rounds together
+    pub p50_all_ns: Option<u64>,
     /// of all rounds
     pub p90_ns: Option<u64>,
     /// of all rounds, or of each
@@ -442,6 +444,7 @@ impl Figures {
             },
             bytes_per_second: measures(Measure::Bytes),
             messages_per_second: measures(Measure::Messages),
+            p50_all_ns: quantile(0.5),
             p90_ns: quantile(0.9),
             p99_ns: match served {
                 true => row.spread(|round| round.p99 as f64).map(P99::Each),

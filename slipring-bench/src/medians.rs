@@ -38,7 +38,7 @@ pub fn tables(runs: &[Run]) -> String {
         .map(|one| [one.title.clone(), one.caveat.clone()]);
     let _ = write!(
         text,
-        "\n### Differences\n\n{}",
+        "\n### How each differs\n\n{}",
         markdown(
             &["contender", "how it differs"].map(String::from),
             rows,
@@ -247,7 +247,8 @@ mod tests {
     #[test]
     fn the_tables_of_a_group_follow_each_other() {
         let tables = tables(&[run("here", 100, &["8", "64"]), run("there", 300, &["64"])]);
-        let here = "### Round trip by size\n\n| here, commit abc1234 | 8 B | 64 B |\n|---|---:|---:|\n\
+        let here = "### Round trip by size\n\n\
+                    | here, commit abc1234 | 8 B | 64 B |\n|---|---:|---:|\n\
                     | slipring-always, spinning | 100 ns | 101 ns |\n";
         let there = "| there, commit abc1234 | 64 B |\n|---|---:|\n\
                      | slipring-always, spinning | 300 ns |\n";

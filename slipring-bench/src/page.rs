@@ -26,8 +26,8 @@ const ALWAYS: &[&str] = &[
 const BETWEEN_TWO: &[&str] = &[
     "Two processes on one machine, but for what says that it uses threads. Everybody copies every \
      message in and out, but where it says in place. Before anything is measured, every byte of \
-     some messages is compared, of equal and of mixed lengths. In each round the messages lie at another place in their pages, \
-     the same one for all.",
+     some messages is compared, of equal and of mixed lengths. In each round the messages lie at \
+     another place in their pages, the same one for all.",
     "Round trip: one message there and back, one at a time; shorter is better. Throughput: \
      messages in one direction as fast as they go, from the first one's sending to the last one's \
      arrival; higher is better. The percentiles are of all rounds together.",
