@@ -4,7 +4,7 @@
 
 use slipring_bench::{
     case::Kind,
-    contender::{Contender, Side, Waits, batched, crowded, usual},
+    contender::{Contender, Delivers, Side, Waits, batched, crowded, usual},
 };
 #[cfg(any(feature = "rtrb", feature = "iceoryx2"))]
 use slipring_bench::{contender::filled, transport::in_place::InPlace};
@@ -32,6 +32,8 @@ pub fn all() -> Vec<Contender> {
             "messages over Unix sockets; recv allocates",
             crate::ipc_channel::IpcChannel,
         )
+        .side(Side::Library)
+        .delivers(Delivers::Messages)
         .part(|case| usual(case) || crowded(case)),
     );
     #[cfg(feature = "ringfire")]
@@ -49,6 +51,7 @@ pub fn all() -> Vec<Contender> {
              good, so the sender polls for them",
             crate::shmipc::Shmipc,
         )
+        .side(Side::Library)
         .with_files(),
     );
     #[cfg(feature = "tachyon")]
@@ -75,9 +78,10 @@ fn rtrb() -> [Contender; 2] {
             "two threads of one process: no border; spins; chunks filled and read where they lie",
             InPlace(Rtrb::default()),
         )
+        .delivers(Delivers::OneLength("the messages divide the ring"))
         .part(filled),
     ]
-    .map(|one| one.waits(Waits::Spinning))
+    .map(|one| one.side(Side::Library).waits(Waits::Spinning))
 }
 
 #[cfg(feature = "ringfire")]
@@ -88,7 +92,7 @@ fn ringfire() -> [Contender; 2] {
             "ringfire-spin",
             "ringfire, spinning",
             "slots of one type, values on the stack, so of at most 1 MiB here; set to lossless: by \
-             default the writer overwrites",
+             default the writer overwrites; lends nothing to its reader",
             Ringfire::Spin,
         )
         .waits(Waits::Spinning),
@@ -100,7 +104,9 @@ fn ringfire() -> [Contender; 2] {
         ),
     ]
     .map(|one| {
-        one.with_files()
+        one.side(Side::Library)
+            .with_files()
+            .delivers(Delivers::OneLength("slots have one type"))
             .part(|case| (usual(case) || batched(case)) && case.size <= 1 << 20)
     })
 }
@@ -124,7 +130,11 @@ fn cloudtoid() -> [Contender; 2] {
         )
         .part(|case| usual(case) || crowded(case)),
     ]
-    .map(Contender::with_files)
+    .map(|one| {
+        one.side(Side::Library)
+            .with_files()
+            .delivers(Delivers::Messages)
+    })
 }
 
 #[cfg(feature = "iceoryx2")]
@@ -146,7 +156,11 @@ fn iceoryx2() -> [Contender; 2] {
         )
         .part(filled),
     ]
-    .map(|one| one.waits(Waits::Spinning).with_files())
+    .map(|one| {
+        one.waits(Waits::Spinning)
+            .with_files()
+            .delivers(Delivers::Messages)
+    })
 }
 
 #[cfg(feature = "tachyon")]
@@ -170,7 +184,11 @@ fn tachyon() -> [Contender; 2] {
         )
         .part(|case| usual(case) && case.kind != Kind::Throughput),
     ]
-    .map(Contender::with_files)
+    .map(|one| {
+        one.side(Side::Library)
+            .with_files()
+            .delivers(Delivers::Messages)
+    })
 }
 
 /// What one core alone can do.
@@ -191,6 +209,7 @@ fn memcpy() -> [Contender; 2] {
     ]
     .map(|one| {
         one.side(Side::Limit)
+            .delivers(Delivers::OneLength("memcpy is no transport"))
             .part(|case| case.kind == Kind::Throughput)
     })
 }

@@ -36,6 +36,8 @@ pub struct Session {
     /// drives the tasks of the session, too, while this half waits
     runtime: Runtime,
     stream: Stream,
+    /// bytes of the largest message
+    size: usize,
     /// whose stream it is: must outlive it
     _origin: Box<dyn Any>,
 }
@@ -81,6 +83,7 @@ impl Transport for Shmipc {
         Ok(Session {
             runtime,
             stream,
+            size: end.size,
             _origin: origin,
         })
     }
@@ -137,9 +140,17 @@ impl Link for Session {
     }
 
     fn receive_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let stream = &mut self.stream;
+        let (stream, room) = (&mut self.stream, buffer.len());
         self.runtime.block_on(async {
-            let part = stream.read_chunk().await.map_err(failed)?;
+            let part = if room < self.size {
+                // A chunk may be larger.
+                stream.peek(1).await.map_err(failed)?;
+                let there = stream.recv_buf().len();
+                stream.read_exact_bytes(there.min(room)).await
+            } else {
+                stream.read_chunk().await
+            };
+            let part = part.map_err(failed)?;
             let place = buffer
                 .get_mut(..part.len())
                 .ok_or(io::ErrorKind::InvalidData)?;

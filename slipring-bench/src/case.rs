@@ -29,6 +29,8 @@ pub enum Kind {
         /// of each ring, in bytes
         capacity: usize,
     },
+    /// Messages of mixed lengths. They are verified, never measured.
+    Mixed(Mixed),
 }
 
 /// How a sender writes every byte.
@@ -50,6 +52,21 @@ pub enum SmallRead {
     /// a line of 32 bytes, by `read_until`
     Lines,
 }
+
+/// How messages of mixed lengths are verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Mixed {
+    /// One message there and one of another length back, over and over.
+    Turns,
+    /// Messages one after the other. Each read asks for one of them.
+    Flow,
+    /// Some messages there and some back, over and over. The reads join them and split them, and
+    /// the last one ends where the last message ends.
+    Cuts,
+}
+
+/// Bytes of the largest of the messages of mixed lengths.
+pub(crate) const LARGEST: usize = 4 << 10;
 
 /// Where the two halves run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,10 +106,25 @@ pub struct Case {
 }
 
 impl Kind {
+    /// For JSON.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kind::RoundTrip => "round_trip",
+            Kind::Throughput => "throughput",
+            Kind::Filled(_) => "filled",
+            Kind::Batched(_) => "batched",
+            Kind::FixedRate(_) => "fixed_rate",
+            Kind::SmallReads(_) => "small_reads",
+            Kind::Streams(_) => "streams",
+            Kind::Served { .. } => "served",
+            Kind::Mixed(_) => "mixed",
+        }
+    }
+
     /// The unit of its figures.
     pub fn measure(self) -> Measure {
         match self {
-            Kind::RoundTrip | Kind::FixedRate(_) => Measure::Latency,
+            Kind::RoundTrip | Kind::FixedRate(_) | Kind::Mixed(_) => Measure::Latency,
             Kind::Throughput | Kind::Filled(_) | Kind::Batched(_) | Kind::SmallReads(_) => {
                 Measure::Bytes
             }
@@ -193,6 +225,28 @@ pub fn all() -> Vec<Case> {
     all
 }
 
+/// The measured case of this name. A server's has no capacity: figures do not depend on it.
+pub(crate) fn named(name: &str) -> Option<Case> {
+    let of_server = name
+        .strip_prefix("served-")
+        .and_then(|streams| streams.parse().ok());
+    let of_server = of_server.map(|streams| served(streams, 0));
+    of_server.or_else(|| all().into_iter().find(|case| case.name == name))
+}
+
+/// Those that are verified, and never measured.
+pub fn mixed() -> [Case; 3] {
+    [
+        ("turns", "one there and one back", Mixed::Turns),
+        ("flow", "one after the other", Mixed::Flow),
+        ("cuts", "reads join and split them", Mixed::Cuts),
+    ]
+    .map(|(name, how, mixed)| {
+        let (name, title) = (format!("mixed-{name}"), format!("mixed lengths, {how}"));
+        case(&name, &title, Kind::Mixed(mixed), LARGEST)
+    })
+}
+
 /// A server with so many streams, and rings of so many bytes.
 pub fn served(streams: usize, capacity: usize) -> Case {
     let kind = Kind::Served { streams, capacity };
@@ -248,7 +302,8 @@ mod tests {
 
     #[test]
     fn names_are_of_one_case_each() {
-        let mut names: Vec<String> = all().into_iter().map(|case| case.name).collect();
+        let cases = all().into_iter().chain(mixed());
+        let mut names: Vec<String> = cases.map(|case| case.name).collect();
         assert!(names.contains(&"rtt-64".into()) && names.contains(&"stream-1m".into()));
         let count = names.len();
         names.sort();

@@ -16,6 +16,8 @@ const HEIGHT: f64 = 400.0;
 const TOP: f64 = 14.0;
 /// for the values of the horizontal axis
 const BOTTOM: f64 = 34.0;
+/// from one label of the horizontal axis to the next, at least
+const LABEL: f64 = 48.0;
 /// from one name to the next
 const STEP: f64 = 18.0;
 /// of a bar, with the gap to the next one
@@ -63,8 +65,15 @@ impl Frame {
     }
 }
 
-/// A chart of lines, with their names beside them; `None` if there is nothing to draw.
-pub(crate) fn lines(labels: &[String], lines: &[Line], unit: Unit) -> Option<String> {
+/// All values of these lines.
+pub(crate) fn values(lines: &[Line]) -> impl Iterator<Item = f64> {
+    lines
+        .iter()
+        .flat_map(|line| line.points.iter().flatten().copied())
+}
+
+/// A chart of lines, with their names beside them.
+pub(crate) fn lines(labels: &[String], lines: &[Line], scale: &Scale) -> String {
     let height = HEIGHT.max(lines.len() as f64 * STEP + TOP + BOTTOM);
     let frame = Frame {
         left: VALUES,
@@ -72,9 +81,9 @@ pub(crate) fn lines(labels: &[String], lines: &[Line], unit: Unit) -> Option<Str
         width: WIDTH - VALUES - NAMES,
         height: height - TOP - BOTTOM,
     };
-    let (mut body, ends) = plot(&frame, labels, lines, unit)?;
+    let (mut body, ends) = plot(&frame, labels, lines, scale);
     body += &names(&frame, ends);
-    Some(svg(WIDTH, height, &body))
+    svg(WIDTH, height, &body)
 }
 
 /// Where a line ends.
@@ -84,15 +93,13 @@ pub(crate) struct End<'l> {
     line: &'l Line,
 }
 
-/// Axes and lines in a frame, and where the lines end; `None` without values.
+/// Axes and lines in a frame, and where the lines end.
 pub(crate) fn plot<'l>(
     frame: &Frame,
     labels: &[String],
     lines: &'l [Line],
-    unit: Unit,
-) -> Option<(String, Vec<End<'l>>)> {
-    let values = lines.iter().flat_map(|line| line.points.iter().flatten());
-    let scale = Scale::of(values.copied(), unit)?;
+    scale: &Scale,
+) -> (String, Vec<End<'l>>) {
     let y = |value: f64| frame.bottom() - scale.place(value) * frame.height;
     let step = frame.width / (labels.len().max(2) - 1) as f64;
     let x = |index: usize| frame.left + index as f64 * step;
@@ -106,7 +113,8 @@ pub(crate) fn plot<'l>(
         );
         let _ = writeln!(body, "{}", label(left - 8.0, y, "end", "#555", &text));
     }
-    for (index, text) in labels.iter().enumerate() {
+    let every = (LABEL / step).ceil().max(1.0) as usize;
+    for (index, text) in labels.iter().enumerate().step_by(every) {
         let y = frame.bottom() + 20.0;
         let _ = writeln!(body, "{}", label(x(index), y, "middle", "#555", text));
     }
@@ -128,7 +136,7 @@ pub(crate) fn plot<'l>(
             ends.push(End { x, y, line });
         }
     }
-    Some((body, ends))
+    (body, ends)
 }
 
 /// A line through these points.
@@ -243,7 +251,9 @@ mod tests {
             points: vec![Some(10.0), None, Some(1000.0)],
         };
         let labels = ["a", "b", "c"].map(String::from);
-        let svg = lines(&labels, &[line], COUNT).expect("there are values");
+        let lines = [line];
+        let scale = Scale::of(values(&lines), COUNT).expect("there are values");
+        let svg = super::lines(&labels, &lines, &scale);
         let document = roxmltree::Document::parse(&svg).expect("it is well-formed");
         let named = |name: &str| {
             let nodes = document.descendants();
@@ -267,7 +277,7 @@ mod tests {
 
     #[test]
     fn nothing_makes_no_chart() {
-        assert!(lines(&[], &[], COUNT).is_none());
+        assert!(Scale::of(values(&[]), COUNT).is_none());
         assert!(bars(&[], COUNT).is_none());
     }
 }

@@ -5,30 +5,22 @@ use crate::{
     case::{Case, Cores, Fill, Kind, Measure},
     chart::{
         self, Bar, Frame, Line, Stroke,
-        scale::{COUNT, MEMORY, RATE, TIME, Unit},
+        scale::{COUNT, MEMORY, RATE, Scale, TIME, Unit},
     },
     contender::Side,
     contenders::{UNIX, slipring_name},
+    figures::{CaseFigures, Figures, P99, Run},
     medians,
     palette::Palette,
-    results::{CaseResult, Row},
     text,
 };
-
-/// As many latencies are above it as one in so many, and its name.
-const PERCENTILES: [(f64, &str); 4] = [
-    (2.0, "p50"),
-    (10.0, "p90"),
-    (100.0, "p99"),
-    (1000.0, "p99.9"),
-];
 
 /// A line for each contender, over several cases.
 pub(crate) struct Curves {
     pub title: &'static str,
     pub caption: &'static str,
     wanted: fn(&Case) -> bool,
-    value: fn(&Row) -> Option<f64>,
+    value: fn(&Figures) -> Option<f64>,
     unit: Unit,
 }
 
@@ -78,7 +70,7 @@ pub(crate) const CURVES: [Curves; 9] = [
         title: "Memory of a stream by streams",
         caption: "in both processes; lower is better",
         wanted: |case| matches!(case.kind, Kind::Streams(_)),
-        value: |row| row.memory.map(|[begin, _]| begin),
+        value: |row| row.memory_bytes_per_stream_at_start,
         unit: MEMORY,
     },
     Curves {
@@ -92,19 +84,19 @@ pub(crate) const CURVES: [Curves; 9] = [
         title: "Latency (p99) by streams",
         caption: LOWER,
         wanted: is_served,
-        value: |row| Some(row.spread(|round| round.p99 as f64)?.median),
+        value: |row| Some(row.p99_ns?.value()),
         unit: TIME,
     },
     Curves {
         title: "CPU time of a message by streams",
         caption: "of all processes; lower is better",
         wanted: is_served,
-        value: |row| Some(row.cpu_of_message()?.median),
+        value: |row| Some(row.cpu_ns_per_message?.median),
         unit: TIME,
     },
 ];
 
-fn median(row: &Row) -> Option<f64> {
+fn median(row: &Figures) -> Option<f64> {
     Some(row.value()?.median)
 }
 
@@ -114,33 +106,33 @@ fn is_served(case: &Case) -> bool {
 
 impl Curves {
     /// Of several cases; of one it would be no line.
-    pub(crate) fn draw(&self, results: &[CaseResult], palette: &Palette) -> Option<String> {
-        let stroke = |row: &Row| Some((row.contender.title.clone(), palette.stroke(row.contender)));
-        let (labels, lines) = self.lines(results, stroke)?;
-        chart::lines(&labels, &lines, self.unit)
+    pub(crate) fn draw(&self, run: &Run, palette: &Palette) -> Option<String> {
+        let stroke = |row: &Figures| Some((row.title.clone(), palette.stroke(row)));
+        let (labels, lines) = self.lines(run, stroke)?;
+        let scale = Scale::of(chart::values(&lines), self.unit)?;
+        Some(chart::lines(&labels, &lines, &scale))
     }
 
     /// The labels of the cases, and the lines of the contenders that have a name and a stroke.
     fn lines(
         &self,
-        results: &[CaseResult],
-        stroke: impl Fn(&Row) -> Option<(String, Stroke)>,
+        run: &Run,
+        stroke: impl Fn(&Figures) -> Option<(String, Stroke)>,
     ) -> Option<(Vec<String>, Vec<Line>)> {
-        let mut cases: Vec<&CaseResult> = results
-            .iter()
-            .filter(|result| (self.wanted)(&result.case))
-            .collect();
-        cases.sort_by_key(|result| (result.case.kind.streams(), result.case.size));
+        let all = run.cases().map(|figures| (figures.case(), figures));
+        let mut cases: Vec<(Case, &CaseFigures)> =
+            all.filter(|(case, _)| (self.wanted)(case)).collect();
+        cases.sort_by_key(|(case, _)| (case.kind.streams(), case.size));
         if cases.len() < 2 {
             return None;
         }
-        let labels = cases.iter().map(|result| match result.case.kind.streams() {
-            1 if result.case.kind.measure() != Measure::Messages => text::size(result.case.size),
+        let labels = cases.iter().map(|(case, _)| match case.kind.streams() {
+            1 if case.kind.measure() != Measure::Messages => text::size(case.size),
             streams => streams.to_string(),
         });
         let mut lines: Vec<Line> = Vec::new();
-        for (at, result) in cases.iter().enumerate() {
-            for row in &result.rows {
+        for (at, (_, figures)) in cases.iter().enumerate() {
+            for row in &figures.transports {
                 let Some((name, stroke)) = stroke(row) else {
                     continue;
                 };
@@ -164,41 +156,45 @@ impl Curves {
 }
 
 /// A case's own chart: the percentiles of its latencies, or bars.
-pub(crate) fn of_case(result: &CaseResult, palette: &Palette) -> Option<String> {
-    let unit = match result.case.kind.measure() {
-        Measure::Latency => return percentiles(&result.rows, palette),
+pub(crate) fn of_case(case: &CaseFigures, palette: &Palette) -> Option<String> {
+    let unit = match case.case().kind.measure() {
+        Measure::Latency => return percentiles(&case.transports, palette),
         Measure::Bytes => RATE,
         Measure::Messages => COUNT,
     };
-    let bar = |row: &Row| {
+    let bar = |row: &Figures| {
         let value = row.value()?;
         Some(Bar {
-            name: row.contender.title.clone(),
-            colour: palette.stroke(row.contender).colour,
+            name: row.title.clone(),
+            colour: palette.stroke(row).colour,
             value: value.median,
             range: (value.min, value.max),
         })
     };
-    let bars: Vec<Bar> = result.rows.iter().filter_map(bar).collect();
+    let bars: Vec<Bar> = case.transports.iter().filter_map(bar).collect();
     chart::bars(&bars, unit)
 }
 
-fn percentiles(rows: &[Row], palette: &Palette) -> Option<String> {
-    let mut labels = PERCENTILES.map(|(_, name)| name.to_string()).to_vec();
-    labels.push("max".into());
-    let line = |row: &Row| {
-        let all = &row.latency;
-        let value = |(one_in, _)| Some(all.value_at_quantile(1.0 - 1.0 / one_in) as f64);
-        let mut points = PERCENTILES.map(value).to_vec();
-        points.push(Some(all.max() as f64));
-        (!all.is_empty()).then(|| Line {
-            name: row.contender.title.clone(),
-            stroke: palette.stroke(row.contender),
+fn percentiles(rows: &[Figures], palette: &Palette) -> Option<String> {
+    let labels = ["p50", "p90", "p99", "p99.9", "max"].map(String::from);
+    let line = |row: &Figures| {
+        let of_all = |value: Option<u64>| value.map(|value| value as f64);
+        let points = vec![
+            of_all(row.p50_all_ns),
+            of_all(row.p90_ns),
+            row.p99_ns.map(P99::value),
+            of_all(row.p999_ns),
+            of_all(row.max_ns),
+        ];
+        row.value().is_some().then(|| Line {
+            name: row.title.clone(),
+            stroke: palette.stroke(row),
             points,
         })
     };
     let lines: Vec<Line> = rows.iter().filter_map(line).collect();
-    chart::lines(&labels, &lines, TIME)
+    let scale = Scale::of(chart::values(&lines), TIME)?;
+    Some(chart::lines(&labels, &lines, &scale))
 }
 
 /// Those of the chart that a document shows, with their names and colours there.
@@ -215,16 +211,72 @@ pub fn can_draw<'a>(cases: impl Iterator<Item = &'a Case> + Clone) -> bool {
     enough(&ROUND_TRIPS) || enough(&WRITES)
 }
 
-/// slipring beside the kernel's streams, by size: one SVG file that needs nothing else. slipring is
-/// the default, if that was measured. `None` if there is nothing to draw.
-pub fn for_a_document(results: &[CaseResult], below: &str) -> Option<String> {
+/// Of the chart that a document shows: the height of a machine's part, and of what is above them.
+const PART: f64 = 354.0;
+const ABOVE: f64 = 42.0;
+
+/// slipring beside the kernel's streams, by size, on each machine: one SVG file that needs nothing
+/// else. slipring is the default, if that was measured. The machines have the same scales. `None`
+/// if there is nothing to draw.
+pub fn for_a_document(runs: &[Run]) -> Option<String> {
+    let mut body = legend(ABOVE + runs.len() as f64 * PART);
+    let mut top = ABOVE;
+    let drawn: Vec<_> = [(&ROUND_TRIPS, 66.0), (&WRITES, 470.0)]
+        .map(|(curves, left)| {
+            let lines: Vec<_> = runs
+                .iter()
+                .map(|run| curves.lines(run, shown(run)))
+                .collect();
+            let values = lines
+                .iter()
+                .flatten()
+                .flat_map(|(_, lines)| chart::values(lines));
+            let scale = Scale::of(values, curves.unit);
+            (curves, left, lines, scale)
+        })
+        .into();
+    drawn.iter().find(|(.., scale)| scale.is_some())?;
+    for (number, run) in runs.iter().enumerate() {
+        for (curves, left, lines, scale) in &drawn {
+            let frame = Frame {
+                left: *left,
+                top: top + 54.0,
+                width: 300.0,
+                height: 240.0,
+            };
+            let title = text_at(*left, top + 20.0, "#222", curves.title);
+            body += &format!("<g font-weight=\"600\">{title}</g>");
+            body += &text_at(*left, top + 38.0, "#666", curves.caption);
+            if let Some((scale, (labels, lines))) = scale.as_ref().zip(lines[number].as_ref()) {
+                let (plot, _) = chart::plot(&frame, labels, lines, scale);
+                body += &format!("<g font-size=\"13\">{plot}</g>");
+            }
+        }
+        let machine = &run.machine;
+        let below = match &machine.name {
+            Some(name) => format!("{name}: {}", machine.cpu),
+            None => machine.cpu.clone(),
+        };
+        let below = format!("{below}, {}; {}", machine.kernel, run.build());
+        let below = text_at(16.0, top + 338.0, "#666", &below);
+        body += &format!("<g font-size=\"12\">{below}</g>");
+        top += PART;
+    }
+    Some(chart::svg(800.0, top, &body))
+}
+
+/// The names and strokes of the lines of a run.
+fn shown(run: &Run) -> impl Fn(&Figures) -> Option<(String, Stroke)> {
     let usual = slipring_name(slipring::Spin::default());
-    let mut ours = medians::contenders(results);
+    let mut ours = medians::contenders(run.cases());
     ours.retain(|one| one.side == Side::Slipring);
-    let ours = ours.iter().find(|one| one.name == usual).or(ours.first());
-    let ours = ours.map_or(String::new(), |one| one.name.clone());
-    let drawn = |row: &Row| {
-        let name = row.contender.name.as_str();
+    let ours = ours
+        .iter()
+        .find(|one| one.transport == usual)
+        .or(ours.first());
+    let ours = ours.map_or(String::new(), |one| one.transport.clone());
+    move |row| {
+        let name = row.transport.as_str();
         let shown = SHOWN.iter().find(|(known, ..)| match *known {
             "" => name == ours,
             known => name == known,
@@ -239,33 +291,7 @@ pub fn for_a_document(results: &[CaseResult], below: &str) -> Option<String> {
                 width,
             },
         ))
-    };
-    let (mut body, mut any) = (legend(), false);
-    for (curves, left) in [(&ROUND_TRIPS, 66.0), (&WRITES, 470.0)] {
-        let frame = Frame {
-            left,
-            top: 96.0,
-            width: 300.0,
-            height: 240.0,
-        };
-        let title = format!(
-            r#"<g font-weight="600">{}</g>"#,
-            text_at(left, 62.0, "#222", curves.title)
-        );
-        body += &title;
-        body += &text_at(left, 80.0, "#666", curves.caption);
-        if let Some((labels, lines)) = curves.lines(results, drawn)
-            && let Some((plot, _)) = chart::plot(&frame, &labels, &lines, curves.unit)
-        {
-            body += &format!("<g font-size=\"13\">{plot}</g>");
-            any = true;
-        }
     }
-    body += &format!(
-        r#"<g font-size="12">{}</g>"#,
-        text_at(16.0, 380.0, "#666", below)
-    );
-    any.then(|| chart::svg(800.0, 396.0, &body))
 }
 
 fn text_at(x: f64, y: f64, colour: &str, text: &str) -> String {
@@ -273,10 +299,11 @@ fn text_at(x: f64, y: f64, colour: &str, text: &str) -> String {
 }
 
 /// A light card, on any background, and the meaning of the colours.
-fn legend() -> String {
-    let mut body = String::from(
-        "<rect x=\"0.5\" y=\"0.5\" width=\"799\" height=\"395\" rx=\"8\" fill=\"#ffffff\" \
+fn legend(height: f64) -> String {
+    let mut body = format!(
+        "<rect x=\"0.5\" y=\"0.5\" width=\"799\" height=\"{}\" rx=\"8\" fill=\"#ffffff\" \
          stroke=\"#d0d0d0\"/>\n",
+        height - 1.0
     );
     for ((_, title, colour), left) in SHOWN.into_iter().zip([66.0, 186.0, 326.0, 416.0]) {
         let stroke = Stroke {
@@ -288,4 +315,31 @@ fn legend() -> String {
         body += &text_at(left + 32.0, 30.0, "#222", title);
     }
     body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figures::tests::run;
+
+    #[test]
+    fn each_machine_has_its_part_and_they_have_one_scale() {
+        let svg = |runs: &[Run]| for_a_document(runs).expect("there are lines");
+        let both = svg(&[
+            run("here", 100, &["8", "64"]),
+            run("there", 9000, &["8", "64"]),
+        ]);
+        let document = roxmltree::Document::parse(&both).expect("it is well-formed");
+        let nodes = document.descendants().filter(|node| node.is_text());
+        let texts: Vec<&str> = nodes.filter_map(|node| node.text()).collect();
+        let count = |wanted: &str| texts.iter().filter(|text| **text == wanted).count();
+        for name in ["here", "there"] {
+            assert_eq!(count(&format!("{name}: a CPU, Linux; commit abc1234")), 1);
+        }
+        // The least is of one machine, the greatest of the other; both have a line across.
+        assert_eq!([count("100 ns"), count("1 ms")], [2, 2], "{texts:?}");
+        let one = svg(&[run("here", 100, &["8", "64"])]);
+        assert!(!one.contains(">1 ms<") && one.contains(">100 ns<"), "{one}");
+        assert!(for_a_document(&[run("here", 100, &["8"])]).is_none());
+    }
 }

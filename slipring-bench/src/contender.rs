@@ -1,20 +1,22 @@
 //! The contenders that are compared: each moves bytes, and has a name and a note on its
 //! differences.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
-    case::{Case, Kind},
+    case::{Case, Kind, Mixed},
     worker::Work,
 };
 
 /// The purpose for which a contender is compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
     /// The subject of the comparison.
     Slipring,
-    /// Does the same work.
+    /// Another library that does the same work.
+    Library,
+    /// Does the same work, and is no library.
     Peer,
     /// Does less: no transport that does its full work can exceed it.
     Limit,
@@ -31,6 +33,21 @@ pub enum Waits {
     Spinning,
 }
 
+/// What its reads give, which decides how messages of mixed lengths are verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivers {
+    /// Bytes, as many as a read asks for.
+    Bytes,
+    /// Messages, each as it was sent.
+    Messages,
+    /// Messages, of which one is under way at a time.
+    OneAtATime,
+    /// Bytes that the host sends; its peer sends nothing.
+    OneWay,
+    /// Messages of one length alone, for this reason.
+    OneLength(&'static str),
+}
+
 /// One thing that is compared.
 pub struct Contender {
     /// for `--only` and JSON
@@ -43,7 +60,9 @@ pub struct Contender {
     pub side: Side,
     /// how it waits
     pub waits: Waits,
-    /// Whether it takes part in a case.
+    /// what its reads give
+    pub delivers: Delivers,
+    /// Whether it takes part in a case that is measured.
     pub part: fn(&Case) -> bool,
     /// Whether it needs a directory.
     pub files: bool,
@@ -52,7 +71,8 @@ pub struct Contender {
 }
 
 impl Contender {
-    /// A peer that waits asleep and takes part where messages are sent and received.
+    /// A peer that delivers bytes, waits asleep, and takes part where messages are sent and
+    /// received.
     pub fn new(name: &str, title: &str, caveat: &str, work: impl Work + 'static) -> Contender {
         Contender {
             name: name.into(),
@@ -60,6 +80,7 @@ impl Contender {
             caveat: caveat.into(),
             side: Side::Peer,
             waits: Waits::Asleep,
+            delivers: Delivers::Bytes,
             part: usual,
             files: false,
             work: Box::new(work),
@@ -76,6 +97,11 @@ impl Contender {
         Contender { waits, ..self }
     }
 
+    /// Its reads give this.
+    pub fn delivers(self, delivers: Delivers) -> Contender {
+        Contender { delivers, ..self }
+    }
+
     /// It takes part in these cases.
     pub fn part(self, part: fn(&Case) -> bool) -> Contender {
         Contender { part, ..self }
@@ -86,6 +112,22 @@ impl Contender {
         Contender {
             files: true,
             ..self
+        }
+    }
+
+    /// The reason for which a verification of mixed lengths does not apply to it.
+    pub fn exempt(&self, case: &Case) -> Option<&'static str> {
+        let Kind::Mixed(mixed) = case.kind else {
+            return None;
+        };
+        match (self.delivers, mixed) {
+            (Delivers::Messages, Mixed::Cuts) => Some("each read gives one message"),
+            (Delivers::OneAtATime, Mixed::Flow | Mixed::Cuts) => {
+                Some("one message is under way at a time")
+            }
+            (Delivers::OneWay, Mixed::Turns | Mixed::Cuts) => Some("only the host sends"),
+            (Delivers::OneLength(why), _) => Some(why),
+            _ => None,
         }
     }
 

@@ -7,7 +7,7 @@ use ::slipring::Spin;
 
 use crate::{
     case::{Case, Cores, Kind},
-    contender::{Contender, Side, Waits, batched, crowded, filled, usual},
+    contender::{Contender, Delivers, Side, Waits, batched, crowded, filled, usual},
     on_tokio::OnTokio,
     small_reads::SmallReads,
     text,
@@ -76,7 +76,8 @@ pub fn slipring_in_place() -> Contender {
         spin: Spin::Always,
         capacity: None,
     };
-    let caveat = "filled in a grant, read in the peer's memory; uses up the receiver's core";
+    let caveat = "filled in a grant (reserve, commit), read in the peer's memory (fill_at_least, \
+                  consume); uses up the receiver's core";
     let title = "slipring (spinning, in place)";
     Contender::new("slipring-in-place", title, caveat, InPlace(spinning))
         .side(Side::Slipring)
@@ -145,6 +146,7 @@ pub fn bare() -> [Contender; 3] {
     ]
     .map(|one| {
         one.side(Side::Limit)
+            .delivers(Delivers::OneAtATime)
             .part(|case| case.kind == Kind::RoundTrip)
     })
 }
@@ -154,7 +156,7 @@ pub fn limits() -> [Contender; 5] {
     let inside = "not a transport: the message in the flag's own cache line";
     let futex = "not a transport: a futex, and the message beside it";
     let region = "not a transport: one core writes, the other reads; published by slots of 64 KiB, \
-                  not by messages";
+                  not by messages; short messages are gathered in the writer's cache first";
     let read_only = "not a transport: as the shared region, but mapped read-only by the reader, as \
                      slipring's rings are";
     let in_place = "not a transport: filled by one core and read by the other where it lies, by \
@@ -168,12 +170,16 @@ pub fn limits() -> [Contender; 5] {
             Bare::Inside,
         )
         .waits(Waits::Spinning)
+        .delivers(Delivers::OneAtATime)
         .part(|case| case.kind == Kind::RoundTrip && case.size <= bare::INSIDE),
-        Contender::new("futex", "bare futex", futex, Futex).part(|case| {
-            case.kind == Kind::RoundTrip && (case.size == 64 || case.cores == Cores::One)
-        }),
+        Contender::new("futex", "bare futex", futex, Futex)
+            .delivers(Delivers::OneAtATime)
+            .part(|case| {
+                case.kind == Kind::RoundTrip && (case.size == 64 || case.cores == Cores::One)
+            }),
         Contender::new(REGION, "shared region", region, Region::Writable)
             .waits(Waits::Spinning)
+            .delivers(Delivers::OneWay)
             .part(|case| case.kind == Kind::Throughput || filled(case) || batched(case)),
         Contender::new(
             "region-read-only",
@@ -182,6 +188,7 @@ pub fn limits() -> [Contender; 5] {
             Region::ReadOnly,
         )
         .waits(Waits::Spinning)
+        .delivers(Delivers::OneWay)
         .part(|case| case.kind == Kind::Throughput && case.size >= 16 << 10),
         Contender::new(
             "region-in-place",
@@ -190,6 +197,7 @@ pub fn limits() -> [Contender; 5] {
             in_region,
         )
         .waits(Waits::Spinning)
+        .delivers(Delivers::OneLength("the messages divide a slot"))
         .part(filled),
     ]
     .map(|one| one.side(Side::Limit))

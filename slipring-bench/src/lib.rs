@@ -2,10 +2,11 @@
 //! processes of a measurement, the ways of measuring, and the reports.
 //!
 //! A program lists [contenders](contender) and [cases](case), [plans](runner::plan) which takes
-//! part in which, [measures](runner::Runner) them, and writes [tables](table), a
-//! [page](page::Page), a [chart](charts::for_a_document) and [JSON](json::document). It starts
-//! itself anew for each process of a measurement, with [a hidden subcommand](worker::SUBCOMMAND)
-//! that it hands over to [`worker::run`].
+//! part in which, and [measures](runner::Runner) them. Of the [figures](figures::Run), which are
+//! also those of a JSON document, it makes [tables](table), a [page](page::Page) and a
+//! [chart](charts::for_a_document), of one machine or of several side by side. It starts itself
+//! anew for each process of a measurement, with [a hidden subcommand](worker::SUBCOMMAND) that it
+//! hands over to [`worker::run`].
 //!
 //! A [`Transport`](transport::Transport) opens one end of a connection, as the host or as its peer.
 //! A contender that is not made of such ends implements [`Work`](worker::Work) itself.
@@ -22,9 +23,11 @@
 //! | `crowd`, `links`, `small_reads`, `on_tokio` | the work of such a process | `worker`, `half` |
 //! | [`contender`], [`contenders`] | the contenders, by name | `worker` |
 //! | `team` | the processes of a measurement, from outside | `contender`, `order` |
-//! | [`results`], [`runner`] | the results; the order of measuring | `team` |
-//! | [`table`], [`medians`], [`json`] | the results as text | `results` |
-//! | `chart`, `palette`, [`charts`], [`page`] | the results as pictures, and as a page | `table`, `medians` |
+//! | [`results`], [`verification`] | what was measured; what was only verified | `order` |
+//! | [`runner`] | the order of measuring | `team`, [`results`] |
+//! | [`figures`] | the results as they are written down | `results` |
+//! | [`table`], [`medians`] | the figures as text | `figures` |
+//! | `chart`, `palette`, [`charts`], [`page`] | the figures as pictures, and as a page | `table`, `medians` |
 
 pub mod case;
 mod channel;
@@ -35,9 +38,9 @@ pub mod contender;
 pub mod contenders;
 mod crowd;
 pub mod date;
+pub mod figures;
 pub mod file;
 pub mod half;
-pub mod json;
 mod links;
 pub mod machine;
 pub mod medians;
@@ -56,4 +59,5 @@ mod team;
 pub mod text;
 pub mod transport;
 pub mod usage;
+pub mod verification;
 pub mod worker;

@@ -1,15 +1,17 @@
 //! The machine that the numbers were measured on, and the other processes that ran there meanwhile.
 
-use std::{fs, io, num::NonZero, thread};
+use std::{ffi::OsString, fs, io, num::NonZero, path::PathBuf, thread};
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::SECOND;
 
 /// The machine that the numbers were measured on.
-#[derive(Serialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Machine {
+    /// what tables call it; `None`: as its processor
+    pub name: Option<String>,
     /// the name of the processor
     pub cpu: String,
     /// its name, release and architecture
@@ -21,11 +23,12 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// The one that this process runs on.
-    pub fn look() -> Self {
+    /// The one that this process runs on, and what tables are to call it.
+    pub fn look(name: Option<String>) -> Self {
         let system = rustix::system::uname();
         let parts = [system.sysname(), system.release(), system.machine()];
         Machine {
+            name,
             cpu: cpu_model().unwrap_or_else(|| "unknown CPU".into()),
             kernel: parts.map(|part| part.to_string_lossy()).join(" "),
             cores: thread::available_parallelism().map_or(1, NonZero::get),
@@ -40,10 +43,14 @@ pub fn load() -> Option<f64> {
     text.split_whitespace().next()?.parse().ok()
 }
 
-/// The command line as it was typed, except for the quotes; control characters come out escaped.
+/// The command line as it was typed, except for the quotes and the program's path; control
+/// characters come out escaped.
 pub fn command_line() -> String {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next().map(PathBuf::from).unwrap_or_default();
+    let program = program.file_name().map(OsString::from).unwrap_or_default();
     let mut line = String::new();
-    for argument in std::env::args_os() {
+    for argument in [program].into_iter().chain(arguments) {
         if !line.is_empty() {
             line.push(' ');
         }

@@ -8,10 +8,9 @@ use askama::Template;
 use crate::{
     case::Kind,
     charts,
-    contender::Contender,
+    figures::{CaseFigures, Figures, Run, all_cases},
     medians,
     palette::Palette,
-    results::{CaseResult, Setup},
     table,
 };
 
@@ -27,8 +26,8 @@ const ALWAYS: &[&str] = &[
 const BETWEEN_TWO: &[&str] = &[
     "Two processes on one machine, but for what says that it uses threads. Everybody copies every \
      message in and out, but where it says in place. Before anything is measured, every byte of \
-     some messages is compared. In each round the messages lie at another place in their pages, \
-     the same one for all.",
+     some messages is compared, of equal and of mixed lengths. In each round the messages lie at \
+     another place in their pages, the same one for all.",
     "Round trip: one message there and back, one at a time; shorter is better. Throughput: \
      messages in one direction as fast as they go, from the first one's sending to the last one's \
      arrival; higher is better. The percentiles are of all rounds together.",
@@ -81,7 +80,7 @@ pub struct Page<'a> {
 struct Whole<'a> {
     page: &'a Page<'a>,
     reading: Vec<&'static str>,
-    contenders: Vec<&'a Contender>,
+    contenders: Vec<&'a Figures>,
     /// across all cases
     overview: Vec<Section>,
     sections: Vec<Section>,
@@ -101,45 +100,61 @@ struct Section {
 }
 
 impl Page<'_> {
-    /// The whole page.
-    pub fn render(&self, setup: &Setup, results: &[CaseResult]) -> io::Result<String> {
-        let palette = Palette::of(results);
+    /// The whole page, of one run or of runs on several machines.
+    pub fn render(&self, runs: &[Run]) -> io::Result<String> {
+        let cases = || runs.iter().flat_map(Run::cases);
+        let palette = Palette::of(cases());
+        // A machine need be told only where there are several.
+        let on = |title: &str, run: &Run| match runs {
+            [_] => title.to_string(),
+            _ => format!("{title}, {}", run.name()),
+        };
         let mut overview = Vec::new();
-        for curves in charts::CURVES {
-            if let Some(chart) = curves.draw(results, &palette) {
-                overview.push(Section {
-                    title: curves.title.into(),
+        for curves in &charts::CURVES {
+            for run in runs {
+                let chart = curves.draw(run, &palette);
+                overview.extend(chart.map(|chart| Section {
+                    title: on(curves.title, run),
                     caption: curves.caption,
                     chart: Some(chart),
                     ..Section::default()
-                });
+                }));
             }
         }
-        let section = |result: &CaseResult| {
-            let (columns, rows) = table::cells(setup, result);
+        let section = |case: &CaseFigures, run: &Run| {
+            let (columns, rows) = table::cells(case);
             Section {
-                title: result.case.title.clone(),
-                caption: table::caption(result.case.kind),
-                chart: charts::of_case(result, &palette),
+                title: on(&case.title, run),
+                caption: table::caption(case.case().kind),
+                chart: charts::of_case(case, &palette),
                 columns,
                 rows,
-                notes: result.notes(),
+                notes: case.notes(),
             }
         };
+        let mut sections = Vec::new();
+        for wanted in all_cases(runs) {
+            for run in runs {
+                let mut cases = run.cases();
+                let case = cases.find(|case| case.case == wanted.case);
+                sections.extend(case.map(|case| section(case, run)));
+            }
+        }
         let whole = Whole {
             page: self,
-            reading: reading(results),
-            contenders: medians::contenders(results),
+            reading: reading(cases()),
+            contenders: medians::contenders(cases()),
             overview,
-            sections: results.iter().map(section).collect(),
+            sections,
         };
         Ok(whole.render().map_err(io::Error::other)? + "\n")
     }
 }
 
 /// The texts that explain the figures of these cases.
-fn reading(results: &[CaseResult]) -> Vec<&'static str> {
-    let any = |wanted: fn(Kind) -> bool| results.iter().any(|result| wanted(result.case.kind));
+fn reading<'r>(cases: impl Iterator<Item = &'r CaseFigures>) -> Vec<&'static str> {
+    let kinds: Vec<Kind> = cases.map(|case| case.case().kind).collect();
+    let any = |wanted: fn(Kind) -> bool| kinds.iter().any(|kind| wanted(*kind));
     let mut lines = ALWAYS.to_vec();
     if any(|kind| !matches!(kind, Kind::Served { .. })) {
         lines.extend(BETWEEN_TWO);

@@ -2,9 +2,9 @@
 
 use crate::{
     chart::Stroke,
-    contender::{Contender, Side},
+    contender::Side,
+    figures::{CaseFigures, Figures},
     medians,
-    results::CaseResult,
 };
 
 const SLIPRING: [&str; 5] = ["#005e3c", "#189e62", "#7ac294", "#8ca014", "#3c7a78"];
@@ -19,13 +19,13 @@ const DASHES: [&str; 4] = ["none", "7 3", "2 2", "9 3 2 3"];
 pub(crate) struct Palette(Vec<(String, Stroke)>);
 
 impl Palette {
-    pub(crate) fn of(results: &[CaseResult]) -> Palette {
+    pub(crate) fn of<'r>(cases: impl Iterator<Item = &'r CaseFigures>) -> Palette {
         let mut used = [0; 3];
-        let mut stroke = |one: &Contender| {
+        let mut stroke = |one: &Figures| {
             let (side, colours, width) = match one.side {
                 Side::Slipring => (0, &SLIPRING[..], 3.0),
                 Side::Limit => (1, &LIMIT[..], 1.5),
-                Side::Peer => (2, &PEER[..], 2.0),
+                Side::Library | Side::Peer => (2, &PEER[..], 2.0),
             };
             let number = used[side];
             used[side] += 1;
@@ -34,14 +34,14 @@ impl Palette {
                 dashes: DASHES[number / colours.len() % DASHES.len()],
                 width,
             };
-            (one.name.clone(), stroke)
+            (one.transport.clone(), stroke)
         };
-        let contenders = medians::contenders(results);
+        let contenders = medians::contenders(cases);
         Palette(contenders.into_iter().map(&mut stroke).collect())
     }
 
-    pub(crate) fn stroke(&self, contender: &Contender) -> Stroke {
-        let found = self.0.iter().find(|(name, _)| *name == contender.name);
+    pub(crate) fn stroke(&self, contender: &Figures) -> Stroke {
+        let found = self.0.iter().find(|(name, _)| *name == contender.transport);
         found.map_or(
             Stroke {
                 colour: "#000000",

@@ -2,9 +2,18 @@
 
 use std::io;
 
-/// The byte that has to be at a position. Neighbours, and positions a power of two apart, differ.
+/// A number that looks like chance, always the same for the same number.
+pub(crate) fn scatter(number: u64) -> u64 {
+    // Odd factors, so that no two numbers become one; each shift brings high bits down again.
+    let spread = (number ^ (number >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    let spread = (spread ^ (spread >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    spread ^ (spread >> 32)
+}
+
+/// The byte that has to be at a position. It follows from the whole position, so that bytes of any
+/// other place differ, but for one in 256.
 fn byte(position: u64) -> u8 {
-    (position ^ (position >> 8) ^ (position >> 16)) as u8
+    scatter(position.wrapping_add(1)) as u8
 }
 
 /// Writes the bytes that have to be at a position and after it.
@@ -33,10 +42,24 @@ mod tests {
         let mut bytes = [0; 3000];
         fill(&mut bytes, 70_000);
         assert!(check(&bytes, 70_000).is_ok());
-        for shift in [1, 2, 64, 256, 4096, 65_536] {
-            assert!(check(&bytes, 70_000 + shift).is_err());
+        let powers_of_two = (0..40).map(|bits| 1 << bits);
+        for shift in (1..=70_000).chain(powers_of_two) {
+            let (part, there) = (&bytes[..8], 70_000 + shift);
+            assert!(check(part, there).is_err(), "shifted by {shift}");
         }
         bytes[2999] ^= 1;
         assert!(check(&bytes, 70_000).is_err());
+    }
+
+    #[test]
+    fn all_bytes_occur_about_equally_often() {
+        let mut bytes = vec![0; 256 << 10];
+        fill(&mut bytes, 1 << 40);
+        let mut counts = [0; 256];
+        for byte in bytes {
+            counts[usize::from(byte)] += 1;
+        }
+        // 1024 each, and 8 times the deviation that chance has.
+        assert!(counts.iter().all(|count| (768..1280).contains(count)));
     }
 }

@@ -1,8 +1,5 @@
 //! The results so far, and the figures computed from them.
 
-use hdrhistogram::Histogram;
-use serde::Serialize;
-
 use crate::{
     case::{Case, Cores, Kind, Measure},
     clock::seconds,
@@ -11,13 +8,14 @@ use crate::{
     machine::{self, Machine},
     order::{Report, wall},
     stats::{self, Spread},
-    text,
     usage::Activity,
 };
+use hdrhistogram::Histogram;
 
 /// The conditions on which the results depend. Times are in nanoseconds.
-#[derive(Serialize)]
 pub struct Setup {
+    /// the commit that is measured, if that is known
+    pub commit: Option<String>,
     /// when
     pub date: String,
     /// the command line
@@ -62,7 +60,7 @@ impl Setup {
             // other from answering for as long as it spins.
             Cores::AsAsked
                 if self.cpus.is_none()
-                    && matches!(case.kind, Kind::Served { .. })
+                    && matches!(case.kind, Kind::Served { .. } | Kind::Mixed(_))
                     && contender.waits == Waits::Spinning =>
             {
                 first.zip(any.get(1).copied())
@@ -222,27 +220,6 @@ impl<'c> CaseResult<'c> {
             Kind::RoundTrip => self.lowest(&[BARE_EXCHANGE]),
             _ => self.lowest(&[REGION]),
         }
-    }
-
-    /// The failed measurements, and the other activity of the machine.
-    pub fn notes(&self) -> Vec<String> {
-        let failed = |row: &Row| {
-            let why = row.failure.as_ref()?;
-            Some(format!("{} failed: {why}", row.contender.title))
-        };
-        let mut notes: Vec<String> = self.rows.iter().filter_map(failed).collect();
-        if self.repeated > 0 {
-            let still = match self.disturbed {
-                true => "; some of these to no avail",
-                false => "",
-            };
-            notes.push(format!(
-                "{} round{} repeated: other processes took more than 10 % of a core{still}",
-                self.repeated,
-                text::plural(self.repeated as usize),
-            ));
-        }
-        notes
     }
 }
 

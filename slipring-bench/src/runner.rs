@@ -1,10 +1,10 @@
 //! The order of measuring: case by case, and within a case all contenders in turn, several rounds,
 //! so that any other activity of the machine hits all of them alike.
 
-use std::io;
+use std::{cell::RefCell, collections::HashMap, io};
 
 use crate::{
-    case::{Case, Kind, Measure},
+    case::{self, Case, Kind, Measure},
     clock::{self, SECOND},
     contender::{Contender, Waits},
     machine,
@@ -12,6 +12,7 @@ use crate::{
     results::{CaseResult, Row, Setup},
     team::Team,
     text,
+    verification::Verification,
 };
 
 /// Of a core, for other processes.
@@ -32,7 +33,7 @@ pub fn plan<'c>(
     for case in &cases {
         let wanted = |one: &&Contender| {
             let name = one.in_case(case);
-            (one.part)(case)
+            (matches!(case.kind, Kind::Mixed(_)) || (one.part)(case))
                 && (one.waits != Waits::Spinning || !setup.one_core(case))
                 && (only.is_empty() || only.iter().any(|part| name.contains(part)))
         };
@@ -54,14 +55,13 @@ pub fn plan<'c>(
     Ok(plan)
 }
 
-/// Measures cases.
+/// Measures cases, or only verifies.
 pub struct Runner<'a> {
-    /// how
-    pub setup: &'a Setup,
-    /// whether to end early, with what has been measured
-    pub stop: &'a dyn Fn() -> bool,
-    /// is told what comes next
-    pub step: &'a dyn Fn(&str),
+    setup: &'a Setup,
+    stop: &'a dyn Fn() -> bool,
+    step: &'a dyn Fn(&str),
+    /// the contenders whose mixed lengths have been verified, and why some failed
+    mixed: RefCell<HashMap<String, Result<(), String>>>,
 }
 
 /// A contender's processes, which live as long as the case is measured.
@@ -71,7 +71,18 @@ struct Running {
     messages: u64,
 }
 
-impl Runner<'_> {
+impl<'a> Runner<'a> {
+    /// `stop` says whether to end early, with what has been measured; `step` is told what comes
+    /// next.
+    pub fn new(setup: &'a Setup, stop: &'a dyn Fn() -> bool, step: &'a dyn Fn(&str)) -> Self {
+        Runner {
+            setup,
+            stop,
+            step,
+            mixed: RefCell::default(),
+        }
+    }
+
     /// Measures a case.
     pub fn run<'c>(&self, (case, contenders): &Entry<'c>) -> CaseResult<'c> {
         let mut result = CaseResult {
@@ -111,12 +122,54 @@ impl Runner<'_> {
     }
 
     /// Only checks that every byte arrives.
-    pub fn verify(&self, case: &Case, contender: &Contender) -> io::Result<()> {
-        Team::start(contender, case, self.setup.cpus(case, contender))?.verify(case)
+    pub fn verify(&self, entries: &[Entry]) -> Verification {
+        let mut all = Verification::default();
+        for (case, contenders) in entries {
+            for contender in contenders {
+                let name = contender.in_case(case);
+                if let Some(why) = contender.exempt(case) {
+                    all.exempt.entry(why).or_default().push(name);
+                    continue;
+                }
+                (self.step)(&name);
+                match self
+                    .team(case, contender)
+                    .and_then(|team| team.verify(case))
+                {
+                    Ok(()) => all.passed.push(name),
+                    Err(error) => all.failed.push((name, error.to_string())),
+                }
+            }
+        }
+        all
+    }
+
+    /// Verifies messages of mixed lengths once, whatever the cases that a contender takes part in.
+    fn verify_mixed(&self, contender: &Contender) -> Result<(), String> {
+        let mut known = self.mixed.borrow_mut();
+        let verified = known.entry(contender.name.clone()).or_insert_with(|| {
+            let mut cases = case::mixed().into_iter();
+            cases.try_for_each(|case| {
+                if contender.exempt(&case).is_some() {
+                    return Ok(());
+                }
+                let verified = self.team(&case, contender);
+                let verified = verified.and_then(|team| team.verify(&case));
+                verified.map_err(|error| format!("{}: {error}", case.title))
+            })
+        });
+        verified.clone()
+    }
+
+    fn team(&self, case: &Case, contender: &Contender) -> io::Result<Team> {
+        Team::start(contender, case, self.setup.cpus(case, contender))
     }
 
     fn start(&self, case: &Case, row: &mut Row) -> io::Result<Running> {
-        let team = Team::start(row.contender, case, self.setup.cpus(case, row.contender))?;
+        if !matches!(case.kind, Kind::Served { .. }) {
+            self.verify_mixed(row.contender).map_err(io::Error::other)?;
+        }
+        let team = self.team(case, row.contender)?;
         if case.kind.measure() == Measure::Messages {
             row.memory = Some([team.memory()?; 2]);
         }

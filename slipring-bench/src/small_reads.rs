@@ -11,9 +11,9 @@ use ::slipring::Spin;
 use crate::{
     case::{Kind, SmallRead},
     clock,
-    half::timed,
+    half::{mixed, timed},
     order::{Order, Report},
-    transport::slipring::Slipring,
+    transport::{duplex::Duplex, slipring::Slipring},
     worker::{Work, Worker},
 };
 
@@ -46,25 +46,26 @@ impl Work for SmallReads {
 }
 
 fn work(mut reader: impl BufRead, mut writer: impl Write, worker: &Worker) -> io::Result<()> {
-    let case = worker.case();
-    let Kind::SmallReads(read) = case.kind else {
-        return Err(io::ErrorKind::Unsupported.into());
-    };
+    let (case, host) = (worker.case(), worker.is_host());
     let mut message = vec![0; case.size];
     worker.orders(|order| {
         let report = timed(clock::cpu, || {
             let total = order.messages * case.size as u64;
-            match worker.is_host() {
-                true => write(&mut writer, &mut message, order),
-                false => read_all(&mut reader, total, read, order.verify),
-            }?;
-            Ok(Report::default())
+            match case.kind {
+                Kind::SmallReads(_) if host => write(&mut writer, &mut message, order),
+                Kind::SmallReads(read) => read_all(&mut reader, total, read, order.verify),
+                Kind::Mixed(how) => {
+                    let (reader, writer) = (&mut reader, &mut writer);
+                    mixed::half(&mut Duplex { reader, writer }, how, host)
+                }
+                _ => Err(io::ErrorKind::Unsupported.into()),
+            }
         })?;
         Ok(vec![report])
     })
 }
 
-fn write(writer: &mut impl Write, message: &mut [u8], order: Order) -> io::Result<()> {
+fn write(writer: &mut impl Write, message: &mut [u8], order: Order) -> io::Result<Report> {
     let length = message.len() as u64;
     for number in 0..order.messages {
         if order.verify || number == 0 {
@@ -72,7 +73,7 @@ fn write(writer: &mut impl Write, message: &mut [u8], order: Order) -> io::Resul
         }
         writer.write_all(message)?;
     }
-    Ok(())
+    Ok(Report::default())
 }
 
 fn read_all(
@@ -80,13 +81,13 @@ fn read_all(
     total: u64,
     read: SmallRead,
     verify: bool,
-) -> io::Result<()> {
+) -> io::Result<Report> {
     if !verify {
         // The bytes are used. Otherwise the compiler leaves out the code that fetches them.
         black_box(fold(reader, total, read, 0_u64, |sum, byte| {
             sum + u64::from(byte)
         })?);
-        return Ok(());
+        return Ok(Report::default());
     }
     let seen = (0, None);
     let (_, wrong) = fold(reader, total, read, seen, |(position, wrong), byte| {
@@ -94,7 +95,7 @@ fn read_all(
         (position + 1, wrong)
     })?;
     match wrong {
-        None => Ok(()),
+        None => Ok(Report::default()),
         Some(at) => Err(io::Error::other(format!("byte {at} is not what was sent"))),
     }
 }

@@ -1,7 +1,7 @@
 //! The statistics of the rounds of a measurement.
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Longer latencies count as this long: 100 seconds.
 const LONGEST: u64 = 100_000_000_000;
@@ -48,7 +48,7 @@ pub(crate) fn median(latency: &Histogram<u64>) -> Option<f64> {
 }
 
 /// The middle one of several values, and how far they spread.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     /// the middle one
     pub median: f64,

@@ -1,15 +1,14 @@
-//! The results as text: their conditions, and a table for every case.
+//! The figures as text: a table for every case.
 
 use std::fmt::Write;
 
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::{
-    case::{Kind, Measure},
-    contenders::REGION,
-    results::{CaseResult, Row, Setup},
+    case::{Case, Kind, Measure},
+    figures::{CaseFigures, Figures},
     stats::Spread,
-    text::{bytes, count, many, plural, significant, time},
+    text::{bytes, count, many, significant, time, time_of},
 };
 
 /// In place of a ratio that says nothing.
@@ -18,48 +17,18 @@ const UNSTEADY: &str = "?";
 /// A column's title and the cell in it.
 pub type Cell = (&'static str, String);
 
-/// Where, when and how it was measured, in lines.
-pub fn header(setup: &Setup, program: &str, how: &str) -> Vec<String> {
-    let machine = &setup.machine;
-    let (cores, s) = (machine.cores, plural(machine.cores));
-    let mut lines = vec![
-        format!(
-            "{program} on {}, {cores} core{s}, {}",
-            machine.cpu, machine.kernel
-        ),
-        format!("measured on {}", setup.date),
-        format!("command: {}", setup.command),
-        format!(
-            "{how}; {} round{} of {} each in turn",
-            setup.rounds,
-            plural(setup.rounds as usize),
-            time(setup.slice)
-        ),
-        match setup.cpus {
-            Some((host, peer)) => format!("pinned: host to core {host}, peer to core {peer}"),
-            None => "not pinned: the kernel places the processes (see --cpus)".into(),
-        },
-    ];
-    if let Some(load) = machine.load.filter(|&load| load >= 0.5) {
-        lines.push(format!(
-            "other work on this machine: load {load:.1} when started"
-        ));
-    }
-    lines
-}
-
 /// One case: its title, how to read it, its table, and its failures.
-pub fn case(setup: &Setup, result: &CaseResult) -> String {
-    let (columns, rows) = cells(setup, result);
+pub fn case(figures: &CaseFigures) -> String {
+    let (columns, rows) = cells(figures);
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(columns);
     table.add_rows(rows);
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    let caption = caption(result.case.kind);
-    let mut text = format!("{}  ({caption})\n{}\n", result.case.title, table.trim_fmt());
-    for note in result.notes() {
+    let caption = caption(figures.case().kind);
+    let mut text = format!("{}  ({caption})\n{}\n", figures.title, table.trim_fmt());
+    for note in figures.notes() {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "  {note}");
     }
@@ -91,128 +60,121 @@ pub fn caption(kind: Kind) -> &'static str {
 
 /// The titles of the columns, and the cells of each row: a contender's title, and its figures if
 /// there are any.
-pub fn cells(setup: &Setup, result: &CaseResult) -> (Vec<&'static str>, Vec<Vec<String>>) {
+pub fn cells(case: &CaseFigures) -> (Vec<&'static str>, Vec<Vec<String>>) {
     let mut columns = vec![""];
     let mut rows = Vec::new();
-    for row in &result.rows {
-        let figures = figures(setup, result, row);
+    for row in &case.transports {
+        let figures = figures(case, row);
         if columns.len() == 1 {
             columns.extend(figures.iter().map(|(column, _)| column));
         }
-        let mut cells = vec![row.contender.title.clone()];
+        let mut cells = vec![row.title.clone()];
         cells.extend(figures.into_iter().map(|(_, cell)| cell));
         rows.push(cells);
     }
     (columns, rows)
 }
 
-fn figures(setup: &Setup, result: &CaseResult, row: &Row) -> Vec<Cell> {
+fn figures(case: &CaseFigures, row: &Figures) -> Vec<Cell> {
     let Some(value) = row.value() else {
         return Vec::new();
     };
-    let kind = result.case.kind;
+    let Case { kind, size, .. } = case.case();
     let mut cells = match kind.measure() {
         Measure::Latency => latency(value, row),
-        Measure::Bytes => throughput(value, row),
+        Measure::Bytes => throughput(value, size),
         Measure::Messages => messages(value, row),
     };
-    cells.push(("x Unix", ratio(row.over(result.unix()))));
+    cells.push(("x Unix", ratio(row.ratio_to_unix, case.unix())));
+    let limit = row.bare.as_ref().and_then(|name| case.row(name));
     match kind {
-        Kind::RoundTrip => {
-            cells.push((
-                "x bare",
-                ratio(row.over(result.limit(setup, row.contender))),
-            ));
-        }
+        Kind::RoundTrip => cells.push(("x bare", ratio(row.ratio_to_bare, limit))),
         Kind::FixedRate(_) => {
-            let sending = row.sum(|round| round.sending_seconds);
-            let share = 100.0 * sending / row.sum(|round| round.seconds);
+            let share = 100.0 * row.sending_seconds.unwrap_or_default() / row.seconds;
             cells.push(("sending", format!("{} %", significant(share))));
         }
         Kind::Served { .. } => {
             cells.extend(resources(row));
             return cells;
         }
-        Kind::Streams(_) => cells.push(("memory", memory(row, |memory| memory[0]))),
-        _ if result.lowest(&[REGION]).is_some() => {
-            cells.push(("x region", ratio(row.over(result.lowest(&[REGION])))));
+        Kind::Streams(_) => {
+            cells.push(("memory", memory(row.memory_bytes_per_stream_at_start)));
+        }
+        _ if case.region().is_some() => {
+            cells.push(("x region", ratio(row.ratio_to_bare, limit)));
         }
         _ => {}
     }
-    for (column, half) in [("CPU host", 0), ("CPU peer", 1)] {
-        let seconds = row.sum(|round| round.cpu_seconds[half]);
-        cells.push((column, format!("{seconds:.2} s")));
-    }
+    let seconds = |seconds: f64| format!("{seconds:.2} s");
+    cells.push(("CPU host", seconds(row.cpu_seconds_parent)));
+    cells.push(("CPU peer", seconds(row.cpu_seconds_peer)));
     cells
 }
 
-fn latency(value: Spread, row: &Row) -> Vec<Cell> {
-    let time = |value: f64| time(value as u64);
-    let quantile = |quantile| time(row.latency.value_at_quantile(quantile) as f64);
+fn latency(value: Spread, row: &Figures) -> Vec<Cell> {
+    let of_all = |value: Option<u64>| known(value.map(time));
     vec![
-        ("median round", time(value.median)),
-        ("min..max", range(value, time)),
-        ("p99", quantile(0.99)),
-        ("p99.9", quantile(0.999)),
-        ("max", time(row.latency.max() as f64)),
+        ("median round", time_of(value.median)),
+        ("min..max", range(value, time_of)),
+        ("p99", known(row.p99_ns.map(|p99| time_of(p99.value())))),
+        ("p99.9", of_all(row.p999_ns)),
+        ("max", of_all(row.max_ns)),
     ]
 }
 
-fn throughput(value: Spread, row: &Row) -> Vec<Cell> {
+fn throughput(value: Spread, size: usize) -> Vec<Cell> {
     let bytes = |value: f64| bytes(value as u64);
-    let messages = row.spread(|round| round.messages as f64 / round.seconds);
     vec![
         ("per second", bytes(value.median)),
         ("min..max", range(value, bytes)),
-        (
-            "messages/s",
-            many(messages.map_or(0.0, |spread| spread.median)),
-        ),
+        ("messages/s", many(value.median / size as f64)),
     ]
 }
 
-fn messages(value: Spread, row: &Row) -> Vec<Cell> {
+fn messages(value: Spread, row: &Figures) -> Vec<Cell> {
     let count = |value: f64| count(value as u64);
-    let p99 = row.spread(|round| round.p99 as f64);
     vec![
         ("messages/s", count(value.median)),
         ("min..max", range(value, count)),
-        (
-            "p50",
-            median(row.spread(|round| round.p50.unwrap_or_default())),
-        ),
-        ("p99", median(p99)),
-        ("max", time(row.latency.max())),
+        ("p50", median(row.p50_ns)),
+        ("p99", known(row.p99_ns.map(|p99| time_of(p99.value())))),
+        ("max", known(row.max_ns.map(time))),
     ]
 }
 
-fn resources(row: &Row) -> Vec<Cell> {
-    let idle = |text: fn(u64, u64) -> String| {
-        row.idle
-            .map_or_else(|| "-".into(), |idle| text(idle.cpu, idle.wakes))
-    };
+fn resources(row: &Figures) -> Vec<Cell> {
+    let idle = row.idle_cpu_percent.map(|share| format!("{share:.2} %"));
+    let end = row.memory_bytes_per_stream.map(|bytes| bytes as f64);
+    let grown = row.memory_bytes_grown_per_stream.map(|bytes| bytes as f64);
     vec![
-        ("CPU/message", median(row.cpu_of_message())),
-        ("idle CPU", idle(|cpu, _| time(cpu))),
-        ("wake-ups", idle(|_, wakes| wakes.to_string())),
-        ("descriptors", significant(row.descriptors)),
-        ("memory", memory(row, |memory| memory[1])),
-        ("grown", memory(row, |memory| memory[1] - memory[0])),
+        ("CPU/message", median(row.cpu_ns_per_message)),
+        ("idle CPU", known(idle)),
+        (
+            "wake-ups",
+            known(row.idle_wake_ups.map(|wakes| wakes.to_string())),
+        ),
+        (
+            "descriptors",
+            known(row.server_descriptors_per_stream.map(significant)),
+        ),
+        ("memory", memory(end)),
+        ("grown", memory(grown)),
     ]
 }
 
-fn memory(row: &Row, of: fn([f64; 2]) -> f64) -> String {
-    row.memory.map(of).map_or_else(
-        || "-".into(),
-        |number| {
-            let sign = if number < 0.0 { "-" } else { "" };
-            format!("{sign}{}", bytes(number.abs() as u64))
-        },
-    )
+fn memory(number: Option<f64>) -> String {
+    known(number.map(|number| {
+        let sign = if number < 0.0 { "-" } else { "" };
+        format!("{sign}{}", bytes(number.abs() as u64))
+    }))
 }
 
 fn median(spread: Option<Spread>) -> String {
-    spread.map_or_else(|| "-".into(), |spread| time(spread.median as u64))
+    known(spread.map(|spread| time_of(spread.median)))
+}
+
+fn known(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "-".into())
 }
 
 fn range(spread: Spread, text: impl Fn(f64) -> String) -> String {
@@ -220,7 +182,7 @@ fn range(spread: Spread, text: impl Fn(f64) -> String) -> String {
 }
 
 /// `-` without the other, and [`UNSTEADY`] where the rounds say different things.
-fn ratio(ratios: Option<Spread>) -> String {
-    let text = |ratios: Spread| ratios.steady().map_or_else(|| UNSTEADY.into(), significant);
-    ratios.map_or_else(|| "-".into(), text)
+fn ratio(ratio: Option<f64>, other: Option<&Figures>) -> String {
+    let text = ratio.map_or_else(|| UNSTEADY.into(), significant);
+    known(other.map(|_| text))
 }

@@ -152,6 +152,8 @@ impl Team {
             }
             Kind::FixedRate(per_second) => (per_second / 50).max(32),
             Kind::Streams(_) | Kind::Served { .. } => (4096 / self.streams as u64).max(8),
+            // It knows how many.
+            Kind::Mixed(_) => 0,
         };
         self.carry_out(Order {
             messages,

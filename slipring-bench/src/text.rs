@@ -83,6 +83,11 @@ pub fn time(nanoseconds: u64) -> String {
     }
 }
 
+/// The same for a number that is no whole one.
+pub fn time_of(nanoseconds: f64) -> String {
+    time(nanoseconds.round() as u64)
+}
+
 /// Two or three significant digits, never in scientific notation.
 pub fn significant(value: f64) -> String {
     let places = match value.abs() {

@@ -12,7 +12,7 @@ pub(crate) struct Unit {
 
 /// Nanoseconds.
 pub(crate) const TIME: Unit = Unit {
-    text: |value| text::time(value as u64),
+    text: text::time_of,
     thousand: 1000.0,
 };
 /// Of anything.

@@ -5,6 +5,7 @@
 mod buffer;
 mod filled;
 mod fixed_rate;
+pub(crate) mod mixed;
 mod round_trip;
 mod state;
 mod throughput;
@@ -30,6 +31,7 @@ impl<L: Link> Half<L> {
             Kind::Filled(how) => self.fill_all(order, how),
             Kind::Batched(batch) => self.send_batches(order, batch),
             Kind::FixedRate(per_second) => self.send_on_time(order, SECOND / per_second),
+            Kind::Mixed(how) => mixed::half(&mut self.link, how, true),
             Kind::SmallReads(_) | Kind::Served { .. } => Err(io::ErrorKind::Unsupported.into()),
         })
     }
@@ -41,6 +43,7 @@ impl<L: Link> Half<L> {
             Kind::Throughput | Kind::Batched(_) => self.receive_all(order),
             Kind::Filled(how) => self.sum_all(order, how),
             Kind::FixedRate(_) => self.receive_on_time(order),
+            Kind::Mixed(how) => mixed::half(&mut self.link, how, false),
             Kind::SmallReads(_) | Kind::Served { .. } => Err(io::ErrorKind::Unsupported.into()),
         })
     }

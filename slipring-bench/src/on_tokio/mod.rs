@@ -1,8 +1,8 @@
 //! Streams on tokio: slipring's beside tokio's own Unix socket, a current-thread runtime on each
 //! side.
 //!
-//! Work of its own and no `Link`: a runtime that is entered for each message would be measured with
-//! it.
+//! Work of its own and no `Link`, where something is measured: a runtime that is entered for each
+//! message would be measured with it.
 
 mod connection;
 mod crowd;
@@ -12,6 +12,7 @@ use std::{io, time::Duration};
 
 use ::slipring::{Spin, tokio::Stream};
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
     runtime::{Builder, Runtime},
 };
@@ -20,10 +21,10 @@ use self::connection::{Connection, half};
 use crate::{
     case::Kind,
     clock,
-    half::timed,
+    half::{mixed, timed},
     order::Report,
     stats,
-    transport::slipring::Slipring,
+    transport::{Link, slipring::Slipring},
     worker::{Work, Worker},
 };
 
@@ -75,10 +76,37 @@ fn converse<S: Connection>(
         Kind::Served { .. } if worker.is_host() => server::serve(streams, runtime, worker),
         Kind::Served { .. } => server::answer(streams, runtime, worker),
         Kind::Streams(_) => crowd::converse(streams, runtime, worker),
-        _ => match streams.pop() {
-            Some(stream) => one(stream, runtime, worker),
-            None => Err(io::ErrorKind::NotConnected.into()),
-        },
+        kind => {
+            let stream = streams.pop().ok_or(io::ErrorKind::NotConnected)?;
+            match kind {
+                Kind::Mixed(how) => {
+                    let mut link = Entered { stream, runtime };
+                    worker.orders(|_| Ok(vec![mixed::half(&mut link, how, worker.is_host())?]))
+                }
+                _ => one(stream, runtime, worker),
+            }
+        }
+    }
+}
+
+/// A stream whose runtime is entered for each message, where nothing is measured.
+struct Entered<'r, S> {
+    stream: S,
+    runtime: &'r Runtime,
+}
+
+impl<S: Connection> Link for Entered<'_, S> {
+    fn send(&mut self, message: &[u8]) -> io::Result<()> {
+        self.runtime.block_on(self.stream.write_all(message))
+    }
+
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<()> {
+        let read = self.stream.read_exact(buffer);
+        self.runtime.block_on(read).map(drop)
+    }
+
+    fn receive_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.runtime.block_on(self.stream.read(buffer))
     }
 }
 

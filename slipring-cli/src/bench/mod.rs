@@ -14,9 +14,10 @@ use slipring_bench::{
     contender::{Contender, Side, Waits},
     contenders::{self, slipring_name},
     date,
+    figures::{CaseFigures, Run},
     file::Output as File,
-    json,
     machine::{self, Machine},
+    medians,
     page::Page,
     results::{self, CaseResult, Setup},
     runner::{self, Entry, Runner},
@@ -26,6 +27,7 @@ use slipring_bench::{
 
 use self::output::Output;
 use crate::{
+    console,
     exit::Status,
     failure::Failure,
     harness::{clock::MILLISECOND, interrupt::Interrupt, limits},
@@ -46,6 +48,7 @@ Examples:
   slipring bench --quick --json | jq .goals
   slipring bench --streams 1,16,128,512     one server with many streams, beside Unix sockets
   slipring bench --cpus 0,1 --chart chart.svg    a picture of it, for a document
+  slipring bench --from a.json b.json --chart chart.svg    two machines side by side
 
 CPU columns are seconds of CPU time over all rounds; the host sends first, the peer answers or
 receives. \"x bare\" compares with the bare exchange (spinning on shared memory) or, for what only
@@ -127,6 +130,22 @@ pub struct Args {
         conflicts_with_all = ["spin", "only"]
     )]
     streams: Vec<usize>,
+
+    /// What tables and charts call this machine [default: the name of its processor]
+    #[arg(long, value_name = "NAME")]
+    machine: Option<String>,
+
+    /// Measure nothing: print the medians that --json has written, and write --report and --chart
+    /// of them; each file is of one machine, and they come side by side
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 1..,
+        conflicts_with_all = [
+            "quick", "json", "cpus", "spin", "capacity", "rounds", "streams", "machine"
+        ]
+    )]
+    from: Vec<PathBuf>,
 }
 
 /// The hidden subcommand that the benchmark starts its processes with.
@@ -233,6 +252,9 @@ impl Plan {
 }
 
 pub fn run(args: &Args) -> Result<ExitCode, Failure> {
+    if !args.from.is_empty() {
+        return show(args);
+    }
     let mut plan = Plan::of(args)?;
     let interrupt = Interrupt::install()?;
     for core in args
@@ -245,9 +267,10 @@ pub fn run(args: &Args) -> Result<ExitCode, Failure> {
             .map_err(|error| Failure::new(Status::Usage, error.to_string()))?;
     }
     let setup = Setup {
+        commit: None,
         date: date::now(),
         command: machine::command_line(),
-        machine: Machine::look(),
+        machine: Machine::look(args.machine.clone()),
         cpus: args.cpus,
         rounds: args.rounds.unwrap_or(plan.rounds[0]),
         slice: u64::from(plan.rounds[1]) * MILLISECOND,
@@ -268,14 +291,10 @@ pub fn run(args: &Args) -> Result<ExitCode, Failure> {
         let why = "--chart draws by size: measure round trips, or throughput, of two sizes or more";
         return Err(Failure::new(Status::Usage, why));
     }
-    let open = |path: &Option<PathBuf>, what| {
-        let path = path.as_deref();
-        path.map(|path| File::open(path, what)).transpose()
-    };
     let (report, chart) = (open(&args.report, "report")?, open(&args.chart, "chart")?);
 
-    let program = format!("slipring {}", env!("CARGO_PKG_VERSION"));
-    let mut header = table::header(&setup, &program, &plan.how);
+    let mut header = Run::of(&setup, &[], false).conditions(plan.title);
+    header.push(plan.how);
     header.append(&mut plan.notes);
     let mut output = Output::new(args.json);
     let mut results = Vec::new();
@@ -283,9 +302,10 @@ pub fn run(args: &Args) -> Result<ExitCode, Failure> {
     let mut printed = measure(&setup, &header, &stop, &entries, &output, &mut results);
     let interrupted = interrupt.requested();
     let goals = goals::goals(&setup, &results);
+    let runs = [Run::of(&setup, &results, interrupted)];
     if printed.is_ok() {
         let document = || {
-            let mut document = json::document(&setup, &results, interrupted);
+            let mut document = runs[0].document();
             document["left_out"] = left_out.into();
             document["goals"] = serde_json::json!(goals);
             if let Some((Kind::Served { capacity, .. }, case)) =
@@ -307,14 +327,10 @@ pub fn run(args: &Args) -> Result<ExitCode, Failure> {
             cut_short: interrupted || results.len() < entries.len(),
             goals: goals.iter().map(goals::text).collect(),
         };
-        file.write(&page.render(&setup, &results)?)?;
+        file.write(&page.render(&runs)?)?;
     }
     if let Some(file) = chart {
-        let machine = &setup.machine;
-        let below = format!("{}, {}; {program}", machine.cpu, machine.kernel);
-        let drawn = charts::for_a_document(&results, &below);
-        let nothing = || io::Error::other("too little was measured to draw a chart");
-        file.write(&drawn.ok_or_else(nothing)?)?;
+        draw(file, &runs)?;
     }
     printed?;
     Ok(match interrupt.exit_code() {
@@ -322,6 +338,40 @@ pub fn run(args: &Args) -> Result<ExitCode, Failure> {
         None if results::any_failed(&results) => ExitCode::FAILURE,
         None => ExitCode::SUCCESS,
     })
+}
+
+/// Shows what was measured before, on one machine or on several.
+fn show(args: &Args) -> Result<ExitCode, Failure> {
+    let (report, chart) = (open(&args.report, "report")?, open(&args.chart, "chart")?);
+    let runs = Run::read_all(&args.from, &args.only)?;
+    let printed = console::print(medians::tables(&runs));
+    if let Some(file) = report {
+        let header = runs.iter().flat_map(|run| run.conditions(run.name()));
+        let page = Page {
+            title: "slipring bench",
+            summary: None,
+            header: header.collect(),
+            cut_short: runs.iter().any(|run| run.interrupted),
+            goals: Vec::new(),
+        };
+        file.write(&page.render(&runs)?)?;
+    }
+    if let Some(file) = chart {
+        draw(file, &runs)?;
+    }
+    printed?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn open(path: &Option<PathBuf>, what: &'static str) -> io::Result<Option<File>> {
+    let path = path.as_deref();
+    path.map(|path| File::open(path, what)).transpose()
+}
+
+fn draw(file: File, runs: &[Run]) -> io::Result<()> {
+    let nothing = "too little to draw a chart: it takes round trips, or throughput, of two sizes";
+    let drawn = charts::for_a_document(runs).ok_or_else(|| io::Error::other(nothing))?;
+    file.write(&drawn)
 }
 
 /// Case by case, until it is interrupted, or nobody takes the results.
@@ -334,17 +384,14 @@ fn measure<'c>(
     results: &mut Vec<CaseResult<'c>>,
 ) -> Result<(), Failure> {
     output.print(&(header.join("\n") + "\n"))?;
-    let runner = Runner {
-        setup,
-        stop,
-        step: &|step| output.step(step),
-    };
+    let step = |step: &str| output.step(step);
+    let runner = Runner::new(setup, stop, &step);
     for entry in entries {
         if stop() {
             break;
         }
         let result = runner.run(entry);
-        let table = table::case(setup, &result);
+        let table = table::case(&CaseFigures::of(setup, &result));
         results.push(result);
         output.print(&format!("\n{table}"))?;
     }
