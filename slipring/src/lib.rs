@@ -237,6 +237,7 @@ mod error;
 mod fail_points;
 #[cfg(feature = "fail-points")]
 pub mod fail_points;
+pub mod feed;
 pub mod frame;
 mod link;
 #[cfg(feature = "mmf")]
