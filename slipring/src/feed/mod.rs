@@ -87,6 +87,8 @@ pub use options::{PublisherOptions, SubscriberOptions, Wake};
 pub use publisher::{Batch, Publisher};
 pub use reader::{Lagged, Start};
 pub use service::SubscriberInfo;
+#[cfg(feature = "tokio")]
+pub(crate) use subscriber::Found;
 pub use subscriber::{Iter, Subscriber};
 
 /// The number of a record: 0 for the first one of a publisher.

@@ -257,6 +257,11 @@ impl Subscriber {
         &self.attached.peer
     }
 
+    #[cfg(feature = "tokio")]
+    pub(crate) fn wake_option(&self) -> Wake {
+        self.options.wake
+    }
+
     fn half(&mut self) -> Half<'_> {
         Half {
             attached: &self.attached,
