@@ -35,6 +35,9 @@ mod at {
     pub const MISSED: usize = 0x110;
 }
 
+/// Something that is wrong with a publisher's memory, and how to make it so.
+type Lie = (&'static str, fn(&Words));
+
 /// A hello of a feed.
 fn hello(capacity: usize) -> [u8; raw::LEN] {
     let mut hello = Hello::new(capacity).encode();
@@ -132,7 +135,7 @@ fn a_publisher_by_hand_is_understood() {
 #[test]
 fn what_no_publisher_can_have_published_ends_the_feed() {
     guard(|| {
-        let lies: &[(&str, fn(&Words))] = &[
+        let lies: &[Lie] = &[
             ("a tail that is not aligned", |words| {
                 words.store(at::TAIL, 9)
             }),
@@ -231,7 +234,7 @@ fn a_publisher_that_stores_anything_anywhere_breaks_nothing() {
 #[test]
 fn memory_that_is_not_a_feeds_is_refused() {
     guard(|| {
-        let faults: &[(&str, fn(&Words))] = &[
+        let faults: &[Lie] = &[
             ("magic", |words| words.store(0, 1)),
             ("version", |words| words.store32(8, 9)),
             ("length", |words| words.store32(0xc, 8192)),

@@ -1,6 +1,6 @@
 //! Feeds on tokio: a subscriber whose waiting is the runtime's.
 //!
-//! A [`feed::Publisher`](crate::feed::Publisher) needs no other form: it does not wait, unless it
+//! A [`feed::Publisher`] needs no other form: it does not wait, unless it
 //! admits lossless subscribers, and then for its [`Budget`](crate::feed::Budget) at most.
 
 use super::finding;
