@@ -24,8 +24,8 @@ const MOST: usize = 200;
 /// Words of the header: the longest record, `tail`, `last`, `claim`, `checkpoint`, and narrow ones:
 /// `fin`, `calls`.
 const AT_MAX_RECORD: usize = 0x20;
-const WIDE: [usize; 4] = [0x80, 0x88, 0x100, 0x108];
-const NARROW: [usize; 2] = [0x90, 0x180];
+const WIDE: [usize; 4] = [0x80, 0x180, 0x100, 0x108];
+const NARROW: [usize; 2] = [0x88, 0x200];
 
 /// A subscriber of such a publisher. Every call returns; what it returns is a whole record in turn,
 /// a lag that goes forward, or an end that stays.

@@ -22,10 +22,9 @@ fn main() -> io::Result<()> {
     }
     let name = format!("prices-{}", std::process::id());
     let mut publisher = Publisher::bind(&name)?;
-    let panel = |role| {
-        Command::new(std::env::current_exe()?)
-            .args([role, &name])
-            .spawn()
+    let panel = |role: &str| {
+        let mut program = Command::new(std::env::current_exe()?);
+        program.args([role, &name]).spawn()
     };
     let panels = [panel("follow")?, panel("paint")?];
     while publisher.subscribers().len() < panels.len() {

@@ -82,7 +82,7 @@
 //! | `axum` | a listener is that of an axum server; includes `tokio` |
 //! | `tonic` | a stream is the connection of a tonic server; includes `tokio` |
 //! | `bytes` | messages that own their bytes, and with `tokio` a `Stream` of them |
-//! | `zerocopy` | messages that are plain old data |
+//! | `zerocopy` | messages and records that are plain old data |
 //! | `mmf` | `slipring::mmf`, the ring of C# programs on `MemoryMappedFile` |
 //!
 //! None is on by default. It needs Rust 1.88.

@@ -24,11 +24,11 @@ mod at {
     pub const MAX_RECORD: usize = 0x20;
     pub const LOSSLESS: usize = 0x28;
     pub const TAIL: usize = 0x80;
-    pub const LAST: usize = 0x88;
-    pub const FIN: usize = 0x90;
+    pub const LAST: usize = 0x180;
+    pub const FIN: usize = 0x88;
     pub const CLAIM: usize = 0x100;
     pub const CHECKPOINT: usize = 0x108;
-    pub const CALLS: usize = 0x180;
+    pub const CALLS: usize = 0x200;
     pub const WAKE: usize = 0x80;
     pub const READ: usize = 0x100;
     pub const NEXT: usize = 0x108;

@@ -58,8 +58,6 @@ pub(crate) struct Preamble<A: Atomics> {
 pub(crate) struct Published<A: Atomics> {
     /// Bytes ever published: where the next record will begin.
     pub(crate) tail: A::U64,
-    /// Where the newest record begins. Stored after `tail`; 0 before the first record.
-    pub(crate) last: A::U64,
     /// How the feed ended ([`ended`](crate::ring::ended)).
     pub(crate) fin: A::U32,
     /// The code of an abort, stored before `fin`.
@@ -84,7 +82,10 @@ pub(crate) struct Header<A: Atomics> {
     pub(crate) preamble: Line<Preamble<A>>,
     pub(crate) published: Line<Published<A>>,
     pub(crate) claimed: Line<Claimed<A>>,
-    /// Line 3: whether a subscriber may sleep ([`calls`](super::calls)).
+    /// Line 3: where the newest record begins; 0 before the first one. Stored after `tail`, and
+    /// apart from it: readers that poll have taken that line away by then.
+    pub(crate) last: Line<A::U64>,
+    /// Line 4: whether a subscriber may sleep ([`calls`](super::calls)).
     pub(crate) calls: Line<A::U32>,
 }
 
@@ -129,13 +130,13 @@ const _: () = {
     assert!(offset_of!(H, preamble.0.max_record) == 0x20);
     assert!(offset_of!(H, preamble.0.lossless) == 0x28);
     assert!(offset_of!(H, published.0.tail) == 0x80);
-    assert!(offset_of!(H, published.0.last) == 0x88);
-    assert!(offset_of!(H, published.0.fin) == 0x90);
-    assert!(offset_of!(H, published.0.code) == 0x94);
+    assert!(offset_of!(H, published.0.fin) == 0x88);
+    assert!(offset_of!(H, published.0.code) == 0x8c);
     assert!(offset_of!(H, claimed.0.claim) == 0x100);
     assert!(offset_of!(H, claimed.0.checkpoint) == 0x108);
-    assert!(offset_of!(H, calls) == 0x180);
-    assert!(size_of::<H>() == 0x200);
+    assert!(offset_of!(H, last) == 0x180);
+    assert!(offset_of!(H, calls) == 0x200);
+    assert!(size_of::<H>() == 0x280);
     type P = Page<Std>;
     assert!(offset_of!(P, wake) == 0x80);
     assert!(offset_of!(P, progress.0.read) == 0x100);
@@ -167,7 +168,6 @@ pub(crate) mod testing {
             preamble: preamble::<A>(capacity, max_record),
             published: Line(Published {
                 tail: A::U64::new(0),
-                last: A::U64::new(0),
                 fin: A::U32::new(0),
                 code: A::U32::new(0),
             }),
@@ -175,6 +175,7 @@ pub(crate) mod testing {
                 claim: A::U64::new(0),
                 checkpoint: A::U64::new(0),
             }),
+            last: Line(A::U64::new(0)),
             calls: Line(A::U32::new(0)),
         }
     }

@@ -21,7 +21,10 @@
 //!     Event::Record(record) => println!("{}: {:?}", record.sequence, record.payload),
 //!     Event::Lagged(lagged) => eprintln!("{} records are gone", lagged.missed),
 //!     Event::Restarted(restarted) => eprintln!("a new publisher: {:x}", restarted.epoch),
-//!     Event::Ended(end) => { eprintln!("{end}"); # break Ok(()) }
+//!     Event::Ended(end) => {
+//!         eprintln!("{end}");
+//! #       break Ok(());
+//!     }
 //! }
 //! # }}});
 //! # while publisher.subscribers().is_empty() { std::thread::yield_now() }
@@ -70,6 +73,8 @@ pub(crate) mod lossless;
 mod memory;
 mod options;
 mod park;
+#[cfg(feature = "zerocopy")]
+mod pod;
 mod publisher;
 pub(crate) mod reader;
 mod reconnect;

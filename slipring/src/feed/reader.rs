@@ -92,7 +92,7 @@ impl Reader {
         };
         let lagged = match start {
             Start::Newest => {
-                reader.jump(header, words, &header.published.0.last)?;
+                reader.jump(header, words, &header.last.0)?;
                 if let Some(found) = reader.find(header, words)? {
                     reader.pass(&found);
                 }
@@ -115,6 +115,7 @@ impl Reader {
     }
 
     /// Where the next record begins.
+    #[inline]
     pub(crate) fn position(&self) -> u64 {
         self.position
     }
@@ -219,10 +220,10 @@ impl Reader {
         words: &impl Words,
         more: u64,
     ) -> Result<bool, Corrupt> {
-        let last = load_peer::<A, _>(&header.published.0.last);
+        let last = load_peer::<A, _>(&header.last.0);
         if last > self.position {
             let next = self.next;
-            self.jump(header, words, &header.published.0.last)?;
+            self.jump(header, words, &header.last.0)?;
             self.skipped += self.next.checked_sub(next).ok_or(Corrupt)?;
         } else if self.tail(header)? == self.position {
             return Ok(false);

@@ -346,43 +346,68 @@ impl Subscriber {
         self.check_may_wait()?;
         let mut waited = false;
         loop {
-            if let Some(found) = self.look()? {
-                if waited {
-                    self.woken = Some(Instant::now());
-                }
+            if let Some(found) = self.look_in_a_wait()? {
+                self.note_woken(waited);
                 return Ok(Some(found));
             }
             waited = true;
-            let now = Instant::now();
-            if deadline.is_some_and(|deadline| now >= deadline) {
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Ok(None);
             }
-            if let Some(reconnecting) = &self.reconnecting {
-                let until = reconnecting.until().into_iter().chain(deadline).min();
-                nap(reconnecting.socket(), until)?;
+            if self.rest(deadline)? {
                 continue;
-            }
-            if let (Wake::Every(interval), Some(woken)) = (self.options.wake, self.woken.take()) {
-                let until = woken.checked_add(interval);
-                if until.is_some_and(|until| until > now) {
-                    nap(
-                        Some(self.attached.link.as_fd()),
-                        until.into_iter().chain(deadline).min(),
-                    )?;
-                    self.half().listen();
-                    continue;
-                }
             }
             match self.sleep(deadline)? {
                 Some(news) => {
                     if let Some(found) = self.found(news)? {
-                        self.woken = Some(Instant::now());
+                        self.note_woken(true);
                         return Ok(Some(found));
                     }
                 }
                 None => return Ok(None),
             }
         }
+    }
+
+    /// As [`look`](Self::look); the link is the matter of the wait.
+    #[inline]
+    fn look_in_a_wait(&mut self) -> io::Result<Option<Found>> {
+        if self.reconnecting.is_some() {
+            return self.reconnect();
+        }
+        match self.half().look() {
+            Some(news) => self.found(news),
+            None => Ok(None),
+        }
+    }
+
+    fn note_woken(&mut self, waited: bool) {
+        if waited && matches!(self.options.wake, Wake::Every(_)) {
+            self.woken = Some(Instant::now());
+        }
+    }
+
+    /// Waits for something else than news: the next publisher, or the end of the interval in which
+    /// this subscriber is not woken. `false`: there is nothing of the kind to wait for.
+    fn rest(&mut self, deadline: Option<Instant>) -> io::Result<bool> {
+        if let Some(reconnecting) = &self.reconnecting {
+            let until = reconnecting.until().into_iter().chain(deadline).min();
+            nap(reconnecting.socket(), until)?;
+            return Ok(true);
+        }
+        let (Wake::Every(interval), Some(woken)) = (self.options.wake, self.woken.take()) else {
+            return Ok(false);
+        };
+        let until = woken.checked_add(interval);
+        if until.is_none_or(|until| until <= Instant::now()) {
+            return Ok(false);
+        }
+        nap(
+            Some(self.attached.link.as_fd()),
+            until.into_iter().chain(deadline).min(),
+        )?;
+        self.half().listen();
+        Ok(true)
     }
 
     /// Spins, then sleeps, until there is news. `None`: the deadline has come.

@@ -131,11 +131,10 @@ impl Writer {
     #[inline]
     pub(crate) fn publish<A: Atomics>(&mut self, header: &Header<A>) {
         self.published = self.end;
-        let published = &header.published.0;
         // Release: a reader that finds this position finds the bytes before it.
-        published.tail.store(self.end, Ordering::Release);
+        header.published.0.tail.store(self.end, Ordering::Release);
         // Release: a reader that finds this record finds that `tail` is beyond it.
-        published.last.store(self.last, Ordering::Release);
+        header.last.0.store(self.last, Ordering::Release);
         point(Point::RecordPublished);
     }
 
