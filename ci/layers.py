@@ -21,6 +21,7 @@ LAYERS = [
     ("crate", ["crate"]),
     ("frame", ["frame"]),
     ("tokio", ["tokio"]),
+    ("feed", ["feed"]),
     ("mmf", ["mmf"]),
     ("stream", ["stream"]),
     ("link", ["link"]),

@@ -51,6 +51,7 @@ fn is_documented(error: &Error) -> bool {
         error,
         Error::BadPeer { .. }
             | Error::Capacity { .. }
+            | Error::Kind { .. }
             | Error::NotSlipring
             | Error::PeerGone
             | Error::Protocol { .. }

@@ -6,6 +6,7 @@
 mod accept;
 mod address;
 mod connect;
+mod feed;
 mod frames;
 mod header;
 mod input;
@@ -33,6 +34,7 @@ mod units;
 pub use accept::accept;
 pub use address::address;
 pub use connect::connect;
+pub use feed::feed;
 pub use frames::frames;
 pub use header::header;
 pub use listener::listener;

@@ -130,6 +130,16 @@ fn the_corpus_of_header_replays() {
 }
 
 #[test]
+fn the_corpus_of_feed_replays() {
+    replay("feed", slipring_fuzz::feed);
+}
+
+#[test]
+fn random_inputs_for_feed_play() {
+    random(2000, 400, slipring_fuzz::feed);
+}
+
+#[test]
 fn the_corpus_of_frames_replays() {
     replay("frames", slipring_fuzz::frames);
 }

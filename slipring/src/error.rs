@@ -171,6 +171,19 @@ pub enum Error {
         theirs: String,
     },
 
+    /// Behind the name is something else: a feed where a stream was asked for, or the other way
+    /// round.
+    #[error(
+        "the name is that of a {theirs}, and this side asked for a {ours}. Connect to another \
+         name, or as a {theirs}"
+    )]
+    Kind {
+        /// What this side asked for.
+        ours: &'static str,
+        /// What is there.
+        theirs: String,
+    },
+
     /// The name of the application protocol is too long.
     #[error(
         "a protocol name of {len} bytes is too long: {limit} is the most. Choose a shorter one"
@@ -392,9 +405,10 @@ impl Error {
             Error::UntrustedPeer { .. } | Error::UnsafeDirectory { .. } => {
                 ErrorKind::PermissionDenied
             }
-            Error::Refused { .. } | Error::Protocol { .. } | Error::Version { .. } => {
-                ErrorKind::ConnectionRefused
-            }
+            Error::Refused { .. }
+            | Error::Protocol { .. }
+            | Error::Kind { .. }
+            | Error::Version { .. } => ErrorKind::ConnectionRefused,
             Error::NotSlipring | Error::BadPeer { .. } => ErrorKind::InvalidData,
             Error::PeerGone => ErrorKind::ConnectionReset,
             Error::Timeout { .. } => ErrorKind::TimedOut,
@@ -627,6 +641,14 @@ mod tests {
                 },
                 ErrorKind::ConnectionRefused,
                 &[r#""a/1""#, r#""b/1""#, "same protocol"],
+            ),
+            (
+                Error::Kind {
+                    ours: "stream",
+                    theirs: text("feed"),
+                },
+                ErrorKind::ConnectionRefused,
+                &["that of a feed", "asked for a stream", "another name"],
             ),
             (
                 Error::Version {

@@ -51,6 +51,15 @@ points! {
     ReadingEnded "reading-ended" "the end of reading was stored; nobody was woken";
     HangingUp "hanging-up" "the link is about to be shut down";
     HungUp "hung-up" "the link was shut down; everything is still mapped";
+    Claimed "feed-claimed" "a block of a feed was claimed; nothing was written over it";
+    RecordWritten "feed-written" "a record was written, and not published";
+    RecordPublished "feed-published" "records were published; nobody was called";
+    Calling "feed-calling" "the waking thread is about to be called";
+    Called "feed-called" "the waking thread was called";
+    SubscriberArmed "feed-armed" "a subscriber asked to be woken; it has not polled again";
+    Announced "feed-announced" "a subscriber announced that it sleeps";
+    SubscriberWoken "feed-woken" "a subscriber was woken; it has not polled yet";
+    RecordCopied "feed-copied" "a record was copied; its caller does not have it yet";
     SocketRemoved "socket-removed" "the socket of a name was removed; its lock is held";
 }
 

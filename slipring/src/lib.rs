@@ -68,7 +68,7 @@
 //!   directory.
 //! * It needs 64-bit little-endian Linux, 5.1 or newer, with `/proc` mounted; 5.8 for peers of
 //!   other users.
-//! * A stream has two ends. Many readers of one writer are many streams.
+//! * A stream has two ends. One writer and many readers are a [`feed`].
 //! * It carries bytes (and [messages](frame) on top of them), but no descriptors.
 //! * It costs memory: both rings are allocated and populated when the stream is made (256 KiB a
 //!   side, by default).
@@ -82,7 +82,7 @@
 //! | `axum` | a listener is that of an axum server; includes `tokio` |
 //! | `tonic` | a stream is the connection of a tonic server; includes `tokio` |
 //! | `bytes` | messages that own their bytes, and with `tokio` a `Stream` of them |
-//! | `zerocopy` | messages that are plain old data |
+//! | `zerocopy` | messages and records that are plain old data |
 //! | `mmf` | `slipring::mmf`, the ring of C# programs on `MemoryMappedFile` |
 //!
 //! None is on by default. It needs Rust 1.88.
@@ -237,6 +237,7 @@ mod error;
 mod fail_points;
 #[cfg(feature = "fail-points")]
 pub mod fail_points;
+pub mod feed;
 pub mod frame;
 mod link;
 #[cfg(feature = "mmf")]

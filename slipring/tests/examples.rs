@@ -61,6 +61,12 @@ fn the_messages_example_runs() {
 }
 
 #[test]
+fn the_feed_example_runs() {
+    run("feed", "200000 prices received or known to be missed");
+    run("feed", "200000 prices shown or skipped");
+}
+
+#[test]
 fn the_poll_example_runs() {
     run("poll", "200000 ticks of 2 feeds, their sum is 20599990");
 }

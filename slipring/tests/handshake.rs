@@ -347,6 +347,11 @@ fn refusals(arguments: &[&str]) {
             if ours == "test/1" && theirs == "other/2"),
         "{error:?}"
     );
+    let error = refused(8, b"feed");
+    assert!(
+        matches!(&error, Error::Kind { ours: "stream", theirs } if theirs == "feed"),
+        "{error:?}"
+    );
     for (why, text, part) in [
         (1, &b""[..], ""),
         (1, b"one-two", "one-two"),
@@ -356,7 +361,7 @@ fn refusals(arguments: &[&str]) {
         (5, b"no good", "no good"),
         (6, b"", "no memory or no descriptors"),
         (7, b"because", "because"),
-        (8, b"a newer reason", "a newer reason"),
+        (9, b"a newer reason", "a newer reason"),
         (u32::MAX, b"\x1b[2J\xff", r"\x1b[2J\xff"),
         (7, &[b'x'; 64], "xxxx"),
     ] {

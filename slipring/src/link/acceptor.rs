@@ -17,8 +17,9 @@ mod unreceived;
 pub use stop::Stopper;
 
 use super::binding::{Binding, Condition};
-use super::handshake::{First, Handshake, Origin, Progress, Waits};
-use crate::endpoint::Connected;
+use super::handshake::{First, Handshake, Origin, Progress};
+use super::side::Side;
+use super::stream_side::Waits;
 use crate::error::{Error, Result};
 use crate::fail_points::{Point, point};
 use crate::name::{Name, Scope};
@@ -34,8 +35,6 @@ use clients::{Client, Clients};
 use spare::Spare;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
-#[cfg(feature = "tokio")]
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -56,10 +55,9 @@ const TIMER: u64 = 2;
 const FIRST_CLIENT: u64 = 3;
 
 /// The result of accepting for a while.
-#[derive(Debug)]
-pub(crate) enum Accepted {
+pub(crate) enum Accepted<S: Side = Waits> {
     /// A client has completed its handshake.
-    Stream(Connected),
+    Stream(S::Connected),
     /// The time is up, and nothing was left to be done.
     Nothing,
     /// The time is up, and there is more to be done.
@@ -67,7 +65,7 @@ pub(crate) enum Accepted {
 }
 
 #[derive(Debug)]
-pub(crate) struct Acceptor {
+pub(crate) struct Acceptor<S: Side = Waits> {
     set: Epoll,
     socket: Mutex<Arc<Listening>>,
     timer: Timer,
@@ -79,17 +77,31 @@ pub(crate) struct Acceptor {
     /// The socket's mode keeps all other users out.
     mine_alone: bool,
     spare: Spare,
-    clients: Mutex<Clients>,
+    clients: Mutex<Clients<S>>,
     unreceived: Unreceived,
     refused: AtomicU64,
     last_refusal: Mutex<Option<String>>,
-    #[cfg(feature = "tokio")]
-    polled: AtomicBool,
+    /// This side of every handshake that begins.
+    side: Mutex<S>,
     binding: Mutex<Binding>,
 }
 
 impl Acceptor {
+    /// Of streams.
     pub(crate) fn new(options: Arc<Options>, name: Name) -> Result<Acceptor> {
+        Acceptor::of(options, name, Waits::Blocking)
+    }
+
+    /// From now on streams are for an event loop.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn set_polled(&self) {
+        *self.side() = Waits::Polled;
+    }
+}
+
+impl<S: Side> Acceptor<S> {
+    /// For clients that shake hands with this side.
+    pub(crate) fn of(options: Arc<Options>, name: Name, side: S) -> Result<Acceptor<S>> {
         let mode = match (name.scope(), &options.peers) {
             (Scope::Local, _) | (_, Peers::SameUser) => 0o600,
             // Credentials decide which users may connect.
@@ -124,8 +136,7 @@ impl Acceptor {
             unreceived: Unreceived::default(),
             refused: AtomicU64::new(0),
             last_refusal: Mutex::default(),
-            #[cfg(feature = "tokio")]
-            polled: AtomicBool::new(false),
+            side: Mutex::new(side),
             binding: Mutex::new(binding),
         })
     }
@@ -144,19 +155,9 @@ impl Acceptor {
         }
     }
 
-    /// From now on streams are for an event loop.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn set_polled(&self) {
-        // Relaxed: a thread that accepts afterwards was given the listener afterwards.
-        self.polled.store(true, Ordering::Relaxed);
-    }
-
-    fn waits(&self) -> Waits {
-        #[cfg(feature = "tokio")]
-        if self.polled.load(Ordering::Relaxed) {
-            return Waits::Polled;
-        }
-        Waits::Blocking
+    fn side(&self) -> MutexGuard<'_, S> {
+        // It is whole at any time.
+        self.side.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn refused(&self) -> u64 {
@@ -218,7 +219,7 @@ impl Acceptor {
     }
 
     /// The next client that has completed its handshake, before the deadline.
-    pub(crate) fn accept(&self, deadline: Option<Instant>) -> Result<Accepted> {
+    pub(crate) fn accept(&self, deadline: Option<Instant>) -> Result<Accepted<S>> {
         let mut late_batches = 0;
         loop {
             if self.stop.is_asked_for() {
@@ -258,7 +259,7 @@ impl Acceptor {
         }
     }
 
-    fn clients(&self) -> MutexGuard<'_, Clients> {
+    fn clients(&self) -> MutexGuard<'_, Clients<S>> {
         // The table is whole between any two calls on it, also after a panic.
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -274,7 +275,7 @@ impl Acceptor {
 
     /// Takes a client from the backlog, and goes as far with it as it goes. Most have said hello by
     /// then.
-    fn accept_one(&self) -> Result<Option<Connected>> {
+    fn accept_one(&self) -> Result<Option<S::Connected>> {
         let socket = Arc::clone(&*self.socket());
         let Some(link) = self.take_from(&socket)? else {
             return Ok(None);
@@ -311,13 +312,20 @@ impl Acceptor {
         }
     }
 
-    fn begin(&self, link: Link) -> Result<Handshake> {
+    fn begin(&self, link: Link) -> Result<Handshake<S>> {
         let origin = Origin {
             mine_alone: self.mine_alone,
             until: None,
         };
         let (options, name) = (Arc::clone(&self.options), Some(self.name.clone()));
-        Handshake::new(link, options, name, First::Peer, self.waits(), origin)
+        Handshake::new(
+            link,
+            options,
+            name,
+            First::Peer,
+            self.side().clone(),
+            origin,
+        )
     }
 
     /// Begins a client's handshake; says under which number.
@@ -369,7 +377,7 @@ impl Acceptor {
         victim.is_some()
     }
 
-    fn let_go(&self, clients: &mut Clients, number: u64) {
+    fn let_go(&self, clients: &mut Clients<S>, number: u64) {
         if let Some(client) = clients.by_number.remove(&number) {
             self.unwatch(&client);
             self.count(&Error::Timeout {
@@ -380,7 +388,7 @@ impl Acceptor {
     }
 
     /// Goes on with one client's handshake.
-    fn step(&self, number: u64) -> Result<Option<Connected>> {
+    fn step(&self, number: u64) -> Result<Option<S::Connected>> {
         match self.step_in_table(number)? {
             Some(client) => self.complete(client),
             None => Ok(None),
@@ -389,7 +397,7 @@ impl Acceptor {
 
     /// Goes on with a client that is in the table. Takes it out and returns it when everything of
     /// it has arrived.
-    fn step_in_table(&self, number: u64) -> Result<Option<Client>> {
+    fn step_in_table(&self, number: u64) -> Result<Option<Client<S>>> {
         let mut clients = self.clients();
         let progress = loop {
             let Some(client) = clients.by_number.get_mut(&number) else {
@@ -430,7 +438,7 @@ impl Acceptor {
 
     /// The last step: checks and maps the memory that a client has passed, makes this side's, and
     /// passes it.
-    fn complete(&self, mut client: Client) -> Result<Option<Connected>> {
+    fn complete(&self, mut client: Client<S>) -> Result<Option<S::Connected>> {
         let user = client.user();
         let is_stranger = self.is_stranger(user);
         if is_stranger && self.unreceived.has_too_many_of(user) {
@@ -442,7 +450,7 @@ impl Acceptor {
                 Ok(Progress::Done) => {
                     let connected = client.handshake.finish()?;
                     if is_stranger {
-                        self.unreceived.note(user, connected.endpoint.link.as_fd());
+                        self.unreceived.note(user, S::link(&connected));
                     }
                     return Ok(Some(connected));
                 }
@@ -462,7 +470,7 @@ impl Acceptor {
     }
 
     /// Takes a client's link out of the set.
-    fn unwatch(&self, client: &Client) {
+    fn unwatch(&self, client: &Client<S>) {
         // It is in the set, and leaving it needs nothing that could be missing.
         let _ = self.set.delete(client.handshake.link());
     }
@@ -503,7 +511,7 @@ impl Acceptor {
     }
 
     /// Sets the timer to the earliest deadline, or off.
-    fn set_timer(&self, clients: &Clients) -> Result<()> {
+    fn set_timer(&self, clients: &Clients<S>) -> Result<()> {
         let next = clients
             .next_deadline()
             .map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -511,7 +519,7 @@ impl Acceptor {
     }
 }
 
-impl AsFd for Acceptor {
+impl<S: Side> AsFd for Acceptor<S> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.set.as_fd()
     }

@@ -2,24 +2,22 @@
 
 use super::dial::Dialed;
 use super::message::{Hello, LEN, Memory, Message, Refusal, VERSIONS, printable};
-use super::verify::{self, DESCRIPTORS, Fault, Introduced, Refused, Verified};
-use crate::endpoint::region::{OwnRegion, header_len};
-use crate::endpoint::{Connected, Endpoint};
+use super::side::{Parts, Side};
+use super::stream_side::Waits;
+use super::verify::{self, Fault, Introduced, Refused};
+use crate::endpoint::region::header_len;
 use crate::error::{Error, Result};
 use crate::fail_points::{Point, point};
 use crate::name::Name;
 use crate::options::Options;
 use crate::peer::Admission;
-use crate::ring::Std;
 use crate::sys::closing::{self, Link, Passed};
-use crate::sys::doorbell::{self, Doorbell, Doorbells};
 use crate::sys::errno::Errno;
 use crate::sys::poll;
 use crate::sys::socket::{self, Credentials};
 use crate::sys::user;
-use crate::sys::watch::Watches;
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -45,29 +43,11 @@ pub(crate) enum Progress {
     },
 }
 
-/// How the halves of the stream will wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Waits {
-    /// By blocking on epoll sets of their own.
-    Blocking,
-    /// In an event loop.
-    #[cfg(feature = "tokio")]
-    Polled,
-}
-
-/// Everything that this side made for itself.
-#[derive(Debug)]
-struct Mine {
-    own_region: OwnRegion,
-    doorbells: Doorbells,
-    watches: Option<Watches>,
-}
-
 /// A message on its way out: bytes, and the descriptors that go with the first of them.
 #[derive(Debug)]
 struct Outgoing {
     bytes: Vec<u8>,
-    memory: Option<OwnedFd>,
+    with_mine: bool,
 }
 
 /// Everything that is known of a socket before anything is said over it.
@@ -82,12 +62,12 @@ pub(crate) struct Origin {
 }
 
 #[derive(Debug)]
-pub(crate) struct Handshake {
+pub(crate) struct Handshake<S: Side = Waits> {
     link: Link,
     options: Arc<Options>,
     name: Option<Name>,
     first: First,
-    waits: Waits,
+    side: S,
     origin: Origin,
     started: Instant,
     /// The process that made the other end of the socket.
@@ -96,8 +76,8 @@ pub(crate) struct Handshake {
     introduced: Option<(Introduced, Instant)>,
     /// The message about the peer's memory and its descriptors, not checked yet.
     unchecked: Option<(Memory, Vec<Passed>)>,
-    theirs: Option<Verified>,
-    mine: Option<Mine>,
+    theirs: Option<S::Theirs>,
+    mine: Option<S::Mine>,
     outgoing: VecDeque<Outgoing>,
     /// The message that is coming in, and the descriptors that came with it.
     incoming: [u8; LEN],
@@ -106,15 +86,15 @@ pub(crate) struct Handshake {
     sender: Option<Credentials>,
 }
 
-impl Handshake {
+impl<S: Side> Handshake<S> {
     pub(crate) fn new(
         link: Link,
         options: Arc<Options>,
         name: Option<Name>,
         first: First,
-        waits: Waits,
+        side: S,
         origin: Origin,
-    ) -> Result<Handshake> {
+    ) -> Result<Handshake<S>> {
         point(Point::Begun);
         socket::ask_for_credentials(link.as_fd()).map_err(|e| match e {
             Errno::OPNOTSUPP | Errno::NOPROTOOPT => Error::BadPeer {
@@ -129,7 +109,7 @@ impl Handshake {
             options,
             name,
             first,
-            waits,
+            side,
             origin,
             started: Instant::now(),
             made_by,
@@ -154,14 +134,14 @@ impl Handshake {
         dialed: Dialed,
         options: Arc<Options>,
         name: Name,
-        waits: Waits,
-    ) -> Result<Handshake> {
+        side: S,
+    ) -> Result<Handshake<S>> {
         let origin = Origin {
             mine_alone: dialed.owner_is_me,
             until: dialed.queue_until,
         };
         let link = Link::new(dialed.socket)?;
-        Handshake::new(link, options, Some(name), First::Me, waits, origin)
+        Handshake::new(link, options, Some(name), First::Me, side, origin)
     }
 
     /// Refuses the user that made the other end of the socket, if it may not be there. This is a
@@ -231,13 +211,14 @@ impl Handshake {
     fn say_hello(&mut self) {
         let hello = Message::Hello(Hello {
             versions: VERSIONS,
-            capacity: self.options.capacity as u64,
+            kind: S::KIND as u8,
+            capacity: self.side.capacity(&self.options),
             header_len: header_len() as u32,
             protocol: self.options.protocol.clone().into_bytes(),
         });
         self.outgoing.push_back(Outgoing {
             bytes: hello.encode().to_vec(),
-            memory: None,
+            with_mine: false,
         });
     }
 
@@ -247,32 +228,12 @@ impl Handshake {
         // A socket that another user made may have an end that is that user's, whichever speaks
         // there: see `doorbell::Kind`.
         let is_mine = of_my_user && user::is_same(self.made_by.uid, self.origin.mine_alone);
-        let kind = if is_mine {
-            doorbell::Kind::Plain
-        } else {
-            doorbell::Kind::Inverted
-        };
-        let (own_region, memory) = OwnRegion::create(self.options.capacity)?;
-        point(Point::MemoryMade);
-        let doorbells = Doorbells {
-            reader: Doorbell::new(kind)?,
-            writer: Doorbell::new(kind)?,
-        };
-        let watches = match self.waits {
-            Waits::Blocking => Some(Watches::new(&doorbells, self.link.as_fd())?),
-            #[cfg(feature = "tokio")]
-            Waits::Polled => None,
-        };
-        self.mine = Some(Mine {
-            own_region,
-            doorbells,
-            watches,
-        });
+        let (mine, memory) = self.side.make(&self.options, self.link.as_fd(), is_mine)?;
+        self.mine = Some(mine);
         point(Point::AllMade);
-        let message = Message::Memory(Memory { doorbells: kind });
         self.outgoing.push_back(Outgoing {
-            bytes: message.encode().to_vec(),
-            memory: Some(memory),
+            bytes: Message::Memory(memory).encode().to_vec(),
+            with_mine: true,
         });
         Ok(())
     }
@@ -330,22 +291,20 @@ impl Handshake {
     fn flush(&mut self) -> Result<()> {
         while let Some(next) = self.outgoing.front_mut() {
             point(Point::Sending);
-            let sent = match (&next.memory, &self.mine) {
-                (Some(memory), Some(mine)) => {
-                    let fds: [BorrowedFd<'_>; DESCRIPTORS] = [
-                        memory.as_fd(),
-                        mine.doorbells.reader.as_fd(),
-                        mine.doorbells.writer.as_fd(),
-                    ];
-                    socket::send(self.link.as_fd(), &next.bytes, &fds)
-                }
-                _ => socket::send(self.link.as_fd(), &next.bytes, &[]),
+            let fds = match &self.mine {
+                Some(mine) if next.with_mine => S::passed(mine),
+                _ => Vec::new(),
             };
+            let sent = socket::send(self.link.as_fd(), &next.bytes, &fds);
             match sent {
                 Ok(n) => {
                     point(Point::Sent);
                     // Descriptors travel with the first byte.
-                    next.memory = None;
+                    if let Some(mine) = &mut self.mine
+                        && std::mem::take(&mut next.with_mine)
+                    {
+                        S::sent(mine);
+                    }
                     next.bytes.drain(..n);
                     if next.bytes.is_empty() {
                         self.outgoing.pop_front();
@@ -383,7 +342,7 @@ impl Handshake {
         while self.arrived < LEN {
             let received = match closing::peek(self.link.as_fd()) {
                 // The peer is at fault, whether there is room for all of them or not.
-                Ok(ahead) if ahead.descriptors > DESCRIPTORS => {
+                Ok(ahead) if ahead.descriptors > S::DESCRIPTORS => {
                     return Err(self.refuse(Refused::bad("more descriptors than expected")));
                 }
                 Ok(ahead) if !ahead.truncated => {
@@ -417,7 +376,7 @@ impl Handshake {
                             First::Peer => error,
                         });
                     }
-                    if self.fds.len() > DESCRIPTORS {
+                    if self.fds.len() > S::DESCRIPTORS {
                         return Err(self.refuse(Refused::bad("more descriptors than expected")));
                     }
                     if received.len == 0 {
@@ -444,9 +403,15 @@ impl Handshake {
         match (message, &self.introduced) {
             (Message::Refused(why, detail), _) => Err(self.refused(why, &detail)),
             (Message::Hello(hello), None) => {
-                let mut introduced =
-                    verify::hello(&hello, sender, self.origin.mine_alone, &self.options)
-                        .map_err(|refused| self.refuse(refused))?;
+                let mut introduced = verify::hello(
+                    S::KIND,
+                    |capacity| self.side.expects_capacity(capacity),
+                    &hello,
+                    sender,
+                    self.origin.mine_alone,
+                    &self.options,
+                )
+                .map_err(|refused| self.refuse(refused))?;
                 // A stranger may have lent its socket to one that is trusted.
                 let made_by = self
                     .options
@@ -480,7 +445,7 @@ impl Handshake {
         let Some((introduced, _)) = &self.introduced else {
             return Err(self.refuse(Refused::bad("a message out of turn")));
         };
-        match verify::memory(memory, fds, introduced, &self.options) {
+        match self.side.verify(memory, fds, introduced, &self.options) {
             Ok(verified) => {
                 self.theirs = Some(verified);
                 point(Point::Verified);
@@ -501,7 +466,7 @@ impl Handshake {
         // A peer that has this side's memory may have gone on with the stream, and reads nothing
         // here any more.
         if let Some(mine) = &self.mine {
-            mine.own_region.header().refuse();
+            S::refuse(mine);
         }
         refused.error
     }
@@ -526,6 +491,10 @@ impl Handshake {
             (Refusal::Version, Some(Ok(lowest)), Some(Ok(highest))) => Error::Version {
                 ours: VERSIONS,
                 theirs: (lowest, highest),
+            },
+            (Refusal::Kind, ..) => Error::Kind {
+                ours: S::KIND.name(),
+                theirs: detail,
             },
             (Refusal::Protocol, ..) => Error::Protocol {
                 ours: self.options.protocol.clone(),
@@ -553,34 +522,30 @@ impl Handshake {
         }
     }
 
-    /// The stream's endpoint, after [`Progress::Done`].
-    pub(crate) fn finish(self) -> Result<Connected> {
-        let (Some(mine), Some(theirs)) = (self.mine, self.theirs) else {
+    /// What has come of it, after [`Progress::Done`].
+    pub(crate) fn finish(self) -> Result<S::Connected> {
+        let (Some(mine), Some(theirs), Some((introduced, _))) =
+            (self.mine, self.theirs, self.introduced)
+        else {
             return Err(Error::BadPeer {
                 what: "the handshake is not complete".into(),
             });
         };
         point(Point::Connected);
-        let endpoint = Arc::new(Endpoint::new(
-            mine.own_region,
-            theirs.peer_region,
-            self.link,
-            mine.doorbells,
-            theirs.doorbells,
-            theirs.peer,
-            self.name,
-            self.options,
-            theirs.copy_reads,
-        ));
-        Ok(Connected {
-            endpoint,
-            watches: mine.watches,
-        })
+        Ok(self.side.connect(Parts {
+            link: self.link,
+            peer: introduced.peer(),
+            trusted: introduced.trusted,
+            name: self.name,
+            options: self.options,
+            mine,
+            theirs,
+        }))
     }
 }
 
 /// Drives a handshake to its end, blocking until its deadline.
-pub(crate) fn drive(mut handshake: Handshake) -> Result<Connected> {
+pub(crate) fn drive<S: Side>(mut handshake: Handshake<S>) -> Result<S::Connected> {
     loop {
         let write = match handshake.step()? {
             Progress::Done => return handshake.finish(),
@@ -601,7 +566,10 @@ pub(crate) fn drive(mut handshake: Handshake) -> Result<Connected> {
 }
 
 /// Drives both sides of a handshake within this thread.
-pub(crate) fn drive_pair(mut left: Handshake, mut right: Handshake) -> Result<[Connected; 2]> {
+pub(crate) fn drive_pair<S: Side>(
+    mut left: Handshake<S>,
+    mut right: Handshake<S>,
+) -> Result<[S::Connected; 2]> {
     // Each message fits into the socket's buffer at once, so each round takes both sides a step
     // further.
     for _ in 0..6 {
@@ -619,7 +587,7 @@ const _: () = {
     const fn send<T: Send>() {}
     const fn sync<T: Sync>() {}
     send::<Handshake>();
-    send::<Endpoint>();
-    sync::<Endpoint>();
-    send::<crate::ring::Producer<Std>>();
+    send::<crate::endpoint::Endpoint>();
+    sync::<crate::endpoint::Endpoint>();
+    send::<crate::ring::Producer<crate::ring::Std>>();
 };

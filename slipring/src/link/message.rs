@@ -18,10 +18,37 @@ const HELLO: u32 = 1;
 const REFUSAL: u32 = 2;
 const MEMORY: u32 = 3;
 
+/// What is behind a name. The numbers are the wire's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    Stream = 0,
+    Feed = 1,
+}
+
+impl Kind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kind::Stream => "stream",
+            Kind::Feed => "feed",
+        }
+    }
+
+    /// The name of a number that may be of a later version.
+    pub(crate) fn name_of(number: u8) -> &'static str {
+        [Kind::Stream, Kind::Feed]
+            .into_iter()
+            .find(|kind| *kind as u8 == number)
+            .map_or("kind that this version does not know", Kind::name)
+    }
+}
+
 /// A side's description of itself, before it makes or passes anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hello {
     pub(crate) versions: (u16, u16),
+    /// What it takes the name to be ([`Kind`]).
+    pub(crate) kind: u8,
     pub(crate) capacity: u64,
     pub(crate) header_len: u32,
     pub(crate) protocol: Vec<u8>,
@@ -52,6 +79,8 @@ pub(crate) enum Refusal {
     Resources = 6,
     /// Anything that a newer version may add.
     Other = 7,
+    /// The name is of another kind; the detail is that kind's name.
+    Kind = 8,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +105,7 @@ impl Message {
                 bytes[14..16].copy_from_slice(&hello.versions.1.to_le_bytes());
                 bytes[16..24].copy_from_slice(&hello.capacity.to_le_bytes());
                 bytes[24..28].copy_from_slice(&hello.header_len.to_le_bytes());
+                bytes[28] = hello.kind;
                 put_text(&mut bytes, &hello.protocol);
             }
             Message::Memory(memory) => {
@@ -101,6 +131,7 @@ impl Message {
                 versions: (u16_at(bytes, 12), u16_at(bytes, 14)),
                 capacity: u64::from(u32_at(bytes, 16)) | u64::from(u32_at(bytes, 20)) << 32,
                 header_len: u32_at(bytes, 24),
+                kind: bytes[28],
                 protocol: text,
             })),
             MEMORY => Ok(Message::Memory(Memory {
@@ -115,6 +146,7 @@ impl Message {
                     4 => Refusal::User,
                     5 => Refusal::Descriptors,
                     6 => Refusal::Resources,
+                    8 => Refusal::Kind,
                     _ => Refusal::Other,
                 };
                 Ok(Message::Refused(why, text))
@@ -159,6 +191,7 @@ mod tests {
             versions: (1, 3),
             capacity: 0x0102_0304_0506_0708,
             header_len: 4096,
+            kind: Kind::Stream as u8,
             protocol: protocol.to_vec(),
         })
     }
@@ -197,6 +230,7 @@ mod tests {
             hello(&[b'x'; MAX_PROTOCOL]),
             MEMORY_OF_ALL,
             Message::Refused(Refusal::Other, b"why".to_vec()),
+            Message::Refused(Refusal::Kind, Kind::Feed.name().into()),
         ] {
             assert_eq!(Message::decode(&message.encode()), Ok(message));
         }

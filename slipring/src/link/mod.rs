@@ -33,22 +33,28 @@ mod lock;
 mod message;
 mod paths;
 mod rendezvous;
+mod side;
 mod start;
 #[cfg(test)]
 mod strangers;
+mod stream_side;
 mod verify;
 
 pub use acceptor::Stopper;
 pub(crate) use acceptor::{Accepted, Acceptor};
 pub use binding::Condition;
 #[cfg(feature = "tokio")]
-pub(crate) use dial::{Dial, Dialed, Step, WhenFull};
-#[cfg(feature = "tokio")]
-pub(crate) use handshake::Progress;
-pub(crate) use handshake::{Handshake, Waits, drive};
+pub(crate) use dial::{Dial, Dialed};
+pub(crate) use dial::{Step, WhenFull};
+pub(crate) use handshake::{Handshake, Progress, drive};
 pub use leftovers::{Leftover, remove_leftovers};
 pub use listing::{BoundName, NameState, names, passed_over};
+pub(crate) use message::{Kind, Memory, Refusal};
 pub(crate) use rendezvous::Rendezvous;
 #[cfg(feature = "tokio")]
 pub(crate) use rendezvous::{BETWEEN_STEPS, Claim, met};
-pub(crate) use verify::check_options;
+pub(crate) use side::{Parts, Side};
+pub(crate) use stream_side::Waits;
+pub(crate) use verify::{
+    Fault, Introduced, Refused, check_options, check_protocol, is_capacity, memory, other_preamble,
+};

@@ -2,7 +2,8 @@
 
 use super::dial::{Dial, Patience, Queue};
 use super::directory::RuntimeDirs;
-use super::handshake::{First, Handshake, Origin, Waits, drive_pair};
+use super::handshake::{First, Handshake, Origin, drive_pair};
+use super::stream_side::Waits;
 use super::verify::check_options;
 use crate::endpoint::Connected;
 use crate::error::{Error, Result};

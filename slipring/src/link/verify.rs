@@ -2,36 +2,32 @@
 //! versions, protocol, user, length of the header, capacity, this side's limit. Then the
 //! descriptors that it passes: their number; seals, file system, size, allocation of the memory,
 //! which is mapped then, and its preamble compared; and a doorbell has to be an eventfd.
+//!
+//! What depends on the kind of the name is the matter of its `Side`.
 
-use super::message::{Hello, MAX_PROTOCOL, Memory, Refusal, VERSIONS, printable};
-use crate::endpoint::region::{self, PeerRegion};
+use super::message::{Hello, Kind, MAX_PROTOCOL, Refusal, VERSIONS, printable};
+use crate::endpoint::region;
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::peer::{Admission, Peer};
-use crate::ring::{Header, LAYOUT_VERSION, MAGIC, Std};
 use crate::sys::closing::Passed;
-use crate::sys::doorbell::{self, Doorbell, Doorbells};
 use crate::sys::errno::Errno;
 use crate::sys::mapping;
 use crate::sys::memfd;
 use crate::sys::socket::Credentials;
 use crate::sys::user;
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::Ordering;
-
-/// The descriptors that come with a hello.
-pub(super) const DESCRIPTORS: usize = 3;
+use std::os::fd::OwnedFd;
 
 /// A refusal of the peer: the reason that is sent to it, and the error for the user here.
 #[derive(Debug)]
-pub(super) struct Refused {
+pub(crate) struct Refused {
     pub(super) why: Refusal,
     pub(super) detail: Vec<u8>,
     pub(super) error: Error,
 }
 
 impl Refused {
-    fn new(why: Refusal, detail: impl Into<Vec<u8>>, error: Error) -> Refused {
+    pub(crate) fn new(why: Refusal, detail: impl Into<Vec<u8>>, error: Error) -> Refused {
         Refused {
             why,
             detail: detail.into(),
@@ -40,7 +36,7 @@ impl Refused {
     }
 
     /// The peer sent something that is not as it should be.
-    pub(super) fn bad(what: &'static str) -> Refused {
+    pub(crate) fn bad(what: &'static str) -> Refused {
         Refused::new(
             Refusal::Descriptors,
             what,
@@ -74,7 +70,7 @@ impl Refused {
 
 /// Why the descriptors that the peer passed cannot be used.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// They are not as they should be.
     Theirs(Refused),
     /// This process lacks something.
@@ -89,27 +85,36 @@ impl From<Refused> for Fault {
 
 /// The facts of a hello that has passed.
 #[derive(Debug)]
-pub(super) struct Introduced {
+pub(crate) struct Introduced {
     pub(super) sender: Credentials,
     /// The peer could do anything to this process anyway: it is of the same user, or root.
-    pub(super) trusted: bool,
+    pub(crate) trusted: bool,
     /// It is of the same user.
     pub(super) of_my_user: bool,
-    header_len: usize,
-    capacity: usize,
+    pub(crate) header_len: usize,
+    pub(crate) capacity: usize,
 }
 
-/// The peer's memory and doorbells, after they have passed.
-#[derive(Debug)]
-pub(super) struct Verified {
-    pub(super) peer_region: PeerRegion,
-    pub(super) doorbells: Doorbells,
-    pub(super) peer: Peer,
-    pub(super) copy_reads: bool,
+impl Introduced {
+    /// The bytes of its memory.
+    pub(crate) fn memory_len(&self) -> u64 {
+        (self.header_len + self.capacity) as u64
+    }
+
+    pub(super) fn peer(&self) -> Peer {
+        let Credentials { pid, uid, gid } = self.sender;
+        Peer {
+            pid: (pid != 0).then_some(pid),
+            uid,
+            gid,
+        }
+    }
 }
 
 /// Checks a hello. `mine_alone`: no other user could be where it comes from.
 pub(super) fn hello(
+    kind: Kind,
+    expects_capacity: impl FnOnce(usize) -> bool,
     hello: &Hello,
     sender: Option<Credentials>,
     mine_alone: bool,
@@ -123,6 +128,16 @@ pub(super) fn hello(
             Error::Version {
                 ours: VERSIONS,
                 theirs: hello.versions,
+            },
+        ));
+    }
+    if hello.kind != kind as u8 {
+        return Err(Refused::new(
+            Refusal::Kind,
+            kind.name(),
+            Error::Kind {
+                ours: kind.name(),
+                theirs: Kind::name_of(hello.kind).into(),
             },
         ));
     }
@@ -148,17 +163,11 @@ pub(super) fn hello(
     };
     let header_len = hello.header_len as usize;
     let page = mapping::page_size();
-    if header_len < size_of::<Header<Std>>()
-        || !header_len.is_multiple_of(page)
-        || header_len > 1 << 16
-    {
+    if header_len < page || !header_len.is_multiple_of(page) || header_len > 1 << 16 {
         return Err(Refused::bad("the header has an impossible length"));
     }
     let capacity = usize::try_from(hello.capacity).unwrap_or(usize::MAX);
-    if !capacity.is_power_of_two()
-        || capacity < region::min_capacity()
-        || capacity > region::MAX_CAPACITY
-    {
+    if !expects_capacity(capacity) {
         return Err(Refused::bad("the capacity is impossible"));
     }
     if capacity > options.max_peer_capacity {
@@ -185,51 +194,16 @@ pub(super) fn hello(
     })
 }
 
-/// Checks the descriptors of a peer that has been introduced, and maps its memory.
-pub(super) fn memory(
-    memory: Memory,
-    fds: Vec<Passed>,
-    introduced: &Introduced,
-    options: &Options,
-) -> std::result::Result<Verified, Fault> {
-    let trusted = introduced.trusted;
-    if !trusted && memory.doorbells != doorbell::Kind::Inverted {
-        return Err(Refused::bad("a doorbell that another user could block").into());
-    }
-    if fds.len() < DESCRIPTORS {
-        return Err(Refused::bad("a descriptor is missing").into());
-    }
-    let Ok([own_region, reader_bell, writer_bell]) = <[Passed; DESCRIPTORS]>::try_from(fds) else {
-        return Err(Refused::bad("more descriptors than expected").into());
-    };
-    let peer_region = peer_region(own_region, introduced)?;
-    let doorbell = |passed| eventfd(passed).map(|fd| Doorbell::of_peer(fd, memory.doorbells));
-    let doorbells = Doorbells {
-        reader: doorbell(reader_bell)?,
-        writer: doorbell(writer_bell)?,
-    };
-    peer_region.populate(options.capacity);
-    let Credentials { pid, uid, gid } = introduced.sender;
-    Ok(Verified {
-        peer_region,
-        doorbells,
-        peer: Peer {
-            pid: (pid != 0).then_some(pid),
-            uid,
-            gid,
-        },
-        copy_reads: options.copy_reads || !trusted,
-        // Of any user: one that says so and sleeps all the same is its own loss.
-    })
+/// Whether it is a power of two within the limits of a ring.
+pub(crate) fn is_capacity(capacity: usize) -> bool {
+    capacity.is_power_of_two()
+        && (region::min_capacity()..=region::MAX_CAPACITY).contains(&capacity)
 }
 
-fn peer_region(passed: Passed, introduced: &Introduced) -> std::result::Result<PeerRegion, Fault> {
+/// Checks memory that a peer has passed, of `len` bytes: sealed, of ordinary pages, of that size,
+/// and allocated.
+pub(crate) fn memory(passed: Passed, len: u64) -> std::result::Result<OwnedFd, Fault> {
     let want = |doing| move |e: Errno| Fault::Mine(Error::os(doing)(e));
-    let Introduced {
-        header_len,
-        capacity,
-        ..
-    } = *introduced;
     // First, because it calls into no file system that somebody else wrote; a pipe, a socket, an
     // ordinary file end here.
     let is_sealed =
@@ -245,7 +219,6 @@ fn peer_region(passed: Passed, introduced: &Introduced) -> std::result::Result<P
     // touches them first. Those that it has beyond the end, where nothing is mapped (fallocate(2),
     // `FALLOC_FL_KEEP_SIZE`), would count as well; so they go, and the seals keep it from making
     // others. Any other size than it has is against the seals.
-    let len = (header_len + capacity) as u64;
     memfd::set_len(&fd, len).map_err(|e| {
         Refused::bad(match e {
             Errno::PERM => "the memory has another size than announced",
@@ -255,23 +228,16 @@ fn peer_region(passed: Passed, introduced: &Introduced) -> std::result::Result<P
     if memfd::allocated(&fd).map_err(want("checking the peer's memory (fstat)"))? < len {
         return Err(Refused::bad("the memory is not allocated").into());
     }
-    let peer_region = PeerRegion::map(fd.as_fd(), header_len, capacity).map_err(Fault::Mine)?;
-    let preamble = &peer_region.header().preamble.0;
-    // Relaxed: the message that brought the descriptor came after the preamble was written.
-    let honest = preamble.magic.load(Ordering::Relaxed) == MAGIC
-        && preamble.version.load(Ordering::Relaxed) == LAYOUT_VERSION
-        && preamble.header_len.load(Ordering::Relaxed) as usize == header_len
-        && preamble.capacity.load(Ordering::Relaxed) == capacity as u64;
-    if !honest {
-        return Err(
-            Refused::bad("the memory does not begin with the preamble that was announced").into(),
-        );
-    }
-    Ok(peer_region)
+    Ok(fd)
+}
+
+/// The refusal of memory that does not begin as it should.
+pub(crate) fn other_preamble() -> Refused {
+    Refused::bad("the memory does not begin with the preamble that was announced")
 }
 
 /// A doorbell is an eventfd.
-fn eventfd(passed: Passed) -> std::result::Result<OwnedFd, Fault> {
+pub(super) fn eventfd(passed: Passed) -> std::result::Result<OwnedFd, Fault> {
     match passed.is_eventfd() {
         Ok(true) => Ok(passed.harmless()),
         Ok(false) => Err(Refused::bad("a doorbell is not an eventfd").into()),
@@ -285,13 +251,18 @@ fn eventfd(passed: Passed) -> std::result::Result<OwnedFd, Fault> {
 pub(crate) fn check_options(options: &Options) -> Result<()> {
     let capacity = options.capacity;
     let (min, max) = (region::min_capacity(), region::MAX_CAPACITY);
-    if !capacity.is_power_of_two() || capacity < min || capacity > max {
+    if !is_capacity(capacity) {
         let near = capacity.clamp(min, max).next_power_of_two();
         return Err(Error::Capacity {
             asked: capacity,
             why: format!("it has to be a power of two from {min} to {max} bytes; {near} would do"),
         });
     }
+    check_protocol(options)
+}
+
+/// Checks the application protocol alone.
+pub(crate) fn check_protocol(options: &Options) -> Result<()> {
     if options.protocol.len() > MAX_PROTOCOL {
         return Err(Error::ProtocolTooLong {
             len: options.protocol.len(),

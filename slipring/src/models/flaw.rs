@@ -77,6 +77,36 @@ pub(super) enum Flaw {
     WakeAcquire,
     /// A writer that sees a waiting reader does not load the reader's `head` once more.
     StarvingByOldHead,
+
+    // Of feeds: orderings.
+    /// `tail` and `last` stored Relaxed.
+    FeedPublishRelease,
+    /// No fence behind the store of `claim`.
+    FeedClaimFence,
+    /// `claim` stored Relaxed.
+    FeedClaimRelease,
+    /// `tail` and `claim` loaded without an acquire.
+    FeedReadAcquire,
+    /// No fence between `tail` and `calls` in `must_call`.
+    FeedCallFence,
+    /// No fence between a subscriber's wake word and `calls`.
+    FeedArmFence,
+    /// No fences in a round of the waker.
+    FeedRoundFence,
+    /// No fence between the position of a lossless subscriber and `claim`.
+    FeedJoinFence,
+    /// No fence between `claim` and the positions of lossless subscribers.
+    FeedLookFence,
+
+    // Of feeds: rules.
+    /// A reader does not look whether a record was still whole.
+    FeedNoValidation,
+    /// A subscriber that sees that nobody sleeps does not announce.
+    FeedNoAnnouncement,
+    /// The waker does not look at `tail` again behind a round.
+    FeedNoSecondLook,
+    /// A lossless subscriber begins wherever it is.
+    FeedUnsafeStart,
 }
 
 impl Flaw {
@@ -84,6 +114,41 @@ impl Flaw {
         here.iter()
             .find(|(flaw, _)| *flaw == self)
             .map_or(Weakness::Nothing, |(_, weakness)| *weakness)
+    }
+
+    pub(super) fn in_feed_publish(self) -> Weakness {
+        self.weakness(&[(Flaw::FeedPublishRelease, Weakness::Release)])
+    }
+
+    pub(super) fn in_feed_write(self) -> Weakness {
+        self.weakness(&[
+            (Flaw::FeedClaimFence, Weakness::ReleaseFence),
+            (Flaw::FeedClaimRelease, Weakness::Release),
+        ])
+    }
+
+    pub(super) fn in_feed_read(self) -> Weakness {
+        self.weakness(&[(Flaw::FeedReadAcquire, Weakness::Acquire)])
+    }
+
+    pub(super) fn in_feed_call(self) -> Weakness {
+        self.weakness(&[(Flaw::FeedCallFence, Weakness::SeqCst)])
+    }
+
+    pub(super) fn in_feed_arm(self) -> Weakness {
+        self.weakness(&[(Flaw::FeedArmFence, Weakness::SeqCst)])
+    }
+
+    pub(super) fn in_feed_round(self) -> Weakness {
+        self.weakness(&[(Flaw::FeedRoundFence, Weakness::SeqCst)])
+    }
+
+    pub(super) fn in_feed_join(self) -> Weakness {
+        self.weakness(&[(Flaw::FeedJoinFence, Weakness::SeqCst)])
+    }
+
+    pub(super) fn in_feed_look(self) -> Weakness {
+        self.weakness(&[(Flaw::FeedLookFence, Weakness::SeqCst)])
     }
 
     pub(super) fn in_publish(self) -> Weakness {

@@ -11,7 +11,10 @@
 //! * [`starving`]: two that wait for each other do not;
 //! * [`polling`]: no wake-up is lost in an event loop that polls either;
 //! * [`unfenced`]: nothing is lost without the fence, towards a half that never sleeps, and towards
-//!   one that sleeps after a flow ([`time`]).
+//!   one that sleeps after a flow ([`time`]);
+//! * [`feed_records`]: no record of a feed is torn, and a lag is counted right;
+//! * [`feed_calls`]: no subscriber of a feed sleeps on;
+//! * [`feed_lossless`]: a lossless subscriber of a feed misses nothing.
 //!
 //! Each model is run as it is ([`holds`]), and once for each part of the protocol that it checks,
 //! with that part left out ([`fails`], [`Flaw`]). An ordering that can be removed without a failing
@@ -26,6 +29,10 @@
 mod asleep;
 mod bytes;
 mod ending;
+mod feed_calls;
+mod feed_lossless;
+mod feed_memory;
+mod feed_records;
 mod flaw;
 mod mutant;
 mod polling;
@@ -55,19 +62,24 @@ fn byte_at(position: u64) -> u8 {
     position as u8 + 1
 }
 
-fn builder() -> loom::model::Builder {
+fn builder(preemptions: usize) -> loom::model::Builder {
     let mut builder = loom::model::Builder::new();
     // Bugs of this kind need one or two; the bound keeps the number of interleavings polynomial.
-    builder.preemption_bound.get_or_insert(3);
+    builder.preemption_bound.get_or_insert(preemptions);
     builder
 }
 
 /// Runs a model as it is.
 fn holds(name: &str, model: fn(Flaw)) {
+    holds_within(3, name, model);
+}
+
+/// The same within another number of pre-emptions, for a model that would take minutes.
+fn holds_within(preemptions: usize, name: &str, model: fn(Flaw)) {
     let count = Arc::new(AtomicU64::new(0));
     let start = Instant::now();
     let counted = Arc::clone(&count);
-    builder().check(move || {
+    builder(preemptions).check(move || {
         counted.fetch_add(1, Ordering::Relaxed);
         model(Flaw::None);
     });
@@ -80,7 +92,7 @@ fn fails(model: fn(Flaw), flaw: Flaw, why: Why) {
     quietly();
     let start = Instant::now();
     QUIET.set(true);
-    let outcome = panic::catch_unwind(AssertUnwindSafe(|| builder().check(move || model(flaw))));
+    let outcome = panic::catch_unwind(AssertUnwindSafe(|| builder(3).check(move || model(flaw))));
     QUIET.set(false);
     let Err(panic) = outcome else {
         panic!("{flaw:?}: nobody noticed");
@@ -108,6 +120,10 @@ enum Why {
     WrongEnd,
     /// A writer gives up for a reader that does not need it.
     FalseAlarm,
+    /// A record of a feed is not what was published, or is lost in silence.
+    Torn,
+    /// A lossless subscriber misses a record.
+    Missed,
 }
 
 impl Why {
@@ -117,6 +133,8 @@ impl Why {
             Why::Race => "Causality violation",
             Why::WrongEnd => "the end: ",
             Why::FalseAlarm => "does not starve",
+            Why::Torn => "not as it was published",
+            Why::Missed => "a lossless subscriber missed",
         }
     }
 }

@@ -20,6 +20,8 @@ pub(super) enum Weakness {
     Release,
     /// `fence(Acquire)` does nothing.
     Acquire,
+    /// `fence(Release)` does nothing.
+    ReleaseFence,
 }
 
 loom::thread_local! {
@@ -84,6 +86,7 @@ impl Atomics for Mutant {
         let left_out = match order {
             Ordering::SeqCst => missing(Weakness::SeqCst),
             Ordering::Acquire => missing(Weakness::Acquire),
+            Ordering::Release => missing(Weakness::ReleaseFence),
             _ => false,
         };
         if !left_out {

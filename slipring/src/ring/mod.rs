@@ -32,7 +32,7 @@ mod stress;
 pub(crate) use crate::wait::{Atomics, Std, Word};
 pub(crate) use consumer::Consumer;
 pub(crate) use end::end;
-pub(crate) use header::{Header, LAYOUT_VERSION, MAGIC, count, ended, load_peer};
+pub(crate) use header::{Header, LAYOUT_VERSION, Line, MAGIC, count, ended, load_peer};
 pub(crate) use producer::Producer;
 
 /// The two headers as one endpoint sees them.

@@ -165,6 +165,40 @@ pub(crate) fn peek(socket: BorrowedFd<'_>) -> errno::Result<Ahead> {
     })
 }
 
+/// What a peer has said over a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// So many bytes.
+    Bytes(usize),
+    /// Nothing, and it never will.
+    Gone,
+    /// Descriptors, which nobody asked for. They are still there: the link is to be dropped.
+    Descriptors,
+}
+
+/// Receives a few bytes of a peer's, without blocking. `EAGAIN`: there are none. Descriptors of a
+/// peer that is not trusted are not taken: with too few of its own left, the kernel would close
+/// them in this thread.
+pub(crate) fn hear(
+    socket: BorrowedFd<'_>,
+    trusted: bool,
+    bytes: &mut [u8],
+) -> errno::Result<Heard> {
+    if !trusted {
+        let ahead = peek(socket)?;
+        if ahead.descriptors > 0 || ahead.truncated {
+            return Ok(Heard::Descriptors);
+        }
+    }
+    let received = socket::receive(socket, bytes)?;
+    let descriptors: Vec<_> = received.fds.into_iter().map(Passed::new).collect();
+    Ok(match received.len {
+        _ if !descriptors.is_empty() || received.truncated => Heard::Descriptors,
+        0 => Heard::Gone,
+        len => Heard::Bytes(len),
+    })
+}
+
 /// The Unix socket over which a stream is set up, and whose hang-up is the peer's death. Dropping
 /// it hangs up, and does not block, whatever the peer has sent over it.
 #[derive(Debug)]

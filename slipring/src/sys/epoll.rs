@@ -35,6 +35,12 @@ impl Epoll {
         epoll::modify(&self.fd, fd, EventData::new_u64(token), interest)
     }
 
+    /// From now on waits until the other end of a socket is gone, and for nothing else
+    /// (`EPOLL_CTL_MOD`).
+    pub(crate) fn watch_hang_up(&self, fd: impl AsFd, token: u64) -> errno::Result<()> {
+        epoll::modify(&self.fd, fd, EventData::new_u64(token), EventFlags::RDHUP)
+    }
+
     /// Takes a descriptor out (`EPOLL_CTL_DEL`). Closing it would not, while a forked child has a
     /// copy.
     pub(crate) fn delete(&self, fd: impl AsFd) -> errno::Result<()> {

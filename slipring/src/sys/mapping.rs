@@ -9,6 +9,7 @@ use super::errno::{self, Errno};
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 use std::os::fd::BorrowedFd;
 use std::ptr::{self, NonNull};
+use std::sync::atomic::AtomicU64;
 
 /// The accesses that a mapping allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +37,14 @@ unsafe impl Send for Mapping {}
 // SAFETY: as above; `&Mapping` gives out raw pointers alone.
 unsafe impl Sync for Mapping {}
 
+/// A type that may lie at the start of memory which another process has mapped as well.
+///
+/// # Safety
+///
+/// Any bytes are a valid value, also if they change while the value is borrowed, and nothing has to
+/// be dropped.
+pub(crate) unsafe trait Shared {}
+
 /// Whether the process could map `len` bytes now.
 pub(crate) fn has_room(len: usize) -> bool {
     // Writable, so that it counts where the kernel limits what is promised. No page is touched.
@@ -48,7 +57,7 @@ pub(crate) fn has_room(len: usize) -> bool {
 
 impl Mapping {
     /// Maps the first `first_len` bytes of the file, at least one page, and the `capacity` bytes
-    /// behind them, which are a power of two. Both are whole pages.
+    /// behind them, which are a power of two, or none. Both are whole pages.
     pub(crate) fn new(
         fd: BorrowedFd<'_>,
         first_len: usize,
@@ -83,6 +92,9 @@ impl Mapping {
         // SAFETY: replaces the first `first_len + capacity` bytes of the reservation made above,
         // which nobody else knows.
         unsafe { mmap(base, first_len + capacity, prot, fixed, fd, 0) }?;
+        if capacity == 0 {
+            return Ok(mapping);
+        }
         // SAFETY: `first_len + capacity` lies within the reservation.
         let mirror = unsafe { base.byte_add(first_len + capacity) };
         // SAFETY: replaces the last `capacity` bytes of the reservation.
@@ -118,6 +130,28 @@ impl Mapping {
         self.capacity
     }
 
+    /// The words at the start. If the mapping is for reading, they are loaded alone, and relaxed
+    /// (std::sync::atomic, "Atomic accesses to read-only memory").
+    #[inline]
+    pub(crate) fn first<T: Shared>(&self) -> &T {
+        const { assert!(size_of::<T>() <= 4096 && align_of::<T>() <= 4096) };
+        // SAFETY: the mapping begins with a page, which is mapped for as long as `self` lives, at
+        // least as large as `T`, and aligned for it; any bytes are a `T`, which may change.
+        unsafe { self.base.cast::<T>().as_ref() }
+    }
+
+    /// The `count` words of the ring from `offset` on, a multiple of 8, which may have gone round
+    /// it any number of times. Loaded as those of [`first`](Self::first) are.
+    #[inline]
+    pub(crate) fn words(&self, offset: usize, count: usize) -> &[AtomicU64] {
+        assert!(offset.is_multiple_of(8), "a word that is not aligned");
+        let at = self.span(offset, count * 8).cast::<AtomicU64>();
+        // SAFETY: `span` has checked that all of them are mapped, for as long as `self` lives. The
+        // ring begins with a page, so that a multiple of 8 is aligned. Any bytes are valid words,
+        // which may change while they are shared.
+        unsafe { std::slice::from_raw_parts(at, count) }
+    }
+
     /// The address of `offset` in the ring, which may have gone round it any number of times. `len
     /// <= capacity`: then the whole span is mapped.
     #[inline]
@@ -125,7 +159,11 @@ impl Mapping {
         assert!(len <= self.capacity, "a span longer than the ring");
         // SAFETY: first_len + offset + len <= first_len + 2 * capacity, the length of the mapping,
         // as the masked offset is less than the capacity.
-        unsafe { self.ring.as_ptr().add(offset & (self.capacity - 1)) }
+        unsafe {
+            self.ring
+                .as_ptr()
+                .add(offset & self.capacity.wrapping_sub(1))
+        }
     }
 }
 

@@ -87,6 +87,13 @@ pub(crate) fn send(
     )
 }
 
+/// Sends a few bytes and nothing with them, without blocking: `EAGAIN` if the other end has left
+/// too many unread (send(2)).
+pub(crate) fn say(socket: impl AsFd, bytes: &[u8]) -> errno::Result<()> {
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    rustix::net::send(socket, bytes, flags).map(|_| ())
+}
+
 /// The result of one call of [`receive`].
 #[derive(Debug, Default)]
 pub(crate) struct Received {

@@ -1,25 +1,24 @@
 //! Shaking hands without blocking.
 
 use super::register;
-use crate::endpoint::Connected;
 use crate::error::{Error, Result};
-use crate::link::{Handshake, Progress};
+use crate::link::{Handshake, Progress, Side};
 use std::os::fd::AsRawFd;
 use std::os::fd::RawFd;
 use tokio::io::Interest;
 use tokio::time::timeout_at;
 
 /// A handshake whose socket is registered with the reactor.
-struct Shaking(Handshake);
+struct Shaking<S: Side>(Handshake<S>);
 
-impl AsRawFd for Shaking {
+impl<S: Side> AsRawFd for Shaking<S> {
     fn as_raw_fd(&self) -> RawFd {
         self.0.link().as_raw_fd()
     }
 }
 
 /// Drives a handshake to its end, until its deadline.
-pub(super) async fn drive(handshake: Handshake) -> Result<Connected> {
+pub(super) async fn drive<S: Side>(handshake: Handshake<S>) -> Result<S::Connected> {
     // SAFETY: the handshake owns the socket and keeps it for as long as it is registered.
     let registered =
         unsafe { register(Shaking(handshake), Interest::READABLE | Interest::WRITABLE) };

@@ -45,6 +45,7 @@
 #[cfg(feature = "axum")]
 mod axum;
 mod batch;
+pub mod feed;
 mod finding;
 mod handshake;
 mod listener;

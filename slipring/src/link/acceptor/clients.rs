@@ -1,6 +1,7 @@
 //! The clients that are shaking hands, and which of them makes way when there are too many.
 
 use crate::link::handshake::Handshake;
+use crate::link::side::Side;
 use crate::sys::descriptor_limit;
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -14,14 +15,14 @@ const PART_OF_A_STRANGER: usize = 4;
 
 /// One of them.
 #[derive(Debug)]
-pub(super) struct Client {
-    pub(super) handshake: Handshake,
+pub(super) struct Client<S: Side> {
+    pub(super) handshake: Handshake<S>,
     pub(super) deadline: Instant,
     /// Its link is watched for room as well.
     pub(super) writes: bool,
 }
 
-impl Client {
+impl<S: Side> Client<S> {
     pub(super) fn user(&self) -> u32 {
         self.handshake.made_by()
     }
@@ -29,16 +30,16 @@ impl Client {
 
 /// All of them, by number. A higher number came later and has the later deadline.
 #[derive(Debug)]
-pub(super) struct Clients {
-    pub(super) by_number: BTreeMap<u64, Client>,
+pub(super) struct Clients<S: Side> {
+    pub(super) by_number: BTreeMap<u64, Client<S>>,
     /// The number of the next one.
     pub(super) next: u64,
     most: usize,
 }
 
-impl Clients {
+impl<S: Side> Clients<S> {
     /// None, with numbers from `first` on.
-    pub(super) fn new(first: u64) -> Clients {
+    pub(super) fn new(first: u64) -> Clients<S> {
         let descriptors = descriptor_limit::soft().unwrap_or(u64::MAX);
         let part = usize::try_from(descriptors / PART_OF_DESCRIPTORS).unwrap_or(usize::MAX);
         Clients {
@@ -92,7 +93,7 @@ impl Clients {
     }
 
     /// Takes out one whose time is up.
-    pub(super) fn take_late(&mut self, now: Instant) -> Option<Client> {
+    pub(super) fn take_late(&mut self, now: Instant) -> Option<Client<S>> {
         let oldest = self.by_number.first_entry()?;
         (oldest.get().deadline <= now).then(|| oldest.remove())
     }

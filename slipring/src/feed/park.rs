@@ -1,0 +1,41 @@
+//! Where a blocking subscriber sleeps: on its socket, which the publisher's bytes and its death
+//! make readable (ppoll(2)).
+
+use crate::fail_points::{Point, point};
+use crate::sys::errno::Errno;
+use crate::sys::poll;
+use crate::wait::{Park, Parked};
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+/// The socket, until a moment.
+pub(crate) struct OnSocket<'a> {
+    pub(crate) socket: BorrowedFd<'a>,
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl Park for OnSocket<'_> {
+    fn park(&mut self, _: bool) -> io::Result<Parked> {
+        point(Point::Sleeping);
+        let left = self
+            .deadline
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        // By the clock, and not by whether something happened: a publisher that wakes this
+        // subscriber again and again is not to take the time's place.
+        if left == Some(Duration::ZERO) {
+            return Ok(Parked::TimedOut);
+        }
+        match poll::wait(Some(self.socket), false, left) {
+            // What has come is taken out by `check_peer`.
+            Ok(true) => Ok(Parked::Link),
+            Ok(false) | Err(Errno::INTR) => Ok(Parked::Woken),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    fn drain(&mut self) -> io::Result<bool> {
+        // By `check_peer`, likewise.
+        Ok(true)
+    }
+}

@@ -1,0 +1,195 @@
+//! The two sides of a feed's handshake: the publisher passes its memory, and a subscriber its page.
+
+use super::lossless::{Admitted, Lossless};
+use super::memory::{OwnFeed, OwnPage, PeerFeed, PeerPage};
+use crate::error::Result;
+use crate::fail_points::{Point, point};
+use crate::link::{Fault, Introduced, Kind, Memory, Parts, Refusal, Refused, Side, is_capacity};
+use crate::name::Name;
+use crate::options::Options;
+use crate::peer::Peer;
+use crate::sys::closing::{Link, Passed};
+use crate::sys::doorbell;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+/// Nothing that a feed's `Memory` says: subscribers sleep on their sockets.
+const MEMORY: Memory = Memory {
+    doorbells: doorbell::Kind::Plain,
+};
+
+/// The one descriptor of a peer.
+fn only(fds: Vec<Passed>) -> std::result::Result<Passed, Refused> {
+    <[Passed; 1]>::try_from(fds).map(|[fd]| fd).map_err(|fds| {
+        Refused::bad(if fds.is_empty() {
+            "a descriptor is missing"
+        } else {
+            "more descriptors than expected"
+        })
+    })
+}
+
+/// The publisher's.
+#[derive(Debug, Clone)]
+pub(crate) struct PublisherSide {
+    pub(crate) memory: Arc<OwnFeed>,
+    /// `None`: lossless subscribers are refused.
+    pub(crate) lossless: Option<Arc<Lossless>>,
+}
+
+/// A subscriber that has been let in.
+#[derive(Debug)]
+pub(crate) struct Joined {
+    pub(crate) link: Link,
+    pub(crate) peer: Peer,
+    pub(crate) trusted: bool,
+    pub(crate) theirs: Theirs,
+}
+
+/// What the publisher has of a subscriber.
+#[derive(Debug)]
+pub(crate) struct Theirs {
+    pub(crate) page: Arc<PeerPage>,
+    /// For as long as it is lossless.
+    pub(crate) admitted: Option<Admitted>,
+}
+
+impl Side for PublisherSide {
+    const KIND: Kind = Kind::Feed;
+    const DESCRIPTORS: usize = 1;
+    type Mine = Arc<OwnFeed>;
+    type Theirs = Theirs;
+    type Connected = Joined;
+
+    fn capacity(&self, options: &Options) -> u64 {
+        options.capacity as u64
+    }
+
+    fn expects_capacity(&self, capacity: usize) -> bool {
+        capacity == 0
+    }
+
+    fn make(
+        &self,
+        _options: &Options,
+        _link: BorrowedFd<'_>,
+        _is_mine: bool,
+    ) -> Result<(Arc<OwnFeed>, Memory)> {
+        Ok((Arc::clone(&self.memory), MEMORY))
+    }
+
+    fn passed(mine: &Arc<OwnFeed>) -> Vec<BorrowedFd<'_>> {
+        vec![mine.fd()]
+    }
+
+    fn verify(
+        &self,
+        _memory: Memory,
+        fds: Vec<Passed>,
+        introduced: &Introduced,
+        _options: &Options,
+    ) -> std::result::Result<Theirs, Fault> {
+        let page = Arc::new(PeerPage::map(only(fds)?, introduced)?);
+        let admitted = match (&self.lossless, page.lossless) {
+            (_, false) => None,
+            // Before it has this side's memory, so that nothing is overwritten that it may claim.
+            (Some(lossless), true) => Some(lossless.admit(&page)),
+            (None, true) => {
+                let why = "this feed admits no lossless subscribers";
+                let error = crate::error::Error::BadPeer { what: why.into() };
+                return Err(Refused::new(Refusal::Other, why, error).into());
+            }
+        };
+        Ok(Theirs { page, admitted })
+    }
+
+    fn connect(&self, parts: Parts<PublisherSide>) -> Joined {
+        Joined {
+            link: parts.link,
+            peer: parts.peer,
+            trusted: parts.trusted,
+            theirs: parts.theirs,
+        }
+    }
+
+    fn link(connected: &Joined) -> BorrowedFd<'_> {
+        connected.link.as_fd()
+    }
+}
+
+/// A subscriber's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SubscriberSide {
+    pub(crate) lossless: bool,
+}
+
+/// A feed that a subscriber is connected to.
+#[derive(Debug)]
+pub(crate) struct Attached {
+    pub(crate) link: Link,
+    pub(crate) peer: Peer,
+    pub(crate) trusted: bool,
+    pub(crate) name: Option<Name>,
+    pub(crate) feed: PeerFeed,
+    pub(crate) page: OwnPage,
+}
+
+impl Side for SubscriberSide {
+    const KIND: Kind = Kind::Feed;
+    const DESCRIPTORS: usize = 1;
+    type Mine = OwnPage;
+    type Theirs = PeerFeed;
+    type Connected = Attached;
+
+    fn capacity(&self, _options: &Options) -> u64 {
+        0
+    }
+
+    fn expects_capacity(&self, capacity: usize) -> bool {
+        is_capacity(capacity)
+    }
+
+    fn make(
+        &self,
+        _options: &Options,
+        _link: BorrowedFd<'_>,
+        _is_mine: bool,
+    ) -> Result<(OwnPage, Memory)> {
+        let page = OwnPage::create(self.lossless)?;
+        point(Point::MemoryMade);
+        Ok((page, MEMORY))
+    }
+
+    fn passed(mine: &OwnPage) -> Vec<BorrowedFd<'_>> {
+        mine.fd().into_iter().collect()
+    }
+
+    fn sent(mine: &mut OwnPage) {
+        mine.passed();
+    }
+
+    fn verify(
+        &self,
+        _memory: Memory,
+        fds: Vec<Passed>,
+        introduced: &Introduced,
+        _options: &Options,
+    ) -> std::result::Result<PeerFeed, Fault> {
+        PeerFeed::map(only(fds)?, introduced)
+    }
+
+    fn connect(&self, parts: Parts<SubscriberSide>) -> Attached {
+        Attached {
+            link: parts.link,
+            peer: parts.peer,
+            trusted: parts.trusted,
+            name: parts.name,
+            feed: parts.theirs,
+            page: parts.mine,
+        }
+    }
+
+    fn link(connected: &Attached) -> BorrowedFd<'_> {
+        connected.link.as_fd()
+    }
+}
