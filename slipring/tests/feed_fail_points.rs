@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::process::{self, Other, say};
+use common::process::{self, Other, say, told};
 use common::{GENEROUS, Place, eventually, guard_for};
 use slipring::fail_points::ALL;
 use slipring::feed::{EndReason, Event, Publisher, PublisherOptions, Start, SubscriberOptions};
@@ -59,6 +59,8 @@ fn reads(arguments: &[&str]) {
         .connect(arguments[0])
         .unwrap();
     say("connected");
+    // It is known to the publisher before it can die.
+    told();
     while !matches!(subscriber.recv().unwrap(), Event::Ended(_)) {}
     say("read all");
 }
@@ -174,6 +176,7 @@ fn subscriber_dies(point: &str, count: u32) {
     let mut dying = doomed(&place, "reads", point, count);
     dying.expect("connected");
     eventually("both are known", || publisher.subscribers().len() == 2);
+    dying.tell("read");
     // Until it is dead; it sleeps and is woken again and again meanwhile.
     let mut next = 0;
     eventually("it dies", || {
