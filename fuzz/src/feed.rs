@@ -1,5 +1,5 @@
-//! A feed whose publisher shook hands by the rules, and then writes the words of the input, into its
-//! header, its ring and its socket, between two calls of the subscriber.
+//! A feed whose publisher shook hands by the rules, and then writes the words of the input, into
+//! its header, its ring and its socket, between two calls of the subscriber.
 
 use crate::input::Input;
 use crate::raw::{self, Hello, LEN, PAGE, Words, memory, preamble, seals};

@@ -165,7 +165,7 @@ fn stopped_and_killed_readers_hold_nobody_up() {
             .map(|_| start(&place, "reads", &[&path(&place)]))
             .collect();
         eventually("all are there", || publisher.subscribers().len() == 6);
-        let mut publish = |publisher: &mut Publisher, readers: &mut [Other]| {
+        let publish = |publisher: &mut Publisher, readers: &mut [Other]| {
             let sequence = publisher.publish(b"tick").unwrap();
             for reader in readers {
                 reader.expect(&sequence.to_string());
