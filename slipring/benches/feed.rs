@@ -13,9 +13,14 @@ use slipring::{Listener, Options, Spin, Stream};
 use std::hint::{black_box, spin_loop};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
+
+/// Where the names of this run lie.
+static PLACE: OnceLock<PathBuf> = OnceLock::new();
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -33,6 +38,8 @@ fn main() {
             role => panic!("no role {role}"),
         };
     }
+    let place = tempfile::tempdir().unwrap();
+    PLACE.set(place.path().to_owned()).unwrap();
     let cases: [(&str, fn()); 5] = [
         ("writes", writes),
         ("awake", many_awake),
@@ -84,8 +91,10 @@ impl Drop for Role {
     }
 }
 
+/// A path in a directory of this run's own: a child that is killed leaves its socket.
 fn name(what: &str) -> String {
-    format!("bench-{what}-{}", std::process::id())
+    let place = PLACE.get().expect("a directory of this run's");
+    place.join(what).to_str().unwrap().to_owned()
 }
 
 fn here() {
