@@ -92,15 +92,37 @@ pub(crate) fn point(here: Point) {
     }
 }
 
-/// How long a half in doubt sleeps, if a test says so: `SLIPRING_MOMENT_SECONDS=N`. A moment of an
-/// hour ends no sleep in a test's time, so that it cannot hide that a wake-up was lost.
+/// How long a half in doubt sleeps, if a test says so: `SLIPRING_MOMENT_SECONDS=N`.
 #[cfg(feature = "fail-points")]
 pub(crate) fn moment() -> Option<std::time::Duration> {
-    let text = std::env::var("SLIPRING_MOMENT_SECONDS").ok()?;
-    let seconds = text
-        .parse()
-        .unwrap_or_else(|_| panic!("SLIPRING_MOMENT_SECONDS={text}: not a number of seconds"));
-    Some(std::time::Duration::from_secs(seconds))
+    use std::sync::OnceLock;
+
+    static SECONDS: OnceLock<Option<u64>> = OnceLock::new();
+    let seconds =
+        SECONDS.get_or_init(|| {
+            let text = std::env::var("SLIPRING_MOMENT_SECONDS").ok()?;
+            let seconds = text.parse();
+            Some(seconds.unwrap_or_else(|_| {
+                panic!("SLIPRING_MOMENT_SECONDS={text}: not a number of seconds")
+            }))
+        });
+    seconds.map(std::time::Duration::from_secs)
+}
+
+/// Whether halves enter a flow: not with `SLIPRING_NO_FLOW` in the environment.
+#[cfg(feature = "fail-points")]
+pub(crate) fn may_flow() -> bool {
+    use std::sync::OnceLock;
+
+    static MAY: OnceLock<bool> = OnceLock::new();
+    *MAY.get_or_init(|| std::env::var_os("SLIPRING_NO_FLOW").is_none())
+}
+
+/// They do.
+#[cfg(not(feature = "fail-points"))]
+#[inline(always)]
+pub(crate) fn may_flow() -> bool {
+    true
 }
 
 /// As it is.

@@ -7,7 +7,7 @@ use common::process::{self, start};
 use common::raw::{Side, Words, answer, at};
 use common::{GENEROUS, Place, Random, eventually, guard, kind, setting};
 use rustix::fd::{AsFd, OwnedFd};
-use slipring::{Options, Spin, Stream};
+use slipring::{Options, Readiness, Spin, Stream};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::thread;
@@ -25,6 +25,9 @@ fn child_process() {
     process::play(&[
         ("answers bursts", answers_bursts),
         ("looks again", looks_again),
+        ("looks again in a loop", looks_again_in_a_loop),
+        #[cfg(feature = "tokio")]
+        ("looks again on tokio", looks_again_on_tokio),
         ("reads some", reads_some),
     ]);
 }
@@ -98,12 +101,7 @@ fn bring_into_flow(side: &Side, header: &Words, doorbell: &OwnedFd) -> u64 {
 /// moment is long here, so that a slow machine makes that store in time.)
 #[test]
 fn a_half_that_sleeps_after_a_flow_looks_again() {
-    guard(|| {
-        let place = Place::new();
-        let mut command = process::command(&place, "looks again", &[]);
-        command.env("SLIPRING_MOMENT_SECONDS", "2");
-        process::start_as(command, "looks again").succeed();
-    });
+    with_a_long_moment("looks again");
 }
 
 fn looks_again(_: &[&str]) {
@@ -166,93 +164,117 @@ fn a_half_that_has_looked_again_sleeps_on() {
     });
 }
 
-/// A half in full flow that is then polled in an event loop, or on tokio, is woken there.
-#[test]
-fn a_half_that_is_armed_after_a_flow_is_rung() {
-    guard(|| {
-        if !can_spin() {
-            return;
-        }
-        let ByHand {
-            mut stream,
-            side,
-            header,
-            doorbell,
-            _link,
-        } = ByHand::new();
-        let (say, said) = std::sync::mpsc::channel();
-        let reading = thread::spawn(move || {
-            loop {
-                stream.read_exact(&mut [0]).unwrap();
-                if said.try_recv().is_ok() {
-                    return stream;
-                }
-            }
-        });
-        let tail = bring_into_flow(&side, &header, &doorbell);
-        say.send(()).unwrap();
-        side.words.store(at::TAIL, tail + 1);
-        ring(&doorbell);
-        let mut stream = reading.join().unwrap();
-        if header.load(at::HEAD) == tail {
-            stream.read_exact(&mut [0]).unwrap();
-        }
-        assert_eq!(
-            stream.reader().arm(1).unwrap(),
-            slipring::Readiness::Pending
-        );
-        assert_eq!(header.load(at::WAKE_AT_TAIL), tail + 2);
+/// Runs a role with a moment that is long enough for a slow machine.
+fn with_a_long_moment(role: &'static str) {
+    guard(move || {
+        let place = Place::new();
+        let mut command = process::command(&place, role, &[]);
+        command.env("SLIPRING_MOMENT_SECONDS", "2");
+        process::start_as(command, role).succeed();
     });
+}
+
+/// A stream out of a flow, which has read everything, and the position of its next byte.
+fn out_of_a_flow() -> (ByHand, u64) {
+    let ByHand {
+        mut stream,
+        side,
+        header,
+        doorbell,
+        _link,
+    } = ByHand::new();
+    let (say, said) = std::sync::mpsc::channel();
+    let reading = thread::spawn(move || {
+        loop {
+            stream.read_exact(&mut [0]).unwrap();
+            if said.try_recv().is_ok() {
+                return stream;
+            }
+        }
+    });
+    let tail = bring_into_flow(&side, &header, &doorbell);
+    say.send(()).unwrap();
+    side.words.store(at::TAIL, tail + 1);
+    ring(&doorbell);
+    let mut stream = reading.join().unwrap();
+    if header.load(at::HEAD) == tail {
+        stream.read_exact(&mut [0]).unwrap();
+    }
+    let all = ByHand {
+        stream,
+        side,
+        header,
+        doorbell,
+        _link,
+    };
+    (all, tail + 1)
+}
+
+/// A store that was made without a fence when the half armed for an event loop is found before that
+/// loop sleeps.
+#[test]
+fn a_half_that_is_armed_after_a_flow_looks_again() {
+    with_a_long_moment("looks again in a loop");
+}
+
+fn looks_again_in_a_loop(_: &[&str]) {
+    if !can_spin() {
+        return;
+    }
+    let (by_hand, tail) = out_of_a_flow();
+    let ByHand {
+        mut stream,
+        side,
+        header,
+        _link,
+        ..
+    } = by_hand;
+    let arming = thread::spawn(move || {
+        let found = stream.reader().arm(1).unwrap();
+        (stream, found)
+    });
+    eventually("it arms", || header.load(at::WAKE_AT_TAIL) == tail + 1);
+    side.words.store(at::TAIL, tail + 1);
+    let (mut stream, found) = arming.join().unwrap();
+    assert_eq!(found, Readiness::Ready);
+    stream.read_exact(&mut [0]).unwrap();
+    assert_eq!(stream.reader().arm(1).unwrap(), Readiness::Pending);
 }
 
 #[cfg(feature = "tokio")]
 #[test]
-fn a_stream_in_full_flow_can_become_tokios() {
-    guard(|| {
-        if !can_spin() {
-            return;
-        }
-        let ByHand {
-            mut stream,
-            side,
-            header,
-            doorbell,
-            _link,
-        } = ByHand::new();
-        let (say, said) = std::sync::mpsc::channel();
-        let reading = thread::spawn(move || {
-            loop {
-                stream.read_exact(&mut [0]).unwrap();
-                if said.try_recv().is_ok() {
-                    return stream;
-                }
-            }
-        });
-        let tail = bring_into_flow(&side, &header, &doorbell);
-        say.send(()).unwrap();
+fn a_stream_that_comes_to_tokio_after_a_flow_looks_again() {
+    with_a_long_moment("looks again on tokio");
+}
+
+#[cfg(feature = "tokio")]
+fn looks_again_on_tokio(_: &[&str]) {
+    use tokio::io::AsyncReadExt;
+    if !can_spin() {
+        return;
+    }
+    let (by_hand, tail) = out_of_a_flow();
+    let ByHand {
+        stream,
+        side,
+        header,
+        _link,
+        ..
+    } = by_hand;
+    let storing = thread::spawn(move || {
+        eventually("it leaves the flow", || header.load(at::WAKE_AT_TAIL) == 0);
         side.words.store(at::TAIL, tail + 1);
-        ring(&doorbell);
-        let mut stream = reading.join().unwrap();
-        if header.load(at::HEAD) == tail {
-            stream.read_exact(&mut [0]).unwrap();
-        }
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            use tokio::io::AsyncReadExt;
-            let mut stream = slipring::tokio::Stream::from_blocking(stream).unwrap();
-            assert_eq!(header.load(at::WAKE_AT_TAIL), 0);
-            let read = tokio::spawn(async move { stream.read_u8().await });
-            while header.load(at::WAKE_AT_TAIL) != tail + 2 {
-                tokio::task::yield_now().await;
-            }
-            side.words.store(at::TAIL, tail + 2);
-            ring(&doorbell);
-            read.await.unwrap().unwrap();
-        });
+        (side, header)
     });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut stream = slipring::tokio::Stream::from_blocking(stream).unwrap();
+        stream.read_u8().await.unwrap();
+    });
+    storing.join().unwrap();
 }
 
 /// The last number of a burst.
@@ -379,15 +401,9 @@ fn a_writer_in_full_flow_needs_no_fence() {
             side.words.store(at::HEAD, written);
         }
         assert!(written >= 10, "{written}");
-        assert_eq!(
-            stream.writer().arm(CAPACITY).unwrap(),
-            slipring::Readiness::Ready
-        );
+        assert_eq!(stream.writer().arm(CAPACITY).unwrap(), Readiness::Ready);
         stream.write_all(b"x").unwrap();
-        assert_eq!(
-            stream.writer().arm(CAPACITY).unwrap(),
-            slipring::Readiness::Pending
-        );
+        assert_eq!(stream.writer().arm(CAPACITY).unwrap(), Readiness::Pending);
         assert_eq!(header.load(at::WAKE_AT_HEAD), written + 1);
     });
 }

@@ -61,6 +61,11 @@ impl ReadHalf {
         }
     }
 
+    /// See [`WakeWord::allow_flow`].
+    pub(crate) fn allow_flow(&mut self, yes: bool) {
+        self.wake_word.allow_flow(yes);
+    }
+
     /// Ends a flow of blocking calls; see [`WakeWord::leave_flow`].
     #[cfg(feature = "tokio")]
     pub(crate) fn leave_flow(&mut self) {

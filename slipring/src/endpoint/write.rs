@@ -16,6 +16,7 @@ use crate::ring::{Producer, Status, Std, count, ended};
 use crate::sys::clock::CoarseInstant;
 use crate::wait::WakeWord;
 use std::io::{self, IoSlice};
+use std::mem;
 use std::sync::Arc;
 
 /// A large write is published in chunks of this many bytes, so that the reader's copy overlaps the
@@ -35,12 +36,13 @@ pub(crate) struct WriteHalf {
     end: EndState,
     /// When this half last checked the link.
     checked: CoarseInstant,
+    /// When the clock was read last after a publication.
+    paced: CoarseInstant,
     /// Publications from one check of the clock to the next that are not followed by one.
     pace: u32,
     /// How many of them are left.
     unchecked: u32,
     wake_word: WakeWord,
-    may_flow: bool,
 }
 
 impl WriteHalf {
@@ -50,10 +52,10 @@ impl WriteHalf {
             ring,
             end: EndState::default(),
             checked: CoarseInstant::now(),
+            paced: CoarseInstant::now(),
             pace: 0,
             unchecked: 0,
             wake_word: WakeWord::default(),
-            may_flow: false,
             endpoint,
         }
     }
@@ -70,7 +72,6 @@ impl WriteHalf {
     /// Ends a flow of blocking calls; see [`WakeWord::leave_flow`].
     #[cfg(feature = "tokio")]
     pub(crate) fn leave_flow(&mut self) {
-        self.may_flow = false;
         if self.endpoint.is_owner() {
             let word = &self.endpoint.headers().own.wake_at_head.0;
             self.wake_word.leave_flow::<Std>(word);
@@ -148,16 +149,17 @@ impl WriteHalf {
 
     #[inline(never)]
     fn check_peer_and_pace(&mut self) {
-        let before = self.checked;
+        let now = CoarseInstant::now();
+        // Apart from `checked`, which other calls move on, too.
+        let ticked = mem::replace(&mut self.paced, now) != now;
         self.check_peer_if_due();
-        let ticked = self.checked != before;
-        self.pace = if ticked {
+        self.pace = if ticked || self.endpoint.is_gone() {
             0
         } else {
             (2 * self.pace + 1).min(PACED - 1)
         };
         self.unchecked = self.pace;
-        if self.pace == PACED - 1 && self.may_flow {
+        if self.pace == PACED - 1 {
             self.enter_flow();
         }
     }
@@ -172,10 +174,9 @@ impl WriteHalf {
         }
     }
 
-    /// Whether the half is used by blocking calls that spin, and may enter a flow by itself. One
-    /// that is polled may not: it would have to leave the flow each time before it is polled.
+    /// See [`WakeWord::allow_flow`].
     pub(crate) fn allow_flow(&mut self, yes: bool) {
-        self.may_flow = yes;
+        self.wake_word.allow_flow(yes);
     }
 
     /// Polls for `want` bytes of room. Everything written has been published, if `want` is not 0.

@@ -147,8 +147,6 @@ impl Bed {
 }
 
 impl Park for Bed {
-    const CAN_SLEEP_BRIEFLY: bool = true;
-
     fn park(&mut self, briefly: bool) -> io::Result<Parked> {
         if !self.patient {
             return Ok(Parked::TimedOut);

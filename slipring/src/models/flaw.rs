@@ -69,6 +69,8 @@ pub(super) enum Flaw {
     NoGiveUp,
     /// A half that has said that it never sleeps does so all the same.
     SleepsAfterAll,
+    /// The wake word is loaded before the index is stored.
+    WakeBeforeIndex,
     /// A half that sleeps after a flow does not end its sleep by itself.
     NoSecondLook,
     /// A half that sleeps after a flow takes a stale wake-up for the end of the moment.

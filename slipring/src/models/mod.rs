@@ -39,7 +39,7 @@ mod polling;
 mod reading;
 mod sleeping;
 mod starving;
-mod time;
+pub(crate) mod time;
 mod unfenced;
 mod world;
 mod writing;

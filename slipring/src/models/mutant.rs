@@ -82,6 +82,9 @@ word!(atomic::AtomicU64, u64);
 impl Atomics for Mutant {
     type U32 = Mutable<atomic::AtomicU32>;
     type U64 = Mutable<atomic::AtomicU64>;
+    fn index_stored() {
+        super::time::index_stored();
+    }
     fn fence(order: Ordering) {
         let left_out = match order {
             Ordering::SeqCst => missing(Weakness::SeqCst),

@@ -42,6 +42,7 @@ impl<A: Atomics> Reading<A> {
     /// This half is in full flow from now on, until it arms.
     pub(super) fn enter_flow(&mut self) {
         let word = &self.world.own(self.who).header.wake_at_tail.0;
+        self.wake_word.allow_flow(true);
         self.wake_word.enter_flow::<A>(word);
     }
 

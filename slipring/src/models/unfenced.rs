@@ -140,6 +140,11 @@ fn the_second_look_is_needed_and_comes_after_a_whole_moment() {
         fails(reader_after_flow::<Mutant>, flaw, Why::Deadlock);
         fails(writer_after_flow::<Mutant>, flaw, Why::Deadlock);
     }
+    fails(
+        reader_after_flow::<Mutant>,
+        Flaw::WakeBeforeIndex,
+        Why::Deadlock,
+    );
 }
 
 #[test]

@@ -10,6 +10,7 @@ use super::time::Time;
 use super::world::{Doorbell, Who, World};
 use crate::ring::{Atomics, Producer, Status, Word};
 use crate::wait::WakeWord;
+use crate::wait::wake_word::UNFENCED;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -42,6 +43,7 @@ impl<A: Atomics> Writing<A> {
     /// This half is in full flow from now on, until it arms.
     pub(super) fn enter_flow(&mut self) {
         let word = &self.world.own(self.who).header.wake_at_head.0;
+        self.wake_word.allow_flow(true);
         self.wake_word.enter_flow::<A>(word);
     }
 
@@ -60,7 +62,10 @@ impl<A: Atomics> Writing<A> {
 
     pub(super) fn publish(&mut self) {
         let headers = self.world.headers(self.who);
-        if weakly(self.world.flaw.in_publish(), || self.ring.publish(headers)) {
+        let early = (self.world.flaw == Flaw::WakeBeforeIndex)
+            .then(|| headers.peer.wake_at_tail.0.load(Ordering::Relaxed));
+        let must_wake = weakly(self.world.flaw.in_publish(), || self.ring.publish(headers));
+        if must_wake && early != Some(UNFENCED) {
             self.world.peer(self.who).reader.wake();
         }
     }

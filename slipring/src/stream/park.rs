@@ -89,6 +89,11 @@ impl Blocking {
         wait::wait(half, &mut self.policy, limit, park).expect("a watch sleeps here")
     }
 
+    /// Whether the half ever spins.
+    pub(super) fn ever_spins(&self) -> bool {
+        self.policy.ever_spins()
+    }
+
     /// Fails for a half that never sleeps: its peer has been told so, and wakes nobody.
     pub(super) fn may_sleep(&self) -> Result<(), Error> {
         if self.policy.is_endless() {
@@ -134,8 +139,6 @@ struct OnWatch<'a> {
 }
 
 impl Park for OnWatch<'_> {
-    const CAN_SLEEP_BRIEFLY: bool = true;
-
     fn park(&mut self, briefly: bool) -> io::Result<Parked> {
         point(Point::Sleeping);
         let until = if briefly {

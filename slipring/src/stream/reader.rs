@@ -65,10 +65,9 @@ impl Reader {
         if spin == Spin::Always {
             half.never_sleep();
         }
-        Reader {
-            blocking: Blocking::new(half.endpoint(), watch, spin),
-            half,
-        }
+        let blocking = Blocking::new(half.endpoint(), watch, spin);
+        half.allow_flow(blocking.ever_spins());
+        Reader { half, blocking }
     }
 
     /// A half that has been in an event loop so far.
@@ -321,6 +320,7 @@ impl Reader {
     /// Lets reads that would block fail with `WouldBlock` at once.
     pub fn set_nonblocking(&mut self, yes: bool) {
         self.blocking.set_nonblocking(yes);
+        self.half.allow_flow(!yes && self.blocking.ever_spins());
     }
 
     /// Prepares for polling this reader's descriptor until `n` bytes can be read, or the stream has
@@ -336,6 +336,7 @@ impl Reader {
     /// cannot be asked. An end of the stream is `Ready`: the next read tells it.
     pub fn arm(&mut self, n: usize) -> io::Result<Readiness> {
         self.half.can_hold(n)?;
+        self.half.allow_flow(false);
         self.blocking.arm(&mut ReadWait {
             half: &mut self.half,
             want: n,

@@ -11,8 +11,8 @@
 ///    writer as of a reader, level-triggered or edge-triggered, alone or among others. When it is
 ///    readable, read (or write) again; on `WouldBlock` begin anew with `arm`.
 ///
-/// The first `arm` after a flow of blocking calls, in which the half always found its news by
-/// spinning, blocks for a millisecond.
+/// The first `arm` after a flow of blocking calls (many waits without a sleep, or many writes in a
+/// row) blocks for a millisecond.
 ///
 /// Arm each time before polling. A descriptor that is polled without is readable for ever once it
 /// has been, or never. A wake-up is a hint: it may come without news.

@@ -51,15 +51,12 @@ pub struct Writer {
 impl Writer {
     pub(crate) fn new(mut half: WriteHalf, watch: Watch) -> Writer {
         let spin = half.endpoint().options.spin;
-        match spin {
-            Spin::Always => half.never_sleep(),
-            Spin::Never => {}
-            _ => half.allow_flow(true),
+        if spin == Spin::Always {
+            half.never_sleep();
         }
-        Writer {
-            blocking: Blocking::new(half.endpoint(), watch, spin),
-            half,
-        }
+        let blocking = Blocking::new(half.endpoint(), watch, spin);
+        half.allow_flow(blocking.ever_spins());
+        Writer { half, blocking }
     }
 
     /// A half that has been in an event loop so far.
@@ -388,9 +385,7 @@ impl Writer {
     /// Lets writes that would block fail with `WouldBlock` at once.
     pub fn set_nonblocking(&mut self, yes: bool) {
         self.blocking.set_nonblocking(yes);
-        if yes {
-            self.half.allow_flow(false);
-        }
+        self.half.allow_flow(!yes && self.blocking.ever_spins());
     }
 
     /// Prepares for polling this writer's descriptor until `n` bytes are free, or the direction has
@@ -411,9 +406,9 @@ impl Writer {
     /// says if the epoll set cannot be asked. An end is `Ready`: the next write tells it.
     pub fn arm(&mut self, n: usize) -> io::Result<Readiness> {
         self.half.can_hold(n)?;
+        self.half.allow_flow(false);
         // What is kept back could be what the reader waits for.
         self.half.publish();
-        self.half.allow_flow(false);
         self.blocking.arm(&mut WriteWait {
             half: &mut self.half,
             want: n,

@@ -11,7 +11,7 @@
 //! *The next lines* are fetched ahead in a flow of middling messages, on the other processors. A
 //! line that the reader's core has read must be taken away from it before it is written. A copy
 //! asks for each line when it comes to it, and the index behind the copy waits for them all
-//! (docs/experiments/prefetching.md).
+//! (docs/experiments/prefetch.md).
 
 // Not where a tool has to see each access (AddressSanitizer sees those of `memcpy`).
 #[cfg_attr(

@@ -244,8 +244,8 @@ impl Stream {
     /// Takes over a blocking stream, where it stands. It keeps the [`Options`] it was made with, of
     /// which [`poll_spin`](Options::poll_spin) counts from now on.
     ///
-    /// Blocks the thread for one or two milliseconds if the stream was in full flow (it had found
-    /// what it waited for by spinning, more than a thousand times in a row).
+    /// Blocks the thread for one or two milliseconds if the stream was in full flow: many waits
+    /// without a sleep, or many writes in a row.
     ///
     /// # Errors
     ///

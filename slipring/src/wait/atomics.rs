@@ -19,6 +19,12 @@ pub(crate) trait Atomics: 'static {
     type U32: Word<u32> + std::fmt::Debug;
     type U64: Word<u64> + std::fmt::Debug;
     fn fence(order: Ordering);
+    /// Comes between the store of an index and the load of the peer's wake word, where no fence
+    /// does: the compiler keeps their order.
+    #[inline(always)]
+    fn index_stored() {
+        std::sync::atomic::compiler_fence(Ordering::SeqCst);
+    }
 }
 
 macro_rules! word {
@@ -80,6 +86,9 @@ pub(crate) mod model {
         type U64 = atomic::AtomicU64;
         fn fence(order: Ordering) {
             atomic::fence(order);
+        }
+        fn index_stored() {
+            crate::models::time::index_stored();
         }
     }
 }

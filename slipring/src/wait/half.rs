@@ -16,7 +16,7 @@ pub(crate) trait PollHalf {
     fn arm(&mut self) {}
 
     /// Lets the peer leave out its fences until this half arms, since this half finds its news by
-    /// spinning.
+    /// spinning. Only for a half whose sleep can end by itself.
     fn enter_flow(&mut self) {}
 
     /// Whether the peer may have published something without telling, when it left out a fence: a
@@ -77,9 +77,6 @@ pub(crate) trait PollHalf {
 
 /// Where a half sleeps.
 pub(crate) trait Park {
-    /// Whether a sleep can end by itself after a moment.
-    const CAN_SLEEP_BRIEFLY: bool = false;
-
     /// Sleeps until woken, or until its time is up. `briefly`: at most for [a
     /// moment](super::a_moment).
     fn park(&mut self, briefly: bool) -> io::Result<Parked>;

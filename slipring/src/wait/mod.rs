@@ -184,7 +184,7 @@ pub(crate) fn wait<H: PollHalf, P: Park>(
     limit: Limit,
     park: impl FnOnce(Option<Instant>) -> P,
 ) -> Option<io::Result<H::News>> {
-    match policy.spin(half, limit, P::CAN_SLEEP_BRIEFLY) {
+    match policy.spin(half, limit) {
         Some(outcome) => Some(outcome),
         None => sleep_now(half, policy, &mut park(policy.spun_since())),
     }

@@ -90,7 +90,9 @@ impl Permits {
 
     /// Lets the process know that many waits of a half in a row have paid.
     pub(crate) fn forget(&self) {
-        self.in_vain.store(0, Ordering::Relaxed);
+        if self.in_vain.load(Ordering::Relaxed) != 0 {
+            self.in_vain.store(0, Ordering::Relaxed);
+        }
     }
 
     /// A permit, if one is left.

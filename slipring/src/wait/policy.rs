@@ -51,13 +51,17 @@ impl SpinPolicy {
         }
     }
 
+    /// Whether its half ever spins.
+    pub(crate) fn ever_spins(&self) -> bool {
+        self.spinner.ever_spins()
+    }
+
     /// Whether nothing ends the spinning but news and the limit of the wait.
     pub(crate) fn is_endless(&self) -> bool {
         self.spinner.is_endless()
     }
 
-    /// Spins until there is news. `None`: it is time to sleep. `may_flow`: the half may enter a
-    /// flow, as it can sleep briefly.
+    /// Spins until there is news. `None`: it is time to sleep.
     ///
     /// Inlined with the polls and with the caller: the path from the arriving byte to the caller is
     /// part of the round trip.
@@ -66,7 +70,6 @@ impl SpinPolicy {
         &mut self,
         half: &mut H,
         limit: Limit,
-        may_flow: bool,
     ) -> Option<io::Result<H::News>> {
         let budget = self.spinner.budget();
         if budget == Some(Duration::ZERO) {
@@ -78,10 +81,10 @@ impl SpinPolicy {
         if let Some(outcome) = poll_often(half, pause::SHORT_POLLS, pause::short) {
             self.spinner.learn_later();
             self.coalescer.short(|| (Instant::now(), half.progress()));
-            self.count(half, may_flow);
+            self.count(half);
             return Some(outcome);
         }
-        self.spin_on(half, budget, limit, may_flow)
+        self.spin_on(half, budget, limit)
     }
 
     /// Spins for as long as `budget` says, if there is a permit for it. Kept apart from the first
@@ -93,15 +96,14 @@ impl SpinPolicy {
         half: &mut H,
         budget: Option<Duration>,
         limit: Limit,
-        may_flow: bool,
     ) -> Option<io::Result<H::News>> {
         self.coalescer.long();
-        let start = Instant::now();
         self.spun_since = None;
         let adapts = self.spinner.learns();
         if adapts && self.permits.is_in_vain() {
             return None;
         }
+        let start = Instant::now();
         let permit = match budget {
             Some(_) => self.permits.try_acquire()?,
             // The user has asked by name for a core for each blocked call.
@@ -110,11 +112,15 @@ impl SpinPolicy {
         let outcome = self.poll_until(half, start, budget, limit.end(|| start));
         drop(permit);
         self.spun_since = Some(start);
-        if adapts {
+        // A wait that ran out of time says nothing of spinning.
+        let in_time = !matches!(outcome, Some(Err(_)));
+        if adapts && in_time {
             self.permits.learn(outcome.is_some());
         }
         if outcome.is_some() {
-            self.count(half, may_flow);
+            if in_time {
+                self.count(half);
+            }
             self.learn(half);
         }
         outcome
@@ -122,19 +128,19 @@ impl SpinPolicy {
 
     /// Counts a wait that ended while spinning.
     #[inline(always)]
-    fn count<H: PollHalf>(&mut self, half: &mut H, may_flow: bool) {
+    fn count<H: PollHalf>(&mut self, half: &mut H) {
         half.count_spin();
         self.spins = self.spins.wrapping_add(1);
         if self.spins.is_multiple_of(MANY) {
-            self.paid_often(half, may_flow);
+            self.paid_often(half);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn paid_often<H: PollHalf>(&mut self, half: &mut H, may_flow: bool) {
+    fn paid_often<H: PollHalf>(&mut self, half: &mut H) {
         self.permits.forget();
-        if self.spins >= FLOW && may_flow {
+        if self.spins >= FLOW {
             half.enter_flow();
         }
     }

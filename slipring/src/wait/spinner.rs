@@ -17,8 +17,8 @@ use std::time::Duration;
 /// peer, 15 to 70 µs on one that idles.
 ///
 /// Polling disturbs a peer that is at work. In a stream that is written as fast as it can be, a
-/// half that spins delays its first poll by a microsecond if it has measured that bytes go faster
-/// so. A half that waits for an answer, or for a source that has no more to give, is as quick as
+/// half that spins delays its first poll by four microseconds if it has measured that bytes go
+/// faster so. A half that waits for an answer, or for a source that has no more to give, is as quick as
 /// ever.
 ///
 /// Where both processes together have a single CPU (a machine, an affinity mask, a quota) no half
@@ -28,7 +28,8 @@ use std::time::Duration;
 /// that it may use, less one (but one half always may). So hundreds of busy streams leave a CPU to
 /// those that they wait for. A half that finds that many spinning polls for about a microsecond,
 /// and then sleeps at once. Only [`Spin::Always`] spins all the same, and counts for the others.
-/// Each process has its own bound.
+/// Each process has its own bound. While most of a process's spins have been in vain, its adaptive
+/// halves spin in one wait of sixteen alone.
 ///
 /// # Examples
 ///
@@ -161,6 +162,11 @@ impl Spinner {
         }
         self.until_trial -= 1;
         Some(Duration::ZERO)
+    }
+
+    /// Whether any wait spins.
+    pub(crate) fn ever_spins(&self) -> bool {
+        !matches!(self.spin, Spin::Never | Spin::UpTo(Duration::ZERO))
     }
 
     /// Whether nothing ends the spinning but news.

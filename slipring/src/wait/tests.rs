@@ -259,20 +259,18 @@ impl PollHalf for Flowing {
 }
 
 /// Sleeps for no time at all.
-struct Nap<const BRIEFLY: bool>;
+struct Nap;
 
-impl<const BRIEFLY: bool> Park for Nap<BRIEFLY> {
-    const CAN_SLEEP_BRIEFLY: bool = BRIEFLY;
-
+impl Park for Nap {
     fn park(&mut self, _: bool) -> io::Result<Parked> {
         Ok(Parked::Woken)
     }
 }
 
-fn flows<const BRIEFLY: bool>(half: &mut Flowing, policy: &mut SpinPolicy, waits: u32) -> bool {
+fn flows(half: &mut Flowing, policy: &mut SpinPolicy, waits: u32) -> bool {
     half.entered = 0;
     for _ in 0..waits {
-        wait(half, policy, Limit::default(), |_| Nap::<BRIEFLY>)
+        wait(half, policy, Limit::default(), |_| Nap)
             .expect("it sleeps here")
             .unwrap();
     }
@@ -280,16 +278,15 @@ fn flows<const BRIEFLY: bool>(half: &mut Flowing, policy: &mut SpinPolicy, waits
 }
 
 #[test]
-fn a_half_enters_a_flow_after_many_waits_without_a_sleep_if_it_can_sleep_briefly() {
+fn a_half_enters_a_flow_after_many_waits_without_a_sleep() {
     static SPINNING: Shared = [AtomicU32::new(0), AtomicU32::new(0)];
     let mut policy = SpinPolicy::new(up_to(LONG), 2, 2, &SPINNING);
     let mut half = Flowing::default();
-    assert!(!flows::<true>(&mut half, &mut policy, 1000));
+    assert!(!flows(&mut half, &mut policy, 1000));
     // A sleep begins the count anew.
     polls(&mut policy, NEVER);
-    assert!(!flows::<true>(&mut half, &mut policy, 1000));
-    assert!(flows::<true>(&mut half, &mut policy, 100));
-    assert!(!flows::<false>(&mut half, &mut policy, 10_000));
+    assert!(!flows(&mut half, &mut policy, 1000));
+    assert!(flows(&mut half, &mut policy, 100));
 }
 
 /// What one half finds out, another one of the process goes by.
@@ -307,6 +304,6 @@ fn a_half_sleeps_at_once_where_the_others_have_spun_in_vain() {
     assert_eq!(polls(&mut policy(), NEVER), (WITHOUT_A_PERMIT, true));
     // A half for which it pays lets all know.
     let mut half = Flowing::default();
-    flows::<true>(&mut half, &mut policy(), 256);
+    flows(&mut half, &mut policy(), 256);
     assert!(polls(&mut policy(), NEVER).0 > WITHOUT_A_PERMIT);
 }

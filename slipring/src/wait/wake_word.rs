@@ -23,7 +23,8 @@
 //! to sleep is closed to it: a blocking call spins until there is news or its time is up, and `arm`
 //! and `tokio::Stream::from_blocking` fail with [`Error::NeverSleeps`](crate::Error::NeverSleeps).
 //!
-//! *A half in full flow* says it after many waits that ended while it spun. When it arms,
+//! *A half in full flow* says it: a half of blocking calls after many waits that ended while it
+//! spun, and a writer after a run of publications, whether it has waited or not. When it arms,
 //! it takes that back, and is *in doubt*: a store that the peer has made without a fence may be
 //! under way. No processor keeps a store back for longer than it takes to get its line, which is
 //! well below a microsecond. A thread that is stopped has retired both the store and the load that
@@ -47,7 +48,8 @@
 //! wakes in vain. A peer of any user may say it, as it puts only itself at risk.
 
 use super::atomics::{Atomics, Word};
-use std::sync::atomic::{Ordering, compiler_fence};
+use crate::fail_points;
+use std::sync::atomic::Ordering;
 
 /// The half is awake.
 pub(crate) const AWAKE: u64 = 0;
@@ -70,6 +72,7 @@ enum Unfenced {
 #[derive(Debug, Default)]
 pub(crate) struct WakeWord {
     unfenced: Unfenced,
+    may_flow: bool,
     in_doubt: bool,
     left_armed: bool,
 }
@@ -81,9 +84,16 @@ impl WakeWord {
         self.disarm::<A>(word);
     }
 
-    /// The half finds its news within the first polls, again and again, until it arms.
+    /// Whether the half may enter a flow: one of blocking calls that spin. One that is polled in an
+    /// event loop would have to leave the flow each time before.
+    pub(crate) fn allow_flow(&mut self, yes: bool) {
+        self.may_flow = yes && fail_points::may_flow();
+    }
+
+    /// The half needs no waking from now on, until it arms: it finds its news by spinning, or is a
+    /// writer that publishes again and again. Does nothing for a half that may not.
     pub(crate) fn enter_flow<A: Atomics>(&mut self, word: &A::U64) {
-        if self.unfenced == Unfenced::No {
+        if self.may_flow && self.unfenced == Unfenced::No {
             self.unfenced = Unfenced::InFlow;
             self.disarm::<A>(word);
         }
@@ -104,6 +114,7 @@ impl WakeWord {
     /// moment if there was one.
     #[cfg(feature = "tokio")]
     pub(crate) fn leave_flow<A: Atomics>(&mut self, word: &A::U64) {
+        self.may_flow = false;
         if self.unfenced == Unfenced::InFlow {
             self.unfenced = Unfenced::No;
             self.in_doubt = true;
@@ -174,7 +185,7 @@ impl WakeWord {
 pub(crate) fn must_wake<A: Atomics>(word: &A::U64, old: u64, new: u64) -> bool {
     // A thread that was stopped between a load that the compiler had moved up and the store would
     // make that store at any time later.
-    compiler_fence(Ordering::SeqCst);
+    A::index_stored();
     // Relaxed: a half that has said this does not rely on being woken for an index that was stored
     // before this load could see anything else; see the beginning of this file.
     if word.load(Ordering::Relaxed) == UNFENCED {
@@ -240,6 +251,9 @@ mod tests {
         own.arm::<Std>(&word, 7);
         assert!(!own.is_in_doubt());
         own.disarm::<Std>(&word);
+        own.enter_flow::<Std>(&word);
+        assert_eq!(says(), AWAKE);
+        own.allow_flow(true);
         own.enter_flow::<Std>(&word);
         assert_eq!(says(), UNFENCED);
         // Seen to wait, it goes on polling.
