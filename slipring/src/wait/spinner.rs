@@ -18,8 +18,8 @@ use std::time::Duration;
 ///
 /// Polling disturbs a peer that is at work. In a stream that is written as fast as it can be, a
 /// half that spins delays its first poll by four microseconds if it has measured that bytes go
-/// faster so. A half that waits for an answer, or for a source that has no more to give, is as quick as
-/// ever.
+/// faster so. A half that waits for an answer, or for a source that has no more to give, is as
+/// quick as ever.
 ///
 /// Where both processes together have a single CPU (a machine, an affinity mask, a quota) no half
 /// spins, except with [`Spin::Always`].
