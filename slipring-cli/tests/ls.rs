@@ -241,7 +241,15 @@ fn help_documents_exit_codes_and_examples() {
         help.contains("Exit codes:") && help.contains("130"),
         "{help}"
     );
-    for command in ["listen", "connect", "forward", "ls", "completions"] {
+    for command in [
+        "listen",
+        "connect",
+        "publish",
+        "subscribe",
+        "forward",
+        "ls",
+        "completions",
+    ] {
         let help = sandbox.run([command, "--help"]).expect(0).stdout;
         assert!(
             String::from_utf8(help).unwrap().contains("Examples:"),
