@@ -17,9 +17,9 @@ use crate::{
 pub const EXAMPLES: &str = "\
 Lists the names of this user, and those of the whole machine, and what they are: a stream, to \
 which `slipring connect` connects, or a feed, to which `slipring subscribe` subscribes. A name is \
-`live` while a process is bound to it, and `stale` if its process died without removing it; the next process that binds \
-a stale name replaces it. Nobody is connected to for this. A directory in which names could be and that cannot \
-be used is named on standard error.
+`live` while a process is bound to it, and `stale` if its process died without removing it; the \
+next process that binds a stale name replaces it. Nobody is connected to for this. A directory in \
+which names could be and that cannot be used is named on standard error.
 
 With --clean, what killed processes have left is removed first: stale sockets, and lock files that \
 nobody holds. Each file is named on standard error, as is what belongs to another user and stays.

@@ -24,9 +24,9 @@ use crate::{
 };
 
 pub const EXAMPLES: &str = "\
-Any number of `slipring subscribe NAME` read the same records out of this process's memory. None of \
-them holds up this command or another one; one that is too slow is told how many records it \
-missed. A record carries the time at which it was published. Records are kept as long as the ring \
+Any number of `slipring subscribe NAME` read the same records out of this process's memory. None \
+of them holds up this command or another one, unless they are lossless; one that is too slow is \
+told how many records it missed. A record carries the time at which it was published. Records are kept as long as the ring \
 has room for them, and this command runs: a subscriber that comes later begins with the oldest of \
 them, if it asks for that.
 
@@ -39,8 +39,8 @@ Examples:
   slipring publish --subscribers 3 --lossless=10s rows < rows.csv
   ./ticks | slipring publish --frames --protocol ticks/1 ticks
 
-Exit code: 0 at the end of the input, 1 if a record could not be read or is too long, 4 if the name \
-could not be bound; see `slipring --help`.";
+Exit code: 0 at the end of the input, 1 if a record could not be read or is too long, 4 if the \
+name could not be bound; see `slipring --help`.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]

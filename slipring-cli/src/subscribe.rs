@@ -30,8 +30,8 @@ use crate::{
 };
 
 pub const EXAMPLES: &str = "\
-Each record is printed as a line, or with --frames after its length in 4 bytes, little-endian. What \
-else there is to know is said on standard error: how many records were missed, another publisher, \
+Each record is printed as a line, or with --frames after its length in 4 bytes, little-endian. \
+What else there is to know is said on standard error: how many records were missed, another publisher, \
 and how the feed ended, with the number of the record that would have come next.
 
 With --json each line is an object whose `event` is one of
@@ -55,8 +55,8 @@ subscriber was too slow; 3 if the publisher died or aborted; 4 if no connection 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The name that is published at: NAME or Local/NAME (this user), Global/NAME (this machine), or
-    /// an absolute path
+    /// The name that is published at: NAME or Local/NAME (this user), Global/NAME (this machine),
+    /// or an absolute path
     #[arg(value_parser = name_parser())]
     name: OsString,
 
@@ -79,7 +79,8 @@ pub struct Args {
     )]
     latest: Option<Option<Duration>>,
 
-    /// If nobody publishes yet, wait for that: for ever, or for this long (--wait=500ms, --wait=10s)
+    /// If nobody publishes yet, wait for that: for ever, or for this long (--wait=500ms,
+    /// --wait=10s)
     #[arg(
         long,
         value_name = "TIME",

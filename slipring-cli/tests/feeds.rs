@@ -196,7 +196,11 @@ fn the_newest_alone_is_printed() {
     publish.write(b"4\n");
     publish.finish().expect(0);
     let events = objects(&subscriber.wait().expect(0).stdout);
-    let record = |sequence, skipped, text| json!({"event": "record", "sequence": sequence, "skipped": skipped, "text": text});
+    let record = |sequence, skipped, text| {
+        json!({
+            "event": "record", "sequence": sequence, "skipped": skipped, "text": text
+        })
+    };
     assert_eq!(events[0], record(2, 2, "3"));
     assert_eq!(events[1], record(3, 0, "4"));
     assert_eq!(events[2]["reason"], "finished");

@@ -1,6 +1,6 @@
 //! `slipring bench`: slipring compared with the kernel's streams and with the least that the
-//! hardware and the kernel need, between two processes; and with `--streams`, a server of many. The
-//! measuring is that of the crate `slipring-bench`.
+//! hardware and the kernel need, between two processes; with `--streams`, a server of many; and
+//! with `--subscribers`, a feed. The measuring is that of the crate `slipring-bench`.
 
 mod goals;
 mod output;
@@ -69,7 +69,7 @@ const DESCRIPTORS: u64 = 10;
 ///
 /// Measures round trips and throughput between two processes, all transports in turn within each
 /// case, for several rounds; about a minute in all (and about 10 seconds for each number of
-/// streams). Run it on a machine that does nothing else.
+/// streams, or of subscribers). Run it on a machine that does nothing else.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -480,10 +480,10 @@ fn summary(results: &[CaseResult]) -> Option<String> {
     Some(text + ".")
 }
 
-/// How many streams `--streams` may ask for.
+/// How many streams or subscribers there may be.
 fn parse_count(argument: &str) -> Result<usize, String> {
     let count = argument.parse().ok();
     count
         .filter(|count| (1..=4096).contains(count))
-        .ok_or_else(|| "expected a number of streams from 1 to 4096".into())
+        .ok_or_else(|| "expected a number from 1 to 4096".into())
 }

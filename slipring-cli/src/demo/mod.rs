@@ -1,5 +1,5 @@
-//! `slipring demo`: an engine process publishes order-book updates to panel processes, over one stream
-//! each or over one feed, and everything that arrives is checked.
+//! `slipring demo`: an engine process publishes order-book updates to panel processes, over one
+//! stream each or over one feed, and everything that arrives is checked.
 
 mod board;
 mod book;
@@ -50,7 +50,8 @@ use crate::{
 const PROTOCOL: &str = "slipring-demo/1";
 /// How long a panel may take to read to the end when everything has been published.
 const READ_OUT: Duration = Duration::from_secs(5);
-/// The descriptors that one panel's stream and its place at a feed take in the engine, with some to spare.
+/// The descriptors that one panel's stream and its place at a feed take in the engine, with some to
+/// spare.
 const DESCRIPTORS: u64 = 11;
 const REFRESH: Duration = Duration::from_millis(50);
 
