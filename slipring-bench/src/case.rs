@@ -29,6 +29,8 @@ pub enum Kind {
         /// of each ring, in bytes
         capacity: usize,
     },
+    /// Messages from one publisher to so many subscribers, so many a second.
+    Subscribed(usize),
     /// Messages of mixed lengths. They are verified, never measured.
     Mixed(Mixed),
 }
@@ -117,6 +119,7 @@ impl Kind {
             Kind::SmallReads(_) => "small_reads",
             Kind::Streams(_) => "streams",
             Kind::Served { .. } => "served",
+            Kind::Subscribed(_) => "subscribed",
             Kind::Mixed(_) => "mixed",
         }
     }
@@ -124,7 +127,9 @@ impl Kind {
     /// The unit of its figures.
     pub fn measure(self) -> Measure {
         match self {
-            Kind::RoundTrip | Kind::FixedRate(_) | Kind::Mixed(_) => Measure::Latency,
+            Kind::RoundTrip | Kind::FixedRate(_) | Kind::Subscribed(_) | Kind::Mixed(_) => {
+                Measure::Latency
+            }
             Kind::Throughput | Kind::Filled(_) | Kind::Batched(_) | Kind::SmallReads(_) => {
                 Measure::Bytes
             }
@@ -135,7 +140,9 @@ impl Kind {
     /// Connections at the same time.
     pub fn streams(self) -> usize {
         match self {
-            Kind::Streams(streams) | Kind::Served { streams, .. } => streams,
+            Kind::Streams(streams) | Kind::Served { streams, .. } | Kind::Subscribed(streams) => {
+                streams
+            }
             _ => 1,
         }
     }
@@ -231,7 +238,13 @@ pub(crate) fn named(name: &str) -> Option<Case> {
         .strip_prefix("served-")
         .and_then(|streams| streams.parse().ok());
     let of_server = of_server.map(|streams| served(streams, 0));
-    of_server.or_else(|| all().into_iter().find(|case| case.name == name))
+    let of_publisher = name
+        .strip_prefix("subscribers-")
+        .and_then(|subscribers| subscribers.parse().ok())
+        .map(subscribed);
+    of_server
+        .or(of_publisher)
+        .or_else(|| all().into_iter().find(|case| case.name == name))
 }
 
 /// Those that are verified, and never measured.
@@ -257,6 +270,15 @@ pub fn served(streams: usize, capacity: usize) -> Case {
         kind,
         256,
     )
+}
+
+/// A publisher with so many subscribers.
+pub fn subscribed(subscribers: usize) -> Case {
+    let many = if subscribers == 1 { "" } else { "s" };
+    let often = text::count(crate::subscribed::rate(subscribers));
+    let title = format!("{subscribers} subscriber{many}, 64 B, {often} a second");
+    let kind = Kind::Subscribed(subscribers);
+    case(&format!("subscribers-{subscribers}"), &title, kind, 64)
 }
 
 fn round_trip(size: usize) -> Case {

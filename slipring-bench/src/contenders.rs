@@ -8,8 +8,10 @@ use ::slipring::Spin;
 use crate::{
     case::{Case, Cores, Kind},
     contender::{Contender, Delivers, Side, Waits, batched, crowded, filled, usual},
+    machine,
     on_tokio::OnTokio,
     small_reads::SmallReads,
+    subscribed::{Pace, Subscribed},
     text,
     transport::{
         bare::{self, Bare},
@@ -305,6 +307,60 @@ pub fn served() -> [Contender; 3] {
         )
         .part(is_served),
     ]
+}
+
+/// Ways from one publisher to many subscribers.
+pub fn subscribed() -> [Contender; 5] {
+    let woken = "the default; never spins";
+    let timer = "never woken: looks 60 times a second by a timer of its own, for the newest";
+    let spinning = "never woken: looks again and again, on a core for each";
+    [
+        Contender::new(
+            "slipring-feed",
+            "feed, woken",
+            woken,
+            Subscribed::Feed(Pace::Woken),
+        )
+        .side(Side::Slipring),
+        Contender::new(
+            "slipring-feed-timer",
+            "feed, with timers",
+            timer,
+            Subscribed::Feed(Pace::Timer),
+        )
+        .side(Side::Slipring),
+        Contender::new(
+            "slipring-feed-spinning",
+            "feed, spinning",
+            spinning,
+            Subscribed::Feed(Pace::Spinning),
+        )
+        .side(Side::Slipring)
+        .waits(Waits::Spinning),
+        Contender::new(
+            &slipring_name(Spin::Never),
+            "slipring stream each (sleeping)",
+            "a write for each subscriber",
+            Subscribed::Streams,
+        )
+        .side(Side::Slipring),
+        Contender::new(
+            UNIX,
+            "Unix stream socket each",
+            "a write for each subscriber",
+            Subscribed::Sockets,
+        ),
+    ]
+    .map(|one| match one.waits {
+        Waits::Spinning => {
+            one.part(|case| is_subscribed(case) && case.kind.streams() < machine::cores().len())
+        }
+        _ => one.part(is_subscribed),
+    })
+}
+
+fn is_subscribed(case: &Case) -> bool {
+    matches!(case.kind, Kind::Subscribed(_))
 }
 
 fn is_served(case: &Case) -> bool {

@@ -110,6 +110,9 @@ pub struct Figures {
     pub max_ns: Option<u64>,
     /// inside `send`, at a fixed rate
     pub sending_seconds: Option<f64>,
+    /// to many subscribers
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub publications: Option<Publications>,
     /// in all processes, after the first messages
     pub memory_bytes_per_stream_at_start: Option<f64>,
     /// in all processes, at the end
@@ -126,6 +129,19 @@ pub struct Figures {
     pub server_descriptors_per_stream: Option<f64>,
     #[serde(default, skip_deserializing)]
     rounds: Vec<RoundFigures>,
+}
+
+/// What it costs to publish to many subscribers, in all rounds.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub struct Publications {
+    /// how many
+    pub count: u64,
+    /// of the call
+    pub p50_ns: u64,
+    /// of the call
+    pub p99_ns: u64,
+    /// CPU time of the thread that wakes subscribers
+    pub waking_cpu_seconds: f64,
 }
 
 /// The 99th percentile.
@@ -347,6 +363,13 @@ impl Figures {
                 Kind::FixedRate(_) => Some(row.sum(|round| round.sending_seconds)),
                 _ => None,
             },
+            publications: (!row.publishing.is_empty()).then(|| Publications {
+                count: row.rounds.iter().map(|round| round.messages).sum::<u64>()
+                    / kind.streams() as u64,
+                p50_ns: row.publishing.value_at_quantile(0.5),
+                p99_ns: row.publishing.value_at_quantile(0.99),
+                waking_cpu_seconds: row.sum(|round| round.waking_seconds),
+            }),
             memory_bytes_per_stream_at_start: memory.map(|[begin, _]| begin),
             memory_bytes_per_stream: memory.map(|[_, end]| end as i64),
             memory_bytes_grown_per_stream: memory.map(|[begin, end]| (end - begin) as i64),

@@ -20,7 +20,7 @@
 //! | [`transport`] | ends of connections: slipring, the kernel's, the bare ones | `channel` |
 //! | [`half`] | the work of each half in each kind of case | `transport`, `pattern` |
 //! | [`worker`] | a process that is measured, and its orders | `channel`, [`order`] |
-//! | `crowd`, `links`, `small_reads`, `on_tokio` | the work of such a process | `worker`, `half` |
+//! | `crowd`, `links`, `small_reads`, `subscribed`, `on_tokio` | the work of such a process | `worker`, `half` |
 //! | [`contender`], [`contenders`] | the contenders, by name | `worker` |
 //! | `team` | the processes of a measurement, from outside | `contender`, `order` |
 //! | [`results`], [`verification`] | what was measured; what was only verified | `order` |
@@ -54,6 +54,7 @@ pub mod runner;
 pub mod scratch;
 mod small_reads;
 pub mod stats;
+mod subscribed;
 pub mod table;
 mod team;
 pub mod text;

@@ -148,6 +148,9 @@ fn group(case: &Case) -> &'static str {
             "Streams, all at the same time: round trips, and the memory of a stream"
         }
         (Kind::Served { .. }, _) => "Messages a second by streams",
+        (Kind::Subscribed(_), _) => {
+            "Subscribers: p50 / p99 one-way, and p50 of the call that publishes"
+        }
         (Kind::Mixed(_), _) => "Mixed lengths",
     }
 }
@@ -158,7 +161,9 @@ fn label(case: &Case) -> String {
             size(case.size)
         }
         (Kind::Filled(Fill::Numbers), _) => format!("{}, numbers", size(case.size)),
-        (Kind::Streams(streams) | Kind::Served { streams, .. }, _) => streams.to_string(),
+        (Kind::Streams(streams) | Kind::Served { streams, .. } | Kind::Subscribed(streams), _) => {
+            streams.to_string()
+        }
         _ => case.title.clone(),
     }
 }
@@ -205,6 +210,11 @@ fn cell(case: &Case, row: &Figures) -> Option<String> {
             let share = 100.0 * row.cpu_seconds_peer / row.seconds;
             let p99 = row.p99_ns?.value();
             format!("{} / {}, {share:.0} %", time_of(value), time_of(p99))
+        }
+        (Measure::Latency, Kind::Subscribed(_)) => {
+            let p99 = row.p99_ns?.value();
+            let call = time_of(row.publications?.p50_ns as f64);
+            format!("{} / {}, {call}", time_of(value), time_of(p99))
         }
         (Measure::Latency, _) => time_of(value),
         (Measure::Bytes, _) => format!("{}/s", bytes(value as u64)),

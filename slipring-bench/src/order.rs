@@ -66,6 +66,10 @@ pub struct Report {
     pub sending: u64,
     /// values and how often each was seen
     pub latency: Vec<(u64, u64)>,
+    /// likewise: calls that publish to many subscribers
+    pub publishing: Vec<(u64, u64)>,
+    /// CPU time of the thread that wakes subscribers
+    pub waking: u64,
 }
 
 /// From the first message to the last one's arrival.

@@ -90,6 +90,8 @@ pub struct Row<'c> {
     pub rounds: Vec<Round>,
     /// nanoseconds, of all rounds together
     pub latency: Histogram<u64>,
+    /// nanoseconds of the calls that publish to many subscribers, of all rounds together
+    pub publishing: Histogram<u64>,
     /// bytes of a stream in all processes: after the first messages, and at the end
     pub memory: Option<[f64; 2]>,
     /// of a stream in the server
@@ -114,6 +116,8 @@ pub struct Round {
     pub cpu_seconds: [f64; 2],
     /// inside `send`, at a fixed rate
     pub sending_seconds: f64,
+    /// CPU time of the thread that wakes subscribers
+    pub waking_seconds: f64,
     /// nanoseconds; `None` if no latency is measured
     pub p50: Option<f64>,
     /// nanoseconds
@@ -128,6 +132,7 @@ impl<'c> Row<'c> {
             contender,
             rounds: Vec::new(),
             latency: stats::histogram(),
+            publishing: stats::histogram(),
             memory: None,
             descriptors: 0.0,
             idle: None,
@@ -155,11 +160,13 @@ impl<'c> Row<'c> {
             bytes,
             cpu_seconds: [seconds(here.cpu), seconds(there.cpu)],
             sending_seconds: seconds(here.sending),
+            waking_seconds: seconds(here.waking),
             p50,
             p99: latency.value_at_quantile(0.99),
             max: latency.max(),
         });
         self.latency += latency;
+        stats::add(&mut self.publishing, &here.publishing);
     }
 
     /// Of the rounds.

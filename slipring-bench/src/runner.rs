@@ -166,7 +166,7 @@ impl<'a> Runner<'a> {
     }
 
     fn start(&self, case: &Case, row: &mut Row) -> io::Result<Running> {
-        if !matches!(case.kind, Kind::Served { .. }) {
+        if !matches!(case.kind, Kind::Served { .. } | Kind::Subscribed(_)) {
             self.verify_mixed(row.contender).map_err(io::Error::other)?;
         }
         let team = self.team(case, row.contender)?;

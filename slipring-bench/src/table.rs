@@ -38,6 +38,12 @@ pub fn case(figures: &CaseFigures) -> String {
 /// How to read its figures.
 pub fn caption(kind: Kind) -> &'static str {
     match (kind.measure(), kind) {
+        (_, Kind::Subscribed(_)) => {
+            "median round: p50 of the middle one, one-way: from before the call that publishes to \
+             the subscriber that has it; p99 and beyond: of all rounds; CPU of one publication: of \
+             the thread that publishes, of the one that wakes, and of all subscribers; x: lower is \
+             better; ?: rounds differ by more than 2 x"
+        }
         (Measure::Latency, _) => {
             "median round: p50 of the middle one; p99 and beyond: of all rounds; x: lower is \
              better; ?: rounds differ by more than 2 x"
@@ -95,6 +101,10 @@ fn figures(case: &CaseFigures, row: &Figures) -> Vec<Cell> {
         }
         Kind::Served { .. } => {
             cells.extend(resources(row));
+            return cells;
+        }
+        Kind::Subscribed(_) => {
+            cells.extend(publications(row));
             return cells;
         }
         Kind::Streams(_) => {
@@ -159,6 +169,20 @@ fn resources(row: &Figures) -> Vec<Cell> {
         ),
         ("memory", memory(end)),
         ("grown", memory(grown)),
+    ]
+}
+
+fn publications(row: &Figures) -> Vec<Cell> {
+    let Some(all) = row.publications else {
+        return Vec::new();
+    };
+    let each = |seconds: f64| time_of(seconds * 1e9 / all.count.max(1) as f64);
+    vec![
+        ("call p50", time(all.p50_ns)),
+        ("call p99", time(all.p99_ns)),
+        ("CPU publisher", each(row.cpu_seconds_parent)),
+        ("CPU waking", each(all.waking_cpu_seconds)),
+        ("CPU subscribers", each(row.cpu_seconds_peer)),
     ]
 }
 

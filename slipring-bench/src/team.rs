@@ -21,6 +21,7 @@ use crate::{
     contender::Contender,
     order::{Answer, Join, Order, Report, Task, wall},
     scratch::Scratch,
+    subscribed,
     usage::{self, Activity},
     worker,
 };
@@ -32,6 +33,8 @@ const PATIENCE: Timespec = Timespec {
 };
 /// Messages of a slice at a fixed rate, at least.
 const FOR_PERCENTILES: u64 = 250;
+/// Publications of a slice, at least.
+const LEAST_PUBLICATIONS: u64 = 50;
 /// Client processes of a server, if there are as many streams.
 const CLIENTS: usize = 2;
 /// How long processes may take to come to rest.
@@ -152,6 +155,7 @@ impl Team {
             }
             Kind::FixedRate(per_second) => (per_second / 50).max(32),
             Kind::Streams(_) | Kind::Served { .. } => (4096 / self.streams as u64).max(8),
+            Kind::Subscribed(_) => 20,
             // It knows how many.
             Kind::Mixed(_) => 0,
         };
@@ -167,6 +171,10 @@ impl Team {
     pub(crate) fn calibrate(&self, case: &Case, slice: u64) -> io::Result<u64> {
         if let Kind::FixedRate(per_second) = case.kind {
             return Ok((slice * per_second / SECOND).max(FOR_PERCENTILES));
+        }
+        if let Kind::Subscribed(subscribers) = case.kind {
+            let per_second = subscribed::rate(subscribers);
+            return Ok((slice * per_second / SECOND).max(LEAST_PUBLICATIONS));
         }
         let mut messages = 16_u64.div_ceil(self.streams as u64);
         loop {

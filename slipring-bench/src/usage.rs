@@ -40,6 +40,20 @@ pub fn activity(pid: u32) -> io::Result<Activity> {
     Ok(all)
 }
 
+/// Nanoseconds of CPU time of this process's threads of this name.
+pub(crate) fn of_threads(name: &str) -> io::Result<u64> {
+    let mut all = 0;
+    for task in fs::read_dir("/proc/self/task")? {
+        let task = task?.path();
+        if of_thread(&task, "comm")?.is_some_and(|comm| comm.trim_end() == name)
+            && let Some(time) = of_thread(&task, "schedstat")?
+        {
+            all += number(&time, "").ok_or_else(unreadable)?;
+        }
+    }
+    Ok(all)
+}
+
 /// Whether all threads sleep.
 pub fn sleeps(pid: u32) -> io::Result<bool> {
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {

@@ -1,5 +1,5 @@
 //! The last acts before a signal ends the process, which runs no destructor: the files of listeners
-//! are removed, commands are told to end, and streams that are to end in order do.
+//! are removed, commands are told to end, streams that are to end in order do, and feeds end.
 
 use std::{
     fs, io,
@@ -17,7 +17,7 @@ use signal_hook::{
 };
 use slipring::{Closer, Listener, Scope};
 
-use crate::{command::Running, failure::Failure, signals};
+use crate::{command::Running, failure::Failure, publish::Shared, signals};
 
 /// A file that a listener made. Told apart by inode, because someone may have replaced it
 /// meanwhile.
@@ -72,6 +72,8 @@ pub enum Duty {
     Terminate(Arc<Running>),
     /// End a stream in order. Not for SIGINT: a stream that a user breaks off is not complete.
     Close(Closer),
+    /// End a feed: in order, or for SIGINT with an abort code.
+    End(Shared),
 }
 
 impl Duty {
@@ -81,6 +83,7 @@ impl Duty {
             Self::Terminate(command) => command.signal(Signal::TERM),
             Self::Close(_) if signal == SIGINT => {}
             Self::Close(closer) => closer.close(),
+            Self::End(publisher) => publisher.end(signal == SIGINT),
         }
     }
 }

@@ -16,7 +16,7 @@ use slipring::Closer;
 
 use crate::session::Session;
 
-/// Abort codes that a slipring peer gets to see from `forward`, `listen` and `connect`.
+/// Abort codes that a slipring peer gets to see from this command.
 pub mod abort_code {
     /// The side behind us was lost.
     pub const LOST: u32 = 1;
@@ -24,6 +24,8 @@ pub mod abort_code {
     pub const UNREACHABLE: u32 = 2;
     /// Something failed in the process at this end.
     pub const FAILED: u32 = 3;
+    /// The user broke it off by Ctrl-C.
+    pub const INTERRUPTED: u32 = 130;
 }
 
 /// Why a half can go no further.

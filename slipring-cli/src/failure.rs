@@ -97,7 +97,7 @@ impl Failure {
 
     /// An `io::Error` may carry an error of the library, which knows its exit code better.
     fn from_io_ref(error: &io::Error) -> Option<Self> {
-        let library = error.get_ref()?.downcast_ref::<slipring::Error>()?;
+        let library = slipring::Error::of(error)?;
         Some(Self::new(status_of(library), library.to_string()))
     }
 }
@@ -130,6 +130,13 @@ impl From<slipring::Error> for Failure {
             && !message.contains(&source)
         {
             message = format!("{message}: {source}");
+        }
+        if let slipring::Error::Kind { theirs, .. } = &error {
+            match theirs.as_str() {
+                "feed" => message += ": `slipring subscribe` reads feeds",
+                "stream" => message += ": `slipring connect` joins streams",
+                _ => {}
+            }
         }
         Self::new(status_of(&error), message)
     }

@@ -15,10 +15,11 @@ use crate::{
 };
 
 pub const EXAMPLES: &str = "\
-Lists the names of this user, and those of the whole machine. A name is `live` while a process \
-listens at it, and `stale` if its process died without removing it; the next listener replaces a \
-stale name. Nobody is connected to for this. A directory in which names could be and that cannot \
-be used is named on standard error.
+Lists the names of this user, and those of the whole machine, and what they are: a stream, to \
+which `slipring connect` connects, or a feed, to which `slipring subscribe` subscribes. A name is \
+`live` while a process is bound to it, and `stale` if its process died without removing it; the \
+next process that binds a stale name replaces it. Nobody is connected to for this. A directory in \
+which names could be and that cannot be used is named on standard error.
 
 With --clean, what killed processes have left is removed first: stale sockets, and lock files that \
 nobody holds. Each file is named on standard error, as is what belongs to another user and stays.
@@ -31,8 +32,8 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Print a JSON array of objects with name, state (live, stale, unknown), pid, program, path
-    /// and why
+    /// Print a JSON array of objects with name, kind (stream, feed, or null), state (live, stale,
+    /// unknown), pid, program, path and why
     #[arg(long)]
     json: bool,
 
@@ -45,6 +46,7 @@ pub struct Args {
 #[derive(Debug, Serialize)]
 struct Row {
     name: String,
+    kind: Option<&'static str>,
     state: &'static str,
     pid: Option<u32>,
     program: Option<String>,
@@ -98,6 +100,7 @@ impl From<BoundName> for Row {
         };
         Self {
             name: bound.name.to_string(),
+            kind: bound.kind,
             state,
             pid,
             program,
@@ -116,7 +119,7 @@ fn table(rows: &[Row], terminal: bool) -> String {
             presets::NOTHING
         })
         .set_content_arrangement(ContentArrangement::Disabled)
-        .set_header(["NAME", "STATE", "PID", "PROGRAM", "PATH"]);
+        .set_header(["NAME", "KIND", "STATE", "PID", "PROGRAM", "PATH"]);
     for row in rows {
         let state = match &row.why {
             Some(why) => format!("{} ({})", row.state, printable(why)),
@@ -124,6 +127,7 @@ fn table(rows: &[Row], terminal: bool) -> String {
         };
         table.add_row([
             printable(&row.name),
+            row.kind.unwrap_or("-").to_owned(),
             state,
             row.pid
                 .map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
@@ -152,6 +156,7 @@ mod tests {
     fn row(name: &str, pid: Option<u32>) -> Row {
         Row {
             name: name.to_owned(),
+            kind: pid.map(|_| "stream"),
             state: if pid.is_some() { "live" } else { "stale" },
             pid,
             program: pid.map(|_| "x".to_owned()),
@@ -170,9 +175,9 @@ mod tests {
         assert_eq!(
             cells,
             [
-                vec!["NAME", "STATE", "PID", "PROGRAM", "PATH"],
-                vec!["a", "live", "7", "x", "/run/a"],
-                vec!["longer", "stale", "-", "-", "/run/longer"],
+                vec!["NAME", "KIND", "STATE", "PID", "PROGRAM", "PATH"],
+                vec!["a", "stream", "live", "7", "x", "/run/a"],
+                vec!["longer", "-", "stale", "-", "-", "/run/longer"],
             ]
         );
         assert!(text.is_ascii() && text.starts_with("NAME"), "{text}");
@@ -185,6 +190,7 @@ mod tests {
             json,
             serde_json::json!([{
                 "name": "a",
+                "kind": null,
                 "state": "stale",
                 "pid": null,
                 "program": null,

@@ -19,11 +19,14 @@ mod listen;
 mod ls;
 mod options;
 mod progress;
+mod publish;
+mod records;
 mod relay;
 mod session;
 mod signals;
 mod spawn_with;
 mod standard;
+mod subscribe;
 mod units;
 
 use std::{
@@ -38,10 +41,11 @@ use clap_complete::Shell;
 
 pub(crate) use failure::Failure;
 
-/// Shared-memory byte streams from the shell.
+/// Shared-memory byte streams and feeds from the shell.
 ///
 /// A slipring stream joins two processes of one machine like a connected socket, only faster: the
-/// bytes go through shared memory, in both directions at once.
+/// bytes go through shared memory, in both directions at once. A feed has one writer and any number
+/// of readers, none of which holds up the writer or another one.
 #[derive(Debug, Parser)]
 #[command(name = "slipring", version, after_help = exit::HELP, max_term_width = 100)]
 struct Cli {
@@ -61,6 +65,10 @@ enum Command {
     Connect(connect::Args),
     /// Join two of: streams, TCP, Unix sockets, rings of C# programs, standard input and output
     Forward(forward::Args),
+    /// Publish the lines of standard input to everybody who subscribes to a name
+    Publish(publish::Args),
+    /// Print what is published at a name
+    Subscribe(subscribe::Args),
     /// List the bound names
     Ls(ls::Args),
     /// Measure streams beside sockets, pipes and the bare exchange of cache lines
@@ -96,6 +104,8 @@ fn main() -> ExitCode {
         Command::Listen(args) => listen::run(args),
         Command::Connect(args) => connect::run(args),
         Command::Forward(args) => forward::run(args),
+        Command::Publish(args) => publish::run(args),
+        Command::Subscribe(args) => subscribe::run(args),
         Command::Ls(args) => ls::run(args),
         Command::Bench(args) => bench::run(&args),
         Command::BenchWorker(args) => bench::run_worker(&args),

@@ -1,4 +1,4 @@
-//! The stream options that `listen`, `connect` and `forward` have in common.
+//! The options that subcommands have in common: of streams, and of feeds.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -34,11 +34,6 @@ pub struct StreamArgs {
     #[arg(long, value_name = "SIZE", value_parser = parse_capacity)]
     capacity: Option<usize>,
 
-    /// The protocol spoken over the stream; both sides must give the same name, of at most 64 bytes
-    /// [default: none]
-    #[arg(long, value_name = "NAME", value_parser = parse_protocol)]
-    protocol: Option<String>,
-
     /// How long to poll the shared memory before going to sleep: never, always, adaptive, or a
     /// time such as 20us
     #[arg(
@@ -50,10 +45,21 @@ pub struct StreamArgs {
     )]
     spin: Spin,
 
+    #[command(flatten)]
+    peer: PeerArgs,
+}
+
+/// Which other side is let in, or believed.
+#[derive(Debug, Clone, clap::Args)]
+pub struct PeerArgs {
+    /// The protocol spoken; both sides must give the same name, of at most 64 bytes [default: none]
+    #[arg(long, value_name = "NAME", value_parser = parse_protocol)]
+    pub protocol: Option<String>,
+
     /// How long a handshake may take, with a unit of ns, us, ms, s, m or h [default: 5s]. If it is
     /// given, waiting in the queue of a listener may take no longer either
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    timeout: Option<Duration>,
+    pub timeout: Option<Duration>,
 
     /// Let in this user as well as yourself and root, given by number; may be repeated
     #[arg(long, value_name = "UID", conflicts_with = "allow_anyone")]
@@ -70,32 +76,49 @@ impl StreamArgs {
             .spin(self.spin)
             .max_peer_capacity(PEER_CAPACITY);
         // By default a client waits its turn in the queue of a listener, for as long as it takes.
-        if let Some(timeout) = self.timeout {
+        if let Some(timeout) = self.peer.timeout {
             options = options.handshake_timeout(timeout);
         }
         if let Some(bytes) = self.capacity {
             options = options.capacity(bytes);
         }
-        if let Some(protocol) = &self.protocol {
+        if let Some(protocol) = &self.peer.protocol {
             options = options.protocol(protocol);
         }
-        if self.allow_anyone {
-            options = options.allow(Peers::Anyone);
-        } else if !self.allow_user.is_empty() {
-            options = options.allow(Peers::Users(self.allow_user.clone()));
+        match self.peer.peers() {
+            Some(peers) => options.allow(peers),
+            None => options,
         }
-        options
     }
 
     pub fn timeout(&self) -> Duration {
-        self.timeout.unwrap_or(TIMEOUT)
+        self.peer.timeout.unwrap_or(TIMEOUT)
+    }
+}
+
+impl PeerArgs {
+    /// `None`: this user and root.
+    pub fn peers(&self) -> Option<Peers> {
+        if self.allow_anyone {
+            Some(Peers::Anyone)
+        } else if !self.allow_user.is_empty() {
+            Some(Peers::Users(self.allow_user.clone()))
+        } else {
+            None
+        }
     }
 }
 
 /// Binds a name; a path in a directory that does not exist gets an error of its own.
 pub fn bind(options: &Options, name: impl AsRef<OsStr>) -> Result<Listener, Failure> {
-    let path = Path::new(name.as_ref());
-    options.bind(path).map_err(|error| match path.parent() {
+    let name = name.as_ref();
+    options.bind(name).map_err(|error| not_bound(error, name))
+}
+
+/// Why a name could not be bound.
+pub fn not_bound(error: slipring::Error, name: &OsStr) -> Failure {
+    let path = Path::new(name);
+    match path.parent() {
         Some(directory) if path.is_absolute() && !directory.exists() => {
             Failure::unreachable(format!(
                 "there is no directory {}; make it, or choose another path",
@@ -103,7 +126,7 @@ pub fn bind(options: &Options, name: impl AsRef<OsStr>) -> Result<Listener, Fail
             ))
         }
         _ => error.into(),
-    })
+    }
 }
 
 /// A slipring name. Checked while the command line is parsed, so that a malformed one is a usage

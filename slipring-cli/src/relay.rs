@@ -5,7 +5,7 @@
 //! side that is lost makes an abortive close of the other; a side that only stops reading makes
 //! the other stop sending, while the opposite direction goes on.
 
-mod output;
+pub mod output;
 #[cfg(test)]
 mod tests;
 

@@ -222,9 +222,7 @@ fn wrong_arguments_are_refused() {
         let outcome = run(&["bench", args[0], args[1]]);
         assert_eq!(outcome.code, 2, "{args:?} was accepted: {}", outcome.stdout);
         assert!(
-            outcome
-                .stderr
-                .contains("expected a number of streams from 1 to 4096"),
+            outcome.stderr.contains("expected a number from 1 to 4096"),
             "{args:?}: {}",
             outcome.stderr
         );

@@ -63,6 +63,77 @@ fn a_demo_with_three_panels_loses_nothing() {
 }
 
 #[test]
+fn a_demo_of_a_feed_compares_it_with_streams_and_loses_nothing() {
+    let args = "demo --feed --panels 3 --rate 3000 --seconds 1 --json";
+    let outcome = run(&args.split(' ').collect::<Vec<_>>());
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    let document = document(&outcome.stdout);
+    let runs = document["runs"].as_array().expect("there are runs");
+    assert_eq!(runs.len(), 3);
+    for (number, (run, copies)) in runs.iter().zip([1, 3, 3]).enumerate() {
+        assert_nothing_lost(run);
+        assert_eq!(run["sent"], 3000 / copies, "{run:#}");
+        assert_eq!(run["delivered"], 3000, "{run:#}");
+        assert_eq!(run["missed"], 0, "{run:#}");
+        for panel in panels(run) {
+            let read = |what: &str| panel[what].as_u64().expect("a count");
+            assert_eq!(panel["published"], 1000, "{panel:#}");
+            assert_eq!(read("received") + read("skipped"), 1000, "{panel:#}");
+            let paints = number == 2;
+            assert_eq!(read("skipped") > 0, paints, "{panel:#}");
+            assert!(paints || panel["orders"] == 10, "{panel:#}");
+        }
+        for cost in ["sent", "delivered"] {
+            let cost = &run[&format!("engine_cpu_ns_per_message_{cost}")];
+            assert!(cost.as_u64() > Some(0), "{run:#}");
+        }
+    }
+}
+
+#[test]
+fn a_demo_of_a_feed_shows_the_price_of_a_message_in_a_table() {
+    let args = "demo --feed --panels 2 --rate 500 --seconds 1";
+    let outcome = run(&args.split(' ').collect::<Vec<_>>());
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    for part in [
+        "per message delivered",
+        " a stream each ",
+        " one feed, panels woken at once ",
+        " one feed, panels that paint 60 times a second ",
+    ] {
+        assert!(outcome.stdout.contains(part), "{}", outcome.stdout);
+    }
+}
+
+#[test]
+fn a_panel_of_a_feed_that_is_stopped_knows_what_it_missed() {
+    let args = "demo --feed --panels 2 --rate 20000 --capacity 32K --seconds 2 --json";
+    let mut trial = Trial::start(&args.split(' ').collect::<Vec<_>>());
+    trial.until_line("prices over one feed, panels woken at once");
+    let stopped = announced(&mut trial)[1];
+    signal(stopped, Signal::STOP);
+    trial.until_line("1 s: ");
+    signal(stopped, Signal::CONT);
+    let outcome = trial.outcome();
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    let document = document(&outcome.stdout);
+    let run = &document["runs"][1];
+    assert_nothing_lost(run);
+    let panel = &panels(run)[1];
+    let read = |what: &str| panel[what].as_u64().expect("a count");
+    assert!(read("missed") > 0, "{panel:#}");
+    assert_eq!(read("received") + read("missed"), read("published"));
+}
+
+#[test]
+fn a_feed_whose_ring_is_too_small_is_refused_at_once() {
+    let outcome = run(&["demo", "--feed", "--panels", "1", "--capacity", "4K"]);
+    assert_eq!(outcome.code, 2, "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("32768"), "{}", outcome.stderr);
+    assert!(!outcome.stderr.contains("connected"), "{}", outcome.stderr);
+}
+
+#[test]
 fn the_table_of_a_demo_ends_with_the_verdict() {
     let outcome = run(&["demo", "--panels", "2", "--rate", "500", "--seconds", "1"]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);

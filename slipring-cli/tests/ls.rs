@@ -6,6 +6,7 @@ use std::{fs::File, io, os::unix::process::ExitStatusExt};
 
 use common::{Process, Sandbox};
 use rustix::process::Signal;
+use serde_json::json;
 
 #[test]
 fn ls_tells_live_names_from_stale_ones() {
@@ -34,7 +35,7 @@ fn ls_tells_live_names_from_stale_ones() {
     let text = String::from_utf8(listed.stdout).unwrap();
     let mut lines = text.lines();
     let header: Vec<&str> = lines.next().expect("a header").split_whitespace().collect();
-    assert_eq!(header, ["NAME", "STATE", "PID", "PROGRAM", "PATH"]);
+    assert_eq!(header, ["NAME", "KIND", "STATE", "PID", "PROGRAM", "PATH"]);
     let pid = live.pid().to_string();
     assert!(
         lines.any(|line| line.contains("alive") && line.contains(" live ") && line.contains(&pid)),
@@ -45,6 +46,30 @@ fn ls_tells_live_names_from_stale_ones() {
             .any(|line| line.contains("dead") && line.contains(" stale ")),
         "{text}"
     );
+}
+
+#[test]
+fn ls_tells_streams_from_feeds() {
+    let sandbox = Sandbox::new();
+    let _listen = sandbox.listen(["one"]);
+    let _publish = sandbox.publish(["other"]);
+    let names = sandbox.names();
+    let kinds: Vec<_> = names
+        .iter()
+        .map(|entry| (entry["name"].as_str().unwrap(), &entry["kind"]))
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            ("Local/one", &json!("stream")),
+            ("Local/other", &json!("feed"))
+        ]
+    );
+    let listed = String::from_utf8(sandbox.run(["ls"]).expect(0).stdout).unwrap();
+    for (name, kind) in [("one", " stream "), ("other", " feed ")] {
+        let line = listed.lines().find(|line| line.contains(name));
+        assert!(line.is_some_and(|line| line.contains(kind)), "{listed}");
+    }
 }
 
 #[test]
@@ -241,7 +266,15 @@ fn help_documents_exit_codes_and_examples() {
         help.contains("Exit codes:") && help.contains("130"),
         "{help}"
     );
-    for command in ["listen", "connect", "forward", "ls", "completions"] {
+    for command in [
+        "listen",
+        "connect",
+        "publish",
+        "subscribe",
+        "forward",
+        "ls",
+        "completions",
+    ] {
         let help = sandbox.run([command, "--help"]).expect(0).stdout;
         assert!(
             String::from_utf8(help).unwrap().contains("Examples:"),

@@ -32,7 +32,9 @@ impl<L: Link> Half<L> {
             Kind::Batched(batch) => self.send_batches(order, batch),
             Kind::FixedRate(per_second) => self.send_on_time(order, SECOND / per_second),
             Kind::Mixed(how) => mixed::half(&mut self.link, how, true),
-            Kind::SmallReads(_) | Kind::Served { .. } => Err(io::ErrorKind::Unsupported.into()),
+            Kind::SmallReads(_) | Kind::Served { .. } | Kind::Subscribed(_) => {
+                Err(io::ErrorKind::Unsupported.into())
+            }
         })
     }
 
@@ -44,7 +46,9 @@ impl<L: Link> Half<L> {
             Kind::Filled(how) => self.sum_all(order, how),
             Kind::FixedRate(_) => self.receive_on_time(order),
             Kind::Mixed(how) => mixed::half(&mut self.link, how, false),
-            Kind::SmallReads(_) | Kind::Served { .. } => Err(io::ErrorKind::Unsupported.into()),
+            Kind::SmallReads(_) | Kind::Served { .. } | Kind::Subscribed(_) => {
+                Err(io::ErrorKind::Unsupported.into())
+            }
         })
     }
 }

@@ -70,7 +70,12 @@ impl Goal {
     }
 }
 
+/// None of subscribers, whose figures are for comparison alone.
 pub fn goals(setup: &Setup, results: &[CaseResult]) -> Vec<Goal> {
+    let subscribed = |result: &CaseResult| matches!(result.case.kind, Kind::Subscribed(_));
+    if results.iter().any(subscribed) {
+        return Vec::new();
+    }
     let served = |result: &&CaseResult| matches!(result.case.kind, Kind::Served { .. });
     let served: Vec<&CaseResult> = results.iter().filter(served).collect();
     let Some(most) = served.iter().max_by_key(|one| one.case.kind.streams()) else {

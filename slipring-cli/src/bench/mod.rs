@@ -1,6 +1,6 @@
 //! `slipring bench`: slipring compared with the kernel's streams and with the least that the
-//! hardware and the kernel need, between two processes; and with `--streams`, a server of many. The
-//! measuring is that of the crate `slipring-bench`.
+//! hardware and the kernel need, between two processes; with `--streams`, a server of many; and
+//! with `--subscribers`, a feed. The measuring is that of the crate `slipring-bench`.
 
 mod goals;
 mod output;
@@ -47,6 +47,7 @@ Examples:
   slipring bench --only mmf- --only slipring-    the ring of C# programs beside the stream
   slipring bench --quick --json | jq .goals
   slipring bench --streams 1,16,128,512     one server with many streams, beside Unix sockets
+  slipring bench --subscribers 1,10,100,500    one publisher with many subscribers, likewise
   slipring bench --cpus 0,1 --chart chart.svg    a picture of it, for a document
   slipring bench --from a.json b.json --chart chart.svg    two machines side by side
 
@@ -68,7 +69,7 @@ const DESCRIPTORS: u64 = 10;
 ///
 /// Measures round trips and throughput between two processes, all transports in turn within each
 /// case, for several rounds; about a minute in all (and about 10 seconds for each number of
-/// streams). Run it on a machine that does nothing else.
+/// streams, or of subscribers). Run it on a machine that does nothing else.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -131,6 +132,17 @@ pub struct Args {
     )]
     streams: Vec<usize>,
 
+    /// Measure a publisher with so many subscribers instead, over a feed, a stream each and a Unix
+    /// socket each
+    #[arg(
+        long,
+        value_name = "N,N..",
+        value_delimiter = ',',
+        value_parser = parse_count,
+        conflicts_with_all = ["spin", "capacity", "streams", "chart"]
+    )]
+    subscribers: Vec<usize>,
+
     /// What tables and charts call this machine [default: the name of its processor]
     #[arg(long, value_name = "NAME")]
     machine: Option<String>,
@@ -142,7 +154,8 @@ pub struct Args {
         value_name = "FILE",
         num_args = 1..,
         conflicts_with_all = [
-            "quick", "json", "cpus", "spin", "capacity", "rounds", "streams", "machine"
+            "quick", "json", "cpus", "spin", "capacity", "rounds", "streams",
+            "subscribers", "machine"
         ]
     )]
     from: Vec<PathBuf>,
@@ -161,6 +174,9 @@ pub fn run_worker(args: &WorkerArgs) -> Result<ExitCode, Failure> {
 fn work(name: &str, case: &Case) -> Option<Box<dyn Work>> {
     if let Kind::Served { .. } = case.kind {
         return find(contenders::served(), name);
+    }
+    if let Kind::Subscribed(_) = case.kind {
+        return find(contenders::subscribed(), name);
     }
     if let Some(how) = name.strip_prefix("slipring-") {
         let (spin, capacity) = match how.split_once('@') {
@@ -195,6 +211,10 @@ struct Plan {
 
 impl Plan {
     fn of(args: &Args) -> Result<Plan, Failure> {
+        if let Some(&most) = args.subscribers.iter().max() {
+            limits::make_room_for(most, "subscriber", DESCRIPTORS)?;
+            return Ok(Plan::subscribed(args));
+        }
         let Some(&most) = args.streams.iter().max() else {
             return Ok(Plan::between_two(args));
         };
@@ -225,6 +245,21 @@ impl Plan {
                     .into(),
             ],
         })
+    }
+
+    fn subscribed(args: &Args) -> Plan {
+        let subscribers = args.subscribers.iter().copied();
+        Plan {
+            cases: subscribers.map(case::subscribed).collect(),
+            contenders: contenders::subscribed().into(),
+            rounds: if args.quick { [3, 50] } else { [5, 250] },
+            title: "slipring bench --subscribers",
+            how: "a process that publishes, and one with a thread for each subscriber".into(),
+            notes: vec![
+                "what spins is measured where there is a core for each, and one for the publisher"
+                    .into(),
+            ],
+        }
     }
 
     fn between_two(args: &Args) -> Plan {
@@ -445,10 +480,10 @@ fn summary(results: &[CaseResult]) -> Option<String> {
     Some(text + ".")
 }
 
-/// How many streams `--streams` may ask for.
+/// How many streams or subscribers there may be.
 fn parse_count(argument: &str) -> Result<usize, String> {
     let count = argument.parse().ok();
     count
         .filter(|count| (1..=4096).contains(count))
-        .ok_or_else(|| "expected a number of streams from 1 to 4096".into())
+        .ok_or_else(|| "expected a number from 1 to 4096".into())
 }

@@ -53,7 +53,9 @@ impl Output {
             .iter()
             .map(|goal| format!("  {}\n", goals::text(goal)))
             .collect();
-        self.print(&format!("\ngoals\n{lines}"))?;
+        if !goals.is_empty() {
+            self.print(&format!("\ngoals\n{lines}"))?;
+        }
         self.progress.finish_and_clear();
         if self.json {
             console::print(format!("{:#}\n", document()))?;

@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -38,34 +38,40 @@ pub struct Received {
     pub finish: Option<Finish>,
 }
 
-pub struct PanelBoard {
-    pub pid: u32,
+/// What has been published to a panel, or over a feed to all of them.
+#[derive(Default)]
+struct Sent {
     published: AtomicU64,
     bytes: AtomicU64,
+}
+
+pub struct PanelBoard {
+    pub pid: u32,
+    sent: Arc<Sent>,
     held_back: AtomicU64,
     heard: AtomicU64,
     received: Mutex<Received>,
 }
 
 impl PanelBoard {
-    fn new(pid: u32) -> Self {
+    fn new(pid: u32, sent: &Arc<Sent>) -> Self {
         PanelBoard {
             pid,
-            published: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
+            sent: Arc::clone(sent),
             held_back: AtomicU64::new(0),
             heard: AtomicU64::new(clock::now()),
             received: Mutex::default(),
         }
     }
 
-    /// Called by the publisher before the message can be seen by the panel.
+    /// Called by the publisher before the message can be seen by the panel; for a feed on one
+    /// panel's behalf for all of them.
     pub fn add_published(&self, bytes: u64) {
         // Relaxed: only the publisher writes. The receiver that compares an acknowledgement with
         // the count has got the acknowledgement through the rings, whose own release and acquire
         // order it behind this addition. All others just display the count.
-        self.published.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.sent.published.fetch_add(1, Ordering::Relaxed);
+        self.sent.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     pub fn add_held_back(&self, messages: u64) {
@@ -87,12 +93,12 @@ impl PanelBoard {
 
     pub fn published(&self) -> u64 {
         // Relaxed: see `add_published`.
-        self.published.load(Ordering::Relaxed)
+        self.sent.published.load(Ordering::Relaxed)
     }
 
     pub fn bytes(&self) -> u64 {
         // Relaxed: see `add_published`.
-        self.bytes.load(Ordering::Relaxed)
+        self.sent.bytes.load(Ordering::Relaxed)
     }
 
     pub fn held_back(&self) -> u64 {
@@ -114,10 +120,21 @@ pub struct Board {
 }
 
 impl Board {
-    /// For panels with these process ids.
+    /// For panels with these process ids and a stream each.
     pub fn new(pids: impl IntoIterator<Item = u32>) -> Self {
+        let panels = pids.into_iter();
+        Board::of(panels.map(|pid| PanelBoard::new(pid, &Arc::default())))
+    }
+
+    /// For panels that all get the messages of one feed.
+    pub fn shared(pids: impl IntoIterator<Item = u32>) -> Self {
+        let sent = Arc::default();
+        Board::of(pids.into_iter().map(|pid| PanelBoard::new(pid, &sent)))
+    }
+
+    fn of(panels: impl Iterator<Item = PanelBoard>) -> Self {
         Board {
-            panels: pids.into_iter().map(PanelBoard::new).collect(),
+            panels: panels.collect(),
             started: Instant::now(),
             stop: AtomicBool::new(false),
             published: OnceLock::new(),

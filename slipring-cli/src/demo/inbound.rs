@@ -20,12 +20,21 @@ pub struct Tally {
     pub reordered: u64,
     /// checksums that do not fit, contents that make no sense
     pub corrupt: u64,
+    /// messages of a feed that were overwritten before they were read, by the feed's own word
+    pub missed: u64,
+    /// messages of a feed that a panel that paints has passed over
+    pub skipped: u64,
 }
 
 impl Tally {
     /// Messages that were not as they should have been.
     pub fn damaged(&self) -> u64 {
         self.lost + self.reordered + self.corrupt
+    }
+
+    /// Messages that have come, or are known not to come.
+    pub fn known(&self) -> u64 {
+        self.messages + self.missed + self.skipped
     }
 }
 
@@ -143,7 +152,7 @@ fn next_message(bytes: &[u8]) -> Result<Option<(Header, &[u8])>, BadFrame> {
     Ok(bytes.get(..header.length).map(|message| (header, message)))
 }
 
-fn check_sequence(tally: &mut Tally, expected: &mut u64, sequence: u64) {
+pub fn check_sequence(tally: &mut Tally, expected: &mut u64, sequence: u64) {
     if sequence < *expected {
         tally.reordered += 1;
     } else {

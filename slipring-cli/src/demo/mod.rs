@@ -1,8 +1,9 @@
-//! `slipring demo`: an engine process publishes order-book updates to panel processes, one stream
-//! each, and everything that arrives is checked.
+//! `slipring demo`: an engine process publishes order-book updates to panel processes, over one
+//! stream each or over one feed, and everything that arrives is checked.
 
 mod board;
 mod book;
+mod comparison;
 mod display;
 mod engine;
 mod events;
@@ -11,6 +12,7 @@ mod json;
 mod outcome;
 mod panel;
 mod panels;
+mod prices;
 mod random;
 mod report;
 mod schedule;
@@ -20,16 +22,20 @@ mod wire;
 use std::{
     num::NonZero,
     process::ExitCode,
+    sync::Mutex,
     thread,
     time::{Duration, Instant},
 };
 
-use slipring::{Listener, Options, Spin};
+use slipring::{
+    Listener, Options, Spin,
+    feed::{Publisher, PublisherOptions},
+};
 
 use self::{
     board::Board,
     display::Display,
-    engine::{Engine, threads::Threads},
+    engine::{Engine, one_feed::OneFeed, threads::Threads},
     outcome::Outcome,
     panels::Panels,
     schedule::Schedule,
@@ -44,8 +50,9 @@ use crate::{
 const PROTOCOL: &str = "slipring-demo/1";
 /// How long a panel may take to read to the end when everything has been published.
 const READ_OUT: Duration = Duration::from_secs(5);
-/// The descriptors that one panel's stream takes in the engine, with some to spare.
-const DESCRIPTORS: u64 = 10;
+/// The descriptors that one panel's stream and its place at a feed take in the engine, with some to
+/// spare.
+const DESCRIPTORS: u64 = 11;
 const REFRESH: Duration = Duration::from_millis(50);
 
 const EXAMPLES: &str = "\
@@ -54,6 +61,7 @@ Examples:
   slipring demo --panels 2 --rate 200000 --spin always
   slipring demo --panels 50 --rate 5000 --spin never --seconds 20
   slipring demo --panels 500 --seconds 20
+  slipring demo --feed --panels 100 --seconds 2
   slipring demo --json --seconds 2 | jq .latency_ns
 
 While it runs, stop a panel (kill -STOP, kill -CONT) or kill it (kill -9): the others go on, and \
@@ -108,9 +116,35 @@ pub struct Args {
     #[arg(long, default_value = "256K", value_parser = parse_capacity)]
     capacity: usize,
 
+    /// Compare a stream each with one feed for all, which panels still answer over streams: with
+    /// panels that are woken at once, and with panels that paint 60 times a second. Three runs, of
+    /// which each delivers --rate messages per second; --capacity is also that of the feed
+    #[arg(long)]
+    feed: bool,
+
     /// Print one JSON document instead of the table
     #[arg(long)]
     json: bool,
+}
+
+/// How prices get to the panels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Streams,
+    /// Over one feed, to panels that are woken at once.
+    Woken,
+    /// Over one feed, to panels that look at each frame.
+    Painting,
+}
+
+impl Way {
+    fn name(self) -> &'static str {
+        match self {
+            Way::Streams => "a stream each",
+            Way::Woken => "one feed, panels woken at once",
+            Way::Painting => "one feed, panels that paint 60 times a second",
+        }
+    }
 }
 
 /// The hidden subcommand that the engine starts its panels with.
@@ -135,6 +169,19 @@ pub struct PanelArgs {
     /// As in demo
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     panels: u64,
+
+    /// The feed that has the prices, if it is not the stream
+    #[arg(long)]
+    feed: Option<String>,
+
+    /// Look at the feed at each frame
+    #[arg(long, requires = "feed")]
+    paint: bool,
+}
+
+/// The name of the feed of this process.
+fn feed_name() -> String {
+    format!("demo-feed-{}", std::process::id())
 }
 
 pub fn run_panel(args: PanelArgs) -> Result<ExitCode, Failure> {
@@ -152,18 +199,60 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         .capacity(args.capacity)
         .spin(args.spin)
         .bind(format!("demo-{}", std::process::id()))?;
-    let Some(outcome) = run_trial(&args, &listener, &interrupt)? else {
-        console::log("interrupted before all panels were connected");
-        return Ok(ExitCode::from(interrupt.exit_code().unwrap_or(1)));
+    if args.feed {
+        // A feed that cannot be had is told before the first run.
+        bind_feed(&args)?.finish();
+    }
+    let ways = match args.feed {
+        true => &[Way::Streams, Way::Woken, Way::Painting][..],
+        false => &[Way::Streams],
     };
-
-    let text = if args.json {
-        format!("{:#}\n", json::document(&outcome))
-    } else {
-        table::text(&outcome)
+    let mut runs = Vec::with_capacity(ways.len());
+    for &way in ways {
+        if args.feed {
+            console::say(format_args!("prices over {}", way.name()));
+        }
+        let Some(outcome) = run_trial(&args, way, &listener, &interrupt)? else {
+            console::log("interrupted before all panels were connected");
+            return Ok(ExitCode::from(interrupt.exit_code().unwrap_or(1)));
+        };
+        let is_interrupted = outcome.interrupted.is_some();
+        runs.push((way, outcome));
+        if is_interrupted {
+            break;
+        }
+    }
+    let text = match (&runs[..], args.json) {
+        ([(Way::Streams, outcome)], true) if !args.feed => {
+            format!("{:#}\n", json::document(outcome))
+        }
+        ([(Way::Streams, outcome)], false) if !args.feed => table::text(outcome),
+        (runs, true) => format!("{:#}\n", comparison::document(runs)),
+        (runs, false) => comparison::text(runs),
     };
     console::print(text)?;
-    Ok(ExitCode::from(outcome.exit_code()))
+    Ok(ExitCode::from(exit_code(&runs)))
+}
+
+/// That of the worst run.
+fn exit_code(runs: &[(Way, Outcome)]) -> u8 {
+    let mut codes = runs.iter().map(|(_, outcome)| outcome.exit_code());
+    let damaged = runs.iter().any(|(_, outcome)| outcome.damaged());
+    if damaged {
+        1
+    } else {
+        codes.find(|&code| code != 0).unwrap_or(0)
+    }
+}
+
+/// The feed for one run.
+fn bind_feed(args: &Args) -> Result<Publisher, Failure> {
+    let publisher = PublisherOptions::new()
+        .protocol(PROTOCOL)
+        .capacity(args.capacity)
+        .max_record(wire::LARGEST_UPDATE)
+        .bind(feed_name())?;
+    Ok(publisher)
 }
 
 /// Spinning threads that have to share a core keep each other from running.
@@ -181,16 +270,30 @@ fn warn_of_too_much_spinning(args: &Args) {
 /// One run from the panels' start to their end; `None` if it was interrupted before it began.
 fn run_trial(
     args: &Args,
+    way: Way,
     listener: &Listener,
     interrupt: &Interrupt,
 ) -> Result<Option<Outcome>, Failure> {
+    let shared = way != Way::Streams;
+    let rate = if shared {
+        (args.rate / u64::from(args.panels)).max(1)
+    } else {
+        args.rate
+    };
     let schedule = Schedule {
-        rate: args.rate,
+        rate,
         seconds: args.seconds,
         panels: args.panels.into(),
+        shared,
     };
-    let engine = Threads {
-        never_sleep: args.spin == Spin::Always,
+    let never_sleep = args.spin == Spin::Always;
+    let engine: Box<dyn Engine + Sync> = if shared {
+        Box::new(OneFeed {
+            never_sleep,
+            publisher: Mutex::new(Some(bind_feed(args)?)),
+        })
+    } else {
+        Box::new(Threads { never_sleep })
     };
     // Before the panels add to it.
     let load = slipring_bench::machine::load();
@@ -199,14 +302,18 @@ fn run_trial(
     }
     let starting = Instant::now();
     let Some((mut panels, streams)) =
-        Panels::start(schedule.panels, listener, args.spin, interrupt)?
+        Panels::start(schedule.panels, listener, args.spin, way, interrupt)?
     else {
         return Ok(None);
     };
     let start_up = starting.elapsed();
 
     let cpu_before = clock::cpu();
-    let board = Board::new(panels.pids());
+    let board = if shared {
+        Board::shared(panels.pids())
+    } else {
+        Board::new(panels.pids())
+    };
     let mut display = Display::new(schedule, start_up, &board);
     thread::scope(|scope| {
         let running = thread::Builder::new()

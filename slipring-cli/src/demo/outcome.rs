@@ -22,6 +22,10 @@ pub struct PanelOutcome {
     pub unpublished: u64,
     /// updates that the panel has read, as far as its last report tells
     pub received: u64,
+    /// of a feed: overwritten before the panel read them, which it knows
+    pub missed: u64,
+    /// of a feed: passed over by a panel that paints
+    pub skipped: u64,
     pub acknowledgements: u64,
     pub orders: u64,
     pub lost: u64,
@@ -113,6 +117,16 @@ impl Outcome {
         self.panels.iter().map(of).sum()
     }
 
+    /// Messages as the engine wrote them: one of a feed counts once.
+    pub fn sent(&self) -> u64 {
+        self.sum(|panel| panel.published) / self.schedule.copies()
+    }
+
+    /// Messages that panels have read, or passed over to paint a newer one.
+    pub fn delivered(&self) -> u64 {
+        self.sum(|panel| panel.received + panel.skipped)
+    }
+
     pub fn damaged(&self) -> bool {
         self.sum(|panel| panel.lost + panel.reordered + panel.corrupt) > 0
     }
@@ -199,6 +213,8 @@ impl PanelOutcome {
                 due.saturating_sub(published)
             },
             received: there.messages,
+            missed: there.missed,
+            skipped: there.skipped,
             acknowledgements: received.acknowledgements,
             orders: received.orders,
             lost,
@@ -230,7 +246,7 @@ pub fn busy(load: f64) -> Option<String> {
 /// end leaves no gap in the sequence behind it.
 fn lost_in_all(published: u64, report: &Report, messages_back: u64, gaps_back: u64) -> u64 {
     let there = published
-        .saturating_sub(report.tally.messages)
+        .saturating_sub(report.tally.known())
         .max(report.tally.lost);
     let back = report.sent.saturating_sub(messages_back).max(gaps_back);
     there + back
@@ -245,6 +261,7 @@ mod tests {
         rate: 10,
         seconds: 1,
         panels: 2,
+        shared: false,
     };
 
     /// Two panels that have been sent 5 updates each; the first one's report says `received`.

@@ -7,12 +7,13 @@ use std::{
 };
 
 use hdrhistogram::Histogram;
-use slipring::{End, EndReason, Options, Writer};
+use slipring::{End, EndReason, Options, Writer, feed};
 
 use super::{
     PROTOCOL, PanelArgs,
     book::{self, Top},
-    inbound::{Inbound, Step},
+    inbound::{Inbound, Step, Tally},
+    prices::Prices,
     report::{self, Report},
     wire::{self, HEADER, Kind},
 };
@@ -28,6 +29,9 @@ const ORDER_EACH: u64 = 97;
 
 /// Connects, serves the engine until it finishes its direction, and reports.
 pub fn run(args: &PanelArgs) -> Result<(), Failure> {
+    // Before the stream, so that the engine publishes nothing before this panel has begun.
+    let prices = args.feed.as_ref();
+    let prices = prices.map(|feed| Prices::connect(feed, args)).transpose()?;
     let stream = Options::new()
         .protocol(PROTOCOL)
         .capacity(CAPACITY)
@@ -36,14 +40,13 @@ pub fn run(args: &PanelArgs) -> Result<(), Failure> {
         .connect(&args.name)?;
     let (mut reader, writer) = stream.into_split();
     let (report_each, first_report) = report::rhythm(args.number, args.panels);
+    if let Some(prices) = prices {
+        return follow(prices, Panel::new(writer), report_each, first_report);
+    }
     // Reports are due even when no updates come.
     reader.set_timeout(Some(Duration::from_nanos(report_each)))?;
     let mut inbound = Inbound::new(reader);
-    let mut panel = Panel {
-        writer,
-        sent: 0,
-        latency: report::latencies(),
-    };
+    let mut panel = Panel::new(writer);
 
     let mut next_report = clock::now() + first_report;
     loop {
@@ -53,7 +56,7 @@ pub fn run(args: &PanelArgs) -> Result<(), Failure> {
             Step::Messages | Step::Quiet => {}
             Step::Ended => break,
             Step::BadFrame => {
-                panel.report(&inbound, false)?;
+                panel.report(inbound.tally, false)?;
                 panel.writer.wait_consumed()?;
                 panel.writer.abort(BAD_FRAME);
                 return Err(Failure::failed(
@@ -63,7 +66,7 @@ pub fn run(args: &PanelArgs) -> Result<(), Failure> {
         }
         let now = clock::now();
         if now >= next_report {
-            panel.report(&inbound, false)?;
+            panel.report(inbound.tally, false)?;
             next_report = now + report_each;
         }
     }
@@ -72,12 +75,42 @@ pub fn run(args: &PanelArgs) -> Result<(), Failure> {
             reason: EndReason::Finished,
             ..
         }) => {
-            panel.report(&inbound, true)?;
+            panel.report(inbound.tally, true)?;
             panel.writer.finish()?;
             Ok(())
         }
         end => Err(Failure::failed(format!("the engine went away: {end:?}"))),
     }
+}
+
+/// As [`run`], with the updates from a feed.
+fn follow(
+    mut prices: Prices,
+    mut panel: Panel,
+    report_each: u64,
+    first_report: u64,
+) -> Result<(), Failure> {
+    let mut next_report = clock::now() + first_report;
+    let end = loop {
+        let left = Duration::from_nanos(next_report.saturating_sub(clock::now()));
+        let end = prices.step(left, |header, message| {
+            panel.update(header.sequence, header.stamp, message)
+        })?;
+        if let Some(end) = end {
+            break end;
+        }
+        let now = clock::now();
+        if now >= next_report {
+            panel.report(prices.tally, false)?;
+            next_report = now + report_each;
+        }
+    };
+    if end.reason != feed::EndReason::Finished {
+        return Err(Failure::failed(format!("the engine went away: {end}")));
+    }
+    panel.report(prices.tally, true)?;
+    panel.writer.finish()?;
+    Ok(())
 }
 
 struct Panel {
@@ -87,6 +120,14 @@ struct Panel {
 }
 
 impl Panel {
+    fn new(writer: Writer) -> Panel {
+        Panel {
+            writer,
+            sent: 0,
+            latency: report::latencies(),
+        }
+    }
+
     /// Measures, reads and answers one update; tells whether it makes sense.
     fn update(&mut self, sequence: u64, stamp: u64, message: &[u8]) -> io::Result<bool> {
         let now = clock::now();
@@ -119,9 +160,9 @@ impl Panel {
         self.send(&mut message, Kind::Order)
     }
 
-    fn report(&mut self, inbound: &Inbound, last: bool) -> io::Result<()> {
+    fn report(&mut self, tally: Tally, last: bool) -> io::Result<()> {
         let report = Report {
-            tally: inbound.tally,
+            tally,
             sent: self.sent + 1,
             cpu: clock::cpu(),
             last,

@@ -9,6 +9,7 @@ use std::{
 
 use slipring::{Error, Listener, Spin, Stream};
 
+use super::Way;
 use crate::{
     failure::Failure,
     harness::{child, interrupt::Interrupt, text},
@@ -40,6 +41,7 @@ impl Panels {
         count: usize,
         listener: &Listener,
         spinning: Spin,
+        way: Way,
         interrupt: &Interrupt,
     ) -> Result<Option<(Panels, Vec<Stream>)>, Failure> {
         let mut panels = Panels {
@@ -50,7 +52,7 @@ impl Panels {
             if interrupt.requested() {
                 return Ok(None);
             }
-            let child = spawn(number, count, listener, spinning)
+            let child = spawn(number, count, listener, spinning, way)
                 .map_err(|error| Failure::failed(not_started(number, &error)))?;
             streams.pids.push(child.id());
             panels.children.push(child);
@@ -152,8 +154,21 @@ impl Drop for Panels {
     }
 }
 
-fn spawn(number: usize, count: usize, listener: &Listener, spinning: Spin) -> io::Result<Child> {
-    child::command("demo-panel")?
+fn spawn(
+    number: usize,
+    count: usize,
+    listener: &Listener,
+    spinning: Spin,
+    way: Way,
+) -> io::Result<Child> {
+    let mut command = child::command("demo-panel")?;
+    if way != Way::Streams {
+        command.arg("--feed").arg(super::feed_name());
+    }
+    if way == Way::Painting {
+        command.arg("--paint");
+    }
+    command
         .arg("--name")
         .arg(listener.name().to_string())
         .arg("--spin")

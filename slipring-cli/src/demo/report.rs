@@ -11,7 +11,7 @@ use super::{
 };
 use crate::harness::clock::SECOND;
 
-const COUNTERS: usize = 8;
+const COUNTERS: usize = 10;
 const LATENCIES: usize = HEADER + 8 * COUNTERS;
 /// All panels together report at most so often in a second.
 const REPORTS: u64 = 100;
@@ -59,6 +59,8 @@ impl Report {
             self.sent,
             self.cpu,
             u64::from(self.last),
+            self.tally.missed,
+            self.tally.skipped,
         ] {
             message.extend_from_slice(&counter.to_le_bytes());
         }
@@ -95,6 +97,8 @@ impl Report {
                 lost: counter(2),
                 reordered: counter(3),
                 corrupt: counter(4),
+                missed: counter(8),
+                skipped: counter(9),
             },
             sent: counter(5),
             cpu: counter(6),
@@ -117,6 +121,8 @@ mod tests {
                 lost: 3,
                 reordered: 4,
                 corrupt: 5,
+                missed: 8,
+                skipped: 9,
             },
             sent: 6,
             cpu: 7,

@@ -1,22 +1,29 @@
 //! The due times of messages. Messages are numbered over all panels, evenly spaced in time, and
 //! dealt out to the panels in rounds. Each round begins with another panel; otherwise the rounds
 //! would keep step with the ticks of the kernel, and work that runs at a tick would meet the same
-//! panels' messages each time.
+//! panels' messages each time. Those of a feed all go to every panel.
 
 use crate::harness::clock::SECOND;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Schedule {
-    /// messages per second, all panels together
+    /// messages sent per second
     pub rate: u64,
     pub seconds: u64,
     pub panels: usize,
+    /// Each message goes to all panels, over one feed.
+    pub shared: bool,
 }
 
 impl Schedule {
     /// All messages of the run.
     pub fn total(&self) -> u64 {
         self.rate * self.seconds
+    }
+
+    /// How many panels get each message.
+    pub fn copies(&self) -> u64 {
+        if self.shared { self.panels as u64 } else { 1 }
     }
 
     /// How many messages are due this many nanoseconds after the start; the first one at once.
@@ -32,7 +39,7 @@ impl Schedule {
 
     /// How the first `due` messages are dealt out.
     pub fn deal(&self, due: u64) -> Deal {
-        let panels = self.panels as u64;
+        let panels = if self.shared { 1 } else { self.panels as u64 };
         let rounds = due / panels;
         // By the golden section, so that a panel's places in successive rounds lie far apart.
         let step = (panels * 618 / 1000) | 1;
@@ -77,6 +84,7 @@ mod tests {
         rate: 7001,
         seconds: 3,
         panels: 5,
+        shared: false,
     };
 
     #[test]
@@ -111,6 +119,16 @@ mod tests {
             );
             before = shares;
         }
+    }
+
+    #[test]
+    fn messages_of_a_feed_go_to_every_panel() {
+        let shared = Schedule {
+            shared: true,
+            ..UNEVEN
+        };
+        assert!((0..5).all(|panel| shared.deal(17).share(panel) == 17));
+        assert_eq!((shared.copies(), UNEVEN.copies()), (5, 1));
     }
 
     #[test]

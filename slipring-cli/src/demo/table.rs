@@ -159,7 +159,7 @@ fn notes(outcome: &Outcome) -> String {
         outcome.start_up.as_secs_f64(),
         messages((published as f64 / outcome.elapsed).round() as u64),
         outcome.elapsed,
-        count(outcome.schedule.rate),
+        count(outcome.schedule.rate * outcome.schedule.copies()),
         outcome.schedule.seconds,
         seconds(outcome.engine_cpu),
     );
@@ -182,12 +182,30 @@ fn notes(outcome: &Outcome) -> String {
             count(held_back)
         ));
     }
+    let missed = outcome.sum(|panel| panel.missed);
+    if missed > 0 {
+        text.push_str(&format!(
+            "missed: {} messages were overwritten before a slow panel read them, which it was \
+                told; nobody waited for it\n",
+            count(missed)
+        ));
+    }
+    let skipped = outcome.sum(|panel| panel.skipped);
+    if skipped > 0 {
+        text.push_str(&format!(
+            "passed over: {} messages, by panels that paint the newest\n",
+            count(skipped)
+        ));
+    }
     let unpublished = outcome.sum(|panel| panel.unpublished);
     if unpublished > 0 {
         text.push_str(&format!(
             "{} messages ({} %) were never published: this machine cannot keep up with that rate\n",
             count(unpublished),
-            significant(100.0 * unpublished as f64 / outcome.schedule.total() as f64)
+            significant(
+                100.0 * unpublished as f64
+                    / (outcome.schedule.total() * outcome.schedule.copies()) as f64
+            )
         ));
     }
     let gone = outcome

@@ -78,6 +78,13 @@ impl Sandbox {
         process
     }
 
+    /// `publish -v` with these arguments, once it can be subscribed to.
+    pub fn publish<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Process {
+        let process = self.start(["publish", "-v"].into_iter().chain(arguments));
+        process.stderr_line("publishing at ");
+        process
+    }
+
     /// Runs to the end with nothing on standard input.
     pub fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Finished {
         self.start(arguments).finish()
@@ -268,6 +275,17 @@ impl Process {
             let end = bytes.iter().position(|&byte| byte == b'\n')?;
             Some(String::from_utf8_lossy(&bytes[..end]).into_owned())
         })
+    }
+
+    /// Waits for a line on its standard output that has `text` in it.
+    pub fn stdout_line_with(&self, text: &str) {
+        let collected = self.stdout.as_ref().expect("collected");
+        collected.wait_for(text, |bytes, _| {
+            let whole = String::from_utf8_lossy(bytes);
+            let mut lines = whole.split_inclusive('\n');
+            let is_it = |line: &str| line.ends_with('\n') && line.contains(text);
+            lines.any(is_it).then_some(())
+        });
     }
 
     /// Waits for this many bytes on its standard output.

@@ -108,7 +108,8 @@ impl<S: Side> Acceptor<S> {
             _ => 0o666,
         };
         let fork_guard = ForkGuard::here().map_err(Error::os("marking this process (madvise)"))?;
-        let (binding, socket) = Binding::new(&name, mode, BACKLOG)?;
+        let (mut binding, socket) = Binding::new(&name, mode, BACKLOG)?;
+        binding.mark_kind(S::KIND)?;
         let socket = Listening::new(socket, fork_guard);
         let set = Epoll::new().map_err(Error::os("making an epoll set"))?;
         let stop = Stop::new(fork_guard)?;

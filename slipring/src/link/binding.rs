@@ -17,6 +17,7 @@ use crate::sys::socket::{self, SocketAddrUnix, bind, connect, listen};
 use super::dial::SETTLING;
 use super::directory::{RuntimeDirs, is_absence, kind_of};
 use super::lock::{Lock, LockState, lock_state_until, same_file};
+use super::message::Kind;
 use super::paths::SocketPaths;
 use crate::error::{Error, Result};
 use crate::fail_points::{Point, point};
@@ -187,7 +188,11 @@ impl Binding {
                 ));
             }
             // The old lock is let go of: its file is at no path any more.
+            let kind = self.lock.kind();
             self.lock = Lock::acquire(self.lock.path(), &self.name, self.dirs.uid)?;
+            if let Some(kind) = kind {
+                self.mark_kind(kind)?;
+            }
         }
         match self.condition()? {
             Condition::Sound => Ok(None),
@@ -201,6 +206,15 @@ impl Binding {
     /// The path of the socket.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Notes what the name is, for those that list names.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] if it cannot be written.
+    pub(super) fn mark_kind(&mut self, kind: Kind) -> Result<()> {
+        self.lock.mark_kind(kind)
     }
 
     /// Notes in the lock file that two have met under this name, so that a third can be told.

@@ -13,7 +13,8 @@ use crate::sys::file::lstat;
 
 use super::dial::SETTLING;
 use super::directory::{DirTrust, RuntimeDirs, is_absence};
-use super::lock::{LockState, lock_state_until};
+use super::lock::{LockState, kind_at, lock_state_until};
+use super::message::Kind;
 use super::paths::SocketPaths;
 use crate::error::{Error, Result};
 use crate::name::{Name, Scope};
@@ -28,6 +29,10 @@ pub struct BoundName {
     pub path: PathBuf,
     /// Whether a process is bound to it.
     pub state: NameState,
+    /// What is behind it, by that process's word: `stream` or `feed`. `None` if it is not
+    /// [`Live`](NameState::Live), has not said so yet, or is something that this version does not
+    /// know.
+    pub kind: Option<&'static str>,
 }
 
 /// Whether a process is bound to a name.
@@ -76,6 +81,7 @@ pub enum NameState {
 /// let bound = names()?;
 /// let mine = bound.iter().find(|bound| bound.name == *listener.name()).unwrap();
 /// assert_eq!(mine.path, listener.path());
+/// assert_eq!(mine.kind, Some("stream"));
 /// assert!(matches!(mine.state, NameState::Live { pid, .. } if pid == Some(std::process::id())));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -136,8 +142,14 @@ pub(crate) fn names_in(dirs: &RuntimeDirs) -> Result<Vec<BoundName>> {
     let mut all = Vec::new();
     for (check, found) in checks {
         if let Check::Settled(state) | Check::Unsettled(state) = check {
-            let (name, path) = (found.name, found.paths.socket);
-            all.push(BoundName { name, path, state });
+            let is_live = matches!(state, NameState::Live { .. });
+            let kind = is_live.then(|| kind_at(&found.paths.lock)).flatten();
+            all.push(BoundName {
+                name: found.name,
+                path: found.paths.socket,
+                state,
+                kind: kind.map(Kind::name),
+            });
         }
     }
     all.sort_by_cached_key(|bound| (bound.name.to_string(), bound.path.clone()));

@@ -7,8 +7,8 @@
 //! starts anew if not: else two processes could hold "the" lock on two different files.
 //!
 //! It contains lines: the holder's process id; `pidns` and the number of the PID namespace in which
-//! it is that; and `paired`, once two have met in a rendezvous. That is for people and for error
-//! texts: only the lock decides. A process id of another namespace is another process's here, so
+//! it is that; `kind` and what the name is, once somebody can connect; and `paired`, once two have
+//! met in a rendezvous. That is for people and for error texts: only the lock decides. A process id of another namespace is another process's here, so
 //! it is told to nobody. The same for one without a namespace, which an older build wrote, or a
 //! process that has no `/proc`.
 //!
@@ -32,6 +32,7 @@ use crate::sys::file::{
 };
 
 use super::directory::{is_absence, kind_of, owned_by, whose};
+use super::message::Kind;
 use crate::error::{Error, Result};
 use crate::name::Name;
 use crate::sys::process::{ForkGuard, is_alive};
@@ -40,8 +41,10 @@ use crate::sys::process::{ForkGuard, is_alive};
 const PAIRED: &str = "paired";
 /// The start of the line that tells the PID namespace.
 const NAMESPACE: &str = "pidns ";
+/// The start of the line that tells what the name is.
+const KIND: &str = "kind ";
 /// No lock file of slipring is longer.
-const LONGEST: usize = 64;
+const LONGEST: usize = 96;
 /// How long another process's check of the lock may last.
 const CHECK_LASTS: Duration = Duration::from_millis(100);
 /// How long a new holder may take to write its process id.
@@ -61,6 +64,8 @@ pub(crate) struct Lock {
     path: PathBuf,
     /// Whether the file is known to be a lock file, and was written to.
     signed: bool,
+    /// What the name is, if it has been noted.
+    kind: Option<Kind>,
     /// The process that took it.
     maker: ForkGuard,
 }
@@ -71,6 +76,8 @@ struct Holder {
     pid: u32,
     /// The PID namespace in which it has that number.
     namespace: Option<u64>,
+    /// What the name is, if it says so and this build knows it.
+    kind: Option<Kind>,
     paired: bool,
 }
 
@@ -129,6 +136,7 @@ impl Lock {
                         file,
                         path: path.to_owned(),
                         signed: false,
+                        kind: None,
                         maker,
                     };
                     let stat =
@@ -168,8 +176,27 @@ impl Lock {
     ///
     /// [`Error::Os`] if it cannot be written.
     pub(crate) fn mark_paired(&self) -> Result<()> {
+        self.write(true)
+    }
+
+    /// Notes what the name is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] if it cannot be written.
+    pub(super) fn mark_kind(&mut self, kind: Kind) -> Result<()> {
+        self.kind = Some(kind);
+        self.write(false)
+    }
+
+    pub(super) fn kind(&self) -> Option<Kind> {
+        self.kind
+    }
+
+    fn write(&self, paired: bool) -> Result<()> {
         let holder = Holder {
-            paired: true,
+            kind: self.kind,
+            paired,
             ..Holder::here()
         };
         write_all(&self.file, &holder.to_string()).map_err(Error::os("writing the lock file"))
@@ -421,6 +448,7 @@ fn read_held(file: &OwnedFd, give_up: Instant) -> (Option<u32>, bool) {
                 pid,
                 namespace,
                 paired,
+                ..
             }) if here.is_some() && namespace == here && is_alive(pid) => {
                 return (Some(pid), paired);
             }
@@ -429,6 +457,12 @@ fn read_held(file: &OwnedFd, give_up: Instant) -> (Option<u32>, bool) {
             _ => std::thread::sleep(Duration::from_millis(1)),
         }
     }
+}
+
+/// What the name is, by the word of its holder, in a lock file that is held.
+pub(super) fn kind_at(path: &Path) -> Option<Kind> {
+    let file = open(path, OFlags::RDONLY | CAREFULLY, Mode::empty()).ok()?;
+    parse(&read(&file).ok()?)?.kind
 }
 
 /// The PID namespace of this process, as a number that no other has at the time. `None` without
@@ -449,6 +483,7 @@ impl Holder {
         Holder {
             pid: std::process::id(),
             namespace: namespace(),
+            kind: None,
             paired: false,
         }
     }
@@ -459,6 +494,9 @@ impl fmt::Display for Holder {
         writeln!(f, "{}", self.pid)?;
         if let Some(namespace) = self.namespace {
             writeln!(f, "{NAMESPACE}{namespace}")?;
+        }
+        if let Some(kind) = self.kind {
+            writeln!(f, "{KIND}{}", kind.name())?;
         }
         if self.paired {
             writeln!(f, "{PAIRED}")?;
@@ -480,10 +518,13 @@ fn parse(text: &[u8]) -> Option<Holder> {
         Some(line) => Some(number(line.strip_prefix(NAMESPACE)?)?),
         None => None,
     };
+    let kind = lines.next_if(|line| line.starts_with(KIND));
+    let kind = kind.and_then(|line| Kind::named(line.strip_prefix(KIND)?));
     let paired = lines.next_if_eq(&PAIRED).is_some();
     lines.next().is_none().then_some(Holder {
         pid,
         namespace,
+        kind,
         paired,
     })
 }

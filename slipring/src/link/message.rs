@@ -27,6 +27,8 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    const ALL: [Kind; 2] = [Kind::Stream, Kind::Feed];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Kind::Stream => "stream",
@@ -34,9 +36,14 @@ impl Kind {
         }
     }
 
+    /// The one with this name.
+    pub(crate) fn named(name: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// The name of a number that may be of a later version.
     pub(crate) fn name_of(number: u8) -> &'static str {
-        [Kind::Stream, Kind::Feed]
+        Kind::ALL
             .into_iter()
             .find(|kind| *kind as u8 == number)
             .map_or("kind that this version does not know", Kind::name)

@@ -1,5 +1,6 @@
 //! Engines: ways of serving all panels from one process.
 
+pub mod one_feed;
 mod publisher;
 mod receiver;
 pub mod threads;

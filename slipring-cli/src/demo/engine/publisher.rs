@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Messages written to one panel before the next one gets its turn.
-const BURST: u64 = 64;
+pub const BURST: u64 = 64;
 /// The interval at which the rings are polled while messages wait for room.
 const LOOK_AGAIN: u64 = 500 * MICROSECOND;
 /// An interruption is noticed at least this often.
@@ -29,9 +29,7 @@ const DRAIN: u64 = 5 * SECOND;
 /// Publishes until the schedule is done, then finishes every panel's direction. Between two checks
 /// of the schedule it sleeps for at least `pause` nanoseconds; 0 means that it never sleeps.
 pub fn publish(writers: Vec<Writer>, schedule: Schedule, pause: u64, board: &Board) {
-    // The kernel may let sleeps of a normal thread take 50 µs longer to save wake-ups; the request
-    // is only an optimization, so a kernel that refuses it is no reason to stop.
-    let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
+    prepare();
     let mut outlets: Vec<Outlet> = writers.into_iter().enumerate().map(Outlet::new).collect();
 
     let start = clock::now();
@@ -63,7 +61,14 @@ pub fn publish(writers: Vec<Writer>, schedule: Schedule, pause: u64, board: &Boa
     board.set_all_published();
 }
 
-fn wait(next: u64, now: u64, pause: u64) {
+/// To be called by a thread that publishes.
+pub fn prepare() {
+    // The kernel may let sleeps of a normal thread take 50 µs longer to save wake-ups; the request
+    // is only an optimization, so a kernel that refuses it is no reason to stop.
+    let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
+}
+
+pub fn wait(next: u64, now: u64, pause: u64) {
     if pause == 0 {
         while clock::now() < next.min(now + LONGEST_SLEEP) {
             std::hint::spin_loop();

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use slipring::Stream;
+use slipring::{Stream, Writer};
 
 use super::{Engine, publisher, receiver};
 use crate::{
@@ -22,28 +22,39 @@ impl Engine for Threads {
     }
 
     fn run(&self, streams: Vec<Stream>, schedule: Schedule, board: &Board) -> Result<(), Failure> {
-        let mut writers = Vec::with_capacity(streams.len());
-        let mut readers = Vec::with_capacity(streams.len());
-        for stream in streams {
-            let (reader, writer) = stream.into_split();
-            readers.push(reader);
-            writers.push(writer);
-        }
-        thread::scope(|scope| {
-            for (reader, panel) in readers.into_iter().zip(&board.panels) {
-                thread::Builder::new()
-                    .name("receiver".into())
-                    .stack_size(256 << 10)
-                    .spawn_scoped(scope, || receiver::receive(reader, panel))
-                    .inspect_err(|_| board.set_all_published())?;
-            }
-            let pause = if self.never_sleep {
-                0
-            } else {
-                50 * MICROSECOND
-            };
-            publisher::publish(writers, schedule, pause, board);
-            Ok(())
+        serve(streams, board, |writers| {
+            publisher::publish(writers, schedule, pause(self.never_sleep), board);
         })
     }
+}
+
+/// Between two checks of the schedule, in nanoseconds.
+pub fn pause(never_sleep: bool) -> u64 {
+    if never_sleep { 0 } else { 50 * MICROSECOND }
+}
+
+/// Reads the answers of each panel in a thread of its own, while `publish` publishes.
+pub fn serve(
+    streams: Vec<Stream>,
+    board: &Board,
+    publish: impl FnOnce(Vec<Writer>),
+) -> Result<(), Failure> {
+    let mut writers = Vec::with_capacity(streams.len());
+    let mut readers = Vec::with_capacity(streams.len());
+    for stream in streams {
+        let (reader, writer) = stream.into_split();
+        readers.push(reader);
+        writers.push(writer);
+    }
+    thread::scope(|scope| {
+        for (reader, panel) in readers.into_iter().zip(&board.panels) {
+            thread::Builder::new()
+                .name("receiver".into())
+                .stack_size(256 << 10)
+                .spawn_scoped(scope, || receiver::receive(reader, panel))
+                .inspect_err(|_| board.set_all_published())?;
+        }
+        publish(writers);
+        Ok(())
+    })
 }

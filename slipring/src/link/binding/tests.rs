@@ -9,7 +9,7 @@ use std::sync::Barrier;
 use std::thread;
 
 use super::super::directory::testing::{dirs, name, need_root, stale_socket};
-use super::super::lock::{LockState, lock_state};
+use super::super::lock::{LockState, kind_at, lock_state};
 use super::*;
 
 const ROLE: &str = "SLIPRING_TEST_BINDING_PATH";
@@ -291,6 +291,7 @@ fn a_binding_learns_that_its_files_are_gone_and_makes_them_anew() {
     let path = directory.join("x");
     let lock = directory.join("x.lock");
     let (mut binding, mut listener) = Binding::new(&name(&path), 0o620, 16).unwrap();
+    binding.mark_kind(Kind::Feed).unwrap();
     assert_eq!(binding.condition().unwrap(), Condition::Sound);
     assert!(binding.repair().unwrap().is_none());
 
@@ -323,6 +324,7 @@ fn a_binding_learns_that_its_files_are_gone_and_makes_them_anew() {
             lock_of(&path),
             LockState::Held { pid: Some(_), .. }
         ));
+        assert_eq!(kind_at(&lock), Some(Kind::Feed));
         assert!(matches!(
             bind_path(&path),
             Err(Error::NameInUse {

@@ -94,6 +94,26 @@ fn a_lock_does_not_say_of_the_next_holder_what_a_killed_one_wrote() {
 }
 
 #[test]
+fn a_lock_says_what_the_name_is_once_that_is_noted() {
+    let (_temporary, path) = lock_file();
+    let mut lock = acquire(&path).unwrap();
+    assert_eq!(kind_at(&path), None);
+    lock.mark_kind(Kind::Feed).unwrap();
+    assert_eq!(kind_at(&path), Some(Kind::Feed));
+    lock.mark_paired().unwrap();
+    assert_eq!(kind_at(&path), Some(Kind::Feed));
+    drop(lock);
+    assert_eq!(kind_at(&path), None);
+    let next = acquire(&path).unwrap();
+    assert_eq!(
+        kind_at(&path),
+        None,
+        "it does not say it of the next holder"
+    );
+    drop(next);
+}
+
+#[test]
 fn a_forked_child_that_has_the_descriptor_does_not_keep_the_lock() {
     let (_temporary, path) = lock_file();
     let lock = acquire(&path).unwrap();
@@ -113,6 +133,7 @@ fn a_holder_of_another_pid_namespace_has_no_number_here() {
     for (text, pid, paired) in [
         (format!("{me}\npidns {here}\n"), Some(me), false),
         (format!("{me}\npidns {here}\npaired\n"), Some(me), true),
+        (format!("{me}\npidns {here}\nkind feed\n"), Some(me), false),
         (format!("{me}\npidns {}\n", here + 1), None, false),
         (format!("{me}\npidns {}\npaired\n", here + 1), None, true),
         // Of an older build.
@@ -136,10 +157,12 @@ fn a_holder_of_another_pid_namespace_has_no_number_here() {
 #[test]
 fn a_holder_that_is_written_into_a_lock_is_read_again() {
     for namespace in [None, Some(0), Some(4_026_531_836), Some(u64::MAX)] {
-        for paired in [false, true] {
+        let kinds = [None, Some(Kind::Stream), Some(Kind::Feed)];
+        for (kind, paired) in kinds.into_iter().zip([false, true, true]) {
             let holder = Holder {
                 pid: u32::MAX,
                 namespace,
+                kind,
                 paired,
             };
             let text = holder.to_string();
@@ -258,6 +281,8 @@ fn locking_touches_no_file_of_another_kind() {
         "1\npidns\n",
         "1\npidns +1\n",
         "1\npaired\npidns 1\n",
+        "1\npaired\nkind feed\n",
+        "1\nfeed\n",
     ] {
         fs::write(&path, contents).unwrap();
         let error = acquire(&path).unwrap_err();
@@ -273,6 +298,9 @@ fn locking_touches_no_file_of_another_kind() {
         "4294967295\npaired\n",
         "1\npidns 2\n",
         "1\npidns 2\npaired\n",
+        "1\npidns 2\nkind stream\npaired\n",
+        // Of a later build.
+        "1\npidns 2\nkind lamp\n",
     ] {
         fs::write(&path, contents).unwrap();
         acquire(&path).unwrap();
