@@ -26,9 +26,9 @@ use crate::{
 pub const EXAMPLES: &str = "\
 Any number of `slipring subscribe NAME` read the same records out of this process's memory. None \
 of them holds up this command or another one, unless they are lossless; one that is too slow is \
-told how many records it missed. A record carries the time at which it was published. Records are kept as long as the ring \
-has room for them, and this command runs: a subscriber that comes later begins with the oldest of \
-them, if it asks for that.
+told how many records it missed. A record carries the time at which it was published. Records are \
+kept as long as the ring has room for them, and this command runs: a subscriber that comes later \
+begins with the oldest of them, if it asks for that.
 
 The end of standard input ends the feed in order, as do SIGTERM and SIGHUP; subscribers are told, \
 and still read what is kept. Ctrl-C and a failure abort the feed.

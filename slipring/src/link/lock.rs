@@ -8,9 +8,9 @@
 //!
 //! It contains lines: the holder's process id; `pidns` and the number of the PID namespace in which
 //! it is that; `kind` and what the name is, once somebody can connect; and `paired`, once two have
-//! met in a rendezvous. That is for people and for error texts: only the lock decides. A process id of another namespace is another process's here, so
-//! it is told to nobody. The same for one without a namespace, which an older build wrote, or a
-//! process that has no `/proc`.
+//! met in a rendezvous. That is for people and for error texts: only the lock decides. A process id
+//! of another namespace is another process's here, so it is told to nobody. The same for one
+//! without a namespace, which an older build wrote, or a process that has no `/proc`.
 //!
 //! A check takes a shared lock for a moment, without waiting. A process that wants to bind
 //! meanwhile can tell that from a holder (a shared lock beside it is granted), and tries again.
