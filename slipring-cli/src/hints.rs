@@ -26,7 +26,9 @@ fn hint(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
         .filter_map(|argument| argument.to_str())
         .collect();
     let command = *arguments.get(1)?;
-    if error.kind() != ErrorKind::UnknownArgument || !["listen", "connect"].contains(&command) {
+    if error.kind() != ErrorKind::UnknownArgument
+        || !["listen", "connect", "subscribe"].contains(&command)
+    {
         return None;
     }
     if wrong.starts_with("--wait") && command == "listen" {
@@ -43,6 +45,9 @@ fn hint(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
         return Some(format!(
             "`{time}` was taken for the name; write the time as `--wait={time}`"
         ));
+    }
+    if command == "subscribe" {
+        return None;
     }
     Some(format!(
         "a command comes after two dashes: `slipring {command} NAME -- {wrong}`"

@@ -110,6 +110,7 @@ fn mistakes_that_are_easily_made_get_a_hint() {
     let sandbox = Sandbox::new();
     for (arguments, hint) in [
         ("connect --wait 5s n", "--wait=5s"),
+        ("subscribe --wait 5s n", "--wait=5s"),
         ("connect n cat -v", "slipring connect NAME -- cat"),
         ("listen n cat", "-- cat"),
         ("listen --wait n", "always waits"),
