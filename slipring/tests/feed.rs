@@ -657,3 +657,26 @@ fn a_publisher_that_is_dropped_leaves_its_name() {
         assert!(matches!(error, Error::NotBound { .. }), "{error}");
     });
 }
+
+#[test]
+fn a_subscriber_that_has_begun_receives_what_is_published_from_then_on() {
+    guard(|| {
+        for _ in 0..50 {
+            let place = Place::new();
+            let mut publisher = Publisher::bind(place.name("feed")).unwrap();
+            let name = place.name("feed");
+            let other = std::thread::spawn(move || {
+                let mut subscriber = Subscriber::connect(name).unwrap();
+                let Event::Record(record) = subscriber.recv().unwrap() else {
+                    panic!("no record");
+                };
+                record.sequence
+            });
+            while !publisher.subscribers().iter().any(|one| one.begun) {
+                std::thread::yield_now();
+            }
+            publisher.publish(b"first").unwrap();
+            assert_eq!(other.join().unwrap(), 0);
+        }
+    });
+}

@@ -27,7 +27,7 @@
 //!     }
 //! }
 //! # }}});
-//! # while publisher.subscribers().is_empty() { std::thread::yield_now() }
+//! # while !publisher.subscribers().iter().any(|one| one.begun) { std::thread::yield_now() }
 //!
 //! // And in the first again:
 //! publisher.publish(b"price of X is 17")?;

@@ -247,7 +247,7 @@ impl Publisher {
     /// let mut publisher = Publisher::bind(&name)?;
     /// let panel = Subscriber::connect(&name)?;
     /// publisher.publish(b"tick")?;
-    /// # while publisher.subscribers().is_empty() { std::thread::yield_now() }
+    /// # while !publisher.subscribers().iter().any(|one| one.begun) { std::thread::yield_now() }
     /// for subscriber in publisher.subscribers() {
     ///     println!("process {:?}: {} behind", subscriber.peer.pid, subscriber.behind);
     /// }

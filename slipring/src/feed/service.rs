@@ -4,6 +4,7 @@
 use super::calls::{self, Sleep, Sleeper};
 use super::event::EndReason;
 use super::farewell::{self, NUDGE};
+use super::layout::NOT_BEGUN;
 use super::memory::OwnFeed;
 use super::sides::{Joined, PublisherSide};
 use crate::error::{Error, Result};
@@ -58,6 +59,10 @@ pub struct SubscriberInfo {
     pub peer: Peer,
     /// Whether the publisher waits for it.
     pub lossless: bool,
+    /// Whether it knows where it begins: it receives every record that is published from now on, or
+    /// is told that it missed some. A subscriber that starts with the newest record may not see one
+    /// that was published before this. By its own word.
+    pub begun: bool,
     /// How many published records it has not read. By its own word, as
     /// [`missed`](Self::missed) is.
     pub behind: u64,
@@ -281,12 +286,15 @@ impl Service {
         there
             .map(|(number, member)| {
                 let progress = &member.joined.theirs.page.words().progress.0;
-                // Relaxed, both: numbers for people.
+                // Relaxed, all: numbers for people; and a record that is published after this thread
+                // has seen that a subscriber has begun comes after the place where it begins.
                 let next = progress.next.load(Ordering::Relaxed);
+                let read = progress.read.load(Ordering::Relaxed);
                 SubscriberInfo {
                     id: *number,
                     peer: member.joined.peer.clone(),
                     lossless: member.joined.theirs.page.lossless,
+                    begun: read != NOT_BEGUN,
                     behind: published.saturating_sub(next),
                     missed: progress.missed.load(Ordering::Relaxed),
                     since: member.since,
