@@ -286,8 +286,9 @@ impl Service {
         there
             .map(|(number, member)| {
                 let progress = &member.joined.theirs.page.words().progress.0;
-                // Relaxed, all: numbers for people; and a record that is published after this thread
-                // has seen that a subscriber has begun comes after the place where it begins.
+                // Relaxed, all: numbers for people; and a record that is published after this
+                // thread has seen that a subscriber has begun comes after the place where it
+                // begins.
                 let next = progress.next.load(Ordering::Relaxed);
                 let read = progress.read.load(Ordering::Relaxed);
                 SubscriberInfo {
