@@ -24,6 +24,7 @@ const MEMORY: u32 = 3;
 pub(crate) enum Kind {
     Stream = 0,
     Feed = 1,
+    Board = 2,
 }
 
 impl Kind {
@@ -31,12 +32,13 @@ impl Kind {
         match self {
             Kind::Stream => "stream",
             Kind::Feed => "feed",
+            Kind::Board => "board",
         }
     }
 
     /// The name of a number that may be of a later version.
     pub(crate) fn name_of(number: u8) -> &'static str {
-        [Kind::Stream, Kind::Feed]
+        [Kind::Stream, Kind::Feed, Kind::Board]
             .into_iter()
             .find(|kind| *kind as u8 == number)
             .map_or("kind that this version does not know", Kind::name)
