@@ -21,6 +21,7 @@ LAYERS = [
     ("crate", ["crate"]),
     ("frame", ["frame"]),
     ("tokio", ["tokio"]),
+    ("board", ["board"]),
     ("feed", ["feed"]),
     ("mmf", ["mmf"]),
     ("stream", ["stream"]),

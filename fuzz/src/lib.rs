@@ -5,6 +5,7 @@
 
 mod accept;
 mod address;
+mod board;
 mod connect;
 mod feed;
 mod frames;
@@ -33,6 +34,7 @@ mod units;
 
 pub use accept::accept;
 pub use address::address;
+pub use board::board;
 pub use connect::connect;
 pub use feed::feed;
 pub use frames::frames;

@@ -130,6 +130,16 @@ fn the_corpus_of_header_replays() {
 }
 
 #[test]
+fn the_corpus_of_board_replays() {
+    replay("board", slipring_fuzz::board);
+}
+
+#[test]
+fn random_inputs_for_board_play() {
+    random(2000, 400, slipring_fuzz::board);
+}
+
+#[test]
 fn the_corpus_of_feed_replays() {
     replay("feed", slipring_fuzz::feed);
 }

@@ -60,6 +60,10 @@ points! {
     Announced "feed-announced" "a subscriber announced that it sleeps";
     SubscriberWoken "feed-woken" "a subscriber was woken; it has not polled yet";
     RecordCopied "feed-copied" "a record was copied; its caller does not have it yet";
+    SlotClaimed "board-claimed" "a slot is going to be written; nothing was written";
+    SlotWritten "board-written" "the older half of a slot was written; the slot was not flipped";
+    SlotFlipped "board-flipped" "a slot was flipped; its change was not published";
+    SlotRead "board-read" "slots were read; their changes are not with the caller yet";
     SocketRemoved "socket-removed" "the socket of a name was removed; its lock is held";
 }
 

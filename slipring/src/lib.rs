@@ -68,7 +68,7 @@
 //!   directory.
 //! * It needs 64-bit little-endian Linux, 5.1 or newer, with `/proc` mounted; 5.8 for peers of
 //!   other users.
-//! * A stream has two ends. One writer and many readers are a [`feed`].
+//! * A stream has two ends. One writer and many readers are a [`feed`] or a [`board`].
 //! * It carries bytes (and [messages](frame) on top of them), but no descriptors.
 //! * It costs memory: both rings are allocated and populated when the stream is made (256 KiB a
 //!   side, by default).
@@ -230,6 +230,7 @@
 )))]
 compile_error!("slipring needs 64-bit little-endian Linux");
 
+pub mod board;
 mod descriptor_limit;
 mod endpoint;
 mod error;

@@ -67,6 +67,15 @@ fn the_feed_example_runs() {
 }
 
 #[test]
+fn the_board_example_runs() {
+    run("board", "the window shows 100 symbols");
+    run(
+        "board",
+        "the log has every change behind its snapshot, or knows how many it missed",
+    );
+}
+
+#[test]
 fn the_poll_example_runs() {
     run("poll", "200000 ticks of 2 feeds, their sum is 20599990");
 }

@@ -28,11 +28,12 @@ const BULK: usize = 2 * CAPACITY + 77;
 /// The bytes that one write publishes at once, for any kind of reader.
 const STEP: usize = 16 * 1024;
 
-/// The points of a stream's life. Those of a feed are gone through in `feed_fail_points`.
+/// The points of a stream's life. Those of feeds and boards are gone through in `feed_fail_points`
+/// and `board_fail_points`.
 fn points() -> Vec<(&'static str, &'static str)> {
     let of_streams = slipring::fail_points::ALL
         .iter()
-        .filter(|(name, _)| !name.starts_with("feed-"));
+        .filter(|(name, _)| !name.starts_with("feed-") && !name.starts_with("board-"));
     of_streams.copied().collect()
 }
 

@@ -1,7 +1,7 @@
 //! The shared memory of a feed: the publisher's header and ring, and a page for each subscriber.
 
 use super::layout::{Header, NOT_BEGUN, Page, Preamble, VERSION, longest};
-use super::words::{Words, word_of};
+use super::words::{RingWords, Words, copy_in, copy_out};
 use crate::error::{Error, Result};
 use crate::link::{Fault, Introduced, memory, other_preamble};
 use crate::ring::{MAGIC, Std};
@@ -76,12 +76,14 @@ fn facts(preamble: &Preamble<Std>, introduced: &Introduced) -> Option<Facts> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ring<'a>(&'a Mapping);
 
-impl Words for Ring<'_> {
+impl RingWords for Ring<'_> {
     #[inline]
     fn capacity(&self) -> u64 {
         self.0.capacity() as u64
     }
+}
 
+impl Words for Ring<'_> {
     #[inline]
     fn load(&self, at: u64) -> u64 {
         // Relaxed, here and below: see `words`.
@@ -95,27 +97,12 @@ impl Words for Ring<'_> {
 
     #[inline]
     fn copy_in(&self, at: u64, from: &[u8]) {
-        let words = self.0.words(at as usize, from.len().div_ceil(8));
-        let (whole, rest) = from.as_chunks::<8>();
-        for (word, chunk) in words.iter().zip(whole) {
-            word.store(u64::from_le_bytes(*chunk), Ordering::Relaxed);
-        }
-        if let (false, Some(word)) = (rest.is_empty(), words.last()) {
-            word.store(word_of(rest), Ordering::Relaxed);
-        }
+        copy_in(self.0.words(at as usize, from.len().div_ceil(8)), from);
     }
 
     #[inline]
     fn copy_out(&self, at: u64, to: &mut [u8]) {
-        let words = self.0.words(at as usize, to.len().div_ceil(8));
-        let (whole, rest) = to.as_chunks_mut::<8>();
-        for (word, chunk) in words.iter().zip(whole) {
-            *chunk = word.load(Ordering::Relaxed).to_le_bytes();
-        }
-        if let (false, Some(word)) = (rest.is_empty(), words.last()) {
-            let word = word.load(Ordering::Relaxed).to_le_bytes();
-            rest.copy_from_slice(&word[..rest.len()]);
-        }
+        copy_out(self.0.words(at as usize, to.len().div_ceil(8)), to);
     }
 }
 

@@ -79,7 +79,7 @@ mod publisher;
 pub(crate) mod reader;
 mod reconnect;
 mod service;
-mod sides;
+pub(crate) mod sides;
 mod state;
 mod subscriber;
 pub(crate) mod words;
@@ -92,7 +92,6 @@ pub use options::{PublisherOptions, SubscriberOptions, Wake};
 pub use publisher::{Batch, Publisher};
 pub use reader::{Lagged, Start};
 pub use service::SubscriberInfo;
-#[cfg(feature = "tokio")]
 pub(crate) use subscriber::Found;
 pub use subscriber::{Iter, Subscriber};
 

@@ -2,6 +2,7 @@
 
 use super::lossless::Budget;
 use super::reader::Start;
+use crate::link::Kind;
 use crate::options::Options;
 use crate::peer::Peers;
 use crate::wait::Spin;
@@ -152,6 +153,8 @@ pub struct SubscriberOptions {
     pub(super) lossless: bool,
     pub(super) wake: Wake,
     pub(super) reconnect: bool,
+    /// What the name is.
+    pub(crate) kind: Kind,
 }
 
 impl Default for SubscriberOptions {
@@ -170,6 +173,7 @@ impl SubscriberOptions {
             lossless: false,
             wake: Wake::AtOnce,
             reconnect: false,
+            kind: Kind::Feed,
         }
     }
 

@@ -9,7 +9,7 @@ use super::lossless::{Budget, Heeded, Lossless, limit};
 use super::memory::{Facts, OwnFeed};
 use super::options::PublisherOptions;
 use super::service::{Service, SubscriberInfo};
-use super::sides::PublisherSide;
+use super::sides::{Beside, PublisherSide};
 use super::writer::Writer;
 use crate::error::{Error, Result};
 use crate::fail_points::{Point, point};
@@ -85,6 +85,15 @@ impl PublisherOptions {
     /// As [`Options::bind`](crate::Options::bind); [`Error::Capacity`] also for a `max_record` that
     /// the capacity has no room for.
     pub fn bind(&self, name: impl AsRef<OsStr>) -> Result<Publisher> {
+        self.bind_beside(name, |_| Ok(None))
+    }
+
+    /// The same, with what is passed beside the feed's memory; it is made for an epoch.
+    pub(crate) fn bind_beside(
+        &self,
+        name: impl AsRef<OsStr>,
+        make: impl FnOnce(u64) -> Result<Option<Beside>>,
+    ) -> Result<Publisher> {
         check_options(&self.base)?;
         let name = Name::parse(name)?;
         let capacity = self.base.capacity as u64;
@@ -113,6 +122,7 @@ impl PublisherOptions {
         let lossless = self.lossless.map(|_| Arc::new(Lossless::default()));
         let side = PublisherSide {
             memory: Arc::clone(&memory),
+            beside: make(epoch)?.map(Arc::new),
             lossless: lossless.clone(),
         };
         let acceptor = Acceptor::of(Arc::new(self.base.clone()), name, side)?;
@@ -305,6 +315,15 @@ impl Publisher {
         }
     }
 
+    /// Whether a record of that size has those before it published first.
+    pub(crate) fn is_full(&self, len: usize) -> bool {
+        self.writer.is_full(len, self.timed)
+    }
+
+    pub(crate) fn is_owner(&self) -> bool {
+        self.fork_guard.is_owner()
+    }
+
     #[inline]
     fn check(&self, len: usize) -> std::result::Result<(), PublishError> {
         if !self.fork_guard.is_owner() {
@@ -321,7 +340,7 @@ impl Publisher {
 
     /// Writes a record, to be published.
     #[inline]
-    fn write(&mut self, record: &[u8]) -> std::result::Result<Sequence, PublishError> {
+    pub(crate) fn write(&mut self, record: &[u8]) -> std::result::Result<Sequence, PublishError> {
         self.check(record.len())?;
         if self.writer.is_full(record.len(), self.timed) {
             self.flush();
@@ -338,7 +357,7 @@ impl Publisher {
 
     /// Publishes what is written, and has subscribers woken if any sleeps.
     #[inline]
-    fn flush(&mut self) {
+    pub(crate) fn flush(&mut self) {
         let header = self.memory.header();
         self.writer.publish(header);
         if must_call(header) {

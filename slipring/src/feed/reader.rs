@@ -2,7 +2,7 @@
 //! whole. Everything of the publisher's is checked before it is used.
 
 use super::layout::{BLOCKS, Header, PART_OF_A_RECORD, RECORD_HEADER, TIMED, record_size};
-use super::words::Words;
+use super::words::{RingWords, Words};
 use crate::ring::{Atomics, Corrupt, Word, load_peer};
 use std::sync::atomic::Ordering;
 
@@ -78,7 +78,7 @@ impl Reader {
     /// Begins where `start` says. The records that are gone by then, if it names one of them.
     pub(crate) fn join<A: Atomics>(
         header: &Header<A>,
-        words: &impl Words,
+        words: &impl RingWords,
         max_record: u64,
         start: Start,
     ) -> Result<(Reader, Option<Lagged>), Corrupt> {

@@ -35,6 +35,7 @@ impl Reconnecting {
             name,
             options: Arc::new(base),
             side: SubscriberSide {
+                kind: options.kind,
                 lossless: options.lossless,
             },
             handshake: None,

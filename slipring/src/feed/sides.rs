@@ -10,7 +10,7 @@ use crate::options::Options;
 use crate::peer::Peer;
 use crate::sys::closing::{Link, Passed};
 use crate::sys::doorbell;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 /// Nothing that a feed's `Memory` says: subscribers sleep on their sockets.
@@ -29,10 +29,19 @@ fn only(fds: Vec<Passed>) -> std::result::Result<Passed, Refused> {
     })
 }
 
+/// What is passed beside the feed's memory.
+#[derive(Debug)]
+pub(crate) struct Beside {
+    /// What the name is, in the feed's place.
+    pub(crate) kind: Kind,
+    pub(crate) memory: OwnedFd,
+}
+
 /// The publisher's.
 #[derive(Debug, Clone)]
 pub(crate) struct PublisherSide {
     pub(crate) memory: Arc<OwnFeed>,
+    pub(crate) beside: Option<Arc<Beside>>,
     /// `None`: lossless subscribers are refused.
     pub(crate) lossless: Option<Arc<Lossless>>,
 }
@@ -46,6 +55,13 @@ pub(crate) struct Joined {
     pub(crate) theirs: Theirs,
 }
 
+/// What the publisher passes.
+#[derive(Debug)]
+pub(crate) struct Passing {
+    memory: Arc<OwnFeed>,
+    beside: Option<Arc<Beside>>,
+}
+
 /// What the publisher has of a subscriber.
 #[derive(Debug)]
 pub(crate) struct Theirs {
@@ -55,11 +71,19 @@ pub(crate) struct Theirs {
 }
 
 impl Side for PublisherSide {
-    const KIND: Kind = Kind::Feed;
-    const DESCRIPTORS: usize = 1;
-    type Mine = Arc<OwnFeed>;
+    type Mine = Passing;
     type Theirs = Theirs;
     type Connected = Joined;
+
+    fn kind(&self) -> Kind {
+        self.beside
+            .as_ref()
+            .map_or(Kind::Feed, |beside| beside.kind)
+    }
+
+    fn descriptors(&self) -> usize {
+        1
+    }
 
     fn capacity(&self, options: &Options) -> u64 {
         options.capacity as u64
@@ -74,12 +98,17 @@ impl Side for PublisherSide {
         _options: &Options,
         _link: BorrowedFd<'_>,
         _is_mine: bool,
-    ) -> Result<(Arc<OwnFeed>, Memory)> {
-        Ok((Arc::clone(&self.memory), MEMORY))
+    ) -> Result<(Passing, Memory)> {
+        let passing = Passing {
+            memory: Arc::clone(&self.memory),
+            beside: self.beside.clone(),
+        };
+        Ok((passing, MEMORY))
     }
 
-    fn passed(mine: &Arc<OwnFeed>) -> Vec<BorrowedFd<'_>> {
-        vec![mine.fd()]
+    fn passed(mine: &Passing) -> Vec<BorrowedFd<'_>> {
+        let beside = mine.beside.iter().map(|beside| beside.memory.as_fd());
+        [mine.memory.fd()].into_iter().chain(beside).collect()
     }
 
     fn verify(
@@ -120,6 +149,8 @@ impl Side for PublisherSide {
 /// A subscriber's.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SubscriberSide {
+    /// What the name is: a feed, or something with memory beside that of a feed.
+    pub(crate) kind: Kind,
     pub(crate) lossless: bool,
 }
 
@@ -132,14 +163,22 @@ pub(crate) struct Attached {
     pub(crate) name: Option<Name>,
     pub(crate) feed: PeerFeed,
     pub(crate) page: OwnPage,
+    /// What was passed beside the feed's memory; not checked yet.
+    pub(crate) beside: Option<Passed>,
 }
 
 impl Side for SubscriberSide {
-    const KIND: Kind = Kind::Feed;
-    const DESCRIPTORS: usize = 1;
     type Mine = OwnPage;
-    type Theirs = PeerFeed;
+    type Theirs = (PeerFeed, Option<Passed>);
     type Connected = Attached;
+
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn descriptors(&self) -> usize {
+        if self.kind == Kind::Feed { 1 } else { 2 }
+    }
 
     fn capacity(&self, _options: &Options) -> u64 {
         0
@@ -171,11 +210,15 @@ impl Side for SubscriberSide {
     fn verify(
         &self,
         _memory: Memory,
-        fds: Vec<Passed>,
+        mut fds: Vec<Passed>,
         introduced: &Introduced,
         _options: &Options,
-    ) -> std::result::Result<PeerFeed, Fault> {
-        PeerFeed::map(only(fds)?, introduced)
+    ) -> std::result::Result<(PeerFeed, Option<Passed>), Fault> {
+        let beside = match self.kind {
+            Kind::Feed => None,
+            _ => fds.pop(),
+        };
+        Ok((PeerFeed::map(only(fds)?, introduced)?, beside))
     }
 
     fn connect(&self, parts: Parts<SubscriberSide>) -> Attached {
@@ -184,8 +227,9 @@ impl Side for SubscriberSide {
             peer: parts.peer,
             trusted: parts.trusted,
             name: parts.name,
-            feed: parts.theirs,
+            feed: parts.theirs.0,
             page: parts.mine,
+            beside: parts.theirs.1,
         }
     }
 

@@ -16,6 +16,7 @@ use crate::link::{Handshake, check_protocol, drive};
 use crate::name::Name;
 use crate::peer::Peer;
 use crate::stream::Readiness;
+use crate::sys::closing::Passed;
 use crate::sys::errno::Errno;
 use crate::sys::poll;
 use crate::sys::process;
@@ -86,6 +87,7 @@ impl SubscriberOptions {
 
     pub(crate) fn side(&self) -> SubscriberSide {
         SubscriberSide {
+            kind: self.kind,
             lossless: self.lossless,
         }
     }
@@ -257,6 +259,11 @@ impl Subscriber {
         &self.attached.peer
     }
 
+    /// What was passed beside the feed's memory, once.
+    pub(crate) fn take_beside(&mut self) -> Option<Passed> {
+        self.attached.beside.take()
+    }
+
     #[cfg(feature = "tokio")]
     pub(crate) fn wake_option(&self) -> Wake {
         self.options.wake
@@ -270,7 +277,7 @@ impl Subscriber {
     }
 
     #[inline]
-    fn check_owner(&self) -> io::Result<()> {
+    pub(crate) fn check_owner(&self) -> io::Result<()> {
         if self.attached.link.fork_guard().is_owner() {
             Ok(())
         } else {
@@ -342,7 +349,7 @@ impl Subscriber {
     }
 
     /// Waits for news until `deadline`. `None`: it has come.
-    fn wait(&mut self, deadline: Option<Instant>) -> io::Result<Option<Found>> {
+    pub(crate) fn wait(&mut self, deadline: Option<Instant>) -> io::Result<Option<Found>> {
         self.check_may_wait()?;
         let mut waited = false;
         loop {

@@ -109,7 +109,7 @@ impl<S: Side> Acceptor<S> {
         };
         let fork_guard = ForkGuard::here().map_err(Error::os("marking this process (madvise)"))?;
         let (mut binding, socket) = Binding::new(&name, mode, BACKLOG)?;
-        binding.mark_kind(S::KIND)?;
+        binding.mark_kind(side.kind())?;
         let socket = Listening::new(socket, fork_guard);
         let set = Epoll::new().map_err(Error::os("making an epoll set"))?;
         let stop = Stop::new(fork_guard)?;

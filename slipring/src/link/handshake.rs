@@ -211,7 +211,7 @@ impl<S: Side> Handshake<S> {
     fn say_hello(&mut self) {
         let hello = Message::Hello(Hello {
             versions: VERSIONS,
-            kind: S::KIND as u8,
+            kind: self.side.kind() as u8,
             capacity: self.side.capacity(&self.options),
             header_len: header_len() as u32,
             protocol: self.options.protocol.clone().into_bytes(),
@@ -342,7 +342,7 @@ impl<S: Side> Handshake<S> {
         while self.arrived < LEN {
             let received = match closing::peek(self.link.as_fd()) {
                 // The peer is at fault, whether there is room for all of them or not.
-                Ok(ahead) if ahead.descriptors > S::DESCRIPTORS => {
+                Ok(ahead) if ahead.descriptors > self.side.descriptors() => {
                     return Err(self.refuse(Refused::bad("more descriptors than expected")));
                 }
                 Ok(ahead) if !ahead.truncated => {
@@ -376,7 +376,7 @@ impl<S: Side> Handshake<S> {
                             First::Peer => error,
                         });
                     }
-                    if self.fds.len() > S::DESCRIPTORS {
+                    if self.fds.len() > self.side.descriptors() {
                         return Err(self.refuse(Refused::bad("more descriptors than expected")));
                     }
                     if received.len == 0 {
@@ -404,7 +404,7 @@ impl<S: Side> Handshake<S> {
             (Message::Refused(why, detail), _) => Err(self.refused(why, &detail)),
             (Message::Hello(hello), None) => {
                 let mut introduced = verify::hello(
-                    S::KIND,
+                    self.side.kind(),
                     |capacity| self.side.expects_capacity(capacity),
                     &hello,
                     sender,
@@ -493,7 +493,7 @@ impl<S: Side> Handshake<S> {
                 theirs: (lowest, highest),
             },
             (Refusal::Kind, ..) => Error::Kind {
-                ours: S::KIND.name(),
+                ours: self.side.kind().name(),
                 theirs: detail,
             },
             (Refusal::Protocol, ..) => Error::Protocol {

@@ -24,15 +24,17 @@ const MEMORY: u32 = 3;
 pub(crate) enum Kind {
     Stream = 0,
     Feed = 1,
+    Board = 2,
 }
 
 impl Kind {
-    const ALL: [Kind; 2] = [Kind::Stream, Kind::Feed];
+    const ALL: [Kind; 3] = [Kind::Stream, Kind::Feed, Kind::Board];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Kind::Stream => "stream",
             Kind::Feed => "feed",
+            Kind::Board => "board",
         }
     }
 

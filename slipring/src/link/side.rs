@@ -14,15 +14,18 @@ use std::sync::Arc;
 
 /// One side of a handshake.
 pub(crate) trait Side: Debug + Clone + Send {
-    const KIND: Kind;
-    /// The most descriptors that the other side passes.
-    const DESCRIPTORS: usize;
     /// Everything that this side makes for itself.
     type Mine: Debug + Send;
     /// Everything of the other side, once it is verified.
     type Theirs: Debug + Send;
     /// What comes of it.
     type Connected;
+
+    /// What it takes the name to be.
+    fn kind(&self) -> Kind;
+
+    /// The most descriptors that the other side passes.
+    fn descriptors(&self) -> usize;
 
     /// Bytes of the ring that this side passes.
     fn capacity(&self, options: &Options) -> u64;

@@ -43,12 +43,21 @@ pub(crate) struct Theirs {
     doorbells: Doorbells,
 }
 
+/// The region, the doorbell of the reader, and that of the writer.
+const DESCRIPTORS: usize = 3;
+
 impl Side for Waits {
-    const KIND: Kind = Kind::Stream;
-    const DESCRIPTORS: usize = 3;
     type Mine = Mine;
     type Theirs = Theirs;
     type Connected = Connected;
+
+    fn kind(&self) -> Kind {
+        Kind::Stream
+    }
+
+    fn descriptors(&self) -> usize {
+        DESCRIPTORS
+    }
 
     fn capacity(&self, options: &Options) -> u64 {
         options.capacity as u64
@@ -110,11 +119,10 @@ impl Side for Waits {
         if !introduced.trusted && memory.doorbells != doorbell::Kind::Inverted {
             return Err(Refused::bad("a doorbell that another user could block").into());
         }
-        if fds.len() < Self::DESCRIPTORS {
+        if fds.len() < DESCRIPTORS {
             return Err(Refused::bad("a descriptor is missing").into());
         }
-        let Ok([region, reader_bell, writer_bell]) = <[Passed; Self::DESCRIPTORS]>::try_from(fds)
-        else {
+        let Ok([region, reader_bell, writer_bell]) = <[Passed; DESCRIPTORS]>::try_from(fds) else {
             return Err(Refused::bad("more descriptors than expected").into());
         };
         let peer_region = peer_region(region, introduced)?;

@@ -77,6 +77,23 @@ pub(crate) enum Fault {
     Mine(Error),
 }
 
+impl Refused {
+    /// What a user of this side is told.
+    pub(crate) fn into_error(self) -> Error {
+        self.error
+    }
+}
+
+impl Fault {
+    /// The same.
+    pub(crate) fn into_error(self) -> Error {
+        match self {
+            Fault::Theirs(refused) => refused.into_error(),
+            Fault::Mine(error) => error,
+        }
+    }
+}
+
 impl From<Refused> for Fault {
     fn from(refused: Refused) -> Fault {
         Fault::Theirs(refused)
@@ -203,6 +220,26 @@ pub(crate) fn is_capacity(capacity: usize) -> bool {
 /// Checks memory that a peer has passed, of `len` bytes: sealed, of ordinary pages, of that size,
 /// and allocated.
 pub(crate) fn memory(passed: Passed, len: u64) -> std::result::Result<OwnedFd, Fault> {
+    whole(sealed(passed)?, len)
+}
+
+/// The same of memory whose length was not announced: at most `most` bytes; and its length.
+pub(crate) fn memory_up_to(
+    passed: Passed,
+    most: u64,
+) -> std::result::Result<(OwnedFd, u64), Fault> {
+    let fd = sealed(passed)?;
+    let len = memfd::len(&fd)
+        .map_err(|e| Fault::Mine(Error::os("checking the peer's memory (fstat)")(e)))?;
+    if len > most {
+        let what = "the memory is larger than this side accepts (max_capacity)";
+        return Err(Refused::bad(what).into());
+    }
+    Ok((whole(fd, len)?, len))
+}
+
+/// Sealed, and of ordinary pages.
+fn sealed(passed: Passed) -> std::result::Result<OwnedFd, Fault> {
     let want = |doing| move |e: Errno| Fault::Mine(Error::os(doing)(e));
     // First, because it calls into no file system that somebody else wrote; a pipe, a socket, an
     // ordinary file end here.
@@ -214,7 +251,12 @@ pub(crate) fn memory(passed: Passed, len: u64) -> std::result::Result<OwnedFd, F
     if !memfd::is_ordinary(&passed).map_err(want("checking the peer's memory (fstatfs)"))? {
         return Err(Refused::bad("the memory is not an ordinary memfd").into());
     }
-    let fd = passed.harmless();
+    Ok(passed.harmless())
+}
+
+/// Of that size, and allocated.
+fn whole(fd: OwnedFd, len: u64) -> std::result::Result<OwnedFd, Fault> {
+    let want = |doing| move |e: Errno| Fault::Mine(Error::os(doing)(e));
     // Pages that the peer has not allocated would be allocated, and paid for, by the process that
     // touches them first. Those that it has beyond the end, where nothing is mapped (fallocate(2),
     // `FALLOC_FL_KEEP_SIZE`), would count as well; so they go, and the seals keep it from making

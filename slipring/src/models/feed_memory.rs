@@ -3,7 +3,7 @@
 use super::Flaw;
 use super::mutant::weakly;
 use crate::feed::layout::{Header, Page, testing};
-use crate::feed::words::Words;
+use crate::feed::words::{RingWords, Words};
 use crate::feed::writer::Writer;
 use crate::ring::{Atomics, Word};
 use std::sync::Arc;
@@ -45,11 +45,13 @@ pub(super) fn payload(sequence: u64) -> [u8; 8] {
     (sequence + 0x1000).to_le_bytes()
 }
 
-impl<A: Atomics> Words for Memory<A> {
+impl<A: Atomics> RingWords for Memory<A> {
     fn capacity(&self) -> u64 {
         self.ring.len() as u64 * 8
     }
+}
 
+impl<A: Atomics> Words for Memory<A> {
     fn load(&self, at: u64) -> u64 {
         self.ring[(at / 8) as usize % self.ring.len()].load(Ordering::Relaxed)
     }

@@ -109,6 +109,24 @@ pub(super) enum Flaw {
     FeedNoSecondLook,
     /// A lossless subscriber begins wherever it is.
     FeedUnsafeStart,
+
+    // Of boards: orderings.
+    /// No fence behind the store that claims a slot.
+    BoardClaimFence,
+    /// The state of a slot stored Relaxed.
+    BoardFlipRelease,
+    /// The state of a slot loaded without an acquire.
+    BoardReadAcquire,
+
+    // Of boards: rules.
+    /// A reader does not look whether a half was still whole.
+    BoardNoValidation,
+    /// A change is published before it is in its slot.
+    BoardLogFirst,
+    /// A reader takes its place in the log after it has read the slots.
+    BoardSlotsFirst,
+    /// A snapshot takes what is not published yet.
+    BoardAhead,
 }
 
 impl Flaw {
@@ -131,6 +149,17 @@ impl Flaw {
 
     pub(super) fn in_feed_read(self) -> Weakness {
         self.weakness(&[(Flaw::FeedReadAcquire, Weakness::Acquire)])
+    }
+
+    pub(super) fn in_board_write(self) -> Weakness {
+        self.weakness(&[
+            (Flaw::BoardClaimFence, Weakness::ReleaseFence),
+            (Flaw::BoardFlipRelease, Weakness::Release),
+        ])
+    }
+
+    pub(super) fn in_board_read(self) -> Weakness {
+        self.weakness(&[(Flaw::BoardReadAcquire, Weakness::Acquire)])
     }
 
     pub(super) fn in_feed_call(self) -> Weakness {

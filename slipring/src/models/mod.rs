@@ -14,7 +14,8 @@
 //!   one that sleeps after a flow ([`time`]);
 //! * [`feed_records`]: no record of a feed is torn, and a lag is counted right;
 //! * [`feed_calls`]: no subscriber of a feed sleeps on;
-//! * [`feed_lossless`]: a lossless subscriber of a feed misses nothing.
+//! * [`feed_lossless`]: a lossless subscriber of a feed misses nothing;
+//! * [`board`]: no value of a board is torn, a snapshot is exact, and nothing is lost to who joins.
 //!
 //! Each model is run as it is ([`holds`]), and once for each part of the protocol that it checks,
 //! with that part left out ([`fails`], [`Flaw`]). An ordering that can be removed without a failing
@@ -27,6 +28,7 @@
 //! default here.
 
 mod asleep;
+mod board;
 mod bytes;
 mod ending;
 mod feed_calls;
@@ -124,6 +126,10 @@ enum Why {
     Torn,
     /// A lossless subscriber misses a record.
     Missed,
+    /// A snapshot of a board is not what was there at its number.
+    Inexact,
+    /// A change of a board is lost.
+    Lost,
 }
 
 impl Why {
@@ -135,6 +141,8 @@ impl Why {
             Why::FalseAlarm => "does not starve",
             Why::Torn => "not as it was published",
             Why::Missed => "a lossless subscriber missed",
+            Why::Inexact => "the snapshot is not exact",
+            Why::Lost => "a change is lost",
         }
     }
 }

@@ -140,6 +140,21 @@ impl Mapping {
         unsafe { self.base.cast::<T>().as_ref() }
     }
 
+    /// The `count` words from `offset` on, a multiple of 8, of the bytes before the ring. Loaded as
+    /// those of [`first`](Self::first) are.
+    #[inline]
+    pub(crate) fn first_words(&self, offset: usize, count: usize) -> &[AtomicU64] {
+        assert!(offset.is_multiple_of(8), "a word that is not aligned");
+        let fits = offset <= self.first_len && count <= (self.first_len - offset) / 8;
+        assert!(fits, "words behind the first bytes");
+        // SAFETY: `first_len >= offset`, so that this lies within the mapping or at its end.
+        let at = unsafe { self.base.byte_add(offset) }.cast::<AtomicU64>();
+        // SAFETY: all of them are mapped, for as long as `self` lives. The mapping begins with a
+        // page, so that a multiple of 8 is aligned. Any bytes are valid words, which may change
+        // while they are shared.
+        unsafe { std::slice::from_raw_parts(at.as_ptr(), count) }
+    }
+
     /// The `count` words of the ring from `offset` on, a multiple of 8, which may have gone round
     /// it any number of times. Loaded as those of [`first`](Self::first) are.
     #[inline]

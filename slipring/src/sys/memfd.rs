@@ -68,6 +68,11 @@ pub(crate) fn set_len(memory: impl AsFd, len: u64) -> errno::Result<()> {
     ftruncate(memory, len)
 }
 
+/// Its size (fstat(2)).
+pub(crate) fn len(memory: impl AsFd) -> errno::Result<u64> {
+    Ok(fstat(memory)?.st_size as u64)
+}
+
 /// How many bytes of it are allocated (fstat(2)).
 pub(crate) fn allocated(memory: impl AsFd) -> errno::Result<u64> {
     Ok((fstat(memory)?.st_blocks as u64).saturating_mul(512))
