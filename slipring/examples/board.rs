@@ -1,5 +1,6 @@
 //! An engine that keeps the newest quote of each symbol on a board, a window that paints sixty
-//! times a second what has changed, and a log that takes the whole board and then follows every change.
+//! times a second what has changed, and a log that takes the whole board and then follows every
+//! change.
 //!
 //! ```text
 //! cargo run --example board

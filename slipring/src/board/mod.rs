@@ -61,8 +61,8 @@
 //! # Cost
 //!
 //! A publisher costs what a feed's does, one descriptor more, and about `2 * max_value + 192` bytes
-//! for each of [`max_keys`](PublisherOptions::max_keys). Each subscriber maps them, and keeps a list
-//! of the keys.
+//! for each of [`max_keys`](PublisherOptions::max_keys). Each subscriber maps them, and keeps a
+//! list of the keys.
 //!
 //! # Trust
 //!
@@ -80,7 +80,7 @@ pub(crate) mod record;
 pub(crate) mod slot;
 mod subscriber;
 mod table;
-mod view;
+pub(crate) mod view;
 
 pub use error::{ReadError, SetError};
 pub use event::{Change, Changes, Event, Snapshot, Update, Value};
