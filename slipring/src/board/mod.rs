@@ -80,7 +80,7 @@ pub(crate) mod record;
 pub(crate) mod slot;
 mod subscriber;
 mod table;
-mod view;
+pub(crate) mod view;
 
 pub use error::{ReadError, SetError};
 pub use event::{Change, Changes, Event, Snapshot, Update, Value};

@@ -79,8 +79,8 @@ impl Subscriber {
     /// Blocks until there is one, or something else to know. The first call tells everything that
     /// is there.
     ///
-    /// What [`snapshot`](Self::snapshot) or [`events`](Self::events) has told is not told again. A
-    /// key that came and went since the last call may be told as removed.
+    /// Nothing is told again that [`snapshot`](Self::snapshot) or [`events`](Self::events) has
+    /// told. A key that came and went since the last call may be told as removed.
     ///
     /// # Errors
     ///

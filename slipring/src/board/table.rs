@@ -127,7 +127,7 @@ impl Table {
         &self.told
     }
 
-    /// What is to be told of this key was told otherwise.
+    /// The change of this key was told otherwise.
     pub(crate) fn forget(&mut self, key: &[u8]) {
         let Some(place) = self.index.remove(key) else {
             return;

@@ -2,9 +2,10 @@
 //!
 //! # Joining
 //!
-//! The publisher writes a change into its slot, and then publishes its record. So whoever knows of
-//! a place in the log, and then reads the slots, finds every change before that place, or a later
-//! one of the same slot. What comes after it is in the log; a number says which of two is newer.
+//! The publisher writes a change into its slot, and then publishes its record. So a
+//! reader that knows a place in the log, and then reads the slots, finds every change before that
+//! place, or a later one of the same slot. Later changes are in the log, and a number says which of
+//! two is newer.
 //!
 //! *Lapped.* Thus a subscriber that has lost its place takes the new one, compares all slots, and
 //! has lost nothing. A slot that is busy meanwhile is passed over: two versions of it came since

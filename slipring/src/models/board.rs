@@ -1,5 +1,5 @@
-//! No value of a board is torn; a snapshot is exact at its number; and who joins, or was lapped,
-//! loses no change.
+//! No value of a board is torn; a snapshot is exact at its number; and a reader that joins, or
+//! was lapped, loses no change.
 //!
 //! A log of numbers stands in for the feed, whose records are never overwritten here: that is the
 //! matter of [`feed_records`](super::feed_records).

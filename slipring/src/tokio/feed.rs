@@ -58,6 +58,8 @@ pub struct Subscriber {
     inner: feed::Subscriber,
     /// A copy of the socket, so that what is registered stays the same until it is replaced.
     socket: AsyncFd<OwnedFd>,
+    /// The epoch of the publisher that it leads to.
+    registered: u64,
     timer: Option<Pin<Box<Sleep>>>,
     /// When a call that waited came back last.
     woken: Option<Instant>,
@@ -102,6 +104,7 @@ impl Subscriber {
         let socket =
             registered(&inner).map_err(crate::error::Error::os("registering with the runtime"))?;
         Ok(Subscriber {
+            registered: inner.epoch(),
             inner,
             socket,
             timer: None,
@@ -163,18 +166,18 @@ impl Subscriber {
         self.inner.peer()
     }
 
+    pub(super) fn inner(&mut self) -> &mut feed::Subscriber {
+        &mut self.inner
+    }
+
     /// Takes part in the cooperative budget: a feed that always has something does not starve its
     /// worker.
-    fn poll_found(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Found>> {
+    pub(super) fn poll_found(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Found>> {
         let budget = ready!(coop::poll_proceed(context));
         loop {
-            let before = self.inner.epoch();
             if let Some(found) = self.inner.look()? {
                 if std::mem::take(&mut self.waited) {
                     self.woken = Some(Instant::now());
-                }
-                if self.inner.epoch() != before {
-                    self.socket = registered(&self.inner)?;
                 }
                 budget.made_progress();
                 return Poll::Ready(Ok(found));
@@ -187,6 +190,11 @@ impl Subscriber {
                 ready!(timer.as_mut().poll(context));
                 self.timer = None;
                 continue;
+            }
+            // Another publisher has another one; `try_recv` may have found it as well.
+            if self.registered != self.inner.epoch() {
+                self.socket = registered(&self.inner)?;
+                self.registered = self.inner.epoch();
             }
             if self.inner.arm()? == Readiness::Ready {
                 continue;

@@ -45,6 +45,7 @@
 #[cfg(feature = "axum")]
 mod axum;
 mod batch;
+pub mod board;
 pub mod feed;
 mod finding;
 mod handshake;
