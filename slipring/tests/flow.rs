@@ -25,6 +25,9 @@ fn child_process() {
     process::play(&[
         ("answers bursts", answers_bursts),
         ("looks again", looks_again),
+        ("sleeps on", sleeps_on),
+        ("is armed", is_armed),
+        ("becomes tokio's", becomes_tokios),
         ("reads some", reads_some),
     ]);
 }
@@ -75,7 +78,7 @@ fn ring(doorbell: &OwnedFd) {
 }
 
 /// Publishes byte after byte, each when the one before has been read, until the reader is in full
-/// flow. Returns how many.
+/// flow. Returns how many. For a process of its own: halves that spin take the permits of others.
 fn bring_into_flow(side: &Side, header: &Words, doorbell: &OwnedFd) -> u64 {
     let deadline = Instant::now() + GENEROUS;
     let mut tail = 0;
@@ -137,121 +140,128 @@ fn looks_again(_: &[&str]) {
 /// It looks again once, and then sleeps for as long as it takes.
 #[test]
 fn a_half_that_has_looked_again_sleeps_on() {
-    guard(|| {
-        if !can_spin() {
-            return;
-        }
-        let ByHand {
-            mut stream,
-            side,
-            header,
-            doorbell,
-            _link,
-        } = ByHand::new();
-        let reading = thread::spawn(move || {
-            while stream.read(&mut [0]).unwrap() == 1 {}
-            stream
-        });
-        bring_into_flow(&side, &header, &doorbell);
-        let before = header.load(SLEEPS);
-        eventually("it sleeps again", || header.load(SLEEPS) >= before + 2);
-        // Time for a fault to show: a hundred moments.
-        thread::sleep(Duration::from_millis(100));
-        let sleeps = header.load(SLEEPS) - before;
-        // Some have been ended by wake-ups of the time before, but no hundred.
-        assert!(sleeps < 20, "{sleeps}");
-        side.words.store32(at::FIN, 1);
-        ring(&doorbell);
-        reading.join().unwrap();
+    guard(|| process::alone("sleeps on"));
+}
+
+fn sleeps_on(_: &[&str]) {
+    if !can_spin() {
+        return;
+    }
+    let ByHand {
+        mut stream,
+        side,
+        header,
+        doorbell,
+        _link,
+    } = ByHand::new();
+    let reading = thread::spawn(move || {
+        while stream.read(&mut [0]).unwrap() == 1 {}
+        stream
     });
+    bring_into_flow(&side, &header, &doorbell);
+    let before = header.load(SLEEPS);
+    eventually("it sleeps again", || header.load(SLEEPS) >= before + 2);
+    // Time for a fault to show: a hundred moments.
+    thread::sleep(Duration::from_millis(100));
+    let sleeps = header.load(SLEEPS) - before;
+    // Some have been ended by wake-ups of the time before, but no hundred.
+    assert!(sleeps < 20, "{sleeps}");
+    side.words.store32(at::FIN, 1);
+    ring(&doorbell);
+    reading.join().unwrap();
 }
 
 /// A half in full flow that is then polled in an event loop, or on tokio, is woken there.
 #[test]
 fn a_half_that_is_armed_after_a_flow_is_rung() {
-    guard(|| {
-        if !can_spin() {
-            return;
-        }
-        let ByHand {
-            mut stream,
-            side,
-            header,
-            doorbell,
-            _link,
-        } = ByHand::new();
-        let (say, said) = std::sync::mpsc::channel();
-        let reading = thread::spawn(move || {
-            loop {
-                stream.read_exact(&mut [0]).unwrap();
-                if said.try_recv().is_ok() {
-                    return stream;
-                }
-            }
-        });
-        let tail = bring_into_flow(&side, &header, &doorbell);
-        say.send(()).unwrap();
-        side.words.store(at::TAIL, tail + 1);
-        ring(&doorbell);
-        let mut stream = reading.join().unwrap();
-        if header.load(at::HEAD) == tail {
+    guard(|| process::alone("is armed"));
+}
+
+fn is_armed(_: &[&str]) {
+    if !can_spin() {
+        return;
+    }
+    let ByHand {
+        mut stream,
+        side,
+        header,
+        doorbell,
+        _link,
+    } = ByHand::new();
+    let (say, said) = std::sync::mpsc::channel();
+    let reading = thread::spawn(move || {
+        loop {
             stream.read_exact(&mut [0]).unwrap();
+            if said.try_recv().is_ok() {
+                return stream;
+            }
         }
-        assert_eq!(
-            stream.reader().arm(1).unwrap(),
-            slipring::Readiness::Pending
-        );
-        assert_eq!(header.load(at::WAKE_AT_TAIL), tail + 2);
     });
+    let tail = bring_into_flow(&side, &header, &doorbell);
+    say.send(()).unwrap();
+    side.words.store(at::TAIL, tail + 1);
+    ring(&doorbell);
+    let mut stream = reading.join().unwrap();
+    if header.load(at::HEAD) == tail {
+        stream.read_exact(&mut [0]).unwrap();
+    }
+    assert_eq!(
+        stream.reader().arm(1).unwrap(),
+        slipring::Readiness::Pending
+    );
+    assert_eq!(header.load(at::WAKE_AT_TAIL), tail + 2);
 }
 
 #[cfg(feature = "tokio")]
 #[test]
 fn a_stream_in_full_flow_can_become_tokios() {
-    guard(|| {
-        if !can_spin() {
-            return;
-        }
-        let ByHand {
-            mut stream,
-            side,
-            header,
-            doorbell,
-            _link,
-        } = ByHand::new();
-        let (say, said) = std::sync::mpsc::channel();
-        let reading = thread::spawn(move || {
-            loop {
-                stream.read_exact(&mut [0]).unwrap();
-                if said.try_recv().is_ok() {
-                    return stream;
-                }
-            }
-        });
-        let tail = bring_into_flow(&side, &header, &doorbell);
-        say.send(()).unwrap();
-        side.words.store(at::TAIL, tail + 1);
-        ring(&doorbell);
-        let mut stream = reading.join().unwrap();
-        if header.load(at::HEAD) == tail {
+    guard(|| process::alone("becomes tokio's"));
+}
+
+#[cfg(feature = "tokio")]
+fn becomes_tokios(_: &[&str]) {
+    if !can_spin() {
+        return;
+    }
+    let ByHand {
+        mut stream,
+        side,
+        header,
+        doorbell,
+        _link,
+    } = ByHand::new();
+    let (say, said) = std::sync::mpsc::channel();
+    let reading = thread::spawn(move || {
+        loop {
             stream.read_exact(&mut [0]).unwrap();
-        }
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            use tokio::io::AsyncReadExt;
-            let mut stream = slipring::tokio::Stream::from_blocking(stream).unwrap();
-            assert_eq!(header.load(at::WAKE_AT_TAIL), 0);
-            let read = tokio::spawn(async move { stream.read_u8().await });
-            while header.load(at::WAKE_AT_TAIL) != tail + 2 {
-                tokio::task::yield_now().await;
+            if said.try_recv().is_ok() {
+                return stream;
             }
-            side.words.store(at::TAIL, tail + 2);
-            ring(&doorbell);
-            read.await.unwrap().unwrap();
-        });
+        }
+    });
+    let tail = bring_into_flow(&side, &header, &doorbell);
+    say.send(()).unwrap();
+    side.words.store(at::TAIL, tail + 1);
+    ring(&doorbell);
+    let mut stream = reading.join().unwrap();
+    if header.load(at::HEAD) == tail {
+        stream.read_exact(&mut [0]).unwrap();
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        use tokio::io::AsyncReadExt;
+        let mut stream = slipring::tokio::Stream::from_blocking(stream).unwrap();
+        assert_eq!(header.load(at::WAKE_AT_TAIL), 0);
+        let read = tokio::spawn(async move { stream.read_u8().await });
+        while header.load(at::WAKE_AT_TAIL) != tail + 2 {
+            tokio::task::yield_now().await;
+        }
+        side.words.store(at::TAIL, tail + 2);
+        ring(&doorbell);
+        read.await.unwrap().unwrap();
     });
 }
 
