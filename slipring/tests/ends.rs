@@ -500,29 +500,28 @@ fn dropping_a_stream_with_bytes_unread_is_no_end_in_order() {
 #[cfg(feature = "tokio")]
 #[test]
 fn a_relay_that_fails_with_bytes_unread_does_not_look_complete() {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional_with_sizes};
+    const CAPACITY: usize = 4096;
+    const BUFFER: usize = 8192;
     guard(|| {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap();
         runtime.block_on(async {
-            let pair =
-                || slipring::tokio::Stream::pair_with(&Options::new().capacity(4096)).unwrap();
+            let options = Options::new().capacity(CAPACITY);
+            let pair = || slipring::tokio::Stream::pair_with(&options).unwrap();
             let ((mut client, mut here), (mut there, mut server)) = (pair(), pair());
-            let relay =
-                tokio::spawn(
-                    async move { copy_bidirectional(&mut here, &mut there).await.is_err() },
-                );
-            // More than the relay can pass on, as the server does not read it.
-            let sending = async {
-                let _ = client.write_all(&[7; 20_000]).await;
-            };
-            assert!(
-                tokio::time::timeout(std::time::Duration::from_millis(50), sending)
+            let relay = tokio::spawn(async move {
+                copy_bidirectional_with_sizes(&mut here, &mut there, BUFFER, BUFFER)
                     .await
                     .is_err()
-            );
+            });
+            // More than the relay can hold or pass on, as the server does not read it.
+            let mut written = 0;
+            while written <= BUFFER + CAPACITY {
+                written += client.write(&[7; 1024]).await.unwrap();
+            }
             server.write_all(b"the beginning").await.unwrap();
             server.writer().abort(9);
             assert!(relay.await.unwrap());

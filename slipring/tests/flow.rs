@@ -26,6 +26,7 @@ fn child_process() {
         ("answers bursts", answers_bursts),
         ("looks again", looks_again),
         ("looks again in a loop", looks_again_in_a_loop),
+        ("sleeps on", sleeps_on),
         #[cfg(feature = "tokio")]
         ("looks again on tokio", looks_again_on_tokio),
         ("reads some", reads_some),
@@ -135,33 +136,36 @@ fn looks_again(_: &[&str]) {
 /// It looks again once, and then sleeps for as long as it takes.
 #[test]
 fn a_half_that_has_looked_again_sleeps_on() {
-    guard(|| {
-        if !can_spin() {
-            return;
-        }
-        let ByHand {
-            mut stream,
-            side,
-            header,
-            doorbell,
-            _link,
-        } = ByHand::new();
-        let reading = thread::spawn(move || {
-            while stream.read(&mut [0]).unwrap() == 1 {}
-            stream
-        });
-        bring_into_flow(&side, &header, &doorbell);
-        let before = header.load(SLEEPS);
-        eventually("it sleeps again", || header.load(SLEEPS) >= before + 2);
-        // Time for a fault to show: a hundred moments.
-        thread::sleep(Duration::from_millis(100));
-        let sleeps = header.load(SLEEPS) - before;
-        // Some have been ended by wake-ups of the time before, but no hundred.
-        assert!(sleeps < 20, "{sleeps}");
-        side.words.store32(at::FIN, 1);
-        ring(&doorbell);
-        reading.join().unwrap();
+    guard(|| process::alone("sleeps on"));
+}
+
+/// In a process of its own: halves that spin take the permits of others.
+fn sleeps_on(_: &[&str]) {
+    if !can_spin() {
+        return;
+    }
+    let ByHand {
+        mut stream,
+        side,
+        header,
+        doorbell,
+        _link,
+    } = ByHand::new();
+    let reading = thread::spawn(move || {
+        while stream.read(&mut [0]).unwrap() == 1 {}
+        stream
     });
+    bring_into_flow(&side, &header, &doorbell);
+    let before = header.load(SLEEPS);
+    eventually("it sleeps again", || header.load(SLEEPS) >= before + 2);
+    // Time for a fault to show: a hundred moments.
+    thread::sleep(Duration::from_millis(100));
+    let sleeps = header.load(SLEEPS) - before;
+    // Some have been ended by wake-ups of the time before, but no hundred.
+    assert!(sleeps < 20, "{sleeps}");
+    side.words.store32(at::FIN, 1);
+    ring(&doorbell);
+    reading.join().unwrap();
 }
 
 /// Runs a role with a moment that is long enough for a slow machine.

@@ -26,6 +26,18 @@ fn child_process() {
     ]);
 }
 
+/// The calls that read a link, and the one by which rustix opens a file, with the place of its
+/// flags. (The standard library calls openat(2).)
+#[cfg(target_arch = "x86_64")]
+const READ_A_LINK: &[i64] = &[libc::SYS_readlinkat, libc::SYS_readlink];
+#[cfg(target_arch = "x86_64")]
+const OPEN: (&[i64], u8) = (&[libc::SYS_open], 1);
+/// Younger processors have none but the calls that take a directory.
+#[cfg(not(target_arch = "x86_64"))]
+const READ_A_LINK: &[i64] = &[libc::SYS_readlinkat];
+#[cfg(not(target_arch = "x86_64"))]
+const OPEN: (&[i64], u8) = (&[libc::SYS_openat], 2);
+
 /// The system call that the kernel is made to refuse.
 struct Fault {
     what: &'static str,
@@ -149,12 +161,7 @@ const FAULTS: [Fault; 19] = [
         libc::ENOMEM,
         "receiving the handshake",
     ),
-    fault(
-        "no /proc",
-        &[libc::SYS_readlinkat, libc::SYS_readlink],
-        libc::ENOENT,
-        "is /proc mounted?",
-    ),
+    fault("no /proc", READ_A_LINK, libc::ENOENT, "is /proc mounted?"),
     fault(
         "no statistics",
         &[libc::SYS_fstatfs],
@@ -219,12 +226,12 @@ const DIRECTORIES: [Fault; 6] = [
     ),
 ];
 
-/// Only files that would be made. (By rustix, which calls open(2) here; the standard library calls
-/// openat(2).)
+/// Only files that would be made.
 const fn directory(what: &'static str, error: i32, expected: &'static str) -> Fault {
+    let (call, flags) = OPEN;
     Fault {
-        only: Some((1, libc::O_CREAT as u64)),
-        ..fault(what, &[libc::SYS_open], error, expected)
+        only: Some((flags, libc::O_CREAT as u64)),
+        ..fault(what, call, error, expected)
     }
 }
 

@@ -4,7 +4,7 @@ mod common;
 
 use common::bytes::{Sink, Source};
 use common::mmf::Raw;
-use common::process::{self, Other, of_process, say, thread_id, told};
+use common::process::{self, Other, Sleeping, say, thread_id, told};
 use common::{Place, Random, eventually, guard, setting};
 use rustix::process::Signal;
 use slipring::Spin;
@@ -241,12 +241,7 @@ fn described(error: &std::io::Error) -> String {
 }
 
 fn sleeps_by_the_clock(thread: u32) -> bool {
-    let call = of_process(thread, "syscall");
-    let number = call
-        .split(' ')
-        .next()
-        .and_then(|number| number.parse().ok());
-    number == Some(libc::SYS_clock_nanosleep)
+    process::is_in(thread, Sleeping::Clock)
 }
 
 /// Without any handler of signals.

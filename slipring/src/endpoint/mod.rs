@@ -29,7 +29,7 @@ use region::{OwnRegion, PeerRegion};
 use std::any::Any;
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 
 /// An endpoint whose handshake is done, and the watches of its blocking halves, if it is to have
@@ -162,6 +162,9 @@ impl Endpoint {
         }
         let gone = poll::hung_up(self.link.as_fd());
         if gone {
+            // Acquire: the loads that follow find what the peer stored before it went. The kernel
+            // may look at the socket by a bare load, and poll(2) promises no order.
+            fence(Ordering::Acquire);
             self.gone.store(true, Ordering::Release);
         }
         gone

@@ -75,23 +75,14 @@ impl Queue {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Patience {
     None,
-    Until(Instant),
+    For(Duration),
     Endless,
 }
 
 impl Patience {
-    /// That long from now; for ever if it is not said how long.
+    /// That long; for ever if it is not said how long.
     pub(crate) fn of(patience: Option<Duration>) -> Patience {
-        patience.map_or(Patience::Endless, |patience| {
-            Patience::Until(Options::deadline(patience))
-        })
-    }
-
-    fn until(self) -> Option<Instant> {
-        match self {
-            Patience::Until(until) => Some(until),
-            Patience::None | Patience::Endless => None,
-        }
+        patience.map_or(Patience::Endless, Patience::For)
     }
 }
 
@@ -136,6 +127,8 @@ pub(crate) struct Dial {
     patience: Patience,
     queue: Queue,
     started: Instant,
+    /// When the patience ends.
+    until: Option<Instant>,
     watch: Option<FileWatch>,
     pause: Duration,
     /// Since when a listener seems to be between two steps of binding the name.
@@ -148,12 +141,18 @@ impl Dial {
     /// Connecting to `name`: as soon as a listener is bound to it, and has room for one more in the
     /// queue.
     pub(crate) fn new(dirs: RuntimeDirs, name: Name, patience: Patience, queue: Queue) -> Dial {
+        let started = Instant::now();
+        let until = match patience {
+            Patience::For(patience) => Some(Options::later(started, patience)),
+            Patience::None | Patience::Endless => None,
+        };
         Dial {
             dirs,
             name,
             patience,
             queue,
-            started: Instant::now(),
+            started,
+            until,
             watch: None,
             pause: FIRST_PAUSE,
             unsettled: None,
@@ -243,7 +242,7 @@ impl Dial {
                 // umask left.
                 Patience::None if settling => return Ok(self.pause(FIRST_PAUSE, None)),
                 Patience::None => return Err(self.nobody(nobody, hidden)),
-                Patience::Until(until) if now >= until => {
+                _ if self.until.is_some_and(|until| now >= until) => {
                     let hidden = self::hidden(&candidates)?;
                     return Err(self.nobody(nobody, hidden));
                 }
@@ -255,11 +254,10 @@ impl Dial {
                 continue;
             }
             if nobody.refusing || !all_watched {
-                return Ok(self.pause(LONGEST_PAUSE, self.patience.until()));
+                return Ok(self.pause(LONGEST_PAUSE, self.until));
             }
             self.pause = FIRST_PAUSE;
-            let until = self.patience.until();
-            return Ok(Step::Wait { until });
+            return Ok(Step::Wait { until: self.until });
         }
     }
 

@@ -216,14 +216,42 @@ pub fn thread_id() -> u32 {
     rustix::thread::gettid().as_raw_nonzero().get() as u32
 }
 
+/// The processor that the kernel was built for, if that is not the one of this program: an emulator
+/// runs it.
+const KERNEL: &str = "SLIPRING_TEST_KERNEL";
+
+/// A system call that sleeps.
+#[derive(Debug, Clone, Copy)]
+pub enum Sleeping {
+    /// Until it is woken or hung up on.
+    EpollWait,
+    /// For a time.
+    Clock,
+}
+
+impl Sleeping {
+    /// As the kernel numbers it.
+    fn number(self) -> i64 {
+        match (std::env::var(KERNEL).as_deref(), self) {
+            (Err(_), Sleeping::EpollWait) => libc::SYS_epoll_pwait,
+            (Err(_), Sleeping::Clock) => libc::SYS_clock_nanosleep,
+            (Ok("x86_64"), Sleeping::EpollWait) => 281,
+            (Ok("x86_64"), Sleeping::Clock) => 230,
+            (Ok(other), _) => panic!("{KERNEL} may be x86_64, not {other}"),
+        }
+    }
+}
+
+/// Whether a thread, of any process, is in this system call.
+pub fn is_in(thread: u32, call: Sleeping) -> bool {
+    let now = std::fs::read_to_string(format!("/proc/{thread}/syscall")).unwrap_or_default();
+    let number = now.split(' ').next().and_then(|number| number.parse().ok());
+    number == Some(call.number())
+}
+
 /// Whether a thread, of any process, sleeps until it is woken or hung up on (epoll_wait).
 pub fn sleeps(thread: u32) -> bool {
-    let call = std::fs::read_to_string(format!("/proc/{thread}/syscall")).unwrap_or_default();
-    let number = call
-        .split(' ')
-        .next()
-        .and_then(|number| number.parse().ok());
-    number == Some(libc::SYS_epoll_pwait)
+    is_in(thread, Sleeping::EpollWait)
 }
 
 /// Runs a body on a thread of its own, and returns once that thread sleeps on its stream.

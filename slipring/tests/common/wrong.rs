@@ -275,8 +275,8 @@ fn kinds() -> Vec<(&'static str, OwnedFd)> {
         ),
         ("a program", File::open("/proc/self/exe").unwrap().into()),
         (
-            "a process's memory",
-            File::open("/proc/self/maps").unwrap().into(),
+            "a text of the kernel's",
+            File::open("/proc/version").unwrap().into(),
         ),
     ]
 }
