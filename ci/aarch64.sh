@@ -37,6 +37,7 @@ left_out=(
     a_forked_child_writes_into_no_room_that_its_parent_found
     a_forked_child_neither_writes_nor_consumes
     a_forked_child_starts_with_no_half_that_spins
+    a_forked_child_neither_publishes_nor_ends_anything
 
     # It ignores RLIMIT_AS, and needs mappings of its own where none are left.
     a_process_with_no_addresses_left_says_so_and_goes_on
@@ -52,6 +53,9 @@ left_out=(
     a_demo_that_ignores_ctrl_c_runs_to_its_end
     signals_that_were_ignored_stay_ignored
 )
+
+# A panel has to be faster than a publisher that never pauses laps it; under qemu it often is not.
+left_out+=(no_value_is_torn_and_no_key_is_lost_while_panels_are_lapped)
 
 # The models simulate the memory, whatever the processor, and take minutes here.
 left_out+=(models::)
@@ -133,6 +137,9 @@ export SLIPRING_FAIL_ROUNDS="${SLIPRING_FAIL_ROUNDS:-20}"
 export SLIPRING_KILL_ROUNDS="${SLIPRING_KILL_ROUNDS:-20}"
 export SLIPRING_RACE_ROUNDS="${SLIPRING_RACE_ROUNDS:-50}"
 export SLIPRING_STORM_ROUNDS="${SLIPRING_STORM_ROUNDS:-10}"
+export SLIPRING_BOARD_LIES="${SLIPRING_BOARD_LIES:-40}"
+export SLIPRING_FEED_LIES="${SLIPRING_FEED_LIES:-40}"
+export SLIPRING_FEED_RECORDS="${SLIPRING_FEED_RECORDS:-1000000}"
 export PROPTEST_CASES="${PROPTEST_CASES:-32}"
 # Nobody debugs these programs, or builds them twice.
 export CARGO_PROFILE_DEV_DEBUG=0 CARGO_INCREMENTAL=0
