@@ -27,7 +27,13 @@ LAYERS = [
     ("stream", ["stream"]),
     ("link", ["link"]),
     ("endpoint", ["endpoint"]),
-    ("data", ["options", "peer", "error", "name", "descriptor_limit"]),
+    (
+        "data",
+        [
+            "options", "peer", "error", "name", "descriptor_limit",
+            "growth", "memory_limit", "stats",
+        ],
+    ),
     ("ring", ["ring"]),
     ("wait", ["wait"]),
     ("fail_points", ["fail_points"]),

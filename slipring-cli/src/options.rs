@@ -29,10 +29,15 @@ pub const PEER_CAPACITY: usize = 1 << 30;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Stream options")]
 pub struct StreamArgs {
-    /// Room for the bytes under way from here to the peer: a power of two from one page to 1G,
-    /// with K, M or G for powers of 1024 [default: 256K]
+    /// Room for the bytes under way from here to the peer, to begin with: a power of two from one
+    /// page to 1G, with K, M or G for powers of 1024 [default: 16K]
     #[arg(long, value_name = "SIZE", value_parser = parse_capacity)]
     capacity: Option<usize>,
+
+    /// How far that room may grow while bytes flow: a power of two from the capacity to 1G
+    /// [default: 1M, or the capacity if that is more]
+    #[arg(long, value_name = "SIZE", value_parser = parse_capacity)]
+    max_capacity: Option<usize>,
 
     /// How long to poll the shared memory before going to sleep: never, always, adaptive, or a
     /// time such as 20us
@@ -81,6 +86,9 @@ impl StreamArgs {
         }
         if let Some(bytes) = self.capacity {
             options = options.capacity(bytes);
+        }
+        if let Some(bytes) = self.max_capacity {
+            options = options.max_capacity(bytes);
         }
         if let Some(protocol) = &self.peer.protocol {
             options = options.protocol(protocol);

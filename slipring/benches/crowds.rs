@@ -112,7 +112,10 @@ fn machine() -> String {
 }
 
 fn options() -> Options {
-    Options::new().capacity(4096).spin(Spin::Never)
+    Options::new()
+        .capacity(4096)
+        .max_capacity(4096)
+        .spin(Spin::Never)
 }
 
 /// Another process of this program. Killed when dropped.

@@ -47,6 +47,11 @@ points! {
     Woken "woken" "a half was woken; it has not polled yet";
     Ringing "ringing" "the peer is about to be woken";
     Rung "rung" "the peer was woken";
+    RingMade "ring-made" "the next ring was made; nothing is in it";
+    RingPassed "ring-passed" "the next ring was passed, with what is unread; it is not announced";
+    RingAnnounced "ring-announced" "the next ring was announced; nobody was woken";
+    RingMapped "ring-mapped" "the peer's next ring was mapped; this side has not said so";
+    RingTaken "ring-taken" "the peer's next ring was taken; nobody was woken";
     WritingEnded "writing-ended" "the end of writing was stored; nobody was woken";
     ReadingEnded "reading-ended" "the end of reading was stored; nobody was woken";
     HangingUp "hanging-up" "the link is about to be shut down";

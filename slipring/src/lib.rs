@@ -240,7 +240,9 @@ mod fail_points;
 pub mod fail_points;
 pub mod feed;
 pub mod frame;
+mod growth;
 mod link;
+mod memory_limit;
 #[cfg(feature = "mmf")]
 pub mod mmf;
 #[cfg(test)]
@@ -249,6 +251,7 @@ mod name;
 mod options;
 mod peer;
 mod ring;
+mod stats;
 mod stream;
 mod sys;
 #[cfg(feature = "tokio")]
@@ -258,12 +261,15 @@ mod wait;
 pub use descriptor_limit::{DescriptorLimit, raise_descriptor_limit};
 pub use endpoint::{End, EndReason};
 pub use error::{Error, Result};
+pub use growth::{GrowthRefused, Limit};
 pub use link::{
     BoundName, Condition, Leftover, NameState, Stopper, names, passed_over, remove_leftovers,
 };
+pub use memory_limit::{grown_memory, memory_limit, set_memory_limit};
 pub use name::{Name, Scope};
 pub use options::Options;
 pub use peer::{Peer, Peers};
+pub use stats::{ReaderStats, WriterStats};
 pub use stream::{
     Batch, Closer, Grant, Incoming, Listener, Reader, Readiness, ReuniteError, Stream, Writer,
 };

@@ -31,6 +31,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone)]
 pub struct Options {
     pub(crate) capacity: usize,
+    max_capacity: Option<usize>,
     pub(crate) max_peer_capacity: usize,
     pub(crate) protocol: String,
     pub(crate) spin: Spin,
@@ -50,11 +51,13 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The defaults: 256 KiB, peers of up to 64 MiB, no protocol name, [`Spin::default`], five
-    /// seconds for the handshake, no waiting for a listener, peers of the same user.
+    /// The defaults: rings that begin with 16 KiB and grow to 1 MiB, peers of up to 64 MiB, no
+    /// protocol name, [`Spin::default`], five seconds for the handshake, no waiting for a listener,
+    /// peers of the same user.
     pub fn new() -> Options {
         Options {
-            capacity: 256 * 1024,
+            capacity: 16 * 1024,
+            max_capacity: None,
             max_peer_capacity: 64 << 20,
             protocol: String::new(),
             spin: Spin::default(),
@@ -68,8 +71,11 @@ impl Options {
         }
     }
 
-    /// Size of the ring that this side writes into, in bytes: a power of two from one page to 1
-    /// GiB. The memory is allocated when the stream is made.
+    /// Size of the ring that this side begins to write into, in bytes: a power of two from one page
+    /// to 1 GiB; 16 KiB by default. The memory is allocated when the stream is made.
+    ///
+    /// It grows by itself up to [`max_capacity`](Self::max_capacity) while that is of use, and
+    /// shrinks to this again once it is not.
     ///
     /// Checked when it is used: [`Error::Capacity`].
     ///
@@ -87,8 +93,46 @@ impl Options {
         self
     }
 
-    /// The largest ring of a peer's that is accepted, in bytes. It is the peer's memory, but this
-    /// side's address space.
+    /// How far the ring that this side writes into may grow, in bytes: a power of two from the
+    /// [`capacity`](Self::capacity) to 1 GiB. The default is 1 MiB, or the `capacity` where that is
+    /// more. Equal to the `capacity` it means a ring of a fixed size.
+    ///
+    /// A ring grows after some writes that had to wait for room, or one of more than half the ring;
+    /// and at once when [`Writer::reserve`](crate::Writer::reserve) or the peer's
+    /// [`fill_at_least`](crate::Reader::fill_at_least) ask for more than it holds. It shrinks when
+    /// none of this has happened for a second, at the next write, and on
+    /// [`Writer::shrink`](crate::Writer::shrink). Growing takes a few system calls and a copy of
+    /// the unread bytes, between two calls of the program; no thread and no timer is behind it. The
+    /// peer's [`max_peer_capacity`](Self::max_peer_capacity), and
+    /// [`set_memory_limit`](crate::set_memory_limit), bound it as well.
+    ///
+    /// Checked when it is used: [`Error::Capacity`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Options;
+    /// # use std::io::Write;
+    /// let (mut left, _right) = Options::new().max_capacity(4 << 20).pair()?;
+    /// assert_eq!(left.capacity(), 16 << 10);
+    /// left.writer().reserve(3 << 20)?.commit(1);
+    /// assert_eq!(left.capacity(), 4 << 20);
+    ///
+    /// let fixed = Options::new().capacity(1 << 16).max_capacity(1 << 16);
+    /// let (mut left, _right) = fixed.pair()?;
+    /// assert!(left.writer().reserve(100_000).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn max_capacity(mut self, bytes: usize) -> Options {
+        self.max_capacity = Some(bytes);
+        self
+    }
+
+    /// The largest ring of a peer's that is accepted, in bytes; 64 MiB by default. It is the peer's
+    /// memory, but this side's address space.
+    ///
+    /// A peer whose ring begins larger is refused ([`Error::Capacity`]); one whose ring begins
+    /// smaller grows no further than this.
     ///
     /// # Examples
     ///
@@ -309,6 +353,11 @@ impl Options {
     /// Whether this user may own the socket that is connected to.
     pub(crate) fn trusts(&self, uid: u32) -> bool {
         !matches!(self.admits(uid, false), Admission::Refused(_))
+    }
+
+    /// How far this side's ring may grow.
+    pub(crate) fn max_capacity_or_default(&self) -> usize {
+        self.max_capacity.unwrap_or(self.capacity.max(1 << 20))
     }
 
     /// How long a handshake may take.

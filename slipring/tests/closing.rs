@@ -58,7 +58,10 @@ fn a_runtime_waits_for_nothing() {
 }
 
 fn options() -> Options {
-    Options::new().capacity(4096).spin(Spin::Never)
+    Options::new()
+        .capacity(4096)
+        .max_capacity(4096)
+        .spin(Spin::Never)
 }
 
 /// Makes sockets that linger over bytes which nobody takes.
@@ -125,14 +128,9 @@ fn messages(slow: &mut Slow, link: &UnixStream, what: usize) {
         3 => {
             side.say_hello(link);
             let doorbell = slow.make();
-            side.pass(
-                link,
-                &[
-                    side.memory.as_fd(),
-                    side.doorbells[0].as_fd(),
-                    doorbell.as_fd(),
-                ],
-            );
+            let mut fds = side.fds();
+            fds[3] = doorbell.as_fd();
+            side.pass(link, &fds);
         }
         // Behind something that is refused.
         4 => {

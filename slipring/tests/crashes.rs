@@ -22,6 +22,7 @@ fn child_process() {
 fn options() -> Options {
     Options::new()
         .capacity(CAPACITY)
+        .max_capacity(CAPACITY)
         .wait_for_listener(common::GENEROUS)
         .spin(Spin::Never)
 }

@@ -41,7 +41,10 @@ fn child_process() {
 }
 
 fn options() -> Options {
-    Options::new().capacity(4096).spin(Spin::Never)
+    Options::new()
+        .capacity(4096)
+        .max_capacity(4096)
+        .spin(Spin::Never)
 }
 
 /// Connects and leaves, for as long as it is not told to stop.

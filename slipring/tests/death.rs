@@ -34,6 +34,7 @@ fn child_process() {
 fn options(spin: &str) -> Options {
     Options::new()
         .capacity(CAPACITY)
+        .max_capacity(CAPACITY)
         .wait_for_listener(common::GENEROUS)
         .spin(if spin == "always" {
             Spin::Always

@@ -12,6 +12,7 @@ use std::thread;
 fn pair() -> (Stream, Stream) {
     Options::new()
         .capacity(4096)
+        .max_capacity(4096)
         .spin(Spin::Never)
         .pair()
         .unwrap()
@@ -509,7 +510,7 @@ fn a_relay_that_fails_with_bytes_unread_does_not_look_complete() {
             .build()
             .unwrap();
         runtime.block_on(async {
-            let options = Options::new().capacity(CAPACITY);
+            let options = Options::new().capacity(CAPACITY).max_capacity(CAPACITY);
             let pair = || slipring::tokio::Stream::pair_with(&options).unwrap();
             let ((mut client, mut here), (mut there, mut server)) = (pair(), pair());
             let relay = tokio::spawn(async move {

@@ -56,7 +56,7 @@ fn the_inherited_example_runs() {
 fn the_messages_example_runs() {
     run(
         "messages",
-        "a history of 5000000 bytes through a ring of 262144\n100000 quotes drawn or skipped",
+        "a history of 5000000 bytes through a ring of 1048576\n100000 quotes drawn or skipped",
     );
 }
 

@@ -51,6 +51,7 @@ fn child_process() {
 fn options() -> Options {
     Options::new()
         .capacity(CAPACITY)
+        .max_capacity(2 * CAPACITY)
         .spin(Spin::Never)
         .handshake_timeout(GENEROUS)
 }
@@ -137,6 +138,14 @@ impl Talk {
             batch.flush()?;
             Ok(((), 300))
         })?;
+        // More than the ring holds: it is followed by a larger one.
+        until_asleep(stream);
+        self.publishing(400, |talk| {
+            let mut grant = stream.writer().reserve(CAPACITY + 1)?;
+            grant[..400].copy_from_slice(talk.source.take(400));
+            grant.commit(400);
+            Ok(((), 400))
+        })?;
         // More than there is room for: this side sleeps.
         let bulk = self.source.take(BULK).to_vec();
         let mut rest = bulk.as_slice();
@@ -145,7 +154,10 @@ impl Talk {
             let n = self.publishing(part.len(), |_| stream.write(part).map(|n| (n, n)))?;
             rest = &rest[n..];
         }
-        stream.writer().wait_consumed()
+        stream.writer().wait_consumed()?;
+        // The other side takes the smaller ring when it reads, or as it sleeps.
+        stream.writer().shrink();
+        Ok(())
     }
 
     fn listen(&mut self, stream: &mut Stream) -> io::Result<()> {
@@ -154,7 +166,7 @@ impl Talk {
         // goes on.
         self.sink.take(&stream.reader().fill_at_least(500)?[..500]);
         stream.reader().consume(500);
-        self.take(stream, 300)?;
+        self.take(stream, 300 + 400)?;
         until_asleep(stream);
         self.take(stream, BULK)
     }

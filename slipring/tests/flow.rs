@@ -53,22 +53,23 @@ impl ByHand {
     fn new() -> ByHand {
         let options = Options::new()
             .capacity(CAPACITY)
+            .max_capacity(CAPACITY)
             .spin(Spin::UpTo(Duration::from_millis(20)));
         let (ours, link) = UnixStream::pair().unwrap();
         let peer = thread::spawn(move || {
             let side = Side::new(CAPACITY);
             side.greet(&link);
             let (_, mut fds) = answer(&link);
-            (link, side, fds.drain(..2).collect::<Vec<_>>())
+            (link, side, fds.drain(..3).collect::<Vec<_>>())
         });
         let stream = options.upgrade(ours).unwrap();
         let (link, side, fds) = peer.join().unwrap();
-        let [region, doorbell] = <[OwnedFd; 2]>::try_from(fds).unwrap();
+        let [header, _ring, doorbell] = <[OwnedFd; 3]>::try_from(fds).unwrap();
         ByHand {
             stream,
             _link: link,
             side,
-            header: Words::map(region.as_fd(), 4096 + CAPACITY, false).unwrap(),
+            header: Words::map(header.as_fd(), 4096, false).unwrap(),
             doorbell,
         }
     }
@@ -356,7 +357,11 @@ fn a_writer_in_full_flow_is_told_of_a_death() {
     guard(|| {
         let place = Place::new();
         let name = place.name("x");
-        let listener = Options::new().capacity(1 << 20).bind(&name).unwrap();
+        let listener = Options::new()
+            .capacity(1 << 20)
+            .max_capacity(1 << 20)
+            .bind(&name)
+            .unwrap();
         let mut other = start(&place, "reads some", &[name.to_str().unwrap()]);
         let mut stream = listener.accept().unwrap();
         for _ in 0..10_000 {

@@ -28,6 +28,7 @@ fn child_process() {
 fn options() -> Options {
     Options::new()
         .capacity(16 * 1024)
+        .max_capacity(16 * 1024)
         .spin(Spin::Never)
         .wait_for_listener(common::GENEROUS)
 }

@@ -58,6 +58,7 @@ static ALLOCATOR: Watched = Watched;
 fn receive(bytes: &[u8], max: usize, copied: bool) -> (Vec<Vec<u8>>, Ending, usize) {
     let (left, right) = Options::new()
         .capacity(RING)
+        .max_capacity(RING)
         .copy_reads(copied)
         .pair()
         .unwrap();
@@ -167,7 +168,9 @@ fn memory_of_a_receiver_follows_what_has_arrived() {
 #[test]
 fn memory_of_a_receiver_stays_within_the_maximum() {
     let max = 300_000;
-    let (left, right) = Stream::pair().unwrap();
+    // Smaller than the second message, so that the sender learns that it is refused.
+    let options = Options::new().capacity(1 << 18).max_capacity(1 << 18);
+    let (left, right) = options.pair().unwrap();
     let (mut sender, _) = frame::split(left).unwrap();
     let (_sender, receiver) = frame::split(right).unwrap();
     let mut receiver = receiver.with_max(max);

@@ -23,7 +23,8 @@ const RING: usize = 4096;
 
 /// One direction, and the halves that keep the other direction open.
 fn channel() -> (Sender, Receiver, (Sender, Receiver)) {
-    let (left, right) = Stream::pair_with(&Options::new().capacity(RING)).expect("a pair");
+    let (left, right) =
+        Stream::pair_with(&Options::new().capacity(RING).max_capacity(RING)).expect("a pair");
     let (sender, other_receiver) = split(left).unwrap();
     let (other_sender, receiver) = split(right).unwrap();
     (sender, receiver, (other_sender, other_receiver))
@@ -292,7 +293,9 @@ fn a_dropped_send_is_delivered_in_full_or_not_at_all() {
 fn a_pending_poll_is_taken_back_by_the_next_call() {
     on_both(|| async {
         for still_on_tokio in [true, false] {
-            let (left, right) = Stream::pair_with(&Options::new().capacity(RING)).expect("a pair");
+            let (left, right) =
+                Stream::pair_with(&Options::new().capacity(RING).max_capacity(RING))
+                    .expect("a pair");
             let mut left = left.into_blocking().unwrap();
             let (_sender, mut receiver) = split(right).unwrap();
             // The header of a message of 1000 bytes, and some of them.
@@ -401,7 +404,8 @@ fn a_message_beyond_the_maximum_ends_both_sides_on_tokio() {
 #[test]
 fn an_abort_inside_a_message_tears_it_on_tokio() {
     on_both(|| async {
-        let (mut left, right) = Stream::pair_with(&Options::new().capacity(RING)).unwrap();
+        let (mut left, right) =
+            Stream::pair_with(&Options::new().capacity(RING).max_capacity(RING)).unwrap();
         let (_sender, mut receiver) = split(right).unwrap();
         // A part that others follow.
         left.write_all(&[8, 0, 0, 0, 1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8])
@@ -420,7 +424,8 @@ fn an_abort_inside_a_message_tears_it_on_tokio() {
 #[test]
 fn a_cancelled_message_is_no_part_of_what_follows_it() {
     on_both(|| async {
-        let (left, right) = Stream::pair_with(&Options::new().capacity(RING)).unwrap();
+        let (left, right) =
+            Stream::pair_with(&Options::new().capacity(RING).max_capacity(RING)).unwrap();
         let (mut sender, others) = split(left).unwrap();
         let (_answers, mut receiver) = split(right).unwrap();
         assert!(
@@ -509,7 +514,8 @@ fn a_busy_channel_of_messages_lets_other_tasks_run() {
 #[test]
 fn a_codec_on_the_plain_stream() {
     on_both(|| async {
-        let (left, right) = Stream::pair_with(&Options::new().capacity(RING)).unwrap();
+        let (left, right) =
+            Stream::pair_with(&Options::new().capacity(RING).max_capacity(RING)).unwrap();
         let mut client = Framed::new(left, LengthDelimitedCodec::new());
         let server = tokio::spawn(async move {
             let mut server = Framed::new(right, LengthDelimitedCodec::new());

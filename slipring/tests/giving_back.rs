@@ -21,7 +21,10 @@ const LINE: &[u8] = b"123456789\n";
 const MUCH: [u8; 2 * RING] = [7; 2 * RING];
 
 fn options() -> Options {
-    Options::new().capacity(RING).spin(Spin::Never)
+    Options::new()
+        .capacity(RING)
+        .max_capacity(RING)
+        .spin(Spin::Never)
 }
 
 /// One side fills its ring; the other reads six lines of it, and writes more than its own ring

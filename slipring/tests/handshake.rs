@@ -97,6 +97,7 @@ fn a_side_that_sends_back_what_it_got_does_no_harm() {
 fn options() -> Options {
     Options::new()
         .capacity(4096)
+        .max_capacity(4096)
         .protocol(String::from_utf8_lossy(PROTOCOL))
         .max_peer_capacity(MAX)
 }
@@ -330,13 +331,13 @@ fn refusals(arguments: &[&str]) {
         left(before, "in the end");
         error
     };
-    let error = refused(1, b"3-9");
+    let error = refused(1, b"4-9");
     assert!(
         matches!(
             error,
             Error::Version {
-                ours: (2, 2),
-                theirs: (3, 9)
+                ours: (3, 3),
+                theirs: (4, 9)
             }
         ),
         "{error:?}"
@@ -430,7 +431,7 @@ fn unusual_but_right(arguments: &[&str]) {
         }
         for (i, byte) in side.passing.encode().iter().enumerate() {
             let fds = side.fds();
-            send(link, &[*byte], &fds[..if i == 0 { 3 } else { 0 }]).unwrap();
+            send(link, &[*byte], &fds[..if i == 0 { 4 } else { 0 }]).unwrap();
         }
     });
     // The descriptors one by one, with different bytes, the last with the last one.
@@ -438,7 +439,7 @@ fn unusual_but_right(arguments: &[&str]) {
         side.say_hello(link);
         for (i, byte) in side.passing.encode().iter().enumerate() {
             let fds = side.fds();
-            let which = [0, 40, 95].into_iter().position(|at| at == i);
+            let which = [0, 40, 60, 95].into_iter().position(|at| at == i);
             send(
                 link,
                 &[*byte],
@@ -456,27 +457,22 @@ fn unusual_but_right(arguments: &[&str]) {
     });
     // A longer header.
     accepted(&|link, _| {
-        let memory = raw::memory(8192 + 8192);
-        let words = raw::Words::map(memory.as_fd(), 8192, true).unwrap();
-        raw::preamble(&words, 8192, 8192);
-        rustix::fs::fcntl_add_seals(&memory, raw::seals()).unwrap();
+        let header = raw::memory(8192);
+        let words = raw::Words::map(header.as_fd(), 8192, true).unwrap();
+        raw::stream_preamble(&words, 8192, 8192);
+        rustix::fs::fcntl_add_seals(&header, raw::seals()).unwrap();
         let mut side = wrong::right();
         side.hello.header_len = 8192;
         side.say_hello(link);
-        side.pass(
-            link,
-            &[
-                memory.as_fd(),
-                side.doorbells[0].as_fd(),
-                side.doorbells[1].as_fd(),
-            ],
-        );
+        let mut fds = side.fds();
+        fds[0] = header.as_fd();
+        side.pass(link, &fds);
     });
     // The same doorbell twice; it wakes too often then.
     accepted(&|link, side| {
         let fds = side.fds();
         side.say_hello(link);
-        side.pass(link, &[fds[0], fds[1], fds[1]]);
+        side.pass(link, &[fds[0], fds[1], fds[2], fds[2]]);
     });
 }
 

@@ -22,7 +22,10 @@ fn child_process() {
 }
 
 fn options() -> Options {
-    Options::new().capacity(CAPACITY).spin(Spin::Never)
+    Options::new()
+        .capacity(CAPACITY)
+        .max_capacity(CAPACITY)
+        .spin(Spin::Never)
 }
 
 /// A process that wakes without end, and a stream that is quiet otherwise: its timeouts come all
@@ -74,7 +77,7 @@ fn storms(arguments: &[&str]) {
     let words = &peer.mine.words;
     let wide = [
         at::TAIL,
-        at::BASE,
+        at::RING,
         at::HEAD,
         at::WAKE_AT_TAIL,
         at::WAKE_AT_HEAD,

@@ -25,7 +25,7 @@ fn child_process() {
 }
 
 fn options(spin: &str) -> Options {
-    let options = Options::new().capacity(4096);
+    let options = Options::new().capacity(4096).max_capacity(4096);
     if spin == "never" {
         options.spin(Spin::Never)
     } else {

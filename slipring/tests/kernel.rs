@@ -10,7 +10,7 @@ use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule, apply_filter,
 };
-use slipring::{EndReason, Error, Listener, Options, Stream};
+use slipring::{EndReason, Error, GrowthRefused, Limit, Listener, Options, Stream};
 use std::io::{Read, Write};
 use std::thread;
 
@@ -23,6 +23,7 @@ fn child_process() {
         ("listens", listens),
         ("serves", serves),
         ("binds", binds),
+        ("grows", grows),
     ]);
 }
 
@@ -201,6 +202,49 @@ const FAULTS: [Fault; 19] = [
     },
 ];
 
+/// The calls that a ring needs which follows another one, and the limit that is told.
+const EXCHANGES: [(Fault, Limit); 7] = [
+    (
+        fault("no memory", &[libc::SYS_memfd_create], libc::ENOMEM, ""),
+        Limit::System,
+    ),
+    (
+        fault("no descriptor", &[libc::SYS_memfd_create], libc::EMFILE, ""),
+        Limit::System,
+    ),
+    (
+        fault("no pages", &[libc::SYS_fallocate], libc::ENOSPC, ""),
+        Limit::System,
+    ),
+    (
+        Fault {
+            only: Some((3, libc::MAP_SHARED as u64)),
+            ..fault("no mapping", &[libc::SYS_mmap], libc::ENOMEM, "")
+        },
+        Limit::System,
+    ),
+    (
+        Fault {
+            only: Some((2, libc::F_SEAL_FUTURE_WRITE as u64)),
+            ..fault("no seals", &[libc::SYS_fcntl], libc::EPERM, "")
+        },
+        Limit::System,
+    ),
+    (
+        fault("no buffers", &[libc::SYS_sendmsg], libc::ENOBUFS, ""),
+        Limit::System,
+    ),
+    (
+        fault(
+            "too many on the way",
+            &[libc::SYS_sendmsg],
+            libc::ETOOMANYREFS,
+            "",
+        ),
+        Limit::DescriptorsInFlight,
+    ),
+];
+
 /// A runtime directory that takes nothing more.
 const DIRECTORIES: [Fault; 6] = [
     directory("read-only", libc::EROFS, "Read-only file system"),
@@ -270,7 +314,10 @@ fn named(what: &str) -> &'static Fault {
 }
 
 fn options() -> Options {
-    Options::new().capacity(8192).wait_for_listener(GENEROUS)
+    Options::new()
+        .capacity(8192)
+        .max_capacity(8192)
+        .wait_for_listener(GENEROUS)
 }
 
 /// Whether the outcome is the one that was expected; the stream, if there is one.
@@ -454,6 +501,53 @@ fn a_bind_in_a_directory_that_takes_nothing_is_an_error() {
                 "{}",
                 fault.what
             );
+        }
+    });
+}
+
+/// Writes and reads far more than the ring holds, which cannot grow.
+fn grows(arguments: &[&str]) {
+    let (fault, limit) = &EXCHANGES[arguments[1].parse::<usize>().unwrap()];
+    let (mut left, mut right) = Options::new().pair().unwrap();
+    impose(fault);
+    let before = descriptors();
+    let error = left.writer().reserve(100_000).unwrap_err();
+    let refused = GrowthRefused::of(&error).unwrap();
+    assert_eq!(
+        (refused.limit, refused.needed),
+        (*limit, 100_000),
+        "{}",
+        fault.what
+    );
+    let writing = thread::spawn(move || {
+        left.write_all(&[7; 3_000_000]).unwrap();
+        left
+    });
+    // The reader is told, and goes on.
+    let error = right.reader().fill_at_least(100_000).unwrap_err();
+    assert_eq!(
+        GrowthRefused::of(&error).unwrap().limit,
+        *limit,
+        "{}",
+        fault.what
+    );
+    let mut all = vec![0; 3_000_000];
+    right.read_exact(&mut all).unwrap();
+    assert!(all.iter().all(|byte| *byte == 7));
+    let mut left = writing.join().unwrap();
+    assert_eq!(left.capacity(), 16 << 10);
+    assert_eq!(left.writer().stats().grown, 0);
+    assert_eq!(slipring::grown_memory(), 0);
+    assert_eq!(descriptors(), before, "{}", fault.what);
+}
+
+#[test]
+fn a_ring_that_the_kernel_refuses_is_an_error_for_calls_that_need_it_alone() {
+    guard(|| {
+        for which in 0..EXCHANGES.len() {
+            let place = Place::new();
+            let arguments = [place.path().to_str().unwrap(), &which.to_string()];
+            start(&place, "grows", &arguments).succeed();
         }
     });
 }

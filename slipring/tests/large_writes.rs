@@ -25,6 +25,7 @@ fn child_process() {
 fn options() -> Options {
     Options::new()
         .capacity(512 * 1024)
+        .max_capacity(512 * 1024)
         .spin(Spin::Never)
         .handshake_timeout(GENEROUS)
 }

@@ -58,7 +58,11 @@ fn is_about_mappings(error: &Error) -> bool {
 
 /// Connects, says how it went, and greets.
 fn connects(arguments: &[&str]) {
-    match options().capacity(MIB).connect(arguments[0]) {
+    match options()
+        .capacity(MIB)
+        .max_capacity(MIB)
+        .connect(arguments[0])
+    {
         Ok(mut stream) => {
             stream.write_all(b"ping").unwrap();
             say("connected");
@@ -88,8 +92,12 @@ fn with_addresses<T>(more: usize, body: impl FnOnce() -> T) -> T {
 fn no_addresses(_: &[&str]) {
     let place = Place::new();
     let mut other = options().pair().unwrap();
-    drop(options().capacity(MIB).pair().unwrap());
-    let listener = options().capacity(MIB).bind(place.name("x")).unwrap();
+    drop(options().capacity(MIB).max_capacity(MIB).pair().unwrap());
+    let listener = options()
+        .capacity(MIB)
+        .max_capacity(MIB)
+        .bind(place.name("x"))
+        .unwrap();
     let before = (descriptors(), mappings());
     // A ring of a mebibyte is mapped twice in a row, and so is the peer's: over eight, for both
     // sides.
@@ -97,7 +105,7 @@ fn no_addresses(_: &[&str]) {
     for room in (1..32).step_by(2) {
         let made = with_addresses(room * MIB, || {
             goes_on(&mut other);
-            options().capacity(MIB).pair()
+            options().capacity(MIB).max_capacity(MIB).pair()
         });
         match made {
             Ok(mut pair) => {

@@ -21,7 +21,10 @@ fn child_process() {
 }
 
 fn options() -> Options {
-    Options::new().capacity(4096).spin(Spin::Never)
+    Options::new()
+        .capacity(4096)
+        .max_capacity(4096)
+        .spin(Spin::Never)
 }
 
 /// A name of its own, bound.

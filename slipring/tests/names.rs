@@ -207,7 +207,7 @@ fn capacities_and_protocols_are_checked_before_anything_is_made() {
         1 << 31,
         usize::MAX,
     ] {
-        for error in all(&Options::new().capacity(wrong)) {
+        for error in all(&Options::new().capacity(wrong).max_capacity(wrong)) {
             assert!(
                 matches!(&error, Error::Capacity { asked, .. } if *asked == wrong),
                 "{error:?}"
@@ -231,7 +231,11 @@ fn capacities_and_protocols_are_checked_before_anything_is_made() {
         "nothing was made"
     );
     Options::new().protocol("x".repeat(64)).pair().unwrap();
-    Options::new().capacity(4096).pair().unwrap();
+    Options::new()
+        .capacity(4096)
+        .max_capacity(4096)
+        .pair()
+        .unwrap();
 }
 
 #[test]
@@ -277,8 +281,11 @@ fn a_ring_larger_than_the_peer_accepts_is_refused_on_both_sides() {
             let place = Place::new();
             let name = place.name("x");
             let (small, large) = (
-                Options::new().capacity(4096).max_peer_capacity(65_536),
-                Options::new().capacity(131_072),
+                Options::new()
+                    .capacity(4096)
+                    .max_capacity(4096)
+                    .max_peer_capacity(65_536),
+                Options::new().capacity(131_072).max_capacity(131_072),
             );
             let (server, client) = if client_is_large {
                 (small, large)
@@ -364,6 +371,7 @@ fn a_name_may_pass_from_one_process_to_another() {
                         for _ in 0..100 {
                             match Options::new()
                                 .capacity(4096)
+                                .max_capacity(4096)
                                 .wait_for_listener(GENEROUS)
                                 .connect(&name)
                             {
@@ -387,7 +395,11 @@ fn a_name_may_pass_from_one_process_to_another() {
                 })
                 .collect();
             while !clients.iter().all(thread::ScopedJoinHandle::is_finished) {
-                let listener = Options::new().capacity(4096).bind(&name).unwrap();
+                let listener = Options::new()
+                    .capacity(4096)
+                    .max_capacity(4096)
+                    .bind(&name)
+                    .unwrap();
                 if let Ok(stream) = listener.accept_timeout(Duration::from_millis(5)) {
                     greet(stream);
                 }

@@ -25,7 +25,12 @@ fn fill(reader: &mut Reader, n: usize) {
 /// A full ring of which 1000 bytes are consumed, a writer blocked on half the ring, and a reader
 /// that needs 3500 bytes.
 fn starve(spin: Spin, how_to_ask: impl Fn(&mut Reader)) {
-    let (mut left, right) = Options::new().capacity(CAPACITY).spin(spin).pair().unwrap();
+    let (mut left, right) = Options::new()
+        .capacity(CAPACITY)
+        .max_capacity(CAPACITY)
+        .spin(spin)
+        .pair()
+        .unwrap();
     let (mut reader, _writer) = right.into_split();
     how_to_ask(&mut reader);
     let writing = thread::spawn(move || left.write_all(&[7; CAPACITY + 2000]));

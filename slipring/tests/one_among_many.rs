@@ -46,6 +46,7 @@ fn child_process() {
 fn options() -> Options {
     Options::new()
         .capacity(CAPACITY)
+        .max_capacity(CAPACITY)
         .spin(Spin::Never)
         .handshake_timeout(GENEROUS)
 }

@@ -29,7 +29,10 @@ fn child_process() {
 }
 
 fn options() -> Options {
-    Options::new().capacity(CAPACITY).spin(Spin::Never)
+    Options::new()
+        .capacity(CAPACITY)
+        .max_capacity(CAPACITY)
+        .spin(Spin::Never)
 }
 
 fn allowing(uid: u32) -> Options {

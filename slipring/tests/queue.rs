@@ -18,7 +18,10 @@ fn child_process() {
 }
 
 fn options() -> Options {
-    Options::new().capacity(4096).spin(Spin::Never)
+    Options::new()
+        .capacity(4096)
+        .max_capacity(4096)
+        .spin(Spin::Never)
 }
 
 /// Accepts when it is told to, one after the other.

@@ -77,6 +77,7 @@ fn of_three_that_come_to_a_rendezvous_at_once_two_meet() {
                     barrier.wait();
                     let mut stream = match Options::new()
                         .capacity(4096)
+                        .max_capacity(4096)
                         .wait_for_listener(GENEROUS)
                         .rendezvous(&name)
                     {

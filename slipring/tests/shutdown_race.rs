@@ -100,7 +100,12 @@ fn read(mut reader: Reader, seed: u64, limit: u64) -> u64 {
 fn round(seed: u64) -> u64 {
     let mut random = Random::new(seed);
     let spin = random.choose(&[Spin::Never, Spin::Never, Spin::Always, Spin::default()]);
-    let (left, right) = Options::new().capacity(4096).spin(spin).pair().unwrap();
+    let (left, right) = Options::new()
+        .capacity(4096)
+        .max_capacity(4096)
+        .spin(spin)
+        .pair()
+        .unwrap();
     let way = random.choose(&WAYS);
     let closers = [left.closer(), right.closer()];
     let start = Barrier::new(5);

@@ -44,6 +44,7 @@ fn alone(body: impl FnOnce() + Send + 'static) {
 fn options() -> Options {
     Options::new()
         .capacity(4096)
+        .max_capacity(4096)
         .spin(Spin::UpTo(Duration::from_secs(3600)))
         .wait_for_listener(GENEROUS)
 }
@@ -347,7 +348,10 @@ fn a_forked_child_starts_with_no_half_that_spins() {
 #[test]
 fn a_half_that_always_spins_counts_among_those_that_may() {
     alone(|| {
-        let always = Options::new().capacity(4096).spin(Spin::Always);
+        let always = Options::new()
+            .capacity(4096)
+            .max_capacity(4096)
+            .spin(Spin::Always);
         let (mut left, mut right) = always.pair().unwrap();
         let (tell, hear) = std::sync::mpsc::channel();
         let tell_too = tell.clone();

@@ -43,7 +43,11 @@ impl Socket for UnixStream {
 
 impl Socket for Stream {
     fn pair() -> (Self, Self) {
-        Options::new().capacity(16 * 1024).pair().unwrap()
+        Options::new()
+            .capacity(16 * 1024)
+            .max_capacity(16 * 1024)
+            .pair()
+            .unwrap()
     }
 
     fn read_timeout(&mut self, timeout: Option<Duration>) -> std::io::Result<()> {
@@ -369,6 +373,7 @@ fn lines_are_read_in_place() {
         for copy in [false, true] {
             let (mut left, mut right) = Options::new()
                 .capacity(4096)
+                .max_capacity(4096)
                 .copy_reads(copy)
                 .pair()
                 .unwrap();
@@ -396,6 +401,7 @@ fn lending_and_copying_may_be_mixed() {
         for copy in [false, true] {
             let (mut left, mut right) = Options::new()
                 .capacity(256 * 1024)
+                .max_capacity(256 * 1024)
                 .copy_reads(copy)
                 .pair()
                 .unwrap();

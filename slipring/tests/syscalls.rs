@@ -190,7 +190,10 @@ fn confine(phases: &[&str], without: &str) {
 }
 
 fn options() -> Options {
-    Options::new().capacity(4096).spin(Spin::Never)
+    Options::new()
+        .capacity(4096)
+        .max_capacity(4096)
+        .spin(Spin::Never)
 }
 
 #[test]

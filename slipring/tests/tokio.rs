@@ -79,7 +79,8 @@ fn a_stream_on_tokio_reads_what_was_written_then_the_end() {
 fn halves_on_tasks_of_their_own_move_bytes_both_ways_at_once() {
     const TOTAL: u64 = 8 << 20;
     on_both(|| async {
-        let (left, right) = Stream::pair_with(&Options::new().capacity(4096)).unwrap();
+        let (left, right) =
+            Stream::pair_with(&Options::new().capacity(4096).max_capacity(4096)).unwrap();
         let mut tasks = Vec::new();
         for (stream, seed) in [(left, 1), (right, 2)] {
             let (mut reader, mut writer) = stream.into_split();
@@ -205,7 +206,7 @@ fn a_closer_ends_a_pending_read_and_a_pending_write() {
         let closer = left.closer();
         let (mut reader, mut writer) = left.into_split();
         let reading = tokio::spawn(async move { reader.read(&mut [0]).await });
-        let writing = tokio::spawn(async move { writer.write_all(&vec![0; 1 << 20]).await });
+        let writing = tokio::spawn(async move { writer.write_all(&vec![0; 4 << 20]).await });
         tokio::task::yield_now().await;
         closer.close();
         assert_eq!(reading.await.unwrap().unwrap(), 0);
@@ -219,7 +220,8 @@ fn a_closer_ends_a_pending_read_and_a_pending_write() {
 #[test]
 fn reserve_and_fill_at_least_wait_on_tokio() {
     on_both(|| async {
-        let (mut left, mut right) = Stream::pair_with(&Options::new().capacity(4096)).unwrap();
+        let (mut left, mut right) =
+            Stream::pair_with(&Options::new().capacity(4096).max_capacity(4096)).unwrap();
         assert_eq!(
             left.writer().reserve(4097).await.unwrap_err().kind(),
             ErrorKind::InvalidInput
@@ -250,7 +252,8 @@ fn reserve_and_fill_at_least_wait_on_tokio() {
 #[test]
 fn a_batch_on_tokio_is_published_at_once() {
     on_both(|| async {
-        let (mut left, mut right) = Stream::pair_with(&Options::new().capacity(4096)).unwrap();
+        let (mut left, mut right) =
+            Stream::pair_with(&Options::new().capacity(4096).max_capacity(4096)).unwrap();
         let mut batch = left.writer().batch();
         batch.write_all(&bytes(0, 100)).await.unwrap();
         let parts = [bytes(100, 20), bytes(120, 30)];
@@ -291,7 +294,8 @@ fn kind<T>(outcome: std::io::Result<T>) -> ErrorKind {
 #[test]
 fn try_reserve_on_tokio_does_not_wait() {
     current_thread().block_on(async {
-        let (mut left, mut right) = Stream::pair_with(&Options::new().capacity(4096)).unwrap();
+        let (mut left, mut right) =
+            Stream::pair_with(&Options::new().capacity(4096).max_capacity(4096)).unwrap();
         let writer = left.writer();
         assert_eq!(kind(writer.try_reserve(4097)), ErrorKind::InvalidInput);
         let mut grant = writer.try_reserve(4096).unwrap();
@@ -324,7 +328,8 @@ fn poll_and_drop<F: Future>(future: F) -> Option<F::Output> {
 #[test]
 fn a_dropped_wait_loses_nothing_and_leaves_nobody_armed() {
     current_thread().block_on(async {
-        let (mut left, mut right) = Stream::pair_with(&Options::new().capacity(4096)).unwrap();
+        let (mut left, mut right) =
+            Stream::pair_with(&Options::new().capacity(4096).max_capacity(4096)).unwrap();
         left.write_all(&bytes(0, 3000)).await.unwrap();
         assert!(poll_and_drop(right.reader().fill_at_least(3500)).is_none());
         // Were the reader still taken to wait for 3500 bytes, this would be a deadlock to be
@@ -415,7 +420,8 @@ fn five_hundred_and_twelve_streams_share_one_thread() {
     current_thread().block_on(async {
         let mut tasks = Vec::new();
         for stream in 0..512u64 {
-            let (mut left, mut right) = Stream::pair_with(&Options::new().capacity(4096)).unwrap();
+            let (mut left, mut right) =
+                Stream::pair_with(&Options::new().capacity(4096).max_capacity(4096)).unwrap();
             tasks.push(tokio::spawn(async move {
                 let mut buf = [0; 256];
                 for _ in 0..20 {

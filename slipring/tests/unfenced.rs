@@ -16,7 +16,10 @@ const CAPACITY: usize = 4096;
 const UNFENCED: u64 = u64::MAX;
 
 fn options() -> Options {
-    Options::new().capacity(CAPACITY).spin(Spin::Always)
+    Options::new()
+        .capacity(CAPACITY)
+        .max_capacity(CAPACITY)
+        .spin(Spin::Always)
 }
 
 /// A stream whose other side is written by hand, and the memory of the side under test.

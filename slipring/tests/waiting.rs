@@ -28,12 +28,14 @@ fn pair(left: Spin, right: Spin) -> (Stream, Stream) {
     let other = thread::spawn(move || {
         Options::new()
             .capacity(CAPACITY)
+            .max_capacity(CAPACITY)
             .spin(right)
             .upgrade(theirs)
             .unwrap()
     });
     let left = Options::new()
         .capacity(CAPACITY)
+        .max_capacity(CAPACITY)
         .spin(left)
         .upgrade(ours)
         .unwrap();

@@ -147,7 +147,7 @@ fn locks_its_memory(_: &[&str]) {
             Ok(pair) => streams.push(pair),
             Err(error) => break error,
         }
-        assert!(streams.len() < 16);
+        assert!(streams.len() < 128);
     };
     assert!(
         error.to_string().contains("locked memory (RLIMIT_MEMLOCK"),

@@ -12,12 +12,20 @@ use std::time::Duration;
 const CAPACITY: usize = 16 * 1024;
 
 fn pair() -> (Stream, Stream) {
-    Options::new().capacity(CAPACITY).pair().unwrap()
+    Options::new()
+        .capacity(CAPACITY)
+        .max_capacity(CAPACITY)
+        .pair()
+        .unwrap()
 }
 
 #[test]
 fn asking_for_more_than_the_capacity_is_invalid_at_once() {
-    let (mut left, mut right) = Options::new().capacity(CAPACITY).pair().unwrap();
+    let (mut left, mut right) = Options::new()
+        .capacity(CAPACITY)
+        .max_capacity(CAPACITY)
+        .pair()
+        .unwrap();
     for wrong in [CAPACITY + 1, usize::MAX] {
         assert_eq!(kind(left.writer().reserve(wrong)), ErrorKind::InvalidInput);
         assert_eq!(
@@ -35,8 +43,18 @@ fn asking_for_more_than_the_capacity_is_invalid_at_once() {
     }
     // Each half goes by the ring that it uses, not by its own side's.
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
-    let small = thread::spawn(move || Options::new().capacity(4096).upgrade(ours).unwrap());
-    let mut large = Options::new().capacity(8192).upgrade(theirs).unwrap();
+    let small = thread::spawn(move || {
+        Options::new()
+            .capacity(4096)
+            .max_capacity(4096)
+            .upgrade(ours)
+            .unwrap()
+    });
+    let mut large = Options::new()
+        .capacity(8192)
+        .max_capacity(8192)
+        .upgrade(theirs)
+        .unwrap();
     let mut small = small.join().unwrap();
     assert_eq!((small.capacity(), small.peer_capacity()), (4096, 8192));
     assert_eq!(kind(small.writer().reserve(4097)), ErrorKind::InvalidInput);
@@ -53,6 +71,7 @@ fn the_whole_capacity_can_be_lent_at_any_offset() {
         for copy in [false, true] {
             let (mut left, mut right) = Options::new()
                 .capacity(CAPACITY)
+                .max_capacity(CAPACITY)
                 .copy_reads(copy)
                 .pair()
                 .unwrap();
@@ -83,6 +102,7 @@ fn lending_in_small_and_large_steps_may_be_mixed() {
         for (capacity, copy) in [(4096, false), (4096, true), (512 * 1024, false)] {
             let (mut left, mut right) = Options::new()
                 .capacity(capacity)
+                .max_capacity(capacity)
                 .copy_reads(copy)
                 .pair()
                 .unwrap();
@@ -335,7 +355,11 @@ fn a_batch_publishes_at_flush_and_when_dropped() {
 
 #[test]
 fn a_batch_publishes_each_64_kib() {
-    let (mut left, mut right) = Options::new().capacity(1 << 20).pair().unwrap();
+    let (mut left, mut right) = Options::new()
+        .capacity(1 << 20)
+        .max_capacity(1 << 20)
+        .pair()
+        .unwrap();
     let mut batch = left.writer().batch();
     let mut source = bytes::Source::new(4);
     for _ in 0..64 {

@@ -33,7 +33,7 @@ impl Slipring {
             .max_peer_capacity(PEER_CAPACITY)
             .spin(self.spin);
         match self.capacity {
-            Some(bytes) => options.capacity(bytes),
+            Some(bytes) => options.capacity(bytes).max_capacity(bytes),
             None => options,
         }
     }

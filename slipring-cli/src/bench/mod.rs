@@ -5,7 +5,7 @@
 mod goals;
 mod output;
 
-use std::{io, path::PathBuf, process::ExitCode};
+use std::{io, iter, path::PathBuf, process::ExitCode};
 
 use slipring::Spin;
 use slipring_bench::{
@@ -105,8 +105,8 @@ pub struct Args {
     )]
     spin: Vec<Spin>,
 
-    /// Measure slipring with rings of these capacities: powers of two from one page to 1G; with
-    /// --streams, one [default: 256K]
+    /// Measure slipring with rings of these fixed capacities as well, beside those that grow:
+    /// powers of two from one page to 1G; with --streams, with one alone [default: 256K]
     #[arg(long, value_name = "SIZE,SIZE..", value_delimiter = ',', value_parser = parse_capacity)]
     capacity: Vec<usize>,
 
@@ -263,10 +263,8 @@ impl Plan {
     }
 
     fn between_two(args: &Args) -> Plan {
-        let capacities: Vec<Option<usize>> = match &args.capacity[..] {
-            [] => vec![None],
-            some => some.iter().copied().map(Some).collect(),
-        };
+        let fixed = args.capacity.iter().copied().map(Some);
+        let capacities: Vec<Option<usize>> = iter::once(None).chain(fixed).collect();
         let mut contenders = Vec::new();
         for &spin in &args.spin {
             let slipring = |&capacity| contenders::slipring(spin, capacity);

@@ -27,12 +27,9 @@ impl Duplex {
         let (reader, mut writer) = stream.into_split();
         // Only a timeout of zero is refused.
         let _ = writer.set_timeout(Some(LOOK_UP));
-        // A quarter of the ring at most: asking for all of it would wait until the peer has
-        // drained it, so the two sides would take turns instead of working side by side.
-        let chunk = CHUNK.min(writer.capacity() / 4).max(1);
         Self {
             reader: Box::new(SlipReader { reader }),
-            writer: Box::new(SlipWriter { writer, chunk }),
+            writer: Box::new(SlipWriter { writer }),
             closer: Some(closer),
             peer,
         }
@@ -97,7 +94,6 @@ impl ReadHalf for SlipReader {
 
 struct SlipWriter {
     writer: Writer,
-    chunk: usize,
 }
 
 impl SlipWriter {
@@ -135,7 +131,10 @@ impl WriteHalf for SlipWriter {
         fill: &mut dyn FnMut(&mut [u8]) -> Result<Filled, Fault>,
         session: &Session,
     ) -> Result<Filled, StepError> {
-        let mut chunk = self.chunk;
+        // A quarter of the ring at most, which grows if that is too little: asking for all of it
+        // would wait until the peer has drained it, so that the two sides would take turns instead
+        // of working side by side.
+        let mut chunk = CHUNK.min(self.writer.capacity() / 4).max(1);
         loop {
             match self.writer.reserve(chunk) {
                 Ok(mut grant) => {

@@ -37,7 +37,7 @@ enum Source {
     Connect {
         place: Place,
         side: Side,
-        options: Options,
+        options: Box<Options>,
         timeout: Duration,
     },
     SlipListener(Box<slipring::Listener>),
@@ -57,7 +57,7 @@ impl Endpoint {
             let source = Source::Connect {
                 place: address.place.clone(),
                 side,
-                options: options.clone(),
+                options: Box::new(options.clone()),
                 timeout,
             };
             return Ok(Self {

@@ -107,9 +107,14 @@ pub const PATHS: &[Path] = &[
     },
 ];
 
-/// The two ends of a stream, with a ring of the default capacity.
+/// Rings that may grow, and are large enough for each call here.
+fn options() -> Options {
+    Options::new().capacity(256 << 10)
+}
+
+/// The two ends of a stream.
 fn pair() -> io::Result<(Stream, Stream)> {
-    Ok(Options::new().pair()?)
+    Ok(options().pair()?)
 }
 
 /// The reading end of a stream whose ring is full of lines of 64 bytes, and the other end, which
@@ -233,7 +238,7 @@ fn tokio(count: usize) -> io::Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let (mut left, mut right) = slipring::tokio::Stream::pair()?;
+        let (mut left, mut right) = slipring::tokio::Stream::pair_with(&options())?;
         let mut to = [0; 64];
         for _ in 0..count {
             left.write_all(black_box(&[7; 64])).await?;

@@ -2,9 +2,10 @@
 
 use super::layout::{Sizes, VERSION, at};
 use super::slot::Slot;
+use crate::endpoint::passed::memory_up_to;
 use crate::error::{Error, Result};
 use crate::feed::words::{Words, copy_in, copy_out};
-use crate::link::{memory_up_to, other_preamble};
+use crate::link::{Fault, other_preamble};
 use crate::ring::{MAGIC, Std, Word, load_peer};
 use crate::sys::closing::Passed;
 use crate::sys::mapping::{Access, Mapping, page_size};
@@ -92,7 +93,8 @@ impl Memory {
                 what: "the memory of the board is missing".into(),
             });
         };
-        let (fd, len) = memory_up_to(passed, most as u64).map_err(|fault| fault.into_error())?;
+        let (fd, len) =
+            memory_up_to(passed, most as u64).map_err(|unfit| Fault::from(unfit).into_error())?;
         let bad = || other_preamble().into_error();
         // A memfd of ordinary pages that is no whole number of them is nobody's.
         let page = page_size() as u64;

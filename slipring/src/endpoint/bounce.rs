@@ -1,7 +1,7 @@
 //! Private memory that borrowed views are copied through, where the peer is not trusted to leave
 //! published bytes alone.
 
-use crate::endpoint::region::PeerRegion;
+use crate::endpoint::ring_memory::PeerRing;
 
 /// The number of bytes that are copied ahead for a view.
 const AHEAD: usize = 64 * 1024;
@@ -9,7 +9,7 @@ const AHEAD: usize = 64 * 1024;
 /// A view is aligned as the ring is, up to this.
 const ALIGN: usize = 8;
 
-/// A copy of the next bytes of the peer's region.
+/// A copy of the next bytes of the peer's ring.
 #[derive(Debug, Default)]
 pub(crate) struct Bounce {
     /// All initialised; the copy is `start..end`.
@@ -23,7 +23,7 @@ impl Bounce {
     /// begin at a multiple of 8 if `offset` is one.
     pub(crate) fn view(
         &mut self,
-        peer_region: &PeerRegion,
+        peer_ring: &PeerRing,
         offset: usize,
         available: usize,
         want: usize,
@@ -37,7 +37,7 @@ impl Bounce {
             }
             self.start = self.memory.as_ptr().align_offset(ALIGN) + offset % ALIGN;
             self.end = self.start + len;
-            peer_region.read(offset, &mut self.memory[self.start..self.end]);
+            peer_ring.read(offset, &mut self.memory[self.start..self.end]);
         }
         self.lent()
     }
@@ -56,22 +56,22 @@ impl Bounce {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::region::{OwnRegion, header_len, min_capacity};
+    use crate::endpoint::ring_memory::{OwnRing, min_capacity};
     use std::os::fd::AsFd;
 
     #[test]
     fn a_view_is_aligned_as_the_ring_is() {
         let capacity = min_capacity();
-        let (own_region, fd) = OwnRegion::create(capacity).unwrap();
-        let peer_region = PeerRegion::map(fd.as_fd(), header_len(), capacity).unwrap();
+        let (own_ring, fd) = OwnRing::create(capacity).unwrap();
+        let peer_ring = PeerRing::map(fd.as_fd(), capacity).unwrap();
         let bytes: Vec<u8> = (0..capacity).map(|i| (i % 251) as u8).collect();
         // SAFETY: this test is the one writer and holds no slice.
-        unsafe { own_region.write(0, &bytes) };
+        unsafe { own_ring.write(0, &bytes) };
         for first in 0..16 {
             let mut bounce = Bounce::default();
             let mut at = first;
             for step in [1, 3, 8, 0, 100, 1000] {
-                let view = bounce.view(&peer_region, at, capacity - at, step);
+                let view = bounce.view(&peer_ring, at, capacity - at, step);
                 assert_eq!(view[..step], bytes[at..at + step]);
                 assert_eq!(view.as_ptr().addr() % ALIGN, at % ALIGN);
                 bounce.consume(step);

@@ -1,20 +1,25 @@
 //! One process's side of a stream: the state that its two halves share.
 
 mod bounce;
+mod connected;
 mod end;
 mod end_state;
+pub(crate) mod header_page;
 mod messages;
+pub(crate) mod passed;
 mod read;
-pub(crate) mod region;
+pub(crate) mod ring_memory;
 mod write;
 
+pub(crate) use connected::Connected;
 pub(crate) use end::read_result;
 pub use end::{End, EndReason};
 pub(crate) use messages::Begun;
 pub(crate) use read::{ReadHalf, ReadWait, Readable};
-pub(crate) use write::{PUBLISH_CHUNK, Room, WriteHalf, WriteWait};
+pub(crate) use write::{PUBLISH_CHUNK, Room, Want, WriteHalf, WriteWait};
 
 use crate::fail_points::{Point, point};
+use crate::growth::Limit;
 use crate::name::Name;
 use crate::options::Options;
 use crate::peer::Peer;
@@ -23,21 +28,19 @@ use crate::sys::closing::Link;
 use crate::sys::doorbell::{Doorbell, Doorbells};
 use crate::sys::poll;
 use crate::sys::process::{self, ForkGuard};
-use crate::sys::watch::Watches;
 use crate::wait::{Spin, SpinPolicy};
-use region::{OwnRegion, PeerRegion};
+use header_page::{OwnHeader, PeerHeader};
 use std::any::Any;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 
-/// An endpoint whose handshake is done, and the watches of its blocking halves, if it is to have
-/// such.
-#[derive(Debug)]
-pub(crate) struct Connected {
-    pub(crate) endpoint: Arc<Endpoint>,
-    pub(crate) watches: Option<Watches>,
+/// How far the rings may grow, in bytes, and what limits each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(crate) of_own: (usize, Limit),
+    pub(crate) of_peer: (usize, Limit),
 }
 
 /// How this side itself has ended the stream, in [`Endpoint::local`].
@@ -50,10 +53,11 @@ pub(crate) mod local {
 
 #[derive(Debug)]
 pub(crate) struct Endpoint {
-    pub(crate) own_region: OwnRegion,
-    pub(crate) peer_region: PeerRegion,
-    /// The socket the stream was set up over. Nothing is read from it any more; its hang-up is the
-    /// peer's death.
+    own_header: OwnHeader,
+    peer_header: PeerHeader,
+    pub(crate) limits: Limits,
+    /// The socket the stream was set up over. The halves pass the rings that follow the first ones
+    /// through it. Its hang-up is the peer's death.
     pub(crate) link: Link,
     /// The doorbells that this side's halves sleep on.
     pub(crate) own_doorbells: Doorbells,
@@ -70,7 +74,7 @@ pub(crate) struct Endpoint {
     pub(crate) name: Option<Name>,
     /// What this side was made with.
     pub(crate) options: Arc<Options>,
-    /// Views of the peer's region are bounced through private memory: the peer is another user, or
+    /// Views of the peer's ring are bounced through private memory: the peer is another user, or
     /// the options ask for it.
     pub(crate) copy_reads: bool,
     /// A rendezvous keeps its name taken for as long as the side that bound it lives.
@@ -83,8 +87,9 @@ impl Endpoint {
         reason = "called in one place, at the end of the handshake"
     )]
     pub(crate) fn new(
-        own_region: OwnRegion,
-        peer_region: PeerRegion,
+        own_header: OwnHeader,
+        peer_header: PeerHeader,
+        limits: Limits,
         link: Link,
         own_doorbells: Doorbells,
         peer_doorbells: Doorbells,
@@ -94,8 +99,9 @@ impl Endpoint {
         copy_reads: bool,
     ) -> Endpoint {
         Endpoint {
-            own_region,
-            peer_region,
+            own_header,
+            peer_header,
+            limits,
             fork_guard: link.fork_guard(),
             link,
             own_doorbells,
@@ -131,8 +137,8 @@ impl Endpoint {
     #[inline]
     pub(crate) fn headers(&self) -> Headers<'_, Std> {
         Headers {
-            own: self.own_region.header(),
-            peer: self.peer_region.header(),
+            own: self.own_header.get(),
+            peer: self.peer_header.get(),
         }
     }
 

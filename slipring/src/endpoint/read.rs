@@ -1,5 +1,7 @@
 //! The reading half.
 
+mod exchange;
+mod exchange_state;
 mod fast_path;
 mod waiting;
 
@@ -9,11 +11,13 @@ use super::bounce::Bounce;
 use super::end::{End, EndReason, read_result};
 use super::end_state::EndState;
 use super::messages::Messages;
+use super::ring_memory::PeerRing;
 use super::{Endpoint, forked, local, wake};
 use crate::fail_points::{Point, point};
-use crate::ring::{Consumer, Status, Std, count, ended};
+use crate::ring::{Consumer, RingId, Status, Std, count, ended};
 use crate::sys::clock::CoarseInstant;
 use crate::wait::WakeWord;
+use exchange_state::Exchanges;
 use std::io::{self, IoSliceMut};
 use std::sync::Arc;
 
@@ -30,6 +34,9 @@ pub(crate) enum Readable {
 pub(crate) struct ReadHalf {
     endpoint: Arc<Endpoint>,
     ring: Consumer<Std>,
+    /// Where the ring is.
+    memory: PeerRing,
+    exchanges: Exchanges,
     bounce: Option<Bounce>,
     end: EndState,
     /// When this half last checked the link.
@@ -39,10 +46,12 @@ pub(crate) struct ReadHalf {
 }
 
 impl ReadHalf {
-    pub(crate) fn new(endpoint: Arc<Endpoint>) -> ReadHalf {
-        let ring = Consumer::new(endpoint.peer_region.capacity() as u64);
+    /// `memory` is the peer's first ring.
+    pub(crate) fn new(endpoint: Arc<Endpoint>, memory: PeerRing) -> ReadHalf {
         ReadHalf {
-            ring,
+            ring: Consumer::new(RingId::new(0, memory.capacity() as u64)),
+            memory,
+            exchanges: Exchanges::new(endpoint.limits.of_peer),
             bounce: endpoint.copy_reads.then(Bounce::default),
             end: EndState::default(),
             checked: CoarseInstant::now(),
@@ -121,12 +130,9 @@ impl ReadHalf {
         let gone = self.endpoint.is_gone();
         match self.ring.poll(self.endpoint.headers(), want as u64, gone) {
             Ok(Status::Ready) => Some(Ok(Readable::Enough)),
+            Ok(Status::Pending) if want > self.capacity() => self.refused(want).map(Err),
             Ok(Status::Pending) => None,
-            Ok(status) => Some(self.ended(status)),
-            Err(_) => {
-                self.endpoint.poison();
-                Some(self.ended(Status::Pending))
-            }
+            found => self.poll_further(want, found),
         }
     }
 
@@ -149,18 +155,6 @@ impl ReadHalf {
         }
         // An invalid header is reported by the next poll that has to load it.
         let _ = self.ring.refresh(self.endpoint.headers());
-    }
-
-    /// Whether `n` bytes could ever be there at once.
-    pub(crate) fn can_hold(&self, n: usize) -> io::Result<()> {
-        if n <= self.capacity() {
-            return Ok(());
-        }
-        let text = format!(
-            "{n} bytes can never be there at once: the peer's ring has a capacity of {}",
-            self.capacity()
-        );
-        Err(io::Error::new(io::ErrorKind::InvalidInput, text))
     }
 
     /// The error for an end that came before `n` bytes.
@@ -269,9 +263,7 @@ impl ReadHalf {
     #[inline(always)]
     pub(crate) fn copy_out(&self, skip: usize, to: &mut [u8]) {
         debug_assert!(skip + to.len() <= self.available());
-        self.endpoint
-            .peer_region
-            .read(self.ring.offset() + skip, to);
+        self.memory.read(self.ring.offset() + skip, to);
         point(Point::Read);
     }
 
@@ -282,13 +274,13 @@ impl ReadHalf {
         let available = self.available();
         let offset = self.ring.offset();
         match &mut self.bounce {
-            Some(bounce) => bounce.view(&self.endpoint.peer_region, offset, available, want),
+            Some(bounce) => bounce.view(&self.memory, offset, available, want),
             // SAFETY: `available` bytes from `head` on have been published, and are consumed
             // through `&mut self` only, so not while the view is borrowed from it; `self` keeps the
-            // endpoint, and so the `peer_region`, alive. Without a bounce the peer is trusted not
+            // ring mapped. Without a bounce the peer is trusted not
             // to rewrite published bytes: it is of this user, or root, and the options did not ask
             // for copies.
-            None => unsafe { self.endpoint.peer_region.slice(offset, available) },
+            None => unsafe { self.memory.slice(offset, available) },
         }
     }
 
@@ -318,7 +310,7 @@ impl ReadHalf {
         match &self.bounce {
             Some(bounce) => bounce.lent(),
             // SAFETY: as in `view`; while this borrow of the half lasts nothing is consumed.
-            None => unsafe { self.endpoint.peer_region.slice(self.ring.offset(), want) },
+            None => unsafe { self.memory.slice(self.ring.offset(), want) },
         }
     }
 

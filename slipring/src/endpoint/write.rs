@@ -1,20 +1,25 @@
 //! The writing half.
 
+mod demand;
+mod exchange;
+mod exchange_state;
 mod fast_path;
 mod large;
 mod room;
 mod waiting;
 
-pub(crate) use room::Room;
+pub(crate) use room::{Room, Want};
 pub(crate) use waiting::WriteWait;
 
 use super::end::{End, EndReason, write_error};
 use super::end_state::EndState;
+use super::ring_memory::OwnRing;
 use super::{Endpoint, forked, local, wake};
 use crate::fail_points::{Point, point};
-use crate::ring::{Producer, Status, Std, count, ended};
+use crate::ring::{Producer, RingId, Status, Std, count, ended};
 use crate::sys::clock::CoarseInstant;
 use crate::wait::WakeWord;
+use exchange_state::{Exchanges, Obstacle};
 use std::io::{self, IoSlice};
 use std::mem;
 use std::sync::Arc;
@@ -33,6 +38,9 @@ const LARGE: usize = 32 * 1024;
 pub(crate) struct WriteHalf {
     endpoint: Arc<Endpoint>,
     ring: Producer<Std>,
+    /// Where the ring is.
+    memory: OwnRing,
+    exchanges: Exchanges,
     end: EndState,
     /// When this half last checked the link.
     checked: CoarseInstant,
@@ -46,10 +54,14 @@ pub(crate) struct WriteHalf {
 }
 
 impl WriteHalf {
-    pub(crate) fn new(endpoint: Arc<Endpoint>) -> WriteHalf {
-        let ring = Producer::new(endpoint.own_region.capacity() as u64);
+    /// `memory` is the first ring, and passed to the peer.
+    pub(crate) fn new(endpoint: Arc<Endpoint>, memory: OwnRing) -> WriteHalf {
+        let start = memory.capacity();
+        let (most, limit) = endpoint.limits.of_own;
         WriteHalf {
-            ring,
+            ring: Producer::new(RingId::new(0, start as u64)),
+            memory,
+            exchanges: Exchanges::new(endpoint.fork_guard, start, most, limit),
             end: EndState::default(),
             checked: CoarseInstant::now(),
             paced: CoarseInstant::now(),
@@ -90,8 +102,19 @@ impl WriteHalf {
         self.end.get()
     }
 
+    /// Whether nothing has ended the direction, as far as this half knows.
+    pub(super) fn is_open(&self) -> bool {
+        self.end.is_open() && self.endpoint.local() == local::OPEN
+    }
+
     pub(crate) fn capacity(&self) -> usize {
         self.ring.capacity() as usize
+    }
+
+    /// The memory of the ring.
+    #[cfg(test)]
+    pub(crate) fn memory(&self) -> &OwnRing {
+        &self.memory
     }
 
     /// Where in the ring the next byte goes.
@@ -162,6 +185,9 @@ impl WriteHalf {
         if self.pace == PACED - 1 {
             self.enter_flow();
         }
+        if ticked || self.is_asked() {
+            self.adapt(now);
+        }
     }
 
     /// Lets the peer leave out its fences until this half arms. A writer that publishes again and
@@ -182,6 +208,12 @@ impl WriteHalf {
     /// Polls for `want` bytes of room. Everything written has been published, if `want` is not 0.
     #[inline]
     pub(crate) fn poll(&mut self, want: usize) -> Option<io::Result<Room>> {
+        self.poll_or_grow(want, true)
+    }
+
+    /// The same. `grows`: a larger ring is of use to this half's caller.
+    #[inline]
+    fn poll_or_grow(&mut self, want: usize, grows: bool) -> Option<io::Result<Room>> {
         if !self.endpoint.is_owner() {
             return Some(Err(forked()));
         }
@@ -191,16 +223,69 @@ impl WriteHalf {
         let gone = self.endpoint.is_gone();
         match self.ring.poll(self.endpoint.headers(), want as u64, gone) {
             Ok(Status::Ready) => Some(Ok(Room::Enough)),
-            // A dead reader's wake word still says what it waited for. A reader that left in order
-            // has stored an end before it hung up, perhaps after the poll that found none: so the
-            // next poll, which knows of the hang-up, decides.
-            Ok(Status::Starving) if self.endpoint.check_peer() => self.poll(want),
-            Ok(Status::Starving) => Some(Ok(Room::Starving)),
             Ok(Status::Pending) => None,
-            Ok(status) => Some(self.ended(status)),
+            Ok(status) => self.poll_further(want, grows, status),
             Err(_) => {
                 self.endpoint.poison();
                 Some(self.ended(Status::Pending))
+            }
+        }
+    }
+
+    /// The rare outcomes of [`poll`](Self::poll).
+    #[inline(never)]
+    fn poll_further(
+        &mut self,
+        want: usize,
+        grows: bool,
+        status: Status,
+    ) -> Option<io::Result<Room>> {
+        match status {
+            // A dead reader's wake word still says what it waited for. A reader that left in order
+            // has stored an end before it hung up, perhaps after the poll that found none: so the
+            // next poll, which knows of the hang-up, decides.
+            Status::Starving | Status::Cramped(_) if self.endpoint.check_peer() => {
+                self.poll_or_grow(want, grows)
+            }
+            Status::Cramped(word) if grows => {
+                let (head, _) = self.ring.unread();
+                let needed = usize::try_from(word - head).unwrap_or(usize::MAX);
+                match self.grow_to_hold(needed) {
+                    Ok(()) => return self.poll(want),
+                    Err(Obstacle::NotTaken) => return None,
+                    Err(Obstacle::Refused(_)) => self.refuse_reader(word),
+                }
+                // It makes do with what fits.
+                (self.free() > 0).then_some(Ok(Room::Starving))
+            }
+            Status::Starving | Status::Cramped(_) => Some(Ok(Room::Starving)),
+            status => Some(self.ended(status)),
+        }
+    }
+
+    /// Polls for `n` bytes of room at once. The ring grows if it cannot hold them, or holds too
+    /// little for both sides.
+    pub(crate) fn poll_whole(&mut self, n: usize) -> Option<io::Result<Room>> {
+        loop {
+            let needed = if n > self.capacity() {
+                // An end comes first.
+                match self.poll(0) {
+                    Some(Err(e)) => return Some(Err(e)),
+                    _ => n,
+                }
+            } else {
+                match self.poll(n) {
+                    Some(Ok(Room::Starving)) => n + self.ring.unread().1 as usize,
+                    outcome => return outcome,
+                }
+            };
+            match self.grow_to_hold(needed) {
+                Ok(()) => {}
+                Err(Obstacle::NotTaken) => return None,
+                Err(Obstacle::Refused(limit)) if n > self.capacity() => {
+                    return Some(Err(self.refusal(n, limit)));
+                }
+                Err(Obstacle::Refused(_)) => return Some(Ok(Room::Starving)),
             }
         }
     }
@@ -228,6 +313,9 @@ impl WriteHalf {
             if let Some(Err(e)) = self.poll(len) {
                 return Some(Err(e));
             }
+            if self.free() < len || len > self.capacity() / 2 {
+                self.is_cramped(len);
+            }
         }
         match self.free().min(len) {
             0 => {
@@ -245,34 +333,38 @@ impl WriteHalf {
         len.min(self.capacity() / 2)
     }
 
+    /// How to wait for `n` bytes of room, for a caller that may take fewer if the reader waits for
+    /// more bytes.
+    pub(crate) fn want(&self, n: usize) -> Want {
+        if n <= self.capacity() {
+            Want::Some(n)
+        } else {
+            Want::Whole(n)
+        }
+    }
+
     /// Whether `n` bytes could ever be free at once.
     #[inline]
     pub(crate) fn can_hold(&self, n: usize) -> io::Result<()> {
-        if n <= self.capacity() {
+        if n <= self.max_capacity() {
             return Ok(());
         }
-        Err(self.too_much(n))
-    }
-
-    #[cold]
-    fn too_much(&self, n: usize) -> io::Error {
-        let text = format!(
-            "{n} bytes can never be free at once: this ring has a capacity of {}",
-            self.capacity()
-        );
-        io::Error::new(io::ErrorKind::InvalidInput, text)
+        Err(self.beyond_limit(n))
     }
 
     /// Room for `n` bytes at once; `None` if it has to be waited for.
     #[inline]
     pub(crate) fn room_for(&mut self, n: usize) -> io::Result<Option<Room>> {
-        self.can_hold(n)?;
         self.begin()?;
         if self.free() >= n {
             return Ok(Some(Room::Enough));
         }
         self.publish();
-        self.poll(n).transpose()
+        let room = self.poll_whole(n).transpose()?;
+        if room != Some(Room::Enough) {
+            self.is_cramped(n);
+        }
+        Ok(room)
     }
 
     /// Copies `bytes`, for which there is room, and publishes them, in chunks if they are many.
@@ -341,7 +433,7 @@ impl WriteHalf {
         let mut done = 0;
         for buf in bufs {
             if self.free() < buf.len() {
-                self.publish();
+                self.publish_part();
                 // Loads the room that the reader has freed; the next write reports an end.
                 let _ = self.poll(buf.len());
             }
@@ -364,7 +456,7 @@ impl WriteHalf {
         for chunk in bytes.chunks(PUBLISH_CHUNK) {
             self.copy_in(chunk);
             if self.unpublished() >= PUBLISH_CHUNK {
-                self.publish();
+                self.publish_part();
             }
         }
     }
@@ -383,9 +475,9 @@ impl WriteHalf {
     #[inline]
     pub(crate) fn copy_in(&mut self, bytes: &[u8]) {
         assert!(bytes.len() <= self.free(), "more written than was free");
-        // SAFETY: this half is the one writer of the region, and slices of it (`grant`) borrow this
+        // SAFETY: this half is the one writer of the ring, and slices of it (`grant`) borrow this
         // half.
-        unsafe { self.endpoint.own_region.write(self.ring.offset(), bytes) };
+        unsafe { self.memory.write(self.ring.offset(), bytes) };
         self.ring.advance(bytes.len() as u64);
         point(Point::Copied);
     }
@@ -395,19 +487,18 @@ impl WriteHalf {
     #[inline]
     pub(crate) fn grant(&mut self, len: usize) -> &mut [u8] {
         assert!(len <= self.free(), "more granted than was free");
-        // SAFETY: this half is the one writer of the region; the span is free; the slice borrows
-        // this half exclusively, and `self` keeps the region alive.
-        unsafe { self.endpoint.own_region.slice_mut(self.ring.offset(), len) }
+        // SAFETY: this half is the one writer of the ring; the span is free; the slice borrows
+        // this half exclusively, and `self` keeps it alive.
+        unsafe { self.memory.slice_mut(self.ring.offset(), len) }
     }
 
     /// The bytes that [`grant`](Self::grant) would lend, to be read.
     #[inline]
     pub(crate) fn granted(&self, len: usize) -> &[u8] {
         assert!(len <= self.free(), "more granted than was free");
-        // SAFETY: this half is the one writer of the region, and writes through `&mut self` only,
-        // so not while the slice is borrowed from it; the span is free; `self` keeps the region
-        // alive.
-        unsafe { self.endpoint.own_region.slice(self.ring.offset(), len) }
+        // SAFETY: this half is the one writer of the ring, and writes through `&mut self` only,
+        // so not while the slice is borrowed from it; the span is free; `self` keeps it alive.
+        unsafe { self.memory.slice(self.ring.offset(), len) }
     }
 
     /// Fails in a forked child. The room may have been found in the parent, and bytes that the
@@ -427,11 +518,21 @@ impl WriteHalf {
         point(Point::Committed);
     }
 
-    /// Makes everything written visible, and wakes a reader that waits for it.
+    /// Makes everything written visible, and wakes a reader that waits for it. The ring may be
+    /// exchanged afterwards: the caller has no more bytes to write for which it has found room.
     #[inline]
     pub(crate) fn publish(&mut self) {
+        if self.publish_part() {
+            self.check_peer_paced();
+        }
+    }
+
+    /// [`publish`](Self::publish) in the middle of a call: the ring stays. Says whether there was
+    /// anything.
+    #[inline(always)]
+    pub(crate) fn publish_part(&mut self) -> bool {
         if self.unpublished() == 0 || !self.endpoint.is_owner() {
-            return;
+            return false;
         }
         self.disarm_stale();
         let len = self.unpublished();
@@ -441,15 +542,13 @@ impl WriteHalf {
         if must_wake {
             self.wake_peer();
         }
-        self.check_peer_paced();
+        true
     }
 
     /// Prepares for a message like the one of `len` bytes that has just been published.
     #[inline(always)]
     fn expect_another(&self, len: usize) {
-        self.endpoint
-            .own_region
-            .expect_write(self.ring.offset(), len);
+        self.memory.expect_write(self.ring.offset(), len);
     }
 
     /// Disarms a wake word left set by a wait that goes on elsewhere: a writer that publishes has
@@ -464,7 +563,11 @@ impl WriteHalf {
     }
 
     #[cold]
-    fn wake_peer(&self) {
+    fn wake_peer(&mut self) {
+        // A reader that slept may have done so for long: a large ring may be given back.
+        if self.is_grown() {
+            self.unchecked = 0;
+        }
         count(&self.endpoint.headers().own.writing.0.wakes);
         wake(&self.endpoint.peer_doorbells.reader);
     }
@@ -512,7 +615,7 @@ impl WriteHalf {
         }
         let finished = self.end.take_finished();
         // The last bytes may have been consumed by a reader that is gone by now.
-        let outcome = match self.poll(self.capacity()) {
+        let outcome = match self.poll_or_grow(self.capacity(), false) {
             Some(Err(e))
                 if self.ring.refresh(self.endpoint.headers()).is_ok() && self.drained() =>
             {

@@ -2,8 +2,9 @@
 
 use super::layout::{Header, NOT_BEGUN, Page, Preamble, VERSION, longest};
 use super::words::{RingWords, Words, copy_in, copy_out};
+use crate::endpoint::passed::memory;
 use crate::error::{Error, Result};
-use crate::link::{Fault, Introduced, memory, other_preamble};
+use crate::link::{Fault, Introduced, other_preamble};
 use crate::ring::{MAGIC, Std};
 use crate::sys::closing::Passed;
 use crate::sys::mapping::{Access, Mapping, page_size};

@@ -2,9 +2,10 @@
 
 use super::lossless::{Admitted, Lossless};
 use super::memory::{OwnFeed, OwnPage, PeerFeed, PeerPage};
+use crate::endpoint::ring_memory::is_capacity;
 use crate::error::Result;
 use crate::fail_points::{Point, point};
-use crate::link::{Fault, Introduced, Kind, Memory, Parts, Refusal, Refused, Side, is_capacity};
+use crate::link::{Fault, Introduced, Kind, Memory, Parts, Refusal, Refused, Side};
 use crate::name::Name;
 use crate::options::Options;
 use crate::peer::Peer;

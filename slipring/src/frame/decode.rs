@@ -186,7 +186,7 @@ impl Decoder {
         let bounds = Bounds {
             position: half.position() + at as u64,
             arrived,
-            ring: half.capacity(),
+            ring: half.max_capacity(),
             // Nothing is kept of what is passed over, so it may be as long as it likes.
             max: if self.passed > 0 {
                 usize::MAX
@@ -273,21 +273,11 @@ impl Decoder {
 
     /// Makes sure that the message which is [`Ready`](Step::Ready) can be [`lent`](Self::lent).
     #[inline]
-    pub(super) fn prepare(&mut self, half: &mut ReadHalf) -> io::Result<()> {
+    pub(super) fn prepare(&mut self, half: &mut ReadHalf) {
         let Some(header) = self.frame else {
-            return Ok(());
+            return;
         };
-        // With `base` a peer can move what it has published to any place.
-        if half
-            .view(header.frame_len())
-            .as_ptr()
-            .cast::<u64>()
-            .is_aligned()
-        {
-            return Ok(());
-        }
-        let position = half.position();
-        Err(self.fail(half, Error::Misplaced { position }))
+        half.view(header.frame_len());
     }
 
     /// The message that is there, [prepared](Self::prepare).

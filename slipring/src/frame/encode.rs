@@ -3,6 +3,8 @@
 use super::error::Error;
 use super::header::{HEADER, Header, frame_len};
 use crate::endpoint::{PUBLISH_CHUNK, WriteHalf};
+use crate::growth::GrowthRefused;
+use std::io;
 
 /// When a frame is published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,11 +17,9 @@ pub(super) enum Publish {
 /// What a sender knows besides its half.
 #[derive(Debug)]
 pub(super) struct Encoder {
-    /// The largest frame that is sent at once. Two fit into the ring, so that one is written while
-    /// the other is read.
+    /// The largest frame that is sent at once. Two fit into the largest ring, so that one is
+    /// written while the other is read.
     whole: usize,
-    /// Payload of each part of a larger message, but the last.
-    part: usize,
     /// A message has been begun that was not completed. There is room to give it up then, always.
     under_way: bool,
 }
@@ -31,12 +31,8 @@ impl Encoder {
         if !position.is_multiple_of(HEADER as u64) {
             return Err(Error::Misaligned { position, place });
         }
-        // A ring is a page at least.
-        let capacity = half.capacity();
         Ok(Encoder {
-            whole: capacity / 2,
-            // Four parts fit, with what gives the message up.
-            part: capacity / 4 - 2 * HEADER,
+            whole: half.max_capacity() / 2,
             under_way: false,
         })
     }
@@ -75,15 +71,17 @@ impl Encoder {
         filled
     }
 
-    /// Cuts a larger message into the parts that it goes in. A message begun before is given up
-    /// with the first.
-    pub(super) fn parts<'m>(&self, message: &'m [u8]) -> impl Iterator<Item = Part<'m>> + use<'m> {
-        let (part, len) = (self.part, message.len());
-        (0..len).step_by(part).map(move |at| Part {
-            bytes: &message[at..len.min(at + part)],
-            first: at == 0,
-            last: at + part >= len,
-        })
+    /// The next part of a message that does not go at once: `left` of its `len` bytes are still to
+    /// be sent. A message begun before is given up with the first.
+    pub(super) fn part<'m>(&self, half: &WriteHalf, left: &'m [u8], len: usize) -> Part<'m> {
+        // A ring is a page at least, and four parts fit, with what gives the message up. The ring
+        // may have grown since the last part.
+        let most = half.capacity() / 4 - 2 * HEADER;
+        Part {
+            bytes: &left[..left.len().min(most)],
+            first: left.len() == len,
+            last: left.len() <= most,
+        }
     }
 
     /// Room that a part needs. If others follow, it leaves room for what gives the message up: so
@@ -134,12 +132,25 @@ impl Encoder {
     }
 }
 
+/// Whether a message that did not go at once goes in parts: the ring does not grow for it.
+#[cold]
+pub(super) fn goes_in_parts(error: &io::Error) -> bool {
+    GrowthRefused::of(error).is_some()
+}
+
 /// A part of a large message.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Part<'m> {
     bytes: &'m [u8],
     first: bool,
     last: bool,
+}
+
+impl Part<'_> {
+    /// Bytes of payload.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
 }
 
 /// Writes one frame, for which there is room, and publishes nothing. If `fill` panics nothing has

@@ -95,17 +95,6 @@ pub enum Error {
         position: u64,
     },
 
-    /// The peer has moved its ring so that messages do not lie at multiples of 8 any more.
-    /// `InvalidData`.
-    #[error(
-        "the message at position {position} lies at an address that is no multiple of {HEADER}. \
-         The peer broke the protocol"
-    )]
-    Misplaced {
-        /// Where its header is.
-        position: u64,
-    },
-
     /// A message is larger than this receiver takes. `InvalidData`.
     #[error(
         "a message has {len} bytes or more, and this receiver takes at most {max}. Allow more \

@@ -41,7 +41,7 @@ impl<'a> Message<'a> {
         half: &'a mut ReadHalf,
         decoder: &'a mut Decoder,
     ) -> io::Result<Message<'a>> {
-        decoder.prepare(half)?;
+        decoder.prepare(half);
         Ok(Message { half, decoder })
     }
 }

@@ -1,6 +1,6 @@
 //! Sending, blocking.
 
-use super::encode::{Encoder, Publish};
+use super::encode::{Encoder, Publish, goes_in_parts};
 use super::error::Error;
 use crate::stream::Closer;
 use crate::stream::Stream;
@@ -172,10 +172,22 @@ impl Sender {
 
     #[inline]
     fn put(&mut self, message: &[u8], publish: Publish) -> io::Result<()> {
-        if self.encoder.is_whole(message.len()) {
-            self.put_with(message.len(), publish, |to| to.copy_from_slice(message))
-        } else {
-            self.put_parts(message)
+        let len = message.len();
+        if self.encoder.is_whole(len) && self.reserve_whole(len)? {
+            let fill = |to: &mut [u8]| to.copy_from_slice(message);
+            self.encoder.put(&mut self.writer.half, len, publish, fill);
+            return Ok(());
+        }
+        self.put_parts(message)
+    }
+
+    /// Room for a message that goes at once. `false`: the ring does not grow for it.
+    #[inline]
+    fn reserve_whole(&mut self, len: usize) -> io::Result<bool> {
+        match self.writer.reserve_room(self.encoder.room(len), true) {
+            Ok(()) => Ok(true),
+            Err(e) if goes_in_parts(&e) => Ok(false),
+            Err(e) => Err(e),
         }
     }
 
@@ -186,8 +198,7 @@ impl Sender {
         publish: Publish,
         fill: impl FnOnce(&mut [u8]) -> R,
     ) -> io::Result<R> {
-        if self.encoder.is_whole(len) {
-            self.writer.reserve_room(self.encoder.room(len), true)?;
+        if self.encoder.is_whole(len) && self.reserve_whole(len)? {
             return Ok(self.encoder.put(&mut self.writer.half, len, publish, fill));
         }
         let mut message = super::buffer::Buffer::zeroed(len)?;
@@ -198,10 +209,13 @@ impl Sender {
 
     #[cold]
     fn put_parts(&mut self, message: &[u8]) -> io::Result<()> {
-        for part in self.encoder.parts(message) {
+        let mut left = message;
+        while !left.is_empty() {
+            let part = self.encoder.part(&self.writer.half, left, message.len());
             self.writer
                 .reserve_room(self.encoder.room_for_part(&part), true)?;
             self.encoder.put_part(&mut self.writer.half, &part);
+            left = &left[part.len()..];
         }
         Ok(())
     }
@@ -224,7 +238,9 @@ impl Sender {
         self.writer.finish()
     }
 
-    /// The largest message that goes at once: half the ring, without the header.
+    /// The largest message that goes at once: half the largest ring
+    /// ([`Options::max_capacity`](crate::Options::max_capacity)), without the header. If the ring
+    /// cannot grow that far, it goes in parts.
     pub fn max_in_place(&self) -> usize {
         self.encoder.max_whole()
     }

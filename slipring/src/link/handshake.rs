@@ -5,7 +5,7 @@ use super::message::{Hello, LEN, Memory, Message, Refusal, VERSIONS, printable};
 use super::side::{Parts, Side};
 use super::stream_side::Waits;
 use super::verify::{self, Fault, Introduced, Refused};
-use crate::endpoint::region::header_len;
+use crate::endpoint::header_page::header_len;
 use crate::error::{Error, Result};
 use crate::fail_points::{Point, point};
 use crate::name::Name;
@@ -213,6 +213,7 @@ impl<S: Side> Handshake<S> {
             versions: VERSIONS,
             kind: self.side.kind() as u8,
             capacity: self.side.capacity(&self.options),
+            growth: self.side.growth(&self.options),
             header_len: header_len() as u32,
             protocol: self.options.protocol.clone().into_bytes(),
         });

@@ -12,7 +12,7 @@ pub(crate) const LEN: usize = 96;
 pub(crate) const MAX_PROTOCOL: usize = 64;
 
 /// The lowest and the highest version of the handshake and the layout that this build speaks.
-pub(crate) const VERSIONS: (u16, u16) = (2, 2);
+pub(crate) const VERSIONS: (u16, u16) = (3, 3);
 
 const HELLO: u32 = 1;
 const REFUSAL: u32 = 2;
@@ -58,13 +58,24 @@ pub(crate) struct Hello {
     pub(crate) versions: (u16, u16),
     /// What it takes the name to be ([`Kind`]).
     pub(crate) kind: u8,
+    /// Of the ring that it begins with, and of those that may follow.
     pub(crate) capacity: u64,
+    pub(crate) growth: Growth,
     pub(crate) header_len: u32,
     pub(crate) protocol: Vec<u8>,
 }
 
-/// The message that comes with a side's descriptors: its region, the reader's doorbell, the
-/// writer's doorbell.
+/// How far rings may grow, as powers of two; 0 where rings do not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Growth {
+    /// Those that the sender writes.
+    pub(crate) own: u8,
+    /// Those that it accepts.
+    pub(crate) peer: u8,
+}
+
+/// The message that comes with a side's descriptors: of a stream its header, its first ring, the
+/// reader's doorbell, the writer's doorbell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Memory {
     pub(crate) doorbells: doorbell::Kind,
@@ -115,6 +126,8 @@ impl Message {
                 bytes[16..24].copy_from_slice(&hello.capacity.to_le_bytes());
                 bytes[24..28].copy_from_slice(&hello.header_len.to_le_bytes());
                 bytes[28] = hello.kind;
+                bytes[30] = hello.growth.own;
+                bytes[31] = hello.growth.peer;
                 put_text(&mut bytes, &hello.protocol);
             }
             Message::Memory(memory) => {
@@ -141,6 +154,10 @@ impl Message {
                 capacity: u64::from(u32_at(bytes, 16)) | u64::from(u32_at(bytes, 20)) << 32,
                 header_len: u32_at(bytes, 24),
                 kind: bytes[28],
+                growth: Growth {
+                    own: bytes[30],
+                    peer: bytes[31],
+                },
                 protocol: text,
             })),
             MEMORY => Ok(Message::Memory(Memory {
@@ -199,6 +216,7 @@ mod tests {
         Message::Hello(Hello {
             versions: (1, 3),
             capacity: 0x0102_0304_0506_0708,
+            growth: Growth { own: 20, peer: 26 },
             header_len: 4096,
             kind: Kind::Stream as u8,
             protocol: protocol.to_vec(),
@@ -214,7 +232,8 @@ mod tests {
     fn handshake_messages_have_the_documented_bytes() {
         let mut expected = [0; LEN];
         expected[..32].copy_from_slice(
-            b"slipring\x01\0\0\0\x01\0\x03\0\x08\x07\x06\x05\x04\x03\x02\x01\0\x10\0\0\0\x07\0\0",
+            b"slipring\x01\0\0\0\x01\0\x03\0\x08\x07\x06\x05\x04\x03\x02\x01\0\x10\0\0\0\x07\
+                \x14\x1a",
         );
         expected[32..39].copy_from_slice(b"ticks/1");
         assert_eq!(hello(b"ticks/1").encode(), expected);

@@ -56,6 +56,5 @@ pub(crate) use rendezvous::{BETWEEN_STEPS, Claim, met};
 pub(crate) use side::{Parts, Side};
 pub(crate) use stream_side::Waits;
 pub(crate) use verify::{
-    Fault, Introduced, Refused, check_options, check_protocol, is_capacity, memory, memory_up_to,
-    other_preamble,
+    Fault, Introduced, Refused, check_options, check_protocol, other_preamble,
 };

@@ -1,7 +1,7 @@
 //! What a side of a handshake is: the kind of its name, what it makes and passes, and what it
 //! expects of the other side. The handshake and the acceptor are the same for all kinds.
 
-use super::message::{Kind, Memory};
+use super::message::{Growth, Kind, Memory};
 use super::verify::{Fault, Introduced};
 use crate::error::Result;
 use crate::name::Name;
@@ -29,6 +29,11 @@ pub(crate) trait Side: Debug + Clone + Send {
 
     /// Bytes of the ring that this side passes.
     fn capacity(&self, options: &Options) -> u64;
+
+    /// How far rings may grow.
+    fn growth(&self, _options: &Options) -> Growth {
+        Growth::default()
+    }
 
     /// Whether the other side's ring may have that size.
     fn expects_capacity(&self, capacity: usize) -> bool;

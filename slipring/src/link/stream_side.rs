@@ -1,14 +1,16 @@
-//! A stream's side of a handshake: a region and two doorbells each way.
+//! A stream's side of a handshake: a header, a ring and two doorbells each way.
 
-use super::message::{Kind, Memory};
+use super::message::{Growth, Kind, Memory};
 use super::side::{Parts, Side};
-use super::verify::{self, Fault, Introduced, Refused, is_capacity};
-use crate::endpoint::region::{OwnRegion, PeerRegion};
-use crate::endpoint::{Connected, Endpoint};
+use super::verify::{self, Fault, Introduced, Refused};
+use crate::endpoint::header_page::{OwnHeader, PeerHeader};
+use crate::endpoint::ring_memory::{OwnRing, PeerRing, is_capacity};
+use crate::endpoint::{Connected, Endpoint, Limits, passed};
 use crate::error::Result;
 use crate::fail_points::{Point, point};
+use crate::growth::Limit;
 use crate::options::Options;
-use crate::ring::{LAYOUT_VERSION, MAGIC};
+use crate::ring::{LAYOUT_VERSION, MAGIC, RingId};
 use crate::sys::closing::Passed;
 use crate::sys::doorbell::{self, Doorbell, Doorbells};
 use crate::sys::watch::Watches;
@@ -29,9 +31,10 @@ pub(crate) enum Waits {
 /// Everything that this side makes for itself.
 #[derive(Debug)]
 pub(crate) struct Mine {
-    own_region: OwnRegion,
-    /// Until it is passed.
-    memory: Option<OwnedFd>,
+    header: OwnHeader,
+    ring: OwnRing,
+    /// Of both, until they are passed.
+    memory: Option<[OwnedFd; 2]>,
     doorbells: Doorbells,
     watches: Option<Watches>,
 }
@@ -39,12 +42,14 @@ pub(crate) struct Mine {
 /// The peer's memory and doorbells, after they have passed.
 #[derive(Debug)]
 pub(crate) struct Theirs {
-    peer_region: PeerRegion,
+    header: PeerHeader,
+    ring: PeerRing,
+    limits: Limits,
     doorbells: Doorbells,
 }
 
-/// The region, the doorbell of the reader, and that of the writer.
-const DESCRIPTORS: usize = 3;
+/// The header, the ring, the doorbell of the reader, and that of the writer.
+const DESCRIPTORS: usize = 4;
 
 impl Side for Waits {
     type Mine = Mine;
@@ -63,6 +68,13 @@ impl Side for Waits {
         options.capacity as u64
     }
 
+    fn growth(&self, options: &Options) -> Growth {
+        Growth {
+            own: options.max_capacity_or_default().ilog2() as u8,
+            peer: options.max_peer_capacity.max(1).ilog2() as u8,
+        }
+    }
+
     fn expects_capacity(&self, capacity: usize) -> bool {
         is_capacity(capacity)
     }
@@ -78,7 +90,9 @@ impl Side for Waits {
         } else {
             doorbell::Kind::Inverted
         };
-        let (own_region, memory) = OwnRegion::create(options.capacity)?;
+        let (header, header_fd) = OwnHeader::create(RingId::new(0, options.capacity as u64))?;
+        let (ring, ring_fd) = OwnRing::create(options.capacity)?;
+        ring.populate();
         point(Point::MemoryMade);
         let doorbells = Doorbells {
             reader: Doorbell::new(kind)?,
@@ -91,8 +105,9 @@ impl Side for Waits {
         };
         let says = Memory { doorbells: kind };
         let mine = Mine {
-            own_region,
-            memory: Some(memory),
+            header,
+            ring,
+            memory: Some([header_fd, ring_fd]),
             doorbells,
             watches,
         };
@@ -101,7 +116,7 @@ impl Side for Waits {
 
     fn passed(mine: &Mine) -> Vec<BorrowedFd<'_>> {
         let bells = [mine.doorbells.reader.as_fd(), mine.doorbells.writer.as_fd()];
-        let memory = mine.memory.iter().map(AsFd::as_fd);
+        let memory = mine.memory.iter().flatten().map(AsFd::as_fd);
         memory.chain(bells).collect()
     }
 
@@ -122,32 +137,38 @@ impl Side for Waits {
         if fds.len() < DESCRIPTORS {
             return Err(Refused::bad("a descriptor is missing").into());
         }
-        let Ok([region, reader_bell, writer_bell]) = <[Passed; DESCRIPTORS]>::try_from(fds) else {
+        let Ok([header, ring, reader_bell, writer_bell]) = <[Passed; DESCRIPTORS]>::try_from(fds)
+        else {
             return Err(Refused::bad("more descriptors than expected").into());
         };
-        let peer_region = peer_region(region, introduced)?;
+        let ring = passed::memory(ring, introduced.capacity as u64)?;
+        let header = peer_header(header, introduced)?;
+        let ring = PeerRing::map(ring.as_fd(), introduced.capacity).map_err(Fault::Mine)?;
         let doorbell =
             |passed| verify::eventfd(passed).map(|fd| Doorbell::of_peer(fd, memory.doorbells));
         let doorbells = Doorbells {
             reader: doorbell(reader_bell)?,
             writer: doorbell(writer_bell)?,
         };
-        peer_region.populate(options.capacity);
+        ring.populate(options.capacity);
         Ok(Theirs {
-            peer_region,
+            header,
+            ring,
+            limits: limits(introduced, options),
             doorbells,
         })
     }
 
     fn refuse(mine: &Mine) {
-        mine.own_region.header().refuse();
+        mine.header.get().refuse();
     }
 
     fn connect(&self, parts: Parts<Waits>) -> Connected {
         let copy_reads = parts.options.copy_reads || !parts.trusted;
         let endpoint = Arc::new(Endpoint::new(
-            parts.mine.own_region,
-            parts.theirs.peer_region,
+            parts.mine.header,
+            parts.theirs.header,
+            parts.theirs.limits,
             parts.link,
             parts.mine.doorbells,
             parts.theirs.doorbells,
@@ -158,6 +179,8 @@ impl Side for Waits {
         ));
         Connected {
             endpoint,
+            own_ring: parts.mine.ring,
+            peer_ring: parts.theirs.ring,
             watches: parts.mine.watches,
         }
     }
@@ -167,18 +190,43 @@ impl Side for Waits {
     }
 }
 
-fn peer_region(passed: Passed, introduced: &Introduced) -> std::result::Result<PeerRegion, Fault> {
-    let fd = verify::memory(passed, introduced.memory_len())?;
-    let (header_len, capacity) = (introduced.header_len, introduced.capacity);
-    let peer_region = PeerRegion::map(fd.as_fd(), header_len, capacity).map_err(Fault::Mine)?;
-    let preamble = &peer_region.header().preamble.0;
+fn peer_header(passed: Passed, introduced: &Introduced) -> std::result::Result<PeerHeader, Fault> {
+    let len = introduced.header_len;
+    let fd = passed::memory(passed, len as u64)?;
+    let header = PeerHeader::map(fd.as_fd(), len).map_err(Fault::Mine)?;
+    let first = RingId::new(0, introduced.capacity as u64);
+    let preamble = &header.get().preamble.0;
     // Relaxed: the message that brought the descriptor came after the preamble was written.
     let honest = preamble.magic.load(Ordering::Relaxed) == MAGIC
         && preamble.version.load(Ordering::Relaxed) == LAYOUT_VERSION
-        && preamble.header_len.load(Ordering::Relaxed) as usize == header_len
-        && preamble.capacity.load(Ordering::Relaxed) == capacity as u64;
-    if !honest {
+        && preamble.header_len.load(Ordering::Relaxed) as usize == len;
+    // The peer may have its stream already, and may have grown its ring.
+    let ring = header.get().published.0.ring.load(Ordering::Relaxed);
+    let began = RingId::from_word(ring).is_some_and(|ring| ring == first || ring.generation > 0);
+    if !honest || !began {
         return Err(verify::other_preamble().into());
     }
-    Ok(peer_region)
+    Ok(header)
+}
+
+/// How far each ring may grow: as both sides allow.
+fn limits(introduced: &Introduced, options: &Options) -> Limits {
+    let smaller = |own: usize, peers: usize, of_own: Limit, of_peer: Limit| {
+        if own <= peers {
+            (own, of_own)
+        } else {
+            (peers, of_peer)
+        }
+    };
+    let (theirs, accepted) = introduced.growth;
+    // A ring may always be as large as it is.
+    let own = options.max_capacity_or_default();
+    let accepted = accepted.max(options.capacity);
+    let theirs = theirs.max(introduced.capacity);
+    let accepts = 1 << options.max_peer_capacity.max(1).ilog2();
+    let (writes, reads) = (Limit::MaxCapacity, Limit::MaxPeerCapacity);
+    Limits {
+        of_own: smaller(own, accepted, writes, reads),
+        of_peer: smaller(theirs, accepts, writes, reads),
+    }
 }

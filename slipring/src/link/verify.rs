@@ -6,14 +6,13 @@
 //! What depends on the kind of the name is the matter of its `Side`.
 
 use super::message::{Hello, Kind, MAX_PROTOCOL, Refusal, VERSIONS, printable};
-use crate::endpoint::region;
+use crate::endpoint::passed::Unfit;
+use crate::endpoint::ring_memory::{self, is_capacity};
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::peer::{Admission, Peer};
 use crate::sys::closing::Passed;
-use crate::sys::errno::Errno;
 use crate::sys::mapping;
-use crate::sys::memfd;
 use crate::sys::socket::Credentials;
 use crate::sys::user;
 use std::os::fd::OwnedFd;
@@ -94,6 +93,15 @@ impl Fault {
     }
 }
 
+impl From<Unfit> for Fault {
+    fn from(unfit: Unfit) -> Fault {
+        match unfit {
+            Unfit::Theirs(what) => Refused::bad(what).into(),
+            Unfit::Mine(error) => Fault::Mine(error),
+        }
+    }
+}
+
 impl From<Refused> for Fault {
     fn from(refused: Refused) -> Fault {
         Fault::Theirs(refused)
@@ -110,10 +118,12 @@ pub(crate) struct Introduced {
     pub(super) of_my_user: bool,
     pub(crate) header_len: usize,
     pub(crate) capacity: usize,
+    /// How far the rings may grow that it writes, and those that it accepts.
+    pub(crate) growth: (usize, usize),
 }
 
 impl Introduced {
-    /// The bytes of its memory.
+    /// The bytes of its memory, where header and ring are one.
     pub(crate) fn memory_len(&self) -> u64 {
         (self.header_len + self.capacity) as u64
     }
@@ -202,75 +212,19 @@ pub(super) fn hello(
             },
         ));
     }
+    // Anything that is no power within the limits allows no growth.
+    let power = |log2: u8| 1usize.checked_shl(log2.into()).filter(|n| is_capacity(*n));
     Ok(Introduced {
         sender,
         trusted,
         of_my_user: user::is_same(sender.uid, mine_alone),
         header_len,
         capacity,
+        growth: (
+            power(hello.growth.own).unwrap_or(0),
+            power(hello.growth.peer).unwrap_or(0),
+        ),
     })
-}
-
-/// Whether it is a power of two within the limits of a ring.
-pub(crate) fn is_capacity(capacity: usize) -> bool {
-    capacity.is_power_of_two()
-        && (region::min_capacity()..=region::MAX_CAPACITY).contains(&capacity)
-}
-
-/// Checks memory that a peer has passed, of `len` bytes: sealed, of ordinary pages, of that size,
-/// and allocated.
-pub(crate) fn memory(passed: Passed, len: u64) -> std::result::Result<OwnedFd, Fault> {
-    whole(sealed(passed)?, len)
-}
-
-/// The same of memory whose length was not announced: at most `most` bytes; and its length.
-pub(crate) fn memory_up_to(
-    passed: Passed,
-    most: u64,
-) -> std::result::Result<(OwnedFd, u64), Fault> {
-    let fd = sealed(passed)?;
-    let len = memfd::len(&fd)
-        .map_err(|e| Fault::Mine(Error::os("checking the peer's memory (fstat)")(e)))?;
-    if len > most {
-        let what = "the memory is larger than this side accepts (max_capacity)";
-        return Err(Refused::bad(what).into());
-    }
-    Ok((whole(fd, len)?, len))
-}
-
-/// Sealed, and of ordinary pages.
-fn sealed(passed: Passed) -> std::result::Result<OwnedFd, Fault> {
-    let want = |doing| move |e: Errno| Fault::Mine(Error::os(doing)(e));
-    // First, because it calls into no file system that somebody else wrote; a pipe, a socket, an
-    // ordinary file end here.
-    let is_sealed =
-        memfd::is_sealed(&passed).map_err(|_| Refused::bad("the memory cannot be sealed"))?;
-    if !is_sealed {
-        return Err(Refused::bad("the memory is not sealed").into());
-    }
-    if !memfd::is_ordinary(&passed).map_err(want("checking the peer's memory (fstatfs)"))? {
-        return Err(Refused::bad("the memory is not an ordinary memfd").into());
-    }
-    Ok(passed.harmless())
-}
-
-/// Of that size, and allocated.
-fn whole(fd: OwnedFd, len: u64) -> std::result::Result<OwnedFd, Fault> {
-    let want = |doing| move |e: Errno| Fault::Mine(Error::os(doing)(e));
-    // Pages that the peer has not allocated would be allocated, and paid for, by the process that
-    // touches them first. Those that it has beyond the end, where nothing is mapped (fallocate(2),
-    // `FALLOC_FL_KEEP_SIZE`), would count as well; so they go, and the seals keep it from making
-    // others. Any other size than it has is against the seals.
-    memfd::set_len(&fd, len).map_err(|e| {
-        Refused::bad(match e {
-            Errno::PERM => "the memory has another size than announced",
-            _ => "the memory is not open for writing",
-        })
-    })?;
-    if memfd::allocated(&fd).map_err(want("checking the peer's memory (fstat)"))? < len {
-        return Err(Refused::bad("the memory is not allocated").into());
-    }
-    Ok(fd)
 }
 
 /// The refusal of memory that does not begin as it should.
@@ -291,13 +245,26 @@ pub(super) fn eventfd(passed: Passed) -> std::result::Result<OwnedFd, Fault> {
 
 /// Checks the options of this side. Before anything is made.
 pub(crate) fn check_options(options: &Options) -> Result<()> {
-    let capacity = options.capacity;
-    let (min, max) = (region::min_capacity(), region::MAX_CAPACITY);
-    if !is_capacity(capacity) {
-        let near = capacity.clamp(min, max).next_power_of_two();
+    let (min, max) = (ring_memory::min_capacity(), ring_memory::MAX_CAPACITY);
+    let (start, most) = (options.capacity, options.max_capacity_or_default());
+    for asked in [start, most] {
+        if !is_capacity(asked) {
+            let near = asked.clamp(min, max).next_power_of_two();
+            return Err(Error::Capacity {
+                asked,
+                why: format!(
+                    "it has to be a power of two from {min} to {max} bytes; {near} would do"
+                ),
+            });
+        }
+    }
+    if most < start {
         return Err(Error::Capacity {
-            asked: capacity,
-            why: format!("it has to be a power of two from {min} to {max} bytes; {near} would do"),
+            asked: most,
+            why: format!(
+                "a ring that begins with {start} bytes (Options::capacity) cannot have a smaller \
+                 max_capacity"
+            ),
         });
     }
     check_protocol(options)

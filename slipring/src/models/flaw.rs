@@ -31,6 +31,12 @@ pub(super) enum Flaw {
     HeadAcquire,
     /// `fin` and `stop` exchanged Relaxed.
     EndRelease,
+    /// The word of the next ring stored Relaxed.
+    AnnounceRelease,
+    /// No fence between the word of the next ring and the reader's wake word.
+    AnnounceFence,
+    /// No fence between `taken` and the writer's wake word.
+    TakenFence,
     /// `stop` loaded without an acquire.
     StopAcquire,
 
@@ -75,6 +81,12 @@ pub(super) enum Flaw {
     NoSecondLook,
     /// A half that sleeps after a flow takes a stale wake-up for the end of the moment.
     SettlesSoon,
+    /// The next ring is passed after it was announced.
+    PassedLate,
+    /// The next ring holds what is written from then on, and not what is unread.
+    NothingCopied,
+    /// The next ring is announced after the first byte that is written to it.
+    AnnouncedLate,
     /// A writer loads the wake word of a waiting reader without an acquire.
     WakeAcquire,
     /// A writer that sees a waiting reader does not load the reader's `head` once more.
@@ -217,6 +229,17 @@ impl Flaw {
             (Flaw::ReaderArmFence, Weakness::SeqCst),
             (Flaw::ArmRelease, Weakness::Release),
         ])
+    }
+
+    pub(super) fn in_announce(self) -> Weakness {
+        self.weakness(&[
+            (Flaw::AnnounceRelease, Weakness::Release),
+            (Flaw::AnnounceFence, Weakness::SeqCst),
+        ])
+    }
+
+    pub(super) fn in_take(self) -> Weakness {
+        self.weakness(&[(Flaw::TakenFence, Weakness::SeqCst)])
     }
 
     pub(super) fn in_end(self) -> Weakness {

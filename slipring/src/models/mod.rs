@@ -10,6 +10,7 @@
 //! * [`ending`]: nor at the end; all bytes come first, and the end that is told is the right one;
 //! * [`starving`]: two that wait for each other do not;
 //! * [`polling`]: no wake-up is lost in an event loop that polls either;
+//! * [`exchanging`]: nor where one ring follows another, and nobody waits for ever for the next;
 //! * [`unfenced`]: nothing is lost without the fence, towards a half that never sleeps, and towards
 //!   one that sleeps after a flow ([`time`]);
 //! * [`feed_records`]: no record of a feed is torn, and a lag is counted right;
@@ -31,6 +32,7 @@ mod asleep;
 mod board;
 mod bytes;
 mod ending;
+mod exchanging;
 mod feed_calls;
 mod feed_lossless;
 mod feed_memory;
@@ -130,6 +132,10 @@ enum Why {
     Inexact,
     /// A change of a board is lost.
     Lost,
+    /// A byte that was read is not the one that was written.
+    WrongByte,
+    /// A reader finds no descriptor of a ring that was announced.
+    NotPassed,
 }
 
 impl Why {
@@ -143,6 +149,8 @@ impl Why {
             Why::Missed => "a lossless subscriber missed",
             Why::Inexact => "the snapshot is not exact",
             Why::Lost => "a change is lost",
+            Why::WrongByte => "a byte that was not written here",
+            Why::NotPassed => "an announced ring was not passed",
         }
     }
 }

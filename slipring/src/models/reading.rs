@@ -8,7 +8,7 @@ use super::flaw::Flaw;
 use super::mutant::weakly;
 use super::time::Time;
 use super::world::{Doorbell, Who, World};
-use crate::ring::{Atomics, Consumer, Status, Word, ended};
+use crate::ring::{Atomics, Consumer, Status, Turn, Word, ended};
 use crate::wait::WakeWord;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,12 +19,14 @@ pub(super) struct Reading<A: Atomics> {
     wake_word: WakeWord,
     never_sleeps: bool,
     pub(super) ring: Consumer<A>,
+    generation: u32,
 }
 
 impl<A: Atomics> Reading<A> {
     pub(super) fn new(world: &Arc<World<A>>, who: Who) -> Reading<A> {
         Reading {
-            ring: Consumer::new(world.peer(who).bytes.capacity()),
+            ring: Consumer::new(world.peer(who).first_ring()),
+            generation: 0,
             world: Arc::clone(world),
             who,
             wake_word: WakeWord::default(),
@@ -50,17 +52,40 @@ impl<A: Atomics> Reading<A> {
     pub(super) fn refresh(&mut self) {
         let world = Arc::clone(&self.world);
         let headers = world.headers(self.who);
-        let refreshed = weakly(world.flaw.in_reader_refresh(), || {
-            self.ring.refresh(headers)
+        loop {
+            let refreshed = weakly(world.flaw.in_reader_refresh(), || {
+                self.ring.refresh(headers)
+            });
+            match refreshed {
+                Ok(()) => return,
+                Err(turn) => self.take_ring(turn),
+            }
+        }
+    }
+
+    /// Goes over to the ring that was announced, as `ReadHalf::take_ring` does.
+    fn take_ring(&mut self, turn: Turn) {
+        let Turn::Moved(word) = turn else {
+            panic!("an honest writer seems corrupt");
+        };
+        let world = Arc::clone(&self.world);
+        let (next, _) = self.ring.next_ring(word).expect("an honest writer");
+        world.peer(self.who).receive(next.generation);
+        self.generation = next.generation;
+        let must_wake = weakly(world.flaw.in_take(), || {
+            self.ring.take(world.headers(self.who), next)
         });
-        refreshed.expect("an honest writer");
+        if must_wake {
+            world.peer(self.who).writer.wake();
+        }
     }
 
     /// Looks at all available bytes, as through a slice that was lent.
     pub(super) fn check(&self) {
         let offset = self.ring.offset();
         for i in 0..self.ring.available() {
-            let byte = self.world.peer(self.who).bytes.read(offset + i as usize);
+            let bytes = self.world.peer(self.who).bytes(self.generation);
+            let byte = bytes.read(offset + i as usize);
             assert_eq!(
                 byte,
                 byte_at(self.ring.position() + i),
@@ -103,10 +128,12 @@ impl<A: Atomics> Reading<A> {
         let world = Arc::clone(&self.world);
         match world.flaw {
             Flaw::FinAfterTail | Flaw::FinAcquire => self.poll_wrongly(want, gone),
-            _ => self
-                .ring
-                .poll(world.headers(self.who), want, gone)
-                .expect("an honest writer"),
+            _ => loop {
+                match self.ring.poll(world.headers(self.who), want, gone) {
+                    Ok(status) => return status,
+                    Err(turn) => self.take_ring(turn),
+                }
+            },
         }
     }
 

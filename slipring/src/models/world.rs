@@ -4,11 +4,11 @@
 use super::flaw::Flaw;
 use super::mutant::weakly;
 use super::time::Time;
-use crate::ring::{self, Atomics, Header, Headers, Word, ended};
+use crate::ring::{self, Atomics, Header, Headers, RingId, Word, ended};
 use crate::wait::wake_word;
 use loom::cell::UnsafeCell;
 use loom::sync::Notify;
-use loom::sync::atomic::AtomicBool;
+use loom::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -106,7 +106,10 @@ impl Doorbell {
 /// The part of one process in the stream.
 pub(super) struct Side<A: Atomics> {
     pub(super) header: Header<A>,
-    pub(super) bytes: Bytes,
+    /// The rings that follow each other.
+    rings: Vec<Bytes>,
+    /// The generation whose descriptor lies in the link, or lay there last.
+    passed: AtomicU32,
     pub(super) reader: Arc<Doorbell>,
     pub(super) writer: Arc<Doorbell>,
     /// The kernel has hung up the link, since this process has let go of it.
@@ -116,15 +119,41 @@ pub(super) struct Side<A: Atomics> {
 }
 
 impl<A: Atomics> Side<A> {
-    fn new(capacity: u64, flaw: Flaw, polled: bool) -> Side<A> {
+    fn new(capacities: &[u64], flaw: Flaw, polled: bool) -> Side<A> {
         Side {
-            header: Header::new(4096, capacity),
-            bytes: Bytes::new(capacity),
+            header: Header::new(4096, RingId::new(0, capacities[0])),
+            rings: capacities.iter().copied().map(Bytes::new).collect(),
+            passed: AtomicU32::new(0),
             reader: Arc::new(Doorbell::new(flaw, polled)),
             writer: Arc::new(Doorbell::new(flaw, polled)),
             hung_up: AtomicBool::new(false),
             gone: AtomicBool::new(false),
         }
+    }
+
+    /// The ring that it begins with.
+    pub(super) fn first_ring(&self) -> RingId {
+        RingId::new(0, self.rings[0].capacity())
+    }
+
+    /// The bytes of a ring.
+    pub(super) fn bytes(&self, generation: u32) -> &Bytes {
+        &self.rings[generation as usize]
+    }
+
+    /// The descriptor of a ring is passed over the link.
+    pub(super) fn pass(&self, generation: u32) {
+        // Release, and acquire below: the lock of the socket orders what was done before.
+        self.passed.store(generation, Ordering::Release);
+    }
+
+    /// The descriptor of a ring that was announced is received from the link.
+    pub(super) fn receive(&self, generation: u32) {
+        assert_eq!(
+            self.passed.load(Ordering::Acquire),
+            generation,
+            "an announced ring was not passed"
+        );
     }
 
     pub(super) fn is_hung_up(&self) -> bool {
@@ -157,18 +186,23 @@ impl<A: Atomics> World<A> {
     }
 
     pub(super) fn both_ways(left: u64, right: u64, flaw: Flaw) -> Arc<World<A>> {
-        World::new(left, right, flaw, false)
+        World::new(&[left], right, flaw, false)
+    }
+
+    /// As [`one_way`](Self::one_way), with rings that follow each other.
+    pub(super) fn exchanging(capacities: &[u64], flaw: Flaw) -> Arc<World<A>> {
+        World::new(capacities, 1, flaw, false)
     }
 
     /// As [`one_way`](Self::one_way), with doorbells that event loops poll.
     pub(super) fn polled(capacity: u64, flaw: Flaw) -> Arc<World<A>> {
-        World::new(capacity, 1, flaw, true)
+        World::new(&[capacity], 1, flaw, true)
     }
 
-    fn new(left: u64, right: u64, flaw: Flaw, polled: bool) -> Arc<World<A>> {
+    fn new(left: &[u64], right: u64, flaw: Flaw, polled: bool) -> Arc<World<A>> {
         Arc::new(World {
             left: Side::new(left, flaw, polled),
-            right: Side::new(right, flaw, polled),
+            right: Side::new(&[right], flaw, polled),
             time: Arc::default(),
             flaw,
         })

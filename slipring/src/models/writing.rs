@@ -25,7 +25,7 @@ pub(super) struct Writing<A: Atomics> {
 impl<A: Atomics> Writing<A> {
     pub(super) fn new(world: &Arc<World<A>>, who: Who) -> Writing<A> {
         Writing {
-            ring: Producer::new(world.own(who).bytes.capacity()),
+            ring: Producer::new(world.own(who).first_ring()),
             world: Arc::clone(world),
             who,
             wake_word: WakeWord::default(),
@@ -49,15 +49,73 @@ impl<A: Atomics> Writing<A> {
 
     /// Writes the next `n` bytes, which are free, without publishing them.
     pub(super) fn put(&mut self, n: u64) {
-        let offset = self.ring.offset();
+        let (offset, generation) = (self.ring.offset(), self.ring.ring().generation);
         for i in 0..n {
             let byte = byte_at(self.ring.position() + i);
-            self.world
-                .own(self.who)
-                .bytes
-                .write(offset + i as usize, byte);
+            let bytes = self.world.own(self.who).bytes(generation);
+            bytes.write(offset + i as usize, byte);
         }
         self.ring.advance(n);
+    }
+
+    /// Exchanges the ring for the next one, as `WriteHalf::exchange` does.
+    pub(super) fn exchange(&mut self) {
+        let own = self.world.own(self.who);
+        let before = self.ring.ring();
+        let next = own.bytes(before.generation + 1);
+        let id = before.followed_by(next.capacity());
+        let (from, len) = self.ring.unread();
+        if self.world.flaw != Flaw::NothingCopied {
+            for position in from..from + len {
+                let at = |capacity| (position % capacity) as usize;
+                let byte = own.bytes(before.generation).read(at(before.capacity()));
+                next.write(at(id.capacity()), byte);
+            }
+        }
+        if self.world.flaw != Flaw::PassedLate {
+            own.pass(id.generation);
+        }
+        let headers = self.world.headers(self.who);
+        let must_wake = weakly(self.world.flaw.in_announce(), || {
+            self.ring.announce(headers, id)
+        });
+        if self.world.flaw == Flaw::PassedLate {
+            own.pass(id.generation);
+        }
+        if must_wake {
+            self.world.peer(self.who).reader.wake();
+        }
+    }
+
+    /// The order of a control: `n` bytes go into the next ring, and their tail is published before
+    /// that ring is announced.
+    pub(super) fn exchange_after(&mut self, n: u64) {
+        let own = self.world.own(self.who);
+        let before = self.ring.ring();
+        let next = own.bytes(before.generation + 1);
+        let id = before.followed_by(next.capacity());
+        let (from, len) = self.ring.unread();
+        let after = from + len..from + len + n;
+        for position in after.clone() {
+            next.write((position % id.capacity()) as usize, byte_at(position));
+        }
+        own.header
+            .published
+            .0
+            .tail
+            .store(after.end, Ordering::Release);
+        own.pass(id.generation);
+        let word = id.to_word();
+        own.header.published.0.ring.store(word, Ordering::Release);
+    }
+
+    /// Exchanges the ring once the reader has taken the last one; says whether it has.
+    pub(super) fn try_exchange(&mut self) -> bool {
+        let taken = self.ring.untaken(self.world.headers(self.who)) == 0;
+        if taken {
+            self.exchange();
+        }
+        taken
     }
 
     pub(super) fn publish(&mut self) {
@@ -135,7 +193,7 @@ impl<A: Atomics> Half for Writing<A> {
 
     fn arm(&mut self, want: u64) {
         let word = &self.world.own(self.who).header.wake_at_head.0;
-        let at = self.ring.wake_at(want);
+        let at = self.ring.wake_at(want.min(self.ring.capacity())).max(1);
         weakly(self.world.flaw.in_writer_arm(), || {
             if self.never_sleeps {
                 self.wake_word.advertise::<A>(word, at);
@@ -153,6 +211,11 @@ impl<A: Atomics> Half for Writing<A> {
     fn poll(&mut self, want: u64) -> Status {
         if matches!(self.world.flaw, Flaw::StarvingByOldHead | Flaw::WakeAcquire) {
             return self.poll_once(want);
+        }
+        while want > self.ring.capacity() {
+            if !self.try_exchange() {
+                return Status::Pending;
+            }
         }
         let world = Arc::clone(&self.world);
         let gone = world.peer(self.who).is_hung_up();

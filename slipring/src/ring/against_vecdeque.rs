@@ -1,7 +1,7 @@
 //! The ring against `VecDeque<u8>` under random steps, and against a peer that stores
 //! arbitrary words.
 
-use super::{Consumer, Corrupt, Header, Headers, Producer, Status, Std, ended};
+use super::{Consumer, Corrupt, Header, Headers, Producer, RingId, Status, Std, Turn, ended};
 use crate::wait::wake_word;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -9,6 +9,10 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
 
 const CAPACITY: u64 = 4096;
+
+fn ring() -> RingId {
+    RingId::new(0, CAPACITY)
+}
 
 /// A step of an honest stream.
 #[derive(Debug, Clone)]
@@ -51,7 +55,8 @@ enum Hostile {
     Tail(u64),
     /// The tail as an honest writer would move it.
     TailOn(u64),
-    Base(u64),
+    /// Announces another ring.
+    Ring(u64),
     Head(u64),
     /// The head as an honest reader would move it.
     HeadOn(u64),
@@ -70,7 +75,7 @@ fn hostile() -> impl Strategy<Value = Hostile> {
     prop_oneof![
         1 => word().prop_map(Hostile::Tail),
         2 => size().prop_map(Hostile::TailOn),
-        1 => word().prop_map(Hostile::Base),
+        1 => word().prop_map(Hostile::Ring),
         1 => word().prop_map(Hostile::Head),
         2 => size().prop_map(Hostile::HeadOn),
         1 => any::<u32>().prop_map(Hostile::Fin),
@@ -87,10 +92,10 @@ fn hostile() -> impl Strategy<Value = Hostile> {
 proptest! {
     #[test]
     fn bytes_come_out_as_they_went_in(steps in vec(step(), 1..300)) {
-        let (left, right) = (Header::<Std>::new(4096, CAPACITY), Header::new(4096, CAPACITY));
+        let (left, right) = (Header::<Std>::new(4096, ring()), Header::new(4096, ring()));
         let writer = Headers { own: &left, peer: &right };
         let reader = Headers { own: &right, peer: &left };
-        let (mut producer, mut consumer) = (Producer::new(CAPACITY), Consumer::new(CAPACITY));
+        let (mut producer, mut consumer) = (Producer::new(ring()), Consumer::new(ring()));
         let mut memory = vec![0; CAPACITY as usize];
         let at = |offset: usize, i: u64| (offset + i as usize) % CAPACITY as usize;
         // Written and not yet read.
@@ -141,9 +146,9 @@ proptest! {
 
     #[test]
     fn a_peer_can_lie_and_nothing_leaves_its_bounds(steps in vec(hostile(), 1..300)) {
-        let (own, peer) = (Header::<Std>::new(4096, CAPACITY), Header::new(4096, CAPACITY));
+        let (own, peer) = (Header::<Std>::new(4096, ring()), Header::new(4096, ring()));
         let headers = Headers { own: &own, peer: &peer };
-        let (mut producer, mut consumer) = (Producer::new(CAPACITY), Consumer::new(CAPACITY));
+        let (mut producer, mut consumer) = (Producer::new(ring()), Consumer::new(ring()));
         let tail = &peer.published.0.tail;
         let head = &peer.consumed.0.head;
         for step in steps {
@@ -158,7 +163,7 @@ proptest! {
                 Hostile::TailOn(n) => {
                     tail.store(tails.start() + n.min(tails.end() - tails.start()), Relaxed);
                 }
-                Hostile::Base(word) => peer.published.0.base.store(word, Relaxed),
+                Hostile::Ring(word) => peer.published.0.ring.store(word, Relaxed),
                 Hostile::Head(word) => head.store(word, Relaxed),
                 Hostile::HeadOn(n) => {
                     head.store(heads.start() + n.min(heads.end() - heads.start()), Relaxed);
@@ -183,6 +188,10 @@ proptest! {
                         (ended::OPEN, Ok(Status::Starving)) => {
                             prop_assert!(honest_head && free > 0 && free < want);
                         }
+                        (ended::OPEN, Ok(Status::Cramped(word))) => {
+                            let (head, _) = producer.unread();
+                            prop_assert!(honest_head && free < want && word - head > CAPACITY);
+                        }
                         (ended::OPEN, found) => {
                             prop_assert_eq!(found, Ok(Status::Pending));
                             prop_assert!(honest_head && free < want);
@@ -195,7 +204,13 @@ proptest! {
                     let found = consumer.poll(headers, want, false);
                     let available = consumer.available();
                     match (peer.published.0.fin.load(Relaxed), found) {
-                        (_, Err(Corrupt)) => prop_assert!(!honest_tail),
+                        (_, Err(Turn::Moved(word))) => {
+                            prop_assert_ne!(word, ring().to_word());
+                            prop_assert_eq!(word, peer.published.0.ring.load(Relaxed));
+                            let next = consumer.next_ring(word);
+                            prop_assert!(next.is_none_or(|(next, ahead)| next.generation == ahead));
+                        }
+                        (_, Err(Turn::Corrupt)) => prop_assert!(!honest_tail),
                         (_, Ok(Status::Ready)) => prop_assert!(honest_tail && available >= want),
                         (ended::OPEN, found) => {
                             prop_assert_eq!(found, Ok(Status::Pending));
@@ -231,12 +246,15 @@ proptest! {
 #[test]
 fn a_reader_survives_the_end_of_the_numbers() {
     const HUGE: u64 = 1 << 63;
-    let (own, peer) = (Header::<Std>::new(4096, HUGE), Header::new(4096, HUGE));
+    let (own, peer) = (
+        Header::<Std>::new(4096, RingId::new(0, HUGE)),
+        Header::new(4096, RingId::new(0, HUGE)),
+    );
     let headers = Headers {
         own: &own,
         peer: &peer,
     };
-    let mut consumer = Consumer::new(HUGE);
+    let mut consumer = Consumer::new(RingId::new(0, HUGE));
     for tail in [HUGE - 1, HUGE, u64::MAX - 1, u64::MAX] {
         peer.published.0.tail.store(tail, Relaxed);
         assert_eq!(consumer.poll(headers, 1, false), Ok(Status::Ready));
@@ -247,5 +265,5 @@ fn a_reader_survives_the_end_of_the_numbers() {
     }
     // Going on from there would be going back.
     peer.published.0.tail.store(0, Relaxed);
-    assert_eq!(consumer.refresh(headers), Err(Corrupt));
+    assert_eq!(consumer.refresh(headers), Err(Turn::Corrupt));
 }

@@ -1,11 +1,24 @@
 //! The reader's side of a ring.
 
-use super::{Atomics, Corrupt, Headers, Status, Word, ended, load_peer};
+use super::{Atomics, Headers, RingId, Status, Word, ended, load_peer};
 use crate::wait::wake_word;
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 
-/// Reads from the ring of the peer's region: private indexes, and the peer's indexes as last seen.
+/// The most rings that a writer announces before the reader takes one.
+pub(crate) const MOST_UNTAKEN: u32 = 8;
+
+/// Why a reader cannot go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// An index of the peer's that no honest peer can show.
+    Corrupt,
+    /// The bytes lie in another ring, which the peer has announced by this word. Nothing has been
+    /// taken in, and the bytes that were known to be there still lie in the ring before it.
+    Moved(u64),
+}
+
+/// Reads from the peer's ring: private indexes, and the peer's indexes as last seen.
 #[derive(Debug)]
 pub(crate) struct Consumer<A: Atomics> {
     capacity: u64,
@@ -14,20 +27,19 @@ pub(crate) struct Consumer<A: Atomics> {
     head: u64,
     /// The peer's `tail` as last seen.
     tail: u64,
-    /// The peer's `base` that belongs to `tail`.
-    base: u64,
+    /// The word of the ring that is read.
+    ring: u64,
     _atomics: PhantomData<fn() -> A>,
 }
 
 impl<A: Atomics> Consumer<A> {
-    /// `capacity` is the peer's, a power of two.
-    pub(crate) fn new(capacity: u64) -> Self {
-        debug_assert!(capacity.is_power_of_two());
+    /// `first` is the peer's.
+    pub(crate) fn new(first: RingId) -> Self {
         Consumer {
-            capacity,
+            capacity: first.capacity(),
             head: 0,
             tail: 0,
-            base: 0,
+            ring: first.to_word(),
             _atomics: PhantomData,
         }
     }
@@ -52,44 +64,68 @@ impl<A: Atomics> Consumer<A> {
     /// Where in the ring the next byte lies.
     #[inline(always)]
     pub(crate) fn offset(&self) -> usize {
-        // A lying `base` gives a wrong offset, never one outside the ring.
-        (self.head.wrapping_sub(self.base) & (self.capacity - 1)) as usize
+        (self.head & (self.capacity - 1)) as usize
     }
 
-    /// Loads and checks the peer's `tail`, and with news its `base`.
+    /// Loads and checks the peer's `tail`, and with news its `ring`.
     #[inline(always)]
-    pub(crate) fn refresh(&mut self, headers: Headers<'_, A>) -> Result<(), Corrupt> {
-        // Acquire (in `load_peer`): the bytes below this tail are visible, and a `base` that was
+    pub(crate) fn refresh(&mut self, headers: Headers<'_, A>) -> Result<(), Turn> {
+        // Acquire (in `load_peer`): the bytes below this tail are visible, and a `ring` that was
         // stored before it.
         let tail = load_peer::<A, _>(&headers.peer.published.0.tail);
         if tail == self.tail {
             return Ok(());
         }
+        // A branch, and not a value that the address of the next byte depends on: that address then
+        // does not wait for what arrives with the tail's cache line, and the processor, which
+        // predicts the branch, fetches the byte's line beside it and not after it. That is a
+        // quarter of a round trip.
+        self.check_ring(headers)?;
         // An honest writer goes forward, and no further from what has been given back to it than
         // the ring holds.
         if tail < self.tail || tail - self.head > self.capacity {
-            return Err(Corrupt);
+            return Err(Turn::Corrupt);
         }
         self.tail = tail;
-        // Relaxed: ordered by that acquire. The layout allows a writer to store another `base` only
-        // after it has seen `head == tail`, and this side stores such a `head` after this load.
-        // This library's writers store 0 before they pass the header on, and never again.
-        let base = headers.peer.published.0.base.load(Ordering::Relaxed);
-        // A branch, and not simply a store: the address of the next byte then does not depend on
-        // what arrives with the tail's cache line, so that the processor, which predicts the
-        // branch, fetches the byte's line beside it and not after it. That is a quarter of a round
-        // trip.
-        if base != self.base {
-            self.rebase(base);
-        }
         Ok(())
     }
 
-    /// Out of line, or the compiler would make a store of it again.
-    #[cold]
-    #[inline(never)]
-    fn rebase(&mut self, base: u64) {
-        self.base = base;
+    /// Whether the ring that is read is still the one that the writer writes.
+    #[inline(always)]
+    fn check_ring(&self, headers: Headers<'_, A>) -> Result<(), Turn> {
+        // Relaxed: the load of `tail` before it orders it. One that is newer than that tail does no
+        // harm: the new ring holds the bytes before the tail too.
+        let ring = headers.peer.published.0.ring.load(Ordering::Relaxed);
+        if ring == self.ring {
+            return Ok(());
+        }
+        // Acquire: the descriptor was passed before the word was stored.
+        A::fence(Ordering::Acquire);
+        Err(Turn::Moved(ring))
+    }
+
+    /// The ring that `word` announces, if it follows the one that is read, at once or after some
+    /// others; and how many come in all.
+    pub(crate) fn next_ring(&self, word: u64) -> Option<(RingId, u32)> {
+        let now = RingId::from_word(self.ring)?;
+        let next = RingId::from_word(word)?;
+        let ahead = next.generation.wrapping_sub(now.generation);
+        (1..=MOST_UNTAKEN).contains(&ahead).then_some((next, ahead))
+    }
+
+    /// Goes over to the next ring, which is mapped and holds all that is known to be readable, and
+    /// says so. Returns whether the peer's writer has to be woken.
+    #[must_use]
+    pub(crate) fn take(&mut self, headers: Headers<'_, A>, next: RingId) -> bool {
+        debug_assert!(self.available() <= next.capacity());
+        self.capacity = next.capacity();
+        self.ring = next.to_word();
+        // Release: this side's loads from the ring before come before anything that the writer does
+        // about it. The writer does not write there any more; it only counts the descriptors that
+        // are under way.
+        let taken = &headers.own.consumed.0.taken;
+        taken.store(next.generation, Ordering::Release);
+        wake_word::is_armed::<A>(&headers.peer.wake_at_head.0)
     }
 
     /// Polls for `want` readable bytes. `gone`: the hang-up as it was known *before* this call.
@@ -99,16 +135,19 @@ impl<A: Atomics> Consumer<A> {
         headers: Headers<'_, A>,
         want: u64,
         gone: bool,
-    ) -> Result<Status, Corrupt> {
+    ) -> Result<Status, Turn> {
         // The order matters: hang-up, fin, tail. `fin` was stored after the last tail, so a tail
         // that is loaded after `fin` was seen is the last one (acquire in `load_peer`); and an
         // orderly end stores `fin` before the link hangs up, so after a hang-up an open `fin` means
         // a death.
         let fin = load_peer::<A, _>(&headers.peer.published.0.fin);
         self.refresh(headers)?;
-        Ok(if self.available() >= want {
-            Status::Ready
-        } else if fin != ended::OPEN {
+        if self.available() >= want {
+            return Ok(Status::Ready);
+        }
+        // Without a new tail as well: the writer may give a large ring back and write no more.
+        self.check_ring(headers)?;
+        Ok(if fin != ended::OPEN {
             Status::Ended(fin)
         } else if gone {
             Status::PeerDied

@@ -5,7 +5,7 @@
 //! search covers every staleness of them: full, empty, across the end, finished, and all of it at
 //! once. `models` checks what several threads add to that.
 
-use super::{Consumer, Header, Headers, Producer, Status, Std, ended};
+use super::{Consumer, Header, Headers, Producer, RingId, Status, Std, Turn, ended};
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -14,6 +14,8 @@ enum Step {
     Write(u64),
     Publish,
     WriterLooks,
+    /// Goes over to a ring of so many bytes.
+    Exchange(u64),
     Finish,
     ReaderLooks,
     Consume(u64),
@@ -24,7 +26,7 @@ enum Step {
 struct State {
     writer: (u64, u64, u64, usize),
     reader: (u64, u64, usize),
-    header: (u64, u64, u64, u32),
+    header: (u64, u64, u64, u32, u32),
 }
 
 struct Ring {
@@ -32,7 +34,10 @@ struct Ring {
     right: Header<Std>,
     producer: Producer<Std>,
     consumer: Consumer<Std>,
-    memory: Vec<u8>,
+    /// Those of all generations.
+    rings: Vec<Vec<u8>>,
+    /// The generation that the reader reads.
+    reads: usize,
     /// Written and not consumed.
     queue: VecDeque<u8>,
 }
@@ -44,11 +49,12 @@ fn byte_at(position: u64) -> u8 {
 impl Ring {
     fn new(capacity: u64) -> Ring {
         Ring {
-            left: Header::new(4096, capacity),
-            right: Header::new(4096, 1),
-            producer: Producer::new(capacity),
-            consumer: Consumer::new(capacity),
-            memory: vec![0; capacity as usize],
+            left: Header::new(4096, RingId::new(0, capacity)),
+            right: Header::new(4096, RingId::new(0, 1)),
+            producer: Producer::new(RingId::new(0, capacity)),
+            consumer: Consumer::new(RingId::new(0, capacity)),
+            rings: vec![vec![0; capacity as usize]],
+            reads: 0,
             queue: VecDeque::new(),
         }
     }
@@ -76,15 +82,17 @@ impl Ring {
             ),
             header: (
                 self.left.published.0.tail.load(Relaxed),
-                self.left.published.0.base.load(Relaxed),
+                self.left.published.0.ring.load(Relaxed),
                 self.right.consumed.0.head.load(Relaxed),
                 self.left.published.0.fin.load(Relaxed),
+                self.right.consumed.0.taken.load(Relaxed),
             ),
         }
     }
 
-    /// The steps that are possible next without writing more than `total` bytes in all.
-    fn steps(&self, total: u64) -> Vec<Step> {
+    /// The steps that are possible next without writing more than `total` bytes in all, in no more
+    /// rings than `rings`.
+    fn steps(&self, total: u64, rings: usize) -> Vec<Step> {
         let mut steps = vec![Step::Publish, Step::WriterLooks, Step::ReaderLooks];
         if self.left.published.0.fin.load(Relaxed) == ended::OPEN {
             let room = self.producer.free().min(total - self.producer.position());
@@ -95,6 +103,18 @@ impl Ring {
             }
         }
         steps.extend((1..=self.consumer.available()).map(Step::Consume));
+        let writer = Headers {
+            own: &self.left,
+            peer: &self.right,
+        };
+        if self.rings.len() < rings && self.producer.untaken(writer) < 2 {
+            let (_, unread) = self.producer.unread();
+            let capacity = self.producer.capacity();
+            let fitting = [capacity / 2, 2 * capacity]
+                .into_iter()
+                .filter(|n| *n >= unread.max(1));
+            steps.extend(fitting.map(Step::Exchange));
+        }
         steps
     }
 
@@ -113,7 +133,8 @@ impl Ring {
             Step::Write(n) => {
                 for i in 0..n {
                     let byte = byte_at(self.producer.position() + i);
-                    self.memory[(self.producer.offset() + i as usize) % capacity as usize] = byte;
+                    let at = (self.producer.offset() + i as usize) % capacity as usize;
+                    self.rings.last_mut().unwrap()[at] = byte;
                     self.queue.push_back(byte);
                 }
                 self.producer.advance(n);
@@ -138,11 +159,33 @@ impl Ring {
                 }
                 assert_eq!(self.producer.free(), capacity - self.queue.len() as u64);
             }
+            Step::Exchange(capacity) => {
+                let next = self.producer.ring().followed_by(capacity);
+                let before = self.rings.last().unwrap();
+                let mut memory = vec![0; capacity as usize];
+                let (from, unread) = self.producer.unread();
+                for position in from..from + unread {
+                    let byte = before[position as usize % before.len()];
+                    memory[(position % capacity) as usize] = byte;
+                }
+                self.rings.push(memory);
+                assert!(!self.producer.announce(writer, next), "nobody sleeps");
+            }
             Step::Finish => self.left.published.0.fin.store(ended::CLOSED, Relaxed),
             Step::ReaderLooks => {
                 let available = published - self.consumer.position();
                 for want in 1..=capacity {
-                    let found = self.consumer.poll(reader, want, false).unwrap();
+                    let found = loop {
+                        match self.consumer.poll(reader, want, false) {
+                            Ok(found) => break found,
+                            Err(Turn::Corrupt) => panic!("an honest writer"),
+                            Err(Turn::Moved(word)) => {
+                                let (next, ahead) = self.consumer.next_ring(word).unwrap();
+                                assert!(!self.consumer.take(reader, next), "nobody sleeps");
+                                self.reads += ahead as usize;
+                            }
+                        }
+                    };
                     let fin = self.left.published.0.fin.load(Relaxed);
                     let expected = match fin {
                         _ if available >= want => Status::Ready,
@@ -174,19 +217,20 @@ impl Ring {
         assert!(self.consumer.available() + self.producer.unpublished() <= self.queue.len() as u64);
         // The bytes that the reader may read, from its own offset on, are those that were written.
         for i in 0..self.consumer.available() as usize {
-            let at = (self.consumer.offset() + i) % capacity as usize;
-            assert_eq!(self.memory[at], self.queue[i]);
+            let ring = &self.rings[self.reads];
+            let at = (self.consumer.offset() + i) % ring.len();
+            assert_eq!(ring[at], self.queue[i]);
         }
     }
 }
 
 /// Visits every state; returns how many there are.
-fn explore(capacity: u64, total: u64) -> usize {
+fn explore(capacity: u64, total: u64, rings: usize) -> usize {
     let mut seen = HashSet::from([Ring::new(capacity).state()]);
     let mut paths = VecDeque::from([Vec::new()]);
     while let Some(path) = paths.pop_front() {
         // A ring cannot be copied, so each step out of a state begins by repeating the path to it.
-        for step in Ring::after(capacity, &path).steps(total) {
+        for step in Ring::after(capacity, &path).steps(total, rings) {
             let mut ring = Ring::after(capacity, &path);
             ring.step(step);
             if seen.insert(ring.state()) {
@@ -201,11 +245,19 @@ fn explore(capacity: u64, total: u64) -> usize {
 
 #[test]
 fn every_state_of_a_small_ring_can_be_reached_and_holds() {
-    for (capacity, total) in [(1, 16), (2, 16), (4, 16), (8, 18)] {
+    let sizes = [
+        (1, 16, 1),
+        (2, 16, 1),
+        (4, 16, 1),
+        (8, 18, 1),
+        (2, 8, 3),
+        (4, 7, 3),
+    ];
+    for (capacity, total, rings) in sizes {
         let start = std::time::Instant::now();
-        let states = explore(capacity, total);
+        let states = explore(capacity, total, rings);
         println!(
-            "capacity {capacity}, {total} bytes: {states} states in {:.1?}",
+            "capacity {capacity}, {total} bytes, {rings} rings: {states} states in {:.1?}",
             start.elapsed()
         );
     }
@@ -295,6 +347,7 @@ fn a_writer_gives_way_to_a_starving_reader() {
                 let free = CAPACITY - written;
                 let expected = match free {
                     _ if free >= want => Status::Ready,
+                    _ if wanted > CAPACITY => Status::Cramped(wanted),
                     1.. if wanted > written => Status::Starving,
                     _ => Status::Pending,
                 };

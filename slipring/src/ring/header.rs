@@ -1,10 +1,10 @@
-//! The header of a region: which side writes which word, and where it lies.
+//! The header of an endpoint: which side writes which word, and where it lies.
 //!
-//! Everything in a header is written by the process that owns the region; its peer has it mapped
-//! read-only. The layout is a contract between processes that may have been built at different
-//! times: `docs/layout.md` describes it, and the assertions at the end of this file hold it in
-//! place.
+//! Everything in a header is written by the process that owns it; its peer has it mapped read-only.
+//! The layout is a contract between processes that may have been built at different times:
+//! `docs/layout.md` describes it, and the assertions at the end of this file hold it in place.
 
+use super::RingId;
 use crate::wait::{Atomics, Std, Word, wake_word};
 use std::mem::{offset_of, size_of};
 use std::sync::atomic::Ordering;
@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"slipring");
 
 /// The version of this layout and of everything that is done with it.
-pub(crate) const LAYOUT_VERSION: u32 = 1;
+pub(crate) const LAYOUT_VERSION: u32 = 2;
 
 /// Distance between words that different processes touch: two cache lines of 64 bytes, since the
 /// prefetcher of x86 fetches them in pairs (Intel 64 and IA-32 Optimization Reference Manual,
@@ -42,7 +42,7 @@ pub(crate) mod ended {
 #[derive(Debug)]
 pub(crate) struct Line<T>(pub(crate) T);
 
-/// Line 0: the kind of this memory. Written before the region is passed on; copied once by the
+/// Line 0: the kind of this memory. Written before the header is passed on; copied once by the
 /// peer.
 #[repr(C)]
 #[derive(Debug)]
@@ -50,7 +50,6 @@ pub(crate) struct Preamble<A: Atomics> {
     pub(crate) magic: A::U64,
     pub(crate) version: A::U32,
     pub(crate) header_len: A::U32,
-    pub(crate) capacity: A::U64,
 }
 
 /// Line 1: the bytes that the peer may read.
@@ -59,9 +58,9 @@ pub(crate) struct Preamble<A: Atomics> {
 pub(crate) struct Published<A: Atomics> {
     /// Count of bytes ever published.
     pub(crate) tail: A::U64,
-    /// The position that lies at the start of the ring: byte `p` is at `(p - base) mod capacity`.
-    /// This library's writers leave it at 0; a reader obeys the value that it finds.
-    pub(crate) base: A::U64,
+    /// The ring that holds the bytes from the peer's `head` on ([`RingId`]). Stored before the
+    /// first `tail` beyond what the ring before it holds.
+    pub(crate) ring: A::U64,
     /// How the writing ended ([`ended`]).
     pub(crate) fin: A::U32,
     /// The code of an abort, stored before `fin` and `stop`.
@@ -72,10 +71,13 @@ pub(crate) struct Published<A: Atomics> {
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Consumed<A: Atomics> {
-    /// Count of bytes ever consumed of the *peer's* region.
+    /// Count of bytes ever consumed of the *peer's* rings.
     pub(crate) head: A::U64,
     /// Why the reader is gone ([`ended`]).
     pub(crate) stop: A::U32,
+    /// The generation of the peer's ring that this side reads. The ones before it are unmapped
+    /// here.
+    pub(crate) taken: A::U32,
 }
 
 /// Lines 5 and 6: counters of one half, for tools that read them from outside. Nothing depends on
@@ -91,7 +93,25 @@ pub(crate) struct Counters<A: Atomics> {
     pub(crate) spins: A::U64,
 }
 
-/// The first page of a region.
+/// Line 7: how often this side's writer exchanged its ring, and what it has refused.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Exchanges<A: Atomics> {
+    /// Times the ring was followed by a larger one.
+    pub(crate) grown: A::U64,
+    /// Times it was followed by a smaller one.
+    pub(crate) shrunk: A::U64,
+    /// Times it should have grown, and did not.
+    pub(crate) refused: A::U64,
+    /// The position that the peer's reader waited for when it was refused last.
+    pub(crate) refused_for: A::U64,
+    /// The limit that refused last: a number of `Limit`, or 0.
+    pub(crate) limit: A::U32,
+    /// Times that the peer's reader was refused. Stored after the two before it.
+    pub(crate) answers: A::U32,
+}
+
+/// The header: one page.
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Header<A: Atomics> {
@@ -105,11 +125,12 @@ pub(crate) struct Header<A: Atomics> {
     pub(crate) wake_at_head: Line<A::U64>,
     pub(crate) reading: Line<Counters<A>>,
     pub(crate) writing: Line<Counters<A>>,
+    pub(crate) exchanges: Line<Exchanges<A>>,
 }
 
 impl<A: Atomics> Header<A> {
     /// The header of a stream on which nothing has happened yet.
-    pub(crate) fn new(header_len: u32, capacity: u64) -> Self {
+    pub(crate) fn new(header_len: u32, first: RingId) -> Self {
         let counters = || {
             Line(Counters {
                 sleeps: A::U64::new(0),
@@ -122,22 +143,30 @@ impl<A: Atomics> Header<A> {
                 magic: A::U64::new(MAGIC),
                 version: A::U32::new(LAYOUT_VERSION),
                 header_len: A::U32::new(header_len),
-                capacity: A::U64::new(capacity),
             }),
             published: Line(Published {
                 tail: A::U64::new(0),
-                base: A::U64::new(0),
+                ring: A::U64::new(first.to_word()),
                 fin: A::U32::new(ended::OPEN),
                 code: A::U32::new(0),
             }),
             consumed: Line(Consumed {
                 head: A::U64::new(0),
                 stop: A::U32::new(ended::OPEN),
+                taken: A::U32::new(first.generation),
             }),
             wake_at_tail: Line(A::U64::new(wake_word::AWAKE)),
             wake_at_head: Line(A::U64::new(wake_word::AWAKE)),
             reading: counters(),
             writing: counters(),
+            exchanges: Line(Exchanges {
+                grown: A::U64::new(0),
+                shrunk: A::U64::new(0),
+                refused: A::U64::new(0),
+                refused_for: A::U64::new(0),
+                limit: A::U32::new(0),
+                answers: A::U32::new(0),
+            }),
         }
     }
 
@@ -183,13 +212,13 @@ const _: () = {
     assert!(offset_of!(H, preamble.0.magic) == 0x00);
     assert!(offset_of!(H, preamble.0.version) == 0x08);
     assert!(offset_of!(H, preamble.0.header_len) == 0x0c);
-    assert!(offset_of!(H, preamble.0.capacity) == 0x10);
     assert!(offset_of!(H, published.0.tail) == 0x80);
-    assert!(offset_of!(H, published.0.base) == 0x88);
+    assert!(offset_of!(H, published.0.ring) == 0x88);
     assert!(offset_of!(H, published.0.fin) == 0x90);
     assert!(offset_of!(H, published.0.code) == 0x94);
     assert!(offset_of!(H, consumed.0.head) == 0x100);
     assert!(offset_of!(H, consumed.0.stop) == 0x108);
+    assert!(offset_of!(H, consumed.0.taken) == 0x10c);
     assert!(offset_of!(H, wake_at_tail) == 0x180);
     assert!(offset_of!(H, wake_at_head) == 0x200);
     assert!(offset_of!(H, reading.0.sleeps) == 0x280);
@@ -198,6 +227,12 @@ const _: () = {
     assert!(offset_of!(H, writing.0.sleeps) == 0x300);
     assert!(offset_of!(H, writing.0.wakes) == 0x308);
     assert!(offset_of!(H, writing.0.spins) == 0x310);
-    assert!(size_of::<H>() == 0x380);
+    assert!(offset_of!(H, exchanges.0.grown) == 0x380);
+    assert!(offset_of!(H, exchanges.0.shrunk) == 0x388);
+    assert!(offset_of!(H, exchanges.0.refused) == 0x390);
+    assert!(offset_of!(H, exchanges.0.refused_for) == 0x398);
+    assert!(offset_of!(H, exchanges.0.limit) == 0x3a0);
+    assert!(offset_of!(H, exchanges.0.answers) == 0x3a4);
+    assert!(size_of::<H>() == 0x400);
     assert!(LINE == 128);
 };

@@ -1,11 +1,11 @@
 //! The writer's side of a ring.
 
-use super::{Atomics, Corrupt, Headers, Status, Word, ended, load_peer};
+use super::{Atomics, Corrupt, Headers, RingId, Status, Word, ended, load_peer};
 use crate::wait::wake_word;
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 
-/// Writes into the ring of this side's region: private indexes, and their publication.
+/// Writes into this side's ring: private indexes, and their publication.
 #[derive(Debug)]
 pub(crate) struct Producer<A: Atomics> {
     capacity: u64,
@@ -15,18 +15,19 @@ pub(crate) struct Producer<A: Atomics> {
     published: u64,
     /// The peer's `head` as last seen.
     head: u64,
+    ring: RingId,
     _atomics: PhantomData<fn() -> A>,
 }
 
 impl<A: Atomics> Producer<A> {
-    /// `capacity` is a power of two.
-    pub(crate) fn new(capacity: u64) -> Self {
-        debug_assert!(capacity.is_power_of_two());
+    /// `first` is what the header announces.
+    pub(crate) fn new(first: RingId) -> Self {
         Producer {
-            capacity,
+            capacity: first.capacity(),
             tail: 0,
             published: 0,
             head: 0,
+            ring: first,
             _atomics: PhantomData,
         }
     }
@@ -58,7 +59,6 @@ impl<A: Atomics> Producer<A> {
     /// Where in the ring the next byte goes.
     #[inline]
     pub(crate) fn offset(&self) -> usize {
-        // `base` in the header is 0, for ever.
         (self.tail & (self.capacity - 1)) as usize
     }
 
@@ -114,7 +114,7 @@ impl<A: Atomics> Producer<A> {
         // the reader gave back the bytes that it had read before it armed, with a release, so the
         // head below is at least that one.
         let word = load_peer::<A, _>(&headers.peer.wake_at_tail.0);
-        if self.free() == 0 || !wake_word::is_beyond(word, self.published) {
+        if !wake_word::is_beyond(word, self.published) {
             return Ok(Status::Pending);
         }
         // The head above may be older than that wake word: a reader that drained the ring in
@@ -122,9 +122,45 @@ impl<A: Atomics> Producer<A> {
         self.refresh(headers)?;
         Ok(if self.free() >= want {
             Status::Ready
+        } else if wake_word::is_beyond(word, self.head.saturating_add(self.capacity)) {
+            Status::Cramped(word)
+        } else if self.free() == 0 {
+            Status::Pending
         } else {
             Status::Starving
         })
+    }
+
+    /// The ring that is written.
+    #[inline]
+    pub(crate) fn ring(&self) -> RingId {
+        self.ring
+    }
+
+    /// How many rings were announced that the peer's reader has not taken.
+    pub(crate) fn untaken(&self, headers: Headers<'_, A>) -> u32 {
+        // Relaxed: only a number is compared; the writer touches no ring of before.
+        let taken = headers.peer.consumed.0.taken.load(Ordering::Relaxed);
+        self.ring.generation.wrapping_sub(taken)
+    }
+
+    /// The bytes that the next ring has to hold: their position, and how many they are.
+    pub(crate) fn unread(&self) -> (u64, u64) {
+        (self.head, self.tail - self.head)
+    }
+
+    /// Announces the next ring, which holds everything that is [`unread`](Self::unread) and was
+    /// passed on. Returns whether the peer's reader has to be woken.
+    #[must_use]
+    pub(crate) fn announce(&mut self, headers: Headers<'_, A>, next: RingId) -> bool {
+        debug_assert!(self.tail - self.head <= next.capacity());
+        self.ring = next;
+        self.capacity = next.capacity();
+        // Release: a reader that sees it finds the descriptor in the link. The store of the next
+        // `tail`, a release as well, keeps it in front of that.
+        let ring = &headers.own.published.0.ring;
+        ring.store(next.to_word(), Ordering::Release);
+        wake_word::is_armed::<A>(&headers.peer.wake_at_tail.0)
     }
 
     /// Publishes the bytes that have been written. Returns whether the peer's reader has to be

@@ -4,7 +4,7 @@
 //! memory is mapped once, since ThreadSanitizer (`ci/tsan.sh`) takes two addresses of one page for
 //! two places, and would see no race between them.
 
-use super::{Atomics, Consumer, Header, Headers, Producer, Std, Word};
+use super::{Atomics, Consumer, Header, Headers, Producer, RingId, Std, Word};
 use std::cell::UnsafeCell;
 use std::sync::atomic::{self, Ordering};
 use std::thread;
@@ -39,7 +39,7 @@ fn piece(position: u64, salt: u64) -> u64 {
 }
 
 fn writes<A: Atomics>(headers: Headers<'_, A>, bytes: &Bytes) {
-    let mut ring = Producer::<A>::new(CAPACITY);
+    let mut ring = Producer::<A>::new(RingId::new(0, CAPACITY));
     while ring.position() < LENGTH {
         let n = piece(ring.position(), 1).min(LENGTH - ring.position());
         while ring.free() < n {
@@ -57,7 +57,7 @@ fn writes<A: Atomics>(headers: Headers<'_, A>, bytes: &Bytes) {
 }
 
 fn reads<A: Atomics>(headers: Headers<'_, A>, bytes: &Bytes) {
-    let mut ring = Consumer::<A>::new(CAPACITY);
+    let mut ring = Consumer::<A>::new(RingId::new(0, CAPACITY));
     while ring.position() < LENGTH {
         while ring.available() == 0 {
             thread::yield_now();
@@ -85,8 +85,8 @@ where
     Header<A>: Sync,
 {
     let (left, right) = (
-        Header::<A>::new(4096, CAPACITY),
-        Header::new(4096, CAPACITY),
+        Header::<A>::new(4096, RingId::new(0, CAPACITY)),
+        Header::new(4096, RingId::new(0, CAPACITY)),
     );
     let bytes = Bytes::new();
     thread::scope(|threads| {

@@ -19,7 +19,6 @@ pub use readiness::Readiness;
 pub use writer::Writer;
 
 use crate::endpoint::{Connected, Whole};
-use crate::endpoint::{ReadHalf, WriteHalf};
 use crate::error::Result;
 use crate::name::Name;
 use crate::options::Options;
@@ -105,15 +104,16 @@ pub struct Stream {
 impl Stream {
     /// A stream whose handshake was for blocking halves.
     pub(crate) fn new(connected: Connected) -> Result<Stream> {
-        let Connected { endpoint, watches } = connected;
+        let (read, write, watches) = connected.into_halves();
+        let endpoint = Arc::clone(read.endpoint());
         let Watches { reader, writer } = match watches {
             Some(watches) => watches,
             None => Watches::new(&endpoint.own_doorbells, endpoint.link.as_fd())?,
         };
         Ok(Stream {
             whole: Whole::of(&endpoint),
-            reader: Reader::new(ReadHalf::new(Arc::clone(&endpoint)), reader),
-            writer: Writer::new(WriteHalf::new(endpoint), writer),
+            reader: Reader::new(read, reader),
+            writer: Writer::new(write, writer),
         })
     }
 
@@ -311,12 +311,13 @@ impl Stream {
         self.reader.endpoint().name.as_ref()
     }
 
-    /// The size of the ring that this side writes into, in bytes.
+    /// The size of the ring that this side writes into now, in bytes; see [`Writer::capacity`].
     pub fn capacity(&self) -> usize {
         self.writer.capacity()
     }
 
-    /// The size of the ring that the peer writes into, in bytes.
+    /// The size of the ring that the peer writes into now, in bytes; see
+    /// [`Reader::peer_capacity`].
     pub fn peer_capacity(&self) -> usize {
         self.reader.peer_capacity()
     }
@@ -394,7 +395,7 @@ impl Stream {
 impl Read for Stream {
     #[inline]
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.reader.read(buf)
+        self.reader.read_resting(buf, || self.writer.half.rest())
     }
 
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
@@ -405,7 +406,7 @@ impl Read for Stream {
 impl BufRead for Stream {
     #[inline]
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.reader.fill_buf()
+        self.reader.fill_buf_resting(|| self.writer.half.rest())
     }
 
     #[inline]

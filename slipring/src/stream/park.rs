@@ -74,6 +74,17 @@ impl Blocking {
         half: &mut H,
         deadline: Option<Instant>,
     ) -> io::Result<H::News> {
+        self.wait_resting(half, deadline, || ())
+    }
+
+    /// The same, and `rest` is called before the half sleeps.
+    #[inline(always)]
+    pub(super) fn wait_resting<H: PollHalf>(
+        &mut self,
+        half: &mut H,
+        deadline: Option<Instant>,
+        rest: impl FnOnce(),
+    ) -> io::Result<H::News> {
         if let Some(outcome) = half.poll() {
             return outcome;
         }
@@ -82,9 +93,12 @@ impl Blocking {
         }
         let limit = self.limit(deadline);
         let watch = &self.watch;
-        let park = |began: Option<Instant>| OnWatch {
-            watch,
-            deadline: limit.end(|| began.unwrap_or_else(Instant::now)),
+        let park = |began: Option<Instant>| {
+            rest();
+            OnWatch {
+                watch,
+                deadline: limit.end(|| began.unwrap_or_else(Instant::now)),
+            }
         };
         wait::wait(half, &mut self.policy, limit, park).expect("a watch sleeps here")
     }

@@ -4,6 +4,7 @@ use super::park::Blocking;
 use super::{Closer, Readiness};
 use crate::endpoint::{End, Endpoint, ReadHalf, ReadWait, Readable};
 use crate::peer::Peer;
+use crate::stats::ReaderStats;
 use crate::sys::watch::Watch;
 use crate::wait::Spin;
 use std::io::{self, BufRead, IoSliceMut, Read};
@@ -129,19 +130,58 @@ impl Reader {
         self.blocking.is_nonblocking()
     }
 
-    /// Blocks until something is there, or the end.
+    /// Blocks until something is there, or the end. `rest`: see [`Stream`](super::Stream).
     #[inline(never)]
-    fn wait_for_some(&mut self) -> io::Result<Readable> {
-        self.wait(1)
+    fn wait_for_some(&mut self, rest: impl FnOnce()) -> io::Result<Readable> {
+        if self.half.has(1) {
+            return Ok(Readable::Enough);
+        }
+        let mut wait = ReadWait {
+            half: &mut self.half,
+            want: 1,
+        };
+        self.blocking.wait_resting(&mut wait, None, rest)
     }
 
     /// Reads what is there, once something is. The wait and what comes after it are one piece of
     /// code.
     #[inline(never)]
-    fn read_some(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        match self.wait(1)? {
+    fn read_some(&mut self, buf: &mut [u8], rest: impl FnOnce()) -> io::Result<usize> {
+        let mut wait = ReadWait {
+            half: &mut self.half,
+            want: 1,
+        };
+        match self.blocking.wait_resting(&mut wait, None, rest)? {
             Readable::Enough => Ok(self.half.take(buf)),
             Readable::End => Ok(0),
+        }
+    }
+
+    /// `Read::read`; `rest` is called before it sleeps.
+    #[inline(always)]
+    pub(super) fn read_resting(
+        &mut self,
+        buf: &mut [u8],
+        rest: impl FnOnce(),
+    ) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        if self.half.try_take_fast(buf) {
+            return Ok(buf.len());
+        }
+        self.read_some(buf, rest)
+    }
+
+    /// `BufRead::fill_buf`; `rest` is called before it sleeps.
+    #[inline(always)]
+    pub(super) fn fill_buf_resting(&mut self, rest: impl FnOnce()) -> io::Result<&[u8]> {
+        if self.half.can_lend_fast() {
+            return Ok(self.half.view_fast());
+        }
+        match self.wait_for_some(rest)? {
+            Readable::Enough => Ok(self.half.view_some()),
+            Readable::End => Ok(&[]),
         }
     }
 
@@ -179,8 +219,10 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// * `InvalidInput` at once if `n` is more than [`peer_capacity`](Self::peer_capacity): it
-    ///   could never fit.
+    /// * [`GrowthRefused`](crate::GrowthRefused) if the peer's ring has to grow for it and does
+    ///   not: `InvalidInput` at once if `n` is more than
+    ///   [`max_peer_capacity`](Self::max_peer_capacity), `OutOfMemory` if the peer's process allows
+    ///   no more. What came stays, and can be read.
     /// * `UnexpectedEof` if the stream ends in order before; what is left can still be read.
     /// * `WouldBlock` after the timeout or in non-blocking mode. Nothing is consumed; bytes that
     ///   came stay.
@@ -290,10 +332,23 @@ impl Reader {
         &self.half.endpoint().peer
     }
 
-    /// The size of the ring that this half reads from, in bytes: the most that
-    /// [`fill_at_least`](Self::fill_at_least) can ask for.
+    /// The size of the ring that this half reads from now, in bytes.
+    ///
+    /// It grows up to [`max_peer_capacity`](Self::max_peer_capacity), and shrinks, as the peer's
+    /// writer needs it.
     pub fn peer_capacity(&self) -> usize {
         self.half.capacity()
+    }
+
+    /// How far the peer's ring may grow, in bytes, as both sides allow: the most that
+    /// [`fill_at_least`](Self::fill_at_least) can ask for.
+    pub fn max_peer_capacity(&self) -> usize {
+        self.half.max_capacity()
+    }
+
+    /// The state and the counts of this half. Does not block.
+    pub fn stats(&self) -> ReaderStats {
+        self.half.stats()
     }
 
     /// Lets blocking reads fail with `WouldBlock` after `timeout`. `None`, the default, waits for
@@ -330,7 +385,8 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if `n` is more than [`peer_capacity`](Self::peer_capacity); `Unsupported`
+    /// `InvalidInput` if `n` is more than [`max_peer_capacity`](Self::max_peer_capacity);
+    /// `Unsupported`
     /// ([`Error::NeverSleeps`](crate::Error::NeverSleeps)) with [`Spin::Always`]; what the system
     /// says if the epoll set
     /// cannot be asked. An end of the stream is `Ready`: the next read tells it.
@@ -375,13 +431,7 @@ impl AsRawFd for Reader {
 impl Read for Reader {
     #[inline]
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if buf.is_empty() {
-            return Ok(0);
-        }
-        if self.half.try_take_fast(buf) {
-            return Ok(buf.len());
-        }
-        self.read_some(buf)
+        self.read_resting(buf, || ())
     }
 
     /// Fills all of `bufs` that it can and consumes once.
@@ -400,13 +450,7 @@ impl BufRead for Reader {
     /// Lends what is there, without a copy; blocks while nothing is.
     #[inline]
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.half.can_lend_fast() {
-            return Ok(self.half.view_fast());
-        }
-        match self.wait_for_some()? {
-            Readable::Enough => Ok(self.half.view_some()),
-            Readable::End => Ok(&[]),
-        }
+        self.fill_buf_resting(|| ())
     }
 
     /// Gives `n` bytes back to the writer.

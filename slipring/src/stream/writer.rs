@@ -2,8 +2,9 @@
 
 use super::park::Blocking;
 use super::{Closer, Grant, Readiness};
-use crate::endpoint::{End, Endpoint, Room, WriteHalf, WriteWait};
+use crate::endpoint::{End, Endpoint, Room, Want, WriteHalf, WriteWait};
 use crate::peer::Peer;
+use crate::stats::WriterStats;
 use crate::sys::watch::Watch;
 use crate::wait::Spin;
 use std::io::{self, IoSlice, Write};
@@ -78,13 +79,12 @@ impl Writer {
         self.half.endpoint()
     }
 
-    fn wait(&mut self, want: usize, drained: bool) -> io::Result<Room> {
+    fn wait(&mut self, want: Want) -> io::Result<Room> {
         // What is kept back could be what the reader waits for.
         self.half.publish();
         let mut wait = WriteWait {
             half: &mut self.half,
             want,
-            drained,
         };
         self.blocking.wait(&mut wait, None)
     }
@@ -95,13 +95,13 @@ impl Writer {
         if let Some(room) = self.half.room(len) {
             return room;
         }
-        self.wait(self.half.low_watermark(len), false)?;
+        self.wait(Want::Some(self.half.low_watermark(len)))?;
         Ok(self.half.free().min(len))
     }
 
     #[inline(never)]
     fn wait_for_room(&mut self, n: usize) -> io::Result<()> {
-        self.wait(n, false)?.enough_for(n)
+        self.wait(Want::Whole(n))?.enough_for(n)
     }
 
     /// Writes what there is room for, once there is some.
@@ -166,11 +166,13 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// * `InvalidInput` at once if `n` is more than [`capacity`](Self::capacity): it could never
-    ///   fit.
+    /// * [`GrowthRefused`](crate::GrowthRefused) if the ring has to grow for it and does not:
+    ///   `InvalidInput` if `n` is more than [`max_capacity`](Self::max_capacity), `OutOfMemory` if
+    ///   the process or the system allows no more.
     /// * `Deadlock` if the peer's reader waits for more bytes than are in the ring while this waits
-    ///   for more room than there is: neither could ever go on. Write less at a time, or use a
-    ///   larger capacity than the two together.
+    ///   for more room than there is, and the ring cannot grow to hold both: neither could ever go
+    ///   on. Write less at a time, or use a larger
+    ///   [`max_capacity`](crate::Options::max_capacity) than the two together.
     /// * `WouldBlock` after the timeout or in non-blocking mode.
     /// * Otherwise as [`Writer`] says.
     ///
@@ -290,7 +292,7 @@ impl Writer {
     /// ```
     #[doc(alias = "SIOCOUTQ")]
     pub fn wait_consumed(&mut self) -> io::Result<()> {
-        self.wait(0, true)?.enough_to_drain()
+        self.wait(Want::Drained)?.enough_to_drain()
     }
 
     /// Bytes that can be written now without blocking.
@@ -355,10 +357,46 @@ impl Writer {
         &self.half.endpoint().peer
     }
 
-    /// The size of the ring that this half writes into, in bytes: the most that
-    /// [`reserve`](Self::reserve) can ask for.
+    /// The size of the ring that this half writes into now, in bytes.
+    ///
+    /// It grows up to [`max_capacity`](Self::max_capacity), and shrinks; see
+    /// [`Options::max_capacity`](crate::Options::max_capacity).
     pub fn capacity(&self) -> usize {
         self.half.capacity()
+    }
+
+    /// How far the ring may grow, in bytes, as both sides allow: the most that
+    /// [`reserve`](Self::reserve) can ask for.
+    pub fn max_capacity(&self) -> usize {
+        self.half.max_capacity()
+    }
+
+    /// Gives back what the ring has grown by, and says how large it is now, in bytes.
+    ///
+    /// It stays as large as it is if more bytes are unread than half the ring that it began with,
+    /// if the peer has not taken the last exchange of rings in yet, or if it has shrunk less than a
+    /// second ago. The peer gives its part back when it reads next, or at once if it sleeps in a
+    /// read. Does not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Stream;
+    /// # use std::io::Read;
+    /// let (mut left, mut right) = Stream::pair()?;
+    /// left.writer().reserve(100_000)?.commit(1);
+    /// right.read_exact(&mut [0])?;
+    /// assert_eq!(left.writer().shrink(), 16 << 10);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn shrink(&mut self) -> usize {
+        self.half.shrink();
+        self.half.capacity()
+    }
+
+    /// The state and the counts of this half. Does not block.
+    pub fn stats(&self) -> WriterStats {
+        self.half.stats()
     }
 
     /// Lets blocking writes fail with `WouldBlock` after `timeout`. `None`, the default, waits for
@@ -401,7 +439,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if `n` is more than [`capacity`](Self::capacity); `Unsupported`
+    /// `InvalidInput` if `n` is more than [`max_capacity`](Self::max_capacity); `Unsupported`
     /// ([`Error::NeverSleeps`](crate::Error::NeverSleeps)) with [`Spin::Always`]; what the system
     /// says if the epoll set cannot be asked. An end is `Ready`: the next write tells it.
     pub fn arm(&mut self, n: usize) -> io::Result<Readiness> {
@@ -409,10 +447,10 @@ impl Writer {
         self.half.allow_flow(false);
         // What is kept back could be what the reader waits for.
         self.half.publish();
+        let want = self.half.want(n);
         self.blocking.arm(&mut WriteWait {
             half: &mut self.half,
-            want: n,
-            drained: false,
+            want,
         })
     }
 

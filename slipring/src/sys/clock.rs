@@ -15,6 +15,14 @@ impl CoarseInstant {
     pub(crate) fn now() -> CoarseInstant {
         CoarseInstant(clock_gettime(ClockId::MonotonicCoarse))
     }
+
+    /// The time from `earlier` to this; zero if that was not earlier.
+    pub(crate) fn since(self, earlier: CoarseInstant) -> Duration {
+        let nanoseconds =
+            |at: Timespec| i128::from(at.tv_sec) * 1_000_000_000 + i128::from(at.tv_nsec);
+        let passed = nanoseconds(self.0) - nanoseconds(earlier.0);
+        Duration::from_nanos(u64::try_from(passed).unwrap_or(0))
+    }
 }
 
 /// A time to wait, of a day at most. The calls that take it count in milliseconds and know no

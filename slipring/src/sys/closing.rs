@@ -157,12 +157,47 @@ pub(crate) struct Ahead {
 /// as those of a peer are. Closing one that is not the last may block as well, as a file of FUSE is
 /// flushed each time.
 pub(crate) fn peek(socket: BorrowedFd<'_>) -> errno::Result<Ahead> {
-    let ahead = socket::peek(socket)?;
+    let ahead = socket::peek(socket, &mut [0])?;
     let copies: Vec<_> = ahead.fds.into_iter().map(Passed::new).collect();
     Ok(Ahead {
         descriptors: copies.len(),
         truncated: ahead.truncated,
     })
+}
+
+/// A message of a few bytes and one descriptor, of which nothing has been taken.
+#[derive(Debug)]
+pub(crate) enum Parcel<const LEN: usize> {
+    /// It, with a copy of its descriptor.
+    Whole([u8; LEN], Passed),
+    /// This process has no room for the descriptor.
+    NoRoom,
+    /// There is none, or another message.
+    None,
+}
+
+/// Looks at the message that comes next. [`take_parcel`] takes it away.
+pub(crate) fn peek_parcel<const LEN: usize>(socket: BorrowedFd<'_>) -> errno::Result<Parcel<LEN>> {
+    let mut bytes = [0; LEN];
+    let ahead = match socket::peek(socket, &mut bytes) {
+        Err(Errno::AGAIN | Errno::CONNRESET) => return Ok(Parcel::None),
+        ahead => ahead?,
+    };
+    let mut copies: Vec<_> = ahead.fds.into_iter().map(Passed::new).collect();
+    Ok(match (copies.pop(), copies.is_empty(), ahead.truncated) {
+        (Some(copy), true, false) if ahead.len == LEN => Parcel::Whole(bytes, copy),
+        (None, _, true) => Parcel::NoRoom,
+        (Some(_), true, true) => Parcel::NoRoom,
+        _ => Parcel::None,
+    })
+}
+
+/// Takes away a message that [`peek_parcel`] found whole.
+pub(crate) fn take_parcel<const LEN: usize>(socket: BorrowedFd<'_>) -> errno::Result<()> {
+    // If there is no room for its descriptor any more, the kernel drops that.
+    let received = socket::receive(socket, &mut [0; LEN])?;
+    received.fds.into_iter().map(Passed::new).for_each(drop);
+    Ok(())
 }
 
 /// What a peer has said over a link.
@@ -248,6 +283,10 @@ impl AsFd for Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
+        // The messages that lie there are its parent's, in a forked child.
+        if !self.fork_guard.is_owner() {
+            return;
+        }
         // Nothing more comes in after this.
         self.hang_up();
         if let Some(fd) = self.fd.take()

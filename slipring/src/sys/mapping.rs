@@ -56,8 +56,8 @@ pub(crate) fn has_room(len: usize) -> bool {
 }
 
 impl Mapping {
-    /// Maps the first `first_len` bytes of the file, at least one page, and the `capacity` bytes
-    /// behind them, which are a power of two, or none. Both are whole pages.
+    /// Maps the first `first_len` bytes of the file, and the `capacity` bytes behind them, which
+    /// are a power of two. One of them may be none; both are whole pages.
     pub(crate) fn new(
         fd: BorrowedFd<'_>,
         first_len: usize,

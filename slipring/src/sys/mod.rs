@@ -18,6 +18,7 @@ pub(crate) mod file;
 pub(crate) mod inotify;
 pub(crate) mod mapping;
 pub(crate) mod memfd;
+pub(crate) mod memory_size;
 pub(crate) mod poll;
 pub(crate) mod process;
 #[cfg(feature = "mmf")]

@@ -25,6 +25,8 @@ pub(crate) struct ForkGuard {
 struct Page {
     number: AtomicU64,
     shared: Apart<[AtomicU32; 2]>,
+    grown: Apart<AtomicU64>,
+    in_flight: Apart<AtomicU32>,
 }
 
 // SAFETY: atomics alone: 0 is a valid number, they may change while they are borrowed, and dropping
@@ -75,6 +77,17 @@ impl ForkGuard {
     /// Two words that all halves of this process share. A forked child finds them zeroed.
     pub(crate) fn shared(self) -> &'static [AtomicU32; 2] {
         &self.page.shared.0
+    }
+
+    /// Bytes that the rings of this process have grown by. A forked child finds 0.
+    pub(crate) fn grown(self) -> &'static AtomicU64 {
+        &self.page.grown.0
+    }
+
+    /// Descriptors of rings that this process has passed and its peers have not taken. A forked
+    /// child finds 0.
+    pub(crate) fn in_flight(self) -> &'static AtomicU32 {
+        &self.page.in_flight.0
     }
 }
 

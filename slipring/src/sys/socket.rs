@@ -115,9 +115,9 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> errno::Result
 /// The next message, with copies of its descriptors; all of it stays where it is. If it is
 /// truncated, this process has no room for the descriptors: [`receive`] would lose those that do
 /// not fit, and close them itself, which may block.
-pub(crate) fn peek(socket: BorrowedFd<'_>) -> errno::Result<Received> {
+pub(crate) fn peek(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> errno::Result<Received> {
     let flags = libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT | libc::MSG_PEEK;
-    receive_by(socket, &mut [0], flags)
+    receive_by(socket, bytes, flags)
 }
 
 /// Bytes that have arrived and were not received.

@@ -5,6 +5,7 @@ use crate::endpoint::End;
 use crate::endpoint::Endpoint;
 use crate::endpoint::{ReadHalf, ReadWait, Readable};
 use crate::peer::Peer;
+use crate::stats::ReaderStats;
 use crate::stream::Closer;
 use std::io;
 use std::pin::Pin;
@@ -239,9 +240,23 @@ impl Reader {
         &self.half.endpoint().peer
     }
 
-    /// The size of the ring that this half reads from, in bytes.
+    /// The size of the ring that this half reads from now, in bytes.
+    ///
+    /// It grows up to [`max_peer_capacity`](Self::max_peer_capacity), and shrinks, as the peer's
+    /// writer needs it.
     pub fn peer_capacity(&self) -> usize {
         self.half.capacity()
+    }
+
+    /// How far the peer's ring may grow, in bytes, as both sides allow: the most that
+    /// [`fill_at_least`](Self::fill_at_least) can ask for.
+    pub fn max_peer_capacity(&self) -> usize {
+        self.half.max_capacity()
+    }
+
+    /// The state and the counts of this half. Does not block.
+    pub fn stats(&self) -> ReaderStats {
+        self.half.stats()
     }
 
     /// Changes what [`Options::poll_spin`](crate::Options::poll_spin) says, for this half as long

@@ -60,8 +60,8 @@ pub struct Stream {
 
 impl Stream {
     pub(super) fn new(connected: Connected) -> Result<Stream> {
-        let reader = ReadHalf::new(Arc::clone(&connected.endpoint));
-        Stream::of_halves(reader, WriteHalf::new(connected.endpoint))
+        let (reader, writer, _) = connected.into_halves();
+        Stream::of_halves(reader, writer)
     }
 
     fn of_halves(reader: ReadHalf, writer: WriteHalf) -> Result<Stream> {
@@ -421,12 +421,13 @@ impl Stream {
         self.reader.endpoint().name.as_ref()
     }
 
-    /// The size of the ring that this side writes into, in bytes.
+    /// The size of the ring that this side writes into now, in bytes; see [`Writer::capacity`].
     pub fn capacity(&self) -> usize {
         self.writer.capacity()
     }
 
-    /// The size of the ring that the peer writes into, in bytes.
+    /// The size of the ring that the peer writes into now, in bytes; see
+    /// [`Reader::peer_capacity`].
     pub fn peer_capacity(&self) -> usize {
         self.reader.peer_capacity()
     }
@@ -459,13 +460,22 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.reader).poll_read(cx, buf)
+        let outcome = Pin::new(&mut self.reader).poll_read(cx, buf);
+        if outcome.is_pending() {
+            self.writer.half.rest();
+        }
+        outcome
     }
 }
 
 impl AsyncBufRead for Stream {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        Pin::new(&mut self.get_mut().reader).poll_fill_buf(cx)
+        let this = self.get_mut();
+        let outcome = Pin::new(&mut this.reader).poll_fill_buf(cx);
+        if outcome.is_pending() {
+            this.writer.half.rest();
+        }
+        outcome
     }
 
     fn consume(mut self: Pin<&mut Self>, n: usize) {

@@ -3,8 +3,9 @@
 use super::registered::{LinkFd, Registered, Side, Until};
 use crate::endpoint::End;
 use crate::endpoint::Endpoint;
-use crate::endpoint::{Room, WriteHalf, WriteWait};
+use crate::endpoint::{Room, Want, WriteHalf, WriteWait};
 use crate::peer::Peer;
+use crate::stats::WriterStats;
 use crate::stream::Closer;
 use crate::stream::Grant;
 use std::io::{self, IoSlice};
@@ -70,14 +71,13 @@ impl Writer {
         crate::Writer::from_half(self.half)
     }
 
-    async fn wait(&mut self, want: usize, drained: bool) -> io::Result<Room> {
+    async fn wait(&mut self, want: Want) -> io::Result<Room> {
         self.half.publish();
         Until {
             registered: &mut self.registered,
             half: WriteWait {
                 half: &mut self.half,
                 want,
-                drained,
             },
         }
         .await
@@ -95,7 +95,7 @@ impl Writer {
     pub async fn writable(&mut self) -> io::Result<()> {
         match self.half.room(1) {
             Some(room) => room.map(|_| ()),
-            None => self.wait(1, false).await.map(|_| ()),
+            None => self.wait(Want::Some(1)).await.map(|_| ()),
         }
     }
 
@@ -167,7 +167,7 @@ impl Writer {
                 coop::consume_budget().await;
                 room
             }
-            None => self.wait(n, false).await?,
+            None => self.wait(Want::Whole(n)).await?,
         };
         room.enough_for(n)
     }
@@ -212,7 +212,7 @@ impl Writer {
     /// ```
     #[doc(alias = "SIOCOUTQ")]
     pub async fn wait_consumed(&mut self) -> io::Result<()> {
-        self.wait(0, true).await?.enough_to_drain()
+        self.wait(Want::Drained).await?.enough_to_drain()
     }
 
     /// Bytes that can be written now without waiting.
@@ -246,9 +246,34 @@ impl Writer {
         &self.half.endpoint().peer
     }
 
-    /// The size of the ring that this half writes into, in bytes.
+    /// The size of the ring that this half writes into now, in bytes.
+    ///
+    /// It grows up to [`max_capacity`](Self::max_capacity), and shrinks; see
+    /// [`Options::max_capacity`](crate::Options::max_capacity).
     pub fn capacity(&self) -> usize {
         self.half.capacity()
+    }
+
+    /// How far the ring may grow, in bytes, as both sides allow: the most that
+    /// [`reserve`](Self::reserve) can ask for.
+    pub fn max_capacity(&self) -> usize {
+        self.half.max_capacity()
+    }
+
+    /// Gives back what the ring has grown by, and says how large it is now, in bytes.
+    ///
+    /// It stays as large as it is if more bytes are unread than half the ring that it began with,
+    /// if the peer has not taken the last exchange of rings in yet, or if it has shrunk less than a
+    /// second ago. The peer gives its part back when it reads next, or at once if it sleeps in a
+    /// read. Does not block.
+    pub fn shrink(&mut self) -> usize {
+        self.half.shrink();
+        self.half.capacity()
+    }
+
+    /// The state and the counts of this half. Does not block.
+    pub fn stats(&self) -> WriterStats {
+        self.half.stats()
     }
 
     /// See [`Reader::set_poll_spin`](super::Reader::set_poll_spin).
@@ -288,8 +313,7 @@ impl Writer {
         let want = self.half.low_watermark(len);
         let mut wait = WriteWait {
             half: &mut self.half,
-            want,
-            drained: false,
+            want: Want::Some(want),
         };
         self.registered.poll_within(cx, &mut wait).map_ok(|_| ())
     }

@@ -48,6 +48,7 @@ pub fn exchanges(arguments: &[&str]) {
 fn options(capacity: usize, spin: Spin) -> Options {
     Options::new()
         .capacity(capacity)
+        .max_capacity(capacity)
         .spin(spin)
         .wait_for_listener(GENEROUS)
 }

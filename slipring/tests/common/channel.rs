@@ -14,7 +14,7 @@ pub const RING: usize = 4096;
 pub const LONG: Duration = Duration::from_secs(60);
 
 pub fn options() -> Options {
-    Options::new().capacity(RING)
+    Options::new().capacity(RING).max_capacity(RING)
 }
 
 pub fn raw_pair() -> (Stream, Stream) {

@@ -7,7 +7,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
     FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, ftruncate, memfd_create,
 };
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, UCred, recvmsg, sendmsg,
@@ -19,19 +19,22 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 pub const LEN: usize = 96;
-pub const VERSIONS: (u16, u16) = (2, 2);
+pub const VERSIONS: (u16, u16) = (3, 3);
 pub const PAGE: usize = 4096;
 
 /// Where the words of a header lie.
 pub mod at {
     pub const TAIL: usize = 0x80;
-    pub const BASE: usize = 0x88;
+    pub const RING: usize = 0x88;
     pub const FIN: usize = 0x90;
     pub const CODE: usize = 0x94;
     pub const HEAD: usize = 0x100;
     pub const STOP: usize = 0x108;
+    pub const TAKEN: usize = 0x10c;
     pub const WAKE_AT_TAIL: usize = 0x180;
     pub const WAKE_AT_HEAD: usize = 0x200;
+    pub const REFUSED_FOR: usize = 0x398;
+    pub const ANSWERS: usize = 0x3a4;
 }
 
 /// A hello, every field of which can be wrong.
@@ -45,6 +48,8 @@ pub struct Hello {
     pub protocol: Vec<u8>,
     /// Written in place of the protocol's own length.
     pub protocol_len: Option<u8>,
+    /// How far rings may grow, as powers of two: the own ones, and those that are accepted.
+    pub growth: (u8, u8),
 }
 
 impl Hello {
@@ -57,6 +62,7 @@ impl Hello {
             header_len: PAGE as u32,
             protocol: Vec::new(),
             protocol_len: None,
+            growth: (0, 0),
         }
     }
 
@@ -69,6 +75,7 @@ impl Hello {
         bytes[16..24].copy_from_slice(&self.capacity.to_le_bytes());
         bytes[24..28].copy_from_slice(&self.header_len.to_le_bytes());
         bytes[29] = self.protocol_len.unwrap_or(self.protocol.len() as u8);
+        (bytes[30], bytes[31]) = self.growth;
         bytes[32..32 + self.protocol.len()].copy_from_slice(&self.protocol);
         bytes
     }
@@ -102,7 +109,7 @@ pub fn refused(why: u32, text: &[u8]) -> [u8; LEN] {
     bytes
 }
 
-/// The seals that a region has.
+/// The seals that a header and a ring have.
 pub fn seals() -> SealFlags {
     SealFlags::SHRINK | SealFlags::GROW | SealFlags::FUTURE_WRITE | SealFlags::SEAL
 }
@@ -146,6 +153,35 @@ impl Words {
         };
         // SAFETY: a fresh mapping at an address of the kernel's choice.
         let base = unsafe { mmap(std::ptr::null_mut(), len, prot, MapFlags::SHARED, fd, 0) }?;
+        Ok(Words {
+            base: base.cast(),
+            len,
+        })
+    }
+
+    /// A header of a page, and behind it the ring.
+    pub fn both(
+        header: BorrowedFd<'_>,
+        ring: BorrowedFd<'_>,
+        capacity: usize,
+        writable: bool,
+    ) -> io::Result<Words> {
+        let prot = if writable {
+            ProtFlags::READ | ProtFlags::WRITE
+        } else {
+            ProtFlags::READ
+        };
+        let len = PAGE + capacity;
+        let (none, flags) = (ProtFlags::empty(), MapFlags::PRIVATE);
+        // SAFETY: a fresh mapping at an address of the kernel's choice.
+        let base = unsafe { mmap_anonymous(std::ptr::null_mut(), len, none, flags) }?;
+        let fixed = MapFlags::SHARED | MapFlags::FIXED;
+        // SAFETY: the first page of that mapping is replaced, which nobody else knows.
+        unsafe { mmap(base, PAGE, prot, fixed, header, 0) }?;
+        // SAFETY: the place is within that mapping.
+        let behind = unsafe { base.byte_add(PAGE) };
+        // SAFETY: as above.
+        unsafe { mmap(behind, capacity, prot, fixed, ring, 0) }?;
         Ok(Words {
             base: base.cast(),
             len,
@@ -197,11 +233,13 @@ impl Drop for Words {
     }
 }
 
-/// The resources that a side brings to a handshake: a region and two doorbells.
+/// The resources that a side brings to a handshake: a header, a ring and two doorbells.
 #[derive(Debug)]
 pub struct Side {
     pub hello: Hello,
     pub passing: Memory,
+    pub header: OwnedFd,
+    /// The ring.
     pub memory: OwnedFd,
     pub doorbells: [OwnedFd; 2],
     pub words: Words,
@@ -211,21 +249,23 @@ impl Side {
     /// A side without a fault.
     pub fn new(capacity: usize) -> Side {
         let side = Side::unsealed(capacity);
+        fcntl_add_seals(&side.header, seals()).unwrap();
         fcntl_add_seals(&side.memory, seals()).unwrap();
         side
     }
 
     /// A side that has everything but the seals.
     pub fn unsealed(capacity: usize) -> Side {
-        let memory = memory(PAGE + capacity);
-        let words = Words::map(memory.as_fd(), PAGE + capacity, true).unwrap();
-        preamble(&words, PAGE as u32, capacity as u64);
+        let (header, memory) = (memory(PAGE), memory(capacity));
+        let words = Words::both(header.as_fd(), memory.as_fd(), capacity, true).unwrap();
+        stream_preamble(&words, PAGE as u32, capacity as u64);
         Side {
             hello: Hello::new(capacity),
             passing: Memory {
                 kind: 3,
                 doorbells: 0,
             },
+            header,
             memory,
             doorbells: [doorbell(), doorbell()],
             words,
@@ -233,8 +273,9 @@ impl Side {
     }
 
     /// The descriptors in the order in which they are sent.
-    pub fn fds(&self) -> [BorrowedFd<'_>; 3] {
+    pub fn fds(&self) -> [BorrowedFd<'_>; 4] {
         [
+            self.header.as_fd(),
             self.memory.as_fd(),
             self.doorbells[0].as_fd(),
             self.doorbells[1].as_fd(),
@@ -259,7 +300,20 @@ impl Side {
     }
 }
 
-/// Writes a preamble.
+/// The word of a ring.
+pub fn ring_word(generation: u32, capacity: u64) -> u64 {
+    u64::from(generation) << 32 | u64::from(capacity.trailing_zeros())
+}
+
+/// Writes the preamble of a stream's header, and announces the first ring.
+pub fn stream_preamble(words: &Words, header_len: u32, capacity: u64) {
+    words.store(0x00, u64::from_le_bytes(*b"slipring"));
+    words.store32(0x08, 2);
+    words.store32(0x0c, header_len);
+    words.store(at::RING, ring_word(0, capacity));
+}
+
+/// Writes the preamble of a feed.
 pub fn preamble(words: &Words, header_len: u32, capacity: u64) {
     words.store(0x00, u64::from_le_bytes(*b"slipring"));
     words.store32(0x08, 1);
@@ -272,7 +326,7 @@ pub fn preamble(words: &Words, header_len: u32, capacity: u64) {
 pub struct Peer {
     pub link: UnixStream,
     pub mine: Side,
-    /// The other side's own_region, read-only.
+    /// The other side's header and first ring, read-only.
     pub theirs: Words,
     pub their_bells: [OwnedFd; 2],
     pub their_capacity: u64,
@@ -290,8 +344,9 @@ impl Peer {
         mine.greet(&link);
         let (hello, fds) = answer(&link);
         let their_capacity = u64::from_le_bytes(hello[16..24].try_into().unwrap());
-        let [memory, reader, writer] = <[OwnedFd; 3]>::try_from(fds).unwrap();
-        let theirs = Words::map(memory.as_fd(), PAGE + their_capacity as usize, false).unwrap();
+        let [header, ring, reader, writer] = <[OwnedFd; 4]>::try_from(fds).unwrap();
+        let capacity = their_capacity as usize;
+        let theirs = Words::both(header.as_fd(), ring.as_fd(), capacity, false).unwrap();
         Peer {
             link,
             mine,

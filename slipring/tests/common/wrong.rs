@@ -1,7 +1,7 @@
 //! Every fault of a hello and of the messages after it, one at a time.
 
 use super::raw::{
-    self, Hello, PAGE, Side, Words, doorbell, memory, preamble, refused, seals, send, sparse,
+    self, Hello, PAGE, Side, Words, at, doorbell, memory, refused, ring_word, seals, send, sparse,
 };
 use rustix::event::epoll;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -91,14 +91,17 @@ pub fn hellos() -> Vec<Wrong> {
         hello("a wildly long protocol", NOT_SLIPRING, None, |h| {
             h.protocol_len = Some(255)
         }),
-        hello("a later version", "the peer 3 to 5", VERSION, |h| {
-            h.versions = (3, 5)
+        hello("a later version", "the peer 4 to 5", VERSION, |h| {
+            h.versions = (4, 5)
         }),
         hello("no version", "the peer 0 to 0", VERSION, |h| {
             h.versions = (0, 0)
         }),
         hello("an earlier version", "the peer 1 to 1", VERSION, |h| {
             h.versions = (1, 1)
+        }),
+        hello("the version before", "the peer 2 to 2", VERSION, |h| {
+            h.versions = (2, 2)
         }),
         hello("versions upside down", "the peer 2 to 1", VERSION, |h| {
             h.versions = (2, 1)
@@ -295,8 +298,11 @@ pub fn descriptors() -> Vec<Wrong> {
         wrong("two descriptors", MISSING, DESCRIPTORS, |link| {
             with(link, &right().fds()[..2])
         }),
+        wrong("three descriptors", MISSING, DESCRIPTORS, |link| {
+            with(link, &right().fds()[..3])
+        }),
     ];
-    for more in [1, 2, 100, 250] {
+    for more in [1, 2, 100, 249] {
         all.push(wrong(
             format!("{more} too many"),
             TOO_MANY,
@@ -324,22 +330,19 @@ pub fn descriptors() -> Vec<Wrong> {
     ));
     for which in 0..kinds().len() {
         let what = kinds()[which].0;
-        all.push(wrong(
-            format!("{what} for memory"),
-            "the memory cannot be sealed",
-            DESCRIPTORS,
-            move |link| {
-                let (side, kinds) = (right(), kinds());
-                with(
-                    link,
-                    &[
-                        kinds[which].1.as_fd(),
-                        side.doorbells[0].as_fd(),
-                        side.doorbells[1].as_fd(),
-                    ],
-                );
-            },
-        ));
+        for of in [HEADER, RING] {
+            all.push(wrong(
+                format!("{what} for memory"),
+                "the memory cannot be sealed",
+                DESCRIPTORS,
+                move |link| {
+                    let (side, kinds) = (right(), kinds());
+                    let mut fds = side.fds();
+                    fds[of] = kinds[which].1.as_fd();
+                    with(link, &fds);
+                },
+            ));
+        }
         for first in [true, false] {
             all.push(wrong(
                 format!("{what} for a doorbell"),
@@ -348,7 +351,7 @@ pub fn descriptors() -> Vec<Wrong> {
                 move |link| {
                     let (side, kinds) = (right(), kinds());
                     let mut fds = side.fds();
-                    fds[if first { 1 } else { 2 }] = kinds[which].1.as_fd();
+                    fds[if first { 2 } else { 3 }] = kinds[which].1.as_fd();
                     with(link, &fds);
                 },
             ));
@@ -360,58 +363,91 @@ pub fn descriptors() -> Vec<Wrong> {
         DESCRIPTORS,
         |link| {
             let side = right();
-            with(
-                link,
-                &[
-                    side.memory.as_fd(),
-                    side.memory.as_fd(),
-                    side.doorbells[0].as_fd(),
-                ],
-            );
+            let mut fds = side.fds();
+            fds[2] = side.memory.as_fd();
+            with(link, &fds);
         },
     ));
+    for of in [HEADER, RING] {
+        all.push(wrong(
+            "a doorbell for memory",
+            "the memory cannot be sealed",
+            DESCRIPTORS,
+            move |link| {
+                let side = right();
+                let mut fds = side.fds();
+                fds[of] = side.doorbells[0].as_fd();
+                with(link, &fds);
+            },
+        ));
+    }
     all.push(wrong(
-        "a doorbell for memory",
-        "the memory cannot be sealed",
+        "header and ring the other way round",
+        "another size",
         DESCRIPTORS,
         |link| {
             let side = right();
-            with(
-                link,
-                &[
-                    side.doorbells[0].as_fd(),
-                    side.memory.as_fd(),
-                    side.doorbells[1].as_fd(),
-                ],
-            );
+            let mut fds = side.fds();
+            fds.swap(HEADER, RING);
+            with(link, &fds);
         },
     ));
     all
 }
 
-/// Sends this memory, after it has got all its seals.
-fn with_memory(link: &UnixStream, memory: &OwnedFd) {
+/// The places of the two memories among the descriptors.
+const HEADER: usize = 0;
+const RING: usize = 1;
+
+/// Sends this memory in the place of another, after it has got all its seals.
+fn with_memory(link: &UnixStream, of: usize, memory: &OwnedFd) {
     fcntl_add_seals(memory, seals()).unwrap();
-    let side = right();
-    with(
-        link,
-        &[
-            memory.as_fd(),
-            side.doorbells[0].as_fd(),
-            side.doorbells[1].as_fd(),
-        ],
-    );
+    with_unsealed(link, of, memory);
 }
 
-fn with_preamble(memory: OwnedFd, header_len: u32, capacity: u64) -> OwnedFd {
-    let words = Words::map(memory.as_fd(), PAGE, true).unwrap();
-    preamble(&words, header_len, capacity);
-    memory
+fn with_unsealed(link: &UnixStream, of: usize, memory: &OwnedFd) {
+    let side = right();
+    let mut fds = side.fds();
+    fds[of] = memory.as_fd();
+    with(link, &fds);
 }
 
 /// All that can be wrong with memory that is a memfd.
 pub fn memories() -> Vec<Wrong> {
-    const LEN: usize = PAGE + CAPACITY;
+    let mut all = of_memory(HEADER, PAGE);
+    all.append(&mut of_memory(RING, CAPACITY));
+    // A change to the preamble's fields: magic, version, length of the header; and to the ring.
+    type Lie = (&'static str, fn(&Words));
+    let lies: [Lie; 7] = [
+        ("nothing", |words| raw::stream_preamble(words, 0, 1)),
+        ("another magic", |words| words.store(0, 1)),
+        ("another version", |words| words.store32(8, 1)),
+        ("another length", |words| words.store32(12, 8192)),
+        ("another capacity", |words| {
+            words.store(at::RING, ring_word(0, 4096))
+        }),
+        ("an absurd capacity", |words| {
+            words.store(at::RING, u64::MAX)
+        }),
+        ("no capacity", |words| words.store(at::RING, 0)),
+    ];
+    for (what, lie) in lies {
+        all.push(wrong(
+            format!("a preamble with {what}"),
+            "the preamble that was announced",
+            DESCRIPTORS,
+            move |link| {
+                let side = right();
+                lie(&side.words);
+                side.greet(link);
+            },
+        ));
+    }
+    all
+}
+
+/// The faults of the header, or of the ring, which has `size` bytes.
+fn of_memory(of: usize, size: usize) -> Vec<Wrong> {
     const OTHER_SIZE: &str = "another size";
     const NOT_ALLOCATED: &str = "not allocated";
     let mut all = Vec::new();
@@ -432,9 +468,9 @@ pub fn memories() -> Vec<Wrong> {
             "the memory is not sealed",
             DESCRIPTORS,
             move |link| {
-                let side = named(Side::unsealed(CAPACITY));
-                fcntl_add_seals(&side.memory, left).unwrap();
-                side.greet(link);
+                let memory = memory(size);
+                fcntl_add_seals(&memory, left).unwrap();
+                with_unsealed(link, of, &memory);
             },
         ));
     }
@@ -442,36 +478,19 @@ pub fn memories() -> Vec<Wrong> {
         "memory that takes no seals",
         "the memory is not sealed",
         DESCRIPTORS,
-        |link| {
-            let side = right();
+        move |link| {
             let memory = memfd_create("raw", MemfdFlags::CLOEXEC).unwrap();
-            with(
-                link,
-                &[
-                    memory.as_fd(),
-                    side.doorbells[0].as_fd(),
-                    side.doorbells[1].as_fd(),
-                ],
-            );
+            with_unsealed(link, of, &memory);
         },
     ));
-    for len in [
-        0,
-        1,
-        PAGE,
-        LEN - 1,
-        LEN - PAGE,
-        LEN + 1,
-        LEN + PAGE,
-        1 << 20,
-    ] {
+    for len in [0, 1, size - 1, size / 2, size + 1, size + PAGE, 1 << 20] {
         all.push(wrong(
             format!("memory of {len} bytes"),
             OTHER_SIZE,
             DESCRIPTORS,
             move |link| {
                 let memory = if len == 0 { sparse(0) } else { memory(len) };
-                with_memory(link, &memory);
+                with_memory(link, of, &memory);
             },
         ));
     }
@@ -479,36 +498,30 @@ pub fn memories() -> Vec<Wrong> {
         "memory that is not allocated",
         NOT_ALLOCATED,
         DESCRIPTORS,
-        |link| {
-            with_memory(
-                link,
-                &with_preamble(sparse(LEN), PAGE as u32, CAPACITY as u64),
-            );
-        },
+        move |link| with_memory(link, of, &sparse(size)),
     ));
-    for page in [0, 1, 2] {
+    for page in 0..size / PAGE {
         let punched = move || {
-            let memory = with_preamble(memory(LEN), PAGE as u32, CAPACITY as u64);
+            let memory = memory(size);
             let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-            fallocate(&memory, punch, page * PAGE as u64, PAGE as u64).unwrap();
+            let at = (page * PAGE) as u64;
+            fallocate(&memory, punch, at, PAGE as u64).unwrap();
             memory
         };
         all.push(wrong(
             "memory with a hole",
             NOT_ALLOCATED,
             DESCRIPTORS,
-            move |link| {
-                with_memory(link, &punched());
-            },
+            move |link| with_memory(link, of, &punched()),
         ));
         all.push(wrong(
             "memory with a hole, and as much beyond its end",
             NOT_ALLOCATED,
             DESCRIPTORS,
             move |link| {
-                let memory = punched();
-                fallocate(&memory, FallocateFlags::KEEP_SIZE, LEN as u64, PAGE as u64).unwrap();
-                with_memory(link, &memory);
+                let (memory, keep) = (punched(), FallocateFlags::KEEP_SIZE);
+                fallocate(&memory, keep, size as u64, PAGE as u64).unwrap();
+                with_memory(link, of, &memory);
             },
         ));
     }
@@ -516,45 +529,14 @@ pub fn memories() -> Vec<Wrong> {
         "memory that is open for reading alone",
         "not open for writing",
         DESCRIPTORS,
-        |link| {
-            let memory = with_preamble(memory(LEN), PAGE as u32, CAPACITY as u64);
+        move |link| {
+            let memory = memory(size);
             let path = format!("/proc/self/fd/{}", memory.as_raw_fd());
             fcntl_add_seals(&memory, seals()).unwrap();
             let again = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).unwrap();
-            let side = right();
-            with(
-                link,
-                &[
-                    again.as_fd(),
-                    side.doorbells[0].as_fd(),
-                    side.doorbells[1].as_fd(),
-                ],
-            );
+            with_unsealed(link, of, &again);
         },
     ));
-    // A change to the preamble's fields: magic, version, length of the header, capacity.
-    type Lie = (&'static str, fn(&Words));
-    let lies: [Lie; 7] = [
-        ("nothing", |words| preamble(words, 0, 0)),
-        ("another magic", |words| words.store(0, 1)),
-        ("another version", |words| words.store32(8, 2)),
-        ("another length", |words| words.store32(12, 8192)),
-        ("another capacity", |words| words.store(16, 4096)),
-        ("an absurd capacity", |words| words.store(16, u64::MAX)),
-        ("no capacity", |words| words.store(16, 0)),
-    ];
-    for (what, lie) in lies {
-        all.push(wrong(
-            format!("a preamble with {what}"),
-            "the preamble that was announced",
-            DESCRIPTORS,
-            move |link| {
-                let side = right();
-                lie(&side.words);
-                side.greet(link);
-            },
-        ));
-    }
     let huge = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING | MemfdFlags::HUGETLB;
     match memfd_create("huge", huge) {
         Ok(_) => all.push(wrong(
@@ -564,7 +546,7 @@ pub fn memories() -> Vec<Wrong> {
             move |link| {
                 let memory = memfd_create("huge", huge).unwrap();
                 rustix::fs::ftruncate(&memory, 2 << 20).unwrap();
-                with_memory(link, &memory);
+                with_memory(link, of, &memory);
             },
         )),
         Err(e) => eprintln!("no huge pages here: {e}"),

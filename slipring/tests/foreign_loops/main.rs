@@ -14,7 +14,11 @@ use traffic::{Side, ping_pong};
 const CAPACITY: usize = 4096;
 
 fn pair() -> (Stream, Stream) {
-    let (mut left, mut right) = Options::new().capacity(CAPACITY).pair().unwrap();
+    let (mut left, mut right) = Options::new()
+        .capacity(CAPACITY)
+        .max_capacity(CAPACITY)
+        .pair()
+        .unwrap();
     left.set_nonblocking(true).unwrap();
     right.set_nonblocking(true).unwrap();
     (left, right)

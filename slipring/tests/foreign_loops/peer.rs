@@ -30,7 +30,11 @@ pub fn start(capacity: usize) -> (Stream, Peer) {
         .spawn()
         .unwrap();
     let peer = Peer(child);
-    let mut stream = Options::new().capacity(capacity).upgrade(here).unwrap();
+    let mut stream = Options::new()
+        .capacity(capacity)
+        .max_capacity(capacity)
+        .upgrade(here)
+        .unwrap();
     stream.read_exact(&mut [0]).unwrap();
     (stream, peer)
 }

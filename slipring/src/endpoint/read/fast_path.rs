@@ -25,11 +25,7 @@ impl ReadHalf {
     pub(crate) fn view_fast(&self) -> &[u8] {
         debug_assert!(self.bounce.is_none(), "`view` lends the bytes of a bounce");
         // SAFETY: as in `view`; there is no bounce, as `can_lend_fast` has said.
-        unsafe {
-            self.endpoint
-                .peer_region
-                .slice(self.ring.offset(), self.available())
-        }
+        unsafe { self.memory.slice(self.ring.offset(), self.available()) }
     }
 
     /// [`consume`](Self::consume), in fewer steps where some bytes are given back.

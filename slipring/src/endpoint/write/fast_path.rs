@@ -20,7 +20,7 @@ impl WriteHalf {
     fn copy_fast(&self, bytes: &[u8]) {
         point(Point::WriteBegun);
         // SAFETY: as in `copy_in`; `is_fast` says that the span is free.
-        unsafe { self.endpoint.own_region.write(self.ring.offset(), bytes) };
+        unsafe { self.memory.write(self.ring.offset(), bytes) };
         point(Point::Copied);
     }
 

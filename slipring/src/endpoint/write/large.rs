@@ -8,6 +8,7 @@
 //! would take turns with the writer for each chunk.
 
 use super::{LARGE, PUBLISH_CHUNK, WriteHalf};
+use std::mem;
 
 /// The length of the first chunks of a write that a reader polls for.
 const FIRST_CHUNK: usize = LARGE / 2;
@@ -26,15 +27,16 @@ impl WriteHalf {
                 first = left;
             }
         }
-        self.put_chunk(first);
         for chunk in rest.chunks(PUBLISH_CHUNK) {
-            self.put_chunk(chunk);
+            self.put_chunk(mem::replace(&mut first, chunk));
         }
+        self.copy_in(first);
+        self.publish();
     }
 
     #[inline]
     fn put_chunk(&mut self, chunk: &[u8]) {
         self.copy_in(chunk);
-        self.publish();
+        self.publish_part();
     }
 }

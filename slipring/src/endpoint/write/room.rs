@@ -2,6 +2,17 @@
 
 use std::io;
 
+/// What a writer waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// So much room; less, if the reader waits for more bytes.
+    Some(usize),
+    /// So much room at once.
+    Whole(usize),
+    /// That the peer has consumed everything.
+    Drained,
+}
+
 /// The outcome of a writer's poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Room {

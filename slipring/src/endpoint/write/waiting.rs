@@ -1,29 +1,30 @@
 //! How a writer waits.
 
-use super::{Room, WriteHalf};
+use super::{Room, Want, WriteHalf};
 use crate::fail_points::{Point, point};
 use crate::ring::{Std, count};
 use crate::wait::PollHalf;
 use std::io;
 
-/// A writer that waits for `want` bytes of room.
+/// A writer that waits.
 #[derive(Debug)]
 pub(crate) struct WriteWait<'a> {
     pub(crate) half: &'a mut WriteHalf,
-    pub(crate) want: usize,
-    /// Waits until the peer has consumed everything, rather than for room.
-    pub(crate) drained: bool,
+    pub(crate) want: Want,
 }
 
 impl WriteWait<'_> {
     /// The index to be woken at.
     fn wake_at(&self) -> u64 {
-        let want = if self.drained {
-            self.half.capacity()
-        } else {
-            self.want
+        let capacity = self.half.capacity();
+        let want = match self.want {
+            Want::Some(n) => n,
+            // Where the ring is too small, this half waits until the reader has taken it: any wake
+            // word will do.
+            Want::Whole(n) => n.min(capacity),
+            Want::Drained => capacity,
         };
-        self.half.ring.wake_at(want as u64)
+        self.half.ring.wake_at(want as u64).max(1)
     }
 }
 
@@ -32,10 +33,10 @@ impl PollHalf for WriteWait<'_> {
 
     #[inline]
     fn poll(&mut self) -> Option<io::Result<Room>> {
-        if self.drained {
-            self.half.poll_drained()
-        } else {
-            self.half.poll(self.want)
+        match self.want {
+            Want::Some(n) => self.half.poll(n),
+            Want::Whole(n) => self.half.poll_whole(n),
+            Want::Drained => self.half.poll_drained(),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::Receiver;
 use crate::frame::Error;
 use crate::frame::buffer::Buffer;
-use crate::frame::encode::{Encoder, Publish};
+use crate::frame::encode::{Encoder, Publish, goes_in_parts};
 use crate::stream::Closer;
 use crate::tokio::{Stream, Writer};
 use std::io;
@@ -145,11 +145,23 @@ impl Sender {
     }
 
     async fn put(&mut self, message: &[u8], publish: Publish) -> io::Result<()> {
-        if self.encoder.is_whole(message.len()) {
-            self.put_with(message.len(), publish, |to| to.copy_from_slice(message))
-                .await
-        } else {
-            self.put_parts(message).await
+        let len = message.len();
+        if self.encoder.is_whole(len) && self.reserve_whole(len).await? {
+            let fill = |to: &mut [u8]| to.copy_from_slice(message);
+            self.encoder.put(&mut self.writer.half, len, publish, fill);
+            return Ok(());
+        }
+        self.put_parts(message).await
+    }
+
+    /// Room for a message that goes at once. `false`: the ring does not grow for it.
+    async fn reserve_whole(&mut self, len: usize) -> io::Result<bool> {
+        // A receiver that is as fast as this must not keep the worker from its other tasks.
+        coop::consume_budget().await;
+        match self.writer.reserve_room(self.encoder.room(len)).await {
+            Ok(()) => Ok(true),
+            Err(e) if goes_in_parts(&e) => Ok(false),
+            Err(e) => Err(e),
         }
     }
 
@@ -159,10 +171,7 @@ impl Sender {
         publish: Publish,
         fill: impl FnOnce(&mut [u8]) -> R,
     ) -> io::Result<R> {
-        if self.encoder.is_whole(len) {
-            // A receiver that is as fast as this must not keep the worker from its other tasks.
-            coop::consume_budget().await;
-            self.writer.reserve_room(self.encoder.room(len)).await?;
+        if self.encoder.is_whole(len) && self.reserve_whole(len).await? {
             return Ok(self.encoder.put(&mut self.writer.half, len, publish, fill));
         }
         let mut message = Buffer::zeroed(len)?;
@@ -172,12 +181,15 @@ impl Sender {
     }
 
     async fn put_parts(&mut self, message: &[u8]) -> io::Result<()> {
-        for part in self.encoder.parts(message) {
+        let mut left = message;
+        while !left.is_empty() {
             coop::consume_budget().await;
+            let part = self.encoder.part(&self.writer.half, left, message.len());
             self.writer
                 .reserve_room(self.encoder.room_for_part(&part))
                 .await?;
             self.encoder.put_part(&mut self.writer.half, &part);
+            left = &left[part.len()..];
         }
         Ok(())
     }
@@ -208,7 +220,8 @@ impl Sender {
         self.writer.finish().await
     }
 
-    /// The largest message that goes at once: half the ring, without the header.
+    /// The largest message that goes at once; see
+    /// [`frame::Sender::max_in_place`](crate::frame::Sender::max_in_place).
     pub fn max_in_place(&self) -> usize {
         self.encoder.max_whole()
     }

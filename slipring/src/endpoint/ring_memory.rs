@@ -1,16 +1,15 @@
-//! A region: a sealed memfd ([`memfd`]), mapped twice in a row ([`Mapping`]).
+//! The memory of a ring: a sealed memfd ([`memfd`]), mapped twice in a row ([`Mapping`]).
 //!
 //! ```text
-//! file     │ header │ ring ............ │
-//! address  │ header │ ring ............ │ ring again ...... │
+//! file     │ ring ............ │
+//! address  │ ring ............ │ ring again ...... │
 //! ```
 //!
 //! The owner maps it writable and then seals it, so that nobody else ever can (memfd_create(2),
 //! `F_SEAL_FUTURE_WRITE` in fcntl(2)); the peer maps it read-only. All ring memory is read and
-//! written in this file alone.
+//! written in this file alone. A ring belongs to its half, which can exchange it for another one.
 
 use crate::error::{Error, Result};
-use crate::ring::{Header, Std};
 use crate::sys::copy::{expect_store, load, store};
 use crate::sys::mapping::{Access, Mapping, page_size};
 use crate::sys::memfd;
@@ -21,53 +20,35 @@ pub(crate) fn min_capacity() -> usize {
     page_size()
 }
 
-/// The largest capacity of a region.
+/// The largest capacity.
 pub(crate) const MAX_CAPACITY: usize = 1 << 30;
 
-/// Bytes before the ring: one page.
-pub(crate) fn header_len() -> usize {
-    page_size()
+/// Whether it is a power of two within the limits of a ring.
+pub(crate) fn is_capacity(capacity: usize) -> bool {
+    capacity.is_power_of_two() && (min_capacity()..=MAX_CAPACITY).contains(&capacity)
 }
 
-fn header(mapping: &Mapping) -> &Header<Std> {
-    // SAFETY: the mapping begins with a page that is at least as large as `Header`, page-aligned,
-    // and mapped for as long as `mapping` lives. All fields are atomics, for which any bytes are
-    // valid, and which may change under a shared reference. A peer's region is mapped read-only:
-    // `Consumer` and `Producer` only ever do relaxed loads of at most 8 bytes there, which std
-    // allows.
-    unsafe { mapping.start().cast::<Header<Std>>().as_ref() }
-}
-
-/// This side's memory: written by this process alone.
+/// A ring that this side writes: written by this process alone.
 #[derive(Debug)]
-pub(crate) struct OwnRegion {
+pub(crate) struct OwnRing {
     mapping: Mapping,
 }
 
-impl OwnRegion {
-    /// Makes, allocates, populates and seals a region. The descriptor is to be passed to the
-    /// peer and can then be closed.
-    pub(crate) fn create(capacity: usize) -> Result<(OwnRegion, OwnedFd)> {
-        let header_len = header_len();
-        let fd = memfd::create((header_len + capacity) as u64)?;
-        let mapping = Mapping::new(fd.as_fd(), header_len, capacity, Access::ReadWrite)
+impl OwnRing {
+    /// Makes, allocates and seals a ring. The descriptor is to be passed to the peer and can then
+    /// be closed.
+    pub(crate) fn create(capacity: usize) -> Result<(OwnRing, OwnedFd)> {
+        let fd = memfd::create(capacity as u64)?;
+        let mapping = Mapping::new(fd.as_fd(), 0, capacity, Access::ReadWrite)
             .map_err(Error::os("mapping shared memory (mmap)"))?;
-        mapping.populate(capacity);
-        // SAFETY: the header's page is mapped writable, aligned, and nobody else has it yet.
-        unsafe {
-            mapping
-                .start()
-                .cast::<Header<Std>>()
-                .write(Header::new(header_len as u32, capacity as u64))
-        };
         // The mapping above stays writable.
         memfd::seal(&fd)?;
-        Ok((OwnRegion { mapping }, fd))
+        Ok((OwnRing { mapping }, fd))
     }
 
-    #[inline]
-    pub(crate) fn header(&self) -> &Header<Std> {
-        header(&self.mapping)
+    /// Populates it in this process.
+    pub(crate) fn populate(&self) {
+        self.mapping.populate(self.capacity());
     }
 
     #[inline]
@@ -125,35 +106,26 @@ impl OwnRegion {
     }
 }
 
-/// The peer's region. Nothing is ever written there.
+/// A ring that the peer writes. Nothing is ever written there.
 #[derive(Debug)]
-pub(crate) struct PeerRegion {
+pub(crate) struct PeerRing {
     /// Read-only.
     mapping: Mapping,
 }
 
-impl PeerRegion {
-    /// Maps a region whose descriptor has passed the checks of `link::verify`: right size, sealed,
-    /// all allocated.
-    pub(crate) fn map(
-        fd: BorrowedFd<'_>,
-        header_len: usize,
-        capacity: usize,
-    ) -> Result<PeerRegion> {
-        let mapping = Mapping::new(fd, header_len, capacity, Access::Read)
+impl PeerRing {
+    /// Maps a ring whose descriptor has passed the checks of [`passed`](super::passed): right size,
+    /// sealed, all allocated.
+    pub(crate) fn map(fd: BorrowedFd<'_>, capacity: usize) -> Result<PeerRing> {
+        let mapping = Mapping::new(fd, 0, capacity, Access::Read)
             .map_err(Error::os("mapping the peer's shared memory (mmap)"))?;
-        Ok(PeerRegion { mapping })
+        Ok(PeerRing { mapping })
     }
 
     /// Populates up to `len` bytes of it in this process. The remaining pages come as they are
     /// used: the peer chose the size, and a large one costs no time here before that.
     pub(crate) fn populate(&self, len: usize) {
         self.mapping.populate(len);
-    }
-
-    #[inline]
-    pub(crate) fn header(&self) -> &Header<Std> {
-        header(&self.mapping)
     }
 
     #[inline]
@@ -196,14 +168,14 @@ mod tests {
     #[test]
     fn any_span_of_a_mapped_ring_is_contiguous() {
         let capacity = min_capacity();
-        let (own_region, fd) = OwnRegion::create(capacity).unwrap();
-        let peer_region = PeerRegion::map(fd.as_fd(), header_len(), capacity).unwrap();
+        let (own, fd) = OwnRing::create(capacity).unwrap();
+        let peer = PeerRing::map(fd.as_fd(), capacity).unwrap();
         let bytes: Vec<u8> = (0..capacity).map(|i| i as u8).collect();
         for offset in [0, 1, 7, capacity / 2, capacity - 1] {
             // SAFETY: this test is the one writer and holds no slice.
-            unsafe { own_region.write(offset, &bytes) };
+            unsafe { own.write(offset, &bytes) };
             let mut got = vec![0; capacity];
-            peer_region.read(offset, &mut got);
+            peer.read(offset, &mut got);
             assert_eq!(got, bytes, "at offset {offset}");
         }
     }
@@ -211,20 +183,20 @@ mod tests {
     #[test]
     #[should_panic(expected = "a span longer than the ring")]
     fn a_span_longer_than_the_ring_is_refused() {
-        let (own_region, _fd) = OwnRegion::create(min_capacity()).unwrap();
+        let (own, _fd) = OwnRing::create(min_capacity()).unwrap();
         // SAFETY: this test is the one writer and holds no slice.
-        unsafe { own_region.write(0, &vec![0; min_capacity() + 1]) };
+        unsafe { own.write(0, &vec![0; min_capacity() + 1]) };
     }
 
     #[test]
     fn an_offset_beyond_the_ring_goes_round_it() {
         let capacity = min_capacity();
-        let (own_region, fd) = OwnRegion::create(capacity).unwrap();
-        let peer_region = PeerRegion::map(fd.as_fd(), header_len(), capacity).unwrap();
+        let (own, fd) = OwnRing::create(capacity).unwrap();
+        let peer = PeerRing::map(fd.as_fd(), capacity).unwrap();
         // SAFETY: this test is the one writer and holds no slice.
-        unsafe { own_region.write(5 * capacity + 7, b"x") };
+        unsafe { own.write(5 * capacity + 7, b"x") };
         let mut got = [0];
-        peer_region.read(7, &mut got);
+        peer.read(7, &mut got);
         assert_eq!(&got, b"x");
     }
 }
