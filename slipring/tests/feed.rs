@@ -8,7 +8,7 @@ use slipring::feed::{
     Budget, EndReason, Event, Lagged, PublishError, Publisher, PublisherOptions, Start, Subscriber,
     SubscriberOptions, Wake,
 };
-use slipring::{Error, Listener, Readiness, Stream};
+use slipring::{Error, Listener, Readiness, Spin, Stream};
 use std::io::ErrorKind;
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -570,6 +570,57 @@ fn a_lossless_subscriber_is_refused_where_none_is_admitted() {
         );
         eventually("the publisher counts it", || publisher.refused() == 1);
         assert!(publisher.last_refusal().unwrap().contains("lossless"));
+    });
+}
+
+#[test]
+fn one_that_sleeps_is_woken_among_those_that_never_do() {
+    guard(|| {
+        let place = Place::new();
+        let mut publisher = Publisher::bind(place.name("feed")).unwrap();
+        let looking = SubscriberOptions::new().wake(Wake::Never);
+        let _looking = looking.connect(place.name("feed")).unwrap();
+        publisher.publish(b"nobody sleeps").unwrap();
+        // Each time the first that may sleep, as the one before it is gone by then.
+        for round in 0..50 {
+            let asleep = SubscriberOptions::new().spin(Spin::Never);
+            let mut asleep = asleep.connect(place.name("feed")).unwrap();
+            let sleeping = thread::spawn(move || {
+                let event = asleep.recv().unwrap();
+                matches!(event, Event::Record(record) if record.payload == b"tick")
+            });
+            eventually("it has begun", || {
+                let subscribers = publisher.subscribers();
+                subscribers.len() == 2 && subscribers.iter().all(|one| one.begun)
+            });
+            publisher.publish(b"tick").unwrap();
+            assert!(sleeping.join().unwrap(), "{round}");
+            eventually("it has left", || publisher.subscribers().len() == 1);
+        }
+    });
+}
+
+#[test]
+fn one_that_spins_for_ever_reads_on_and_is_in_no_event_loop() {
+    guard(|| {
+        let place = Place::new();
+        let mut publisher = Publisher::bind(place.name("feed")).unwrap();
+        let spinning = SubscriberOptions::new().spin(Spin::Always);
+        let mut spinning = spinning.connect(place.name("feed")).unwrap();
+        let error = spinning.arm().unwrap_err();
+        assert!(
+            matches!(Error::of(&error), Some(Error::NeverSleeps)),
+            "{error}"
+        );
+        let brief = Duration::from_millis(5);
+        assert_eq!(spinning.recv_timeout(brief).unwrap(), None);
+        let reading = thread::spawn(move || {
+            for sequence in 0..1000 {
+                assert_eq!(number(Some(spinning.recv().unwrap())), sequence);
+            }
+        });
+        publish(&mut publisher, 1000);
+        reading.join().unwrap();
     });
 }
 

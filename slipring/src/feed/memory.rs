@@ -17,6 +17,7 @@ pub(crate) struct Facts {
     pub(crate) epoch: u64,
     pub(crate) max_record: u64,
     pub(crate) lossless: bool,
+    pub(crate) never_sleeps: bool,
 }
 
 /// Memory that this process makes and passes: allocated, mapped, and sealed.
@@ -37,6 +38,8 @@ fn create(capacity: usize, facts: Facts) -> Result<(Mapping, OwnedFd)> {
     preamble.epoch.store(facts.epoch, order);
     preamble.max_record.store(facts.max_record, order);
     preamble.lossless.store(facts.lossless.into(), order);
+    let never_sleeps = facts.never_sleeps.into();
+    preamble.never_sleeps.store(never_sleeps, order);
     // The mapping above stays writable.
     memfd::seal(&fd)?;
     Ok((mapping, fd))
@@ -69,6 +72,7 @@ fn facts(preamble: &Preamble<Std>, introduced: &Introduced) -> Option<Facts> {
         epoch: preamble.epoch.load(order),
         max_record,
         lossless: preamble.lossless.load(order) == 1,
+        never_sleeps: preamble.never_sleeps.load(order) == 1,
     })
 }
 
@@ -175,11 +179,12 @@ pub(crate) struct OwnPage {
 }
 
 impl OwnPage {
-    pub(crate) fn create(lossless: bool) -> Result<OwnPage> {
+    pub(crate) fn create(lossless: bool, never_sleeps: bool) -> Result<OwnPage> {
         let facts = Facts {
             epoch: 0,
             max_record: 0,
             lossless,
+            never_sleeps,
         };
         let (mapping, fd) = create(0, facts)?;
         let page = OwnPage {
@@ -215,6 +220,8 @@ impl OwnPage {
 pub(crate) struct PeerPage {
     mapping: Mapping,
     pub(crate) lossless: bool,
+    /// By its own word, and at its own risk.
+    pub(crate) never_sleeps: bool,
 }
 
 impl PeerPage {
@@ -226,6 +233,7 @@ impl PeerPage {
         Ok(PeerPage {
             mapping,
             lossless: facts.lossless,
+            never_sleeps: facts.never_sleeps,
         })
     }
 

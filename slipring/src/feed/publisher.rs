@@ -117,6 +117,7 @@ impl PublisherOptions {
             epoch,
             max_record: max_record as u64,
             lossless: self.lossless.is_some(),
+            never_sleeps: false,
         };
         let memory = Arc::new(OwnFeed::create(self.base.capacity, facts)?);
         let lossless = self.lossless.map(|_| Arc::new(Lossless::default()));
@@ -360,7 +361,7 @@ impl Publisher {
     pub(crate) fn flush(&mut self) {
         let header = self.memory.header();
         self.writer.publish(header);
-        if must_call(header) {
+        if must_call(header, self.service.sleepers()) {
             self.service.call();
         }
     }

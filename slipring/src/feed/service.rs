@@ -11,15 +11,17 @@ use crate::error::{Error, Result};
 use crate::fail_points::{Point, point};
 use crate::link::{Accepted, Acceptor};
 use crate::peer::Peer;
+use crate::ring::Line;
 use crate::sys::closing::{Heard, hear};
 use crate::sys::epoll::Epoll;
 use crate::sys::errno::Errno;
 use crate::sys::eventfd::Eventfd;
 use crate::sys::process::ForkGuard;
 use crate::sys::socket;
+use crate::wait::a_moment;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -81,6 +83,10 @@ pub(crate) struct Service {
     memory: Arc<OwnFeed>,
     members: Mutex<BTreeMap<u64, Member>>,
     next: Mutex<u64>,
+    /// Members that may sleep.
+    sleepers: Line<AtomicU32>,
+    /// When to look again whether they have news: after a moment.
+    doubt: Mutex<Option<Instant>>,
     stopping: AtomicBool,
     fork_guard: ForkGuard,
 }
@@ -104,6 +110,8 @@ impl Service {
             memory,
             members: Mutex::default(),
             next: Mutex::new(FIRST_MEMBER),
+            sleepers: Line(AtomicU32::new(0)),
+            doubt: Mutex::new(None),
             stopping: AtomicBool::new(false),
             fork_guard,
         })
@@ -111,6 +119,12 @@ impl Service {
 
     pub(crate) fn acceptor(&self) -> &Acceptor<PublisherSide> {
         &self.acceptor
+    }
+
+    /// How many subscribers may sleep.
+    #[inline]
+    pub(crate) fn sleepers(&self) -> &AtomicU32 {
+        &self.sleepers.0
     }
 
     fn members(&self) -> MutexGuard<'_, BTreeMap<u64, Member>> {
@@ -135,7 +149,9 @@ impl Service {
     /// Serves until it is stopped.
     pub(crate) fn run(&self) {
         while !self.stopping.load(Ordering::Acquire) {
-            if self.serve(None).is_err() {
+            let doubt = *self.doubt();
+            let left = doubt.map(|doubt| doubt.saturating_duration_since(Instant::now()));
+            if self.serve(left).is_err() {
                 // It lacks descriptors or memory. Whoever wants to come in was told so; those that
                 // are in are served all the same.
                 std::thread::sleep(Duration::from_millis(1));
@@ -151,7 +167,7 @@ impl Service {
             Err(e) => return Err(Error::os("waiting for subscribers (epoll_wait)")(e)),
         };
         let mut outcome = Ok(());
-        let mut must_wake = false;
+        let mut must_wake = self.is_doubt_over();
         for token in tokens {
             match token {
                 CALL => {
@@ -196,7 +212,11 @@ impl Service {
                 muted: false,
                 gone: false,
             };
+            let never_sleeps = member.joined.theirs.page.never_sleeps;
             members.insert(number, member);
+            if !never_sleeps {
+                self.add_sleeper();
+            }
             some = true;
         }
         Ok(some)
@@ -231,10 +251,36 @@ impl Service {
             Ok(Heard::Bytes(_)) | Err(Errno::AGAIN | Errno::INTR) => false,
             Ok(Heard::Gone | Heard::Descriptors) | Err(_) => {
                 let _ = self.set.delete(link);
-                members.remove(&number);
+                let gone = members.remove(&number);
+                if gone.is_some_and(|gone| !gone.joined.theirs.page.never_sleeps) {
+                    // Relaxed: nobody misses a publication for which one is called too many.
+                    self.sleepers().fetch_sub(1, Ordering::Relaxed);
+                }
                 false
             }
         }
+    }
+
+    fn doubt(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.doubt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One more member may sleep. A publication that is under way may not know.
+    fn add_sleeper(&self) {
+        // Relaxed: see `calls`, "Without a fence".
+        if self.sleepers().fetch_add(1, Ordering::Relaxed) == 0 {
+            *self.doubt() = Instant::now().checked_add(a_moment());
+        }
+    }
+
+    /// Whether a moment has passed since a publication may not have known of a sleeper.
+    fn is_doubt_over(&self) -> bool {
+        let mut doubt = self.doubt();
+        let is_over = doubt.is_some_and(|doubt| doubt <= Instant::now());
+        if is_over {
+            *doubt = None;
+        }
+        is_over
     }
 
     /// Wakes those who sleep and have news.

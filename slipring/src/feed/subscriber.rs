@@ -9,9 +9,7 @@ use super::reader::Start;
 use super::reconnect::Reconnecting;
 use super::sides::{Attached, SubscriberSide};
 use super::state::{Half, News, State};
-#[cfg(doc)]
-use crate::error::Error;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::link::{Handshake, check_protocol, drive};
 use crate::name::Name;
 use crate::peer::Peer;
@@ -89,6 +87,7 @@ impl SubscriberOptions {
         SubscriberSide {
             kind: self.kind,
             lossless: self.lossless,
+            never_sleeps: self.never_sleeps(),
         }
     }
 }
@@ -208,9 +207,12 @@ impl Subscriber {
     ///
     /// # Errors
     ///
-    /// As [`recv`](Self::recv).
+    /// As [`recv`](Self::recv); [`Error::NeverSleeps`] with [`Spin::Always`].
     pub fn arm(&mut self) -> io::Result<Readiness> {
         self.check_may_wait()?;
+        if self.options.never_sleeps() {
+            return Err(Error::NeverSleeps.into());
+        }
         if self.reconnecting.is_some() {
             return Ok(Readiness::Pending);
         }
@@ -439,17 +441,16 @@ impl Subscriber {
     #[inline]
     pub(crate) fn event(&self, found: Found) -> Event<&[u8]> {
         match found {
-            Found::News(News::Record {
-                sequence,
-                time,
-                len,
-                skipped,
-            }) => Event::Record(Record {
-                sequence,
-                time: time.map(|time| SystemTime::UNIX_EPOCH + Duration::from_nanos(time)),
-                skipped,
-                payload: &self.state.buffer[..len],
-            }),
+            Found::News(News::Record) => {
+                let copied = &self.state.copied;
+                let since_1970 = copied.time.map(Duration::from_nanos);
+                Event::Record(Record {
+                    sequence: copied.sequence,
+                    time: since_1970.map(|time| SystemTime::UNIX_EPOCH + time),
+                    skipped: copied.skipped,
+                    payload: copied.payload(),
+                })
+            }
             Found::News(News::Lagged(lagged)) => Event::Lagged(lagged),
             Found::News(News::Ended(end)) => Event::Ended(end),
             Found::Restarted(restarted) => Event::Restarted(restarted),

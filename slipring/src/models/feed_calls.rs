@@ -2,6 +2,7 @@
 
 use super::feed_memory::Memory;
 use super::mutant::{Mutant, weakly};
+use super::time::Time;
 use super::{Flaw, Why, fails, holds_within};
 use crate::feed::calls::{self, NOBODY, SOMEBODY, Sleep, Sleeper};
 use crate::ring::{Atomics, Word, load_peer};
@@ -20,6 +21,9 @@ struct Feed<A: Atomics> {
     /// The subscriber sleeps here.
     rung: Notify,
     done: AtomicBool,
+    /// How many subscribers may sleep.
+    sleepers: A::U32,
+    time: Arc<Time>,
 }
 
 impl<A: Atomics> Feed<A> {
@@ -28,39 +32,54 @@ impl<A: Atomics> Feed<A> {
         let header = &self.memory.header;
         header.published.0.tail.store(tail, Ordering::Release);
         let flaw = self.memory.flaw;
-        let must_call = weakly(flaw.in_feed_call(), || calls::must_call(header));
+        let must_call = weakly(flaw.in_feed_call(), || {
+            calls::must_call(header, &self.sleepers)
+        });
         if must_call {
             self.called.notify();
         }
     }
 
     /// The waker, until everything is read.
-    fn wake(&self) {
-        let mut sleeper = Sleeper::default();
+    fn wake(&self, sleeper: &mut Sleeper) {
         loop {
             self.called.wait();
             // Acquire: as everything before it.
             if self.done.load(Ordering::Acquire) {
                 return;
             }
-            let mut scan = |tail| {
-                let sleep = sleeper.look(&self.memory.page, tail);
-                if sleep == Sleep::Due {
-                    self.rung.notify();
-                }
-                sleep != Sleep::Awake
-            };
-            let header = &self.memory.header;
-            let flaw = self.memory.flaw;
-            if flaw == Flaw::FeedNoSecondLook {
-                header.calls.0.store(NOBODY, Ordering::Relaxed);
-                A::fence(Ordering::SeqCst);
-                if scan(header.published.0.tail.load(Ordering::Relaxed)) {
-                    header.calls.0.store(SOMEBODY, Ordering::Relaxed);
-                }
-            } else {
-                weakly(flaw.in_feed_round(), || calls::round(header, scan));
+            self.round(sleeper);
+        }
+    }
+
+    fn round(&self, sleeper: &mut Sleeper) {
+        let mut scan = |tail| {
+            let sleep = sleeper.look(&self.memory.page, tail);
+            if sleep == Sleep::Due {
+                self.rung.notify();
             }
+            sleep != Sleep::Awake
+        };
+        let header = &self.memory.header;
+        let flaw = self.memory.flaw;
+        if flaw == Flaw::FeedNoSecondLook {
+            header.calls.0.store(NOBODY, Ordering::Relaxed);
+            A::fence(Ordering::SeqCst);
+            if scan(header.published.0.tail.load(Ordering::Relaxed)) {
+                header.calls.0.store(SOMEBODY, Ordering::Relaxed);
+            }
+        } else {
+            weakly(flaw.in_feed_round(), || calls::round(header, scan));
+        }
+    }
+
+    /// Lets in the first subscriber that may sleep.
+    fn let_in(&self, sleeper: &mut Sleeper) {
+        self.sleepers.store(1, Ordering::Relaxed);
+        self.round(sleeper);
+        if self.memory.flaw != Flaw::FeedNoLookAfterJoin {
+            self.time.moment();
+            self.round(sleeper);
         }
     }
 
@@ -91,21 +110,27 @@ impl<A: Atomics> Feed<A> {
     }
 }
 
-/// Two publications; the subscriber sleeps for each that it does not find.
-fn sleeping<A: Atomics>(flaw: Flaw) {
-    let feed = Arc::new(Feed::<A> {
+fn feed<A: Atomics>(flaw: Flaw, sleepers: u32) -> Arc<Feed<A>> {
+    Arc::new(Feed {
         memory: Memory::new(64, flaw),
         called: Notify::new(),
         rung: Notify::new(),
         done: AtomicBool::new(false),
-    });
+        sleepers: A::U32::new(sleepers),
+        time: Arc::default(),
+    })
+}
+
+/// Two publications; the subscriber sleeps for each that it does not find.
+fn sleeping<A: Atomics>(flaw: Flaw) {
+    let feed = feed::<A>(flaw, 1);
     let publishing = thread::spawn({
         let feed = feed.clone();
         move || (1..=2).for_each(|tail| feed.publish(tail))
     });
     let waking = thread::spawn({
         let feed = feed.clone();
-        move || feed.wake()
+        move || feed.wake(&mut Sleeper::default())
     });
     feed.read(2);
     publishing.join().unwrap();
@@ -113,6 +138,43 @@ fn sleeping<A: Atomics>(flaw: Flaw) {
     feed.done.store(true, Ordering::Release);
     feed.called.notify();
     waking.join().unwrap();
+}
+
+/// A publication without a fence, and one more, while the first subscriber that may sleep comes in.
+fn coming_in<A: Atomics>(flaw: Flaw) {
+    let feed = feed::<A>(flaw, 0);
+    let publishing = thread::spawn({
+        let feed = feed.clone();
+        move || (1..=2).for_each(|tail| feed.time.publication(|| feed.publish(tail)))
+    });
+    let waking = thread::spawn({
+        let feed = feed.clone();
+        move || {
+            let mut sleeper = Sleeper::default();
+            feed.let_in(&mut sleeper);
+            feed.wake(&mut sleeper);
+        }
+    });
+    feed.read(2);
+    publishing.join().unwrap();
+    // Release: pairs with the acquire of the waker.
+    feed.done.store(true, Ordering::Release);
+    feed.called.notify();
+    waking.join().unwrap();
+}
+
+#[test]
+fn no_subscriber_sleeps_on_that_comes_in_after_those_that_never_do() {
+    holds_within(1, "a subscriber that may sleep comes in", coming_in::<Loom>);
+}
+
+#[test]
+fn the_look_after_a_moment_is_needed() {
+    fails(
+        coming_in::<Mutant>,
+        Flaw::FeedNoLookAfterJoin,
+        Why::Deadlock,
+    );
 }
 
 #[test]
