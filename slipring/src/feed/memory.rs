@@ -1,11 +1,12 @@
 //! The shared memory of a feed: the publisher's header and ring, and a page for each subscriber.
 
 use super::layout::{Header, NOT_BEGUN, Page, Preamble, VERSION, longest};
-use super::words::{RingWords, Words, copy_in, copy_out};
+use super::words::{RingWords, Words};
 use crate::error::{Error, Result};
 use crate::link::{Fault, Introduced, memory, other_preamble};
 use crate::ring::{MAGIC, Std};
 use crate::sys::closing::Passed;
+use crate::sys::copy::words::{into_words, out_of_words};
 use crate::sys::mapping::{Access, Mapping, page_size};
 use crate::sys::memfd;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -101,12 +102,12 @@ impl Words for Ring<'_> {
 
     #[inline]
     fn copy_in(&self, at: u64, from: &[u8]) {
-        copy_in(self.0.words(at as usize, from.len().div_ceil(8)), from);
+        into_words(self.0.words(at as usize, from.len().div_ceil(8)), from);
     }
 
     #[inline]
     fn copy_out(&self, at: u64, to: &mut [u8]) {
-        copy_out(self.0.words(at as usize, to.len().div_ceil(8)), to);
+        out_of_words(self.0.words(at as usize, to.len().div_ceil(8)), to);
     }
 }
 

@@ -32,10 +32,10 @@ const LOOK_AGAIN: Duration = Duration::from_micros(100);
 ///
 /// Publishing copies a record once, whatever the number of subscribers, and never waits for one,
 /// unless [lossless](PublisherOptions::lossless) ones are admitted. It makes a system call only if
-/// a subscriber sleeps, and then one.
+/// a subscriber sleeps: one; or, if there are up to four of them, one for each that sleeps.
 ///
-/// A thread of this process, `slipring-feed`, lets subscribers in, wakes them, and notices that
-/// they are gone; [`own_thread`](PublisherOptions::own_thread) does without it. One thread
+/// A thread of this process, `slipring-feed`, lets subscribers in, wakes them if they are more than
+/// four, and notices that they are gone; [`own_thread`](PublisherOptions::own_thread) does without it. One thread
 /// publishes at a time. It works as it is within a runtime such as tokio's.
 ///
 /// # Closing a feed
@@ -362,7 +362,7 @@ impl Publisher {
         let header = self.memory.header();
         self.writer.publish(header);
         if must_call(header, self.service.sleepers()) {
-            self.service.call();
+            self.service.have_woken();
         }
     }
 

@@ -7,8 +7,8 @@ use super::{Flaw, Why, fails, holds_within};
 use crate::feed::calls::{self, NOBODY, SOMEBODY, Sleep, Sleeper};
 use crate::ring::{Atomics, Word, load_peer};
 use crate::wait::model::Loom;
-use loom::sync::Notify;
 use loom::sync::atomic::AtomicBool;
+use loom::sync::{Mutex, Notify};
 use loom::thread;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,6 +23,10 @@ struct Feed<A: Atomics> {
     done: AtomicBool,
     /// How many subscribers may sleep.
     sleepers: A::U32,
+    /// The waker's, or the publisher's while that rings by itself.
+    sleeper: Mutex<Sleeper>,
+    /// The publisher rings by itself.
+    is_few: bool,
     time: Arc<Time>,
 }
 
@@ -35,20 +39,24 @@ impl<A: Atomics> Feed<A> {
         let must_call = weakly(flaw.in_feed_call(), || {
             calls::must_call(header, &self.sleepers)
         });
-        if must_call {
-            self.called.notify();
+        if !must_call {
+            return;
+        }
+        match self.sleeper.try_lock() {
+            Ok(mut sleeper) if self.is_few => self.round(&mut sleeper),
+            _ => self.called.notify(),
         }
     }
 
     /// The waker, until everything is read.
-    fn wake(&self, sleeper: &mut Sleeper) {
+    fn wake(&self) {
         loop {
             self.called.wait();
             // Acquire: as everything before it.
             if self.done.load(Ordering::Acquire) {
                 return;
             }
-            self.round(sleeper);
+            self.round(&mut self.sleeper.lock().unwrap());
         }
     }
 
@@ -74,12 +82,12 @@ impl<A: Atomics> Feed<A> {
     }
 
     /// Lets in the first subscriber that may sleep.
-    fn let_in(&self, sleeper: &mut Sleeper) {
+    fn let_in(&self) {
         self.sleepers.store(1, Ordering::Relaxed);
-        self.round(sleeper);
+        self.round(&mut self.sleeper.lock().unwrap());
         if self.memory.flaw != Flaw::FeedNoLookAfterJoin {
             self.time.moment();
-            self.round(sleeper);
+            self.round(&mut self.sleeper.lock().unwrap());
         }
     }
 
@@ -110,27 +118,37 @@ impl<A: Atomics> Feed<A> {
     }
 }
 
-fn feed<A: Atomics>(flaw: Flaw, sleepers: u32) -> Arc<Feed<A>> {
+fn feed<A: Atomics>(flaw: Flaw, sleepers: u32, is_few: bool) -> Arc<Feed<A>> {
     Arc::new(Feed {
         memory: Memory::new(64, flaw),
         called: Notify::new(),
         rung: Notify::new(),
         done: AtomicBool::new(false),
         sleepers: A::U32::new(sleepers),
+        sleeper: Mutex::new(Sleeper::default()),
+        is_few,
         time: Arc::default(),
     })
 }
 
 /// Two publications; the subscriber sleeps for each that it does not find.
 fn sleeping<A: Atomics>(flaw: Flaw) {
-    let feed = feed::<A>(flaw, 1);
+    woken(feed::<A>(flaw, 1, false));
+}
+
+/// The same, of a publisher that rings by itself.
+fn sleeping_with_few<A: Atomics>(flaw: Flaw) {
+    woken(feed::<A>(flaw, 1, true));
+}
+
+fn woken<A: Atomics>(feed: Arc<Feed<A>>) {
     let publishing = thread::spawn({
         let feed = feed.clone();
         move || (1..=2).for_each(|tail| feed.publish(tail))
     });
     let waking = thread::spawn({
         let feed = feed.clone();
-        move || feed.wake(&mut Sleeper::default())
+        move || feed.wake()
     });
     feed.read(2);
     publishing.join().unwrap();
@@ -142,7 +160,7 @@ fn sleeping<A: Atomics>(flaw: Flaw) {
 
 /// A publication without a fence, and one more, while the first subscriber that may sleep comes in.
 fn coming_in<A: Atomics>(flaw: Flaw) {
-    let feed = feed::<A>(flaw, 0);
+    let feed = feed::<A>(flaw, 0, false);
     let publishing = thread::spawn({
         let feed = feed.clone();
         move || (1..=2).for_each(|tail| feed.time.publication(|| feed.publish(tail)))
@@ -150,9 +168,8 @@ fn coming_in<A: Atomics>(flaw: Flaw) {
     let waking = thread::spawn({
         let feed = feed.clone();
         move || {
-            let mut sleeper = Sleeper::default();
-            feed.let_in(&mut sleeper);
-            feed.wake(&mut sleeper);
+            feed.let_in();
+            feed.wake();
         }
     });
     feed.read(2);
@@ -180,6 +197,23 @@ fn the_look_after_a_moment_is_needed() {
 #[test]
 fn no_subscriber_sleeps_on() {
     holds_within(2, "a subscriber sleeps", sleeping::<Loom>);
+}
+
+#[test]
+fn no_subscriber_sleeps_on_whose_publisher_rings_by_itself() {
+    holds_within(
+        2,
+        "a subscriber sleeps, and is rung by its publisher",
+        sleeping_with_few::<Loom>,
+    );
+}
+
+#[test]
+fn each_part_of_ringing_by_itself_is_needed() {
+    let model = sleeping_with_few::<Mutant>;
+    fails(model, Flaw::FeedNoSecondLook, Why::Deadlock);
+    fails(model, Flaw::FeedCallFence, Why::Deadlock);
+    fails(model, Flaw::FeedArmFence, Why::Deadlock);
 }
 
 #[test]
