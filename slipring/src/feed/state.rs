@@ -4,6 +4,7 @@
 use super::calls;
 use super::event::{End, EndReason};
 use super::farewell::{Listening, NUDGE};
+use super::interrupt::Interrupter;
 use super::layout::Progress;
 use super::lossless::{begins, has_read};
 use super::reader::{Lagged, Polled, Reader, Start};
@@ -76,6 +77,8 @@ pub(crate) struct State {
 pub(crate) struct Half<'a> {
     pub(crate) attached: &'a Attached,
     pub(crate) state: &'a mut State,
+    /// What ends a wait from another thread.
+    pub(crate) interrupter: Option<&'a Interrupter>,
 }
 
 impl State {
@@ -332,6 +335,12 @@ impl PollHalf for Half<'_> {
 
     fn check_peer(&mut self) -> io::Result<()> {
         point(Point::SubscriberWoken);
+        if let Some(interrupter) = self.interrupter {
+            interrupter.drain();
+            if interrupter.take() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+        }
         self.listen();
         Ok(())
     }
