@@ -1,5 +1,5 @@
-//! What a board costs: `cargo bench -p slipring --all-features --bench board`. Each case beside what
-//! it is compared with, in the same run; medians of the rounds, of which there are
+//! What a board costs: `cargo bench -p slipring --all-features --bench board`. Each case beside
+//! what it is compared with, in the same run; medians of the rounds, of which there are
 //! `SLIPRING_BENCH_ROUNDS` (10).
 
 use slipring::board::{Event, Publisher, PublisherOptions, Subscriber, SubscriberOptions};

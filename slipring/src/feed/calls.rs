@@ -1,11 +1,11 @@
 //! How a publisher that has one reader or hundreds of them wakes those that sleep, for the price of
-//! one system call at most.
+//! one system call if they are many, and of one for each if they are few.
 //!
 //! The publisher's header has one word, `calls`, which its process alone writes: nobody sleeps,
 //! somebody may, the waker is called. Each subscriber has a word `wake` in its own page, and a
-//! socket on which it sleeps. The waker is a thread of the publisher's process. A publisher that has
-//! few subscribers does the waker's round itself, in place of calling it; a lock sees to it that
-//! there is one round at a time.
+//! socket on which it sleeps. The waker is a thread of the publisher's process. A publisher that
+//! has few subscribers does the waker's round itself, in place of calling it; a lock sees to it
+//! that there is one round at a time.
 //!
 //! ```text
 //! subscriber                        publisher                     waker, called or announced to

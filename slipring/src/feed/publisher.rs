@@ -38,8 +38,8 @@ const LOOK_FOR_SUBSCRIBERS: Duration = Duration::from_millis(1);
 /// a subscriber sleeps: one; or, if there are up to four of them, one for each that sleeps.
 ///
 /// A thread of this process, `slipring-feed`, lets subscribers in, wakes them if they are more than
-/// four, and notices that they are gone; [`own_thread`](PublisherOptions::own_thread) does without it. One thread
-/// publishes at a time. It works as it is within a runtime such as tokio's.
+/// four, and notices that they are gone; [`own_thread`](PublisherOptions::own_thread) does without
+/// it. One thread publishes at a time. It works as it is within a runtime such as tokio's.
 ///
 /// # Closing a feed
 ///

@@ -174,8 +174,8 @@ impl Service {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has those woken that sleep and have news: by this thread if they are few, and by the one that
-    /// serves, for one system call, if they are many.
+    /// Has those woken that sleep and have news: by this thread if they are few, and by the one
+    /// that serves, for one system call, if they are many.
     pub(crate) fn have_woken(&self) {
         point(Point::Calling);
         match self.members.try_lock() {
