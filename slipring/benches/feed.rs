@@ -15,7 +15,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -136,16 +137,28 @@ fn painting(name: &str, count: usize) {
     }
 }
 
-/// Readers that sleep, each on a thread of its own.
+/// Readers that sleep, each on a thread of its own. Another feed says so whenever all of them have
+/// received a record.
 fn sleeping(name: &str, count: usize) {
     let asleep = SubscriberOptions::new().spin(Spin::Never);
     let all: Vec<_> = (0..count).map(|_| asleep.connect(name).unwrap()).collect();
+    let back = Publisher::bind(back(name)).unwrap();
+    let counted = Arc::new((AtomicUsize::new(0), Mutex::new(back)));
     let threads: Vec<_> = all
         .into_iter()
         .map(|mut subscriber: Subscriber| {
+            let counted = Arc::clone(&counted);
+            let receive = move || {
+                while !matches!(subscriber.recv().unwrap(), Event::Ended(_)) {
+                    let received = counted.0.fetch_add(1, Ordering::AcqRel) + 1;
+                    if received.is_multiple_of(count) {
+                        counted.1.lock().unwrap().publish(b"all").unwrap();
+                    }
+                }
+            };
             thread::Builder::new()
                 .stack_size(64 << 10)
-                .spawn(move || while !matches!(subscriber.recv().unwrap(), Event::Ended(_)) {})
+                .spawn(receive)
                 .unwrap()
         })
         .collect();
@@ -179,7 +192,7 @@ fn report(what: &str, of: &str, mut round: impl FnMut() -> Vec<f64>) {
     p50.sort_by(f64::total_cmp);
     p99.sort_by(f64::total_cmp);
     println!(
-        "| {what} | {:.0} ns | {:.0} ns | {of} |",
+        "| {what} | {:.1} ns | {:.1} ns | {of} |",
         percentile(&p50, 0.5),
         percentile(&p99, 0.5)
     );
@@ -252,12 +265,9 @@ fn many_awake() {
     }
 }
 
-/// Waits until every reader has read everything.
-fn until_read(publisher: &Publisher) {
-    while publisher.subscribers().iter().any(|one| one.behind > 0) {
-        // A look takes a lock that the waking thread needs.
-        thread::sleep(Duration::from_micros(50));
-    }
+/// The name over which sleeping readers say that all of them have received a record.
+fn back(name: &str) -> String {
+    format!("{name}-back")
 }
 
 /// The processor time of the thread that wakes, in seconds.
@@ -278,6 +288,9 @@ fn many_asleep() {
         let feed = name("asleep");
         let mut publisher = Publisher::bind(&feed).unwrap();
         let _readers = Role::start("role-sleeping", &feed, count);
+        // It sleeps, so that it takes no core from the readers; so its own waking counts, too.
+        let asleep = SubscriberOptions::new().spin(Spin::Never);
+        let mut all = asleep.connect(back(&feed)).unwrap();
         let mut awake = Vec::new();
         let before = waker_time();
         report(
@@ -291,7 +304,7 @@ fn many_asleep() {
                         let start = Instant::now();
                         publisher.publish(&[7; 64]).unwrap();
                         let called = start.elapsed();
-                        until_read(&publisher);
+                        black_box(&all.recv().unwrap());
                         awake.push(start.elapsed().as_nanos() as f64);
                         called.as_nanos() as f64
                     })
@@ -339,8 +352,6 @@ fn in_flow(publisher: &mut Publisher, count: usize) {
 /// As many threads that sleep on eventfds, woken one by one by the caller.
 fn one_by_one(count: usize) {
     use rustix::event::{EventfdFlags, eventfd};
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
     let woken = Arc::new(AtomicUsize::new(0));
     let bells: Vec<Arc<OwnedFd>> = (0..count)
         .map(|_| Arc::new(eventfd(0, EventfdFlags::CLOEXEC).unwrap()))

@@ -6,7 +6,7 @@
 mod common;
 
 use common::process::{self, Other, say, start};
-use common::{GENEROUS, Place, bytes, eventually, guard, guard_for, setting};
+use common::{GENEROUS, Place, bytes, descriptors, eventually, guard, guard_for, setting};
 use rustix::process::Signal;
 use slipring::board::{
     Change, Event, Publisher, PublisherOptions, ReadError, SetError, Subscriber, Update,
@@ -26,6 +26,9 @@ fn child_process() {
         ("gets", gets),
         ("writes without pause", writes_without_pause),
         ("forks", forks),
+        ("watches", watches),
+        ("comes and goes", comes_and_goes),
+        ("has no descriptors", has_no_descriptors),
     ]);
 }
 
@@ -342,4 +345,102 @@ fn forks(arguments: &[&str]) {
 #[test]
 fn a_forked_child_changes_nothing() {
     guard(|| process::alone("forks"));
+}
+
+/// Thousands of panels, some at a time, leave nothing behind; each finds what is there.
+fn comes_and_goes(arguments: &[&str]) {
+    let name = Path::new(arguments[0]).join("board");
+    let mut publisher = Publisher::bind(&name).unwrap();
+    let mappings = || {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        maps.lines().count()
+    };
+    let round = |publisher: &mut Publisher| {
+        let version = publisher.set(b"key", b"value").unwrap();
+        let panels: Vec<_> = (0..8)
+            .map(|_| Subscriber::connect(&name).unwrap())
+            .collect();
+        for mut panel in panels {
+            let value = panel.get(b"key").unwrap().unwrap();
+            assert_eq!((value.value, value.version), (&b"value"[..], version));
+            let Event::Changes(changes) = panel.changed().unwrap() else {
+                panic!();
+            };
+            assert_eq!(changes.len(), 1);
+        }
+        eventually("all have left", || publisher.subscribers().is_empty());
+    };
+    round(&mut publisher);
+    let before = (descriptors(), mappings());
+    for _ in 0..250 {
+        round(&mut publisher);
+    }
+    assert_eq!(descriptors(), before.0);
+    let maps = mappings();
+    assert!(maps <= before.1 + 8, "{maps} mappings, {} before", before.1);
+    // A list of names tells what this one is. (The runtime directory is this process's own.)
+    let _named = Publisher::bind("prices").unwrap();
+    let listed = slipring::names().unwrap();
+    let kinds: Vec<_> = listed
+        .iter()
+        .map(|one| (one.name.to_string(), one.kind))
+        .collect();
+    let is_there =
+        |(name, kind): &(String, Option<&str>)| name.ends_with("prices") && *kind == Some("board");
+    assert!(kinds.iter().any(is_there), "{kinds:?}");
+}
+
+#[test]
+fn panels_that_come_and_go_leave_nothing_behind() {
+    guard_for(2 * GENEROUS, || process::alone("comes and goes"));
+}
+
+fn watches(arguments: &[&str]) {
+    let mut panel = Subscriber::connect(arguments[0]).unwrap();
+    say("connected");
+    loop {
+        match panel.changed().unwrap() {
+            Event::Changes(changes) => changes.for_each(|change| {
+                let Change::Set { version, .. } = change else {
+                    panic!();
+                };
+                say(&version.to_string());
+            }),
+            _ => return,
+        }
+    }
+}
+
+/// A publisher without descriptors goes on, and lets panels in once there are some.
+fn has_no_descriptors(arguments: &[&str]) {
+    let name = Path::new(arguments[0]).join("board");
+    let mut publisher = Publisher::bind(&name).unwrap();
+    let watching = || {
+        let arguments = [name.to_str().unwrap()];
+        process::start_as(
+            process::command(&Place::new(), "watches", &arguments),
+            "watches",
+        )
+    };
+    let mut panel = watching();
+    panel.expect("connected");
+    assert!(publisher.wait_for_subscribers(1, GENEROUS).unwrap());
+    let mut hoard = Vec::new();
+    while let Ok(file) = std::fs::File::open("/dev/null") {
+        hoard.push(file);
+        assert!(hoard.len() < 100_000, "this needs a limit of descriptors");
+    }
+    for version in 0..5u32 {
+        publisher.set(b"key", b"value").unwrap();
+        panel.expect(&version.to_string());
+    }
+    drop(hoard);
+    let mut other = watching();
+    other.expect("connected");
+    other.expect("4");
+}
+
+#[test]
+fn a_publisher_without_descriptors_goes_on() {
+    guard(|| process::alone("has no descriptors"));
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Place, guard};
-use slipring::board::{Change, Event, Publisher, SubscriberOptions};
+use slipring::board::{Change, Event, Publisher, PublisherOptions, SubscriberOptions, Update};
 use slipring::feed::EndReason;
 use slipring::tokio::board::Subscriber;
 use std::time::Duration;
@@ -84,5 +84,56 @@ fn a_panel_on_tokio_is_told_of_a_restart_and_is_woken_by_the_new_publisher() {
         };
         assert_eq!(end.reason, EndReason::Aborted { code: 5 });
         assert_eq!(panel.end(), Some(end));
+    });
+}
+
+#[test]
+fn every_change_comes_on_tokio_from_the_number_of_a_snapshot_on() {
+    run(async {
+        let place = Place::new();
+        let mut publisher = PublisherOptions::new()
+            .ring(4096)
+            .max_value(64)
+            .bind(place.name("board"))
+            .unwrap();
+        publisher.set(b"a", b"before").unwrap();
+        let mut panel = Subscriber::connect(place.name("board")).await.unwrap();
+        let snapshot = panel.snapshot().unwrap();
+        assert_eq!(snapshot.next, 1);
+        assert_eq!(panel.events().try_recv().unwrap(), None);
+        for number in 1..10u64 {
+            let mut events = panel.events();
+            let (update, ()) = tokio::join!(events.recv(), async {
+                publisher.set(b"a", &number.to_le_bytes()).unwrap();
+            });
+            let Update::Change { sequence, change } = update.unwrap() else {
+                panic!();
+            };
+            assert_eq!(sequence, number);
+            let Change::Set { value, .. } = change else {
+                panic!();
+            };
+            assert_eq!(value, number.to_le_bytes());
+        }
+        // Nothing is told twice.
+        assert!(panel.try_changed().unwrap().is_none());
+        // One that is lapped is told, and the board knows what came of it.
+        for number in 0..1000u64 {
+            publisher.set(b"b", &number.to_le_bytes()).unwrap();
+        }
+        let mut events = panel.events();
+        let update = events.recv().await.unwrap();
+        assert!(matches!(update, Update::Lagged(lagged) if lagged.missed > 500));
+        publisher.remove(b"a").unwrap();
+        publisher.finish();
+        let mut last = None;
+        loop {
+            match panel.events().recv().await.unwrap() {
+                Update::Change { sequence, .. } => last = Some(sequence),
+                Update::Ended(end) => break assert_eq!(end.reason, EndReason::Finished),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(last, Some(1010));
     });
 }

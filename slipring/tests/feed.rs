@@ -5,10 +5,10 @@ mod common;
 use common::{GENEROUS, Place, eventually, guard};
 use rustix::event::{PollFd, PollFlags, poll};
 use slipring::feed::{
-    Budget, EndReason, Event, Lagged, PublishError, Publisher, PublisherOptions, Start, Subscriber,
-    SubscriberOptions, Wake,
+    Budget, Departed, EndReason, Event, Lagged, PublishError, Publisher, PublisherOptions, Start,
+    Subscriber, SubscriberOptions, Wake,
 };
-use slipring::{Error, Listener, Readiness, Stream};
+use slipring::{Error, Listener, Readiness, Spin, Stream};
 use std::io::ErrorKind;
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -574,6 +574,57 @@ fn a_lossless_subscriber_is_refused_where_none_is_admitted() {
 }
 
 #[test]
+fn one_that_sleeps_is_woken_among_those_that_never_do() {
+    guard(|| {
+        let place = Place::new();
+        let mut publisher = Publisher::bind(place.name("feed")).unwrap();
+        let looking = SubscriberOptions::new().wake(Wake::Never);
+        let _looking = looking.connect(place.name("feed")).unwrap();
+        publisher.publish(b"nobody sleeps").unwrap();
+        // Each time the first that may sleep, as the one before it is gone by then.
+        for round in 0..50 {
+            let asleep = SubscriberOptions::new().spin(Spin::Never);
+            let mut asleep = asleep.connect(place.name("feed")).unwrap();
+            let sleeping = thread::spawn(move || {
+                let event = asleep.recv().unwrap();
+                matches!(event, Event::Record(record) if record.payload == b"tick")
+            });
+            eventually("it has begun", || {
+                let subscribers = publisher.subscribers();
+                subscribers.len() == 2 && subscribers.iter().all(|one| one.begun)
+            });
+            publisher.publish(b"tick").unwrap();
+            assert!(sleeping.join().unwrap(), "{round}");
+            eventually("it has left", || publisher.subscribers().len() == 1);
+        }
+    });
+}
+
+#[test]
+fn one_that_spins_for_ever_reads_on_and_is_in_no_event_loop() {
+    guard(|| {
+        let place = Place::new();
+        let mut publisher = Publisher::bind(place.name("feed")).unwrap();
+        let spinning = SubscriberOptions::new().spin(Spin::Always);
+        let mut spinning = spinning.connect(place.name("feed")).unwrap();
+        let error = spinning.arm().unwrap_err();
+        assert!(
+            matches!(Error::of(&error), Some(Error::NeverSleeps)),
+            "{error}"
+        );
+        let brief = Duration::from_millis(5);
+        assert_eq!(spinning.recv_timeout(brief).unwrap(), None);
+        let reading = thread::spawn(move || {
+            for sequence in 0..1000 {
+                assert_eq!(number(Some(spinning.recv().unwrap())), sequence);
+            }
+        });
+        publish(&mut publisher, 1000);
+        reading.join().unwrap();
+    });
+}
+
+#[test]
 fn a_name_of_another_kind_is_a_clear_error() {
     guard(|| {
         let place = Place::new();
@@ -655,6 +706,195 @@ fn a_publisher_that_is_dropped_leaves_its_name() {
         drop(Publisher::bind(place.name("feed")).unwrap());
         let error = Subscriber::connect(place.name("feed")).unwrap_err();
         assert!(matches!(error, Error::NotBound { .. }), "{error}");
+    });
+}
+
+#[test]
+fn a_restart_says_how_and_where_the_feed_before_it_ended() {
+    guard(|| {
+        let place = Place::new();
+        let mut publisher = small().bind(place.name("feed")).unwrap();
+        let reconnecting = SubscriberOptions::new().reconnect(true);
+        let mut subscriber = reconnecting.connect(place.name("feed")).unwrap();
+        publish(&mut publisher, 3);
+        publisher.finish();
+        let _next = small().bind(place.name("feed")).unwrap();
+        for sequence in 0..3 {
+            assert_eq!(number(Some(subscriber.recv().unwrap())), sequence);
+        }
+        let Event::Restarted(restarted) = subscriber.recv().unwrap() else {
+            panic!();
+        };
+        assert_eq!(restarted.before.reason, EndReason::Finished);
+        assert_eq!(restarted.before.next, 3);
+    });
+}
+
+#[test]
+fn a_wait_is_interrupted_from_another_thread_and_goes_on() {
+    guard(|| {
+        for spin in [Spin::Never, Spin::Always, Spin::default()] {
+            let place = Place::new();
+            let mut publisher = Publisher::bind(place.name("feed")).unwrap();
+            let options = SubscriberOptions::new().spin(spin).reconnect(true);
+            let mut subscriber = options.connect(place.name("feed")).unwrap();
+            let interrupter = subscriber.interrupter().unwrap();
+            // Before the call, and more than once.
+            interrupter.interrupt();
+            interrupter.interrupt();
+            let error = subscriber.recv().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Interrupted);
+            let brief = Duration::from_millis(2);
+            assert_eq!(subscriber.recv_timeout(brief).unwrap(), None);
+            // While it waits, again and again; each is told, and none twice.
+            let (told, heard) = std::sync::mpsc::channel();
+            let waiting = thread::spawn(move || {
+                loop {
+                    match subscriber.recv() {
+                        Ok(Event::Record(_)) => return subscriber,
+                        Ok(other) => panic!("{other:?}"),
+                        Err(error) => told.send(error.kind()).unwrap(),
+                    }
+                }
+            });
+            for _ in 0..100 {
+                interrupter.interrupt();
+                assert_eq!(heard.recv_timeout(GENEROUS), Ok(ErrorKind::Interrupted));
+            }
+            publisher.publish(b"tick").unwrap();
+            let mut subscriber = waiting.join().unwrap();
+            assert!(heard.try_recv().is_err());
+            // And while it looks for the next publisher.
+            publisher.finish();
+            let waiting = thread::spawn(move || subscriber.recv().unwrap_err().kind());
+            interrupter.interrupt();
+            assert_eq!(waiting.join().unwrap(), ErrorKind::Interrupted);
+        }
+    });
+}
+
+#[test]
+fn the_publisher_learns_who_went_and_how() {
+    guard(|| {
+        let place = Place::new();
+        let budget = Budget {
+            bytes: 2048,
+            time: Duration::from_millis(1),
+        };
+        let mut publisher = small().lossless(budget).bind(place.name("feed")).unwrap();
+        assert!(!publisher.wait_for_subscribers(1, Duration::ZERO).unwrap());
+        let leaving = Subscriber::connect(place.name("feed")).unwrap();
+        assert!(publisher.wait_for_subscribers(1, GENEROUS).unwrap());
+        let put_out = Subscriber::connect(place.name("feed")).unwrap();
+        assert!(publisher.wait_for_subscribers(2, GENEROUS).unwrap());
+        let lossless = SubscriberOptions::new().lossless(true);
+        let slow = lossless.connect(place.name("feed")).unwrap();
+        assert!(publisher.wait_for_subscribers(3, GENEROUS).unwrap());
+        assert_eq!(publisher.departures(), []);
+        let ids: Vec<_> = publisher.subscribers().iter().map(|one| one.id).collect();
+        drop(leaving);
+        eventually("it has left", || publisher.subscribers().len() == 2);
+        assert!(publisher.disconnect(ids[1], 7));
+        publish(&mut publisher, 200);
+        eventually("all have gone", || publisher.subscribers().is_empty());
+        let departures = publisher.departures();
+        let how: Vec<_> = departures.iter().map(|gone| (gone.id, gone.how)).collect();
+        assert_eq!(
+            how,
+            [
+                (ids[0], Departed::Left),
+                (ids[1], Departed::Disconnected { reason: 7 }),
+                (ids[2], Departed::TooSlow),
+            ]
+        );
+        let own = Some(std::process::id());
+        assert!(departures.iter().all(|gone| gone.peer.pid == own));
+        assert_eq!(publisher.departures(), []);
+        drop((put_out, slow));
+    });
+}
+
+#[test]
+fn a_budget_for_ever_ends_with_the_subscriber() {
+    guard(|| {
+        for own_thread in [true, false] {
+            let place = Place::new();
+            let options = small()
+                .lossless(Budget::for_ever(4096))
+                .own_thread(own_thread);
+            let mut publisher = options.bind(place.name("feed")).unwrap();
+            let name = place.name("feed");
+            let connecting = thread::spawn(move || {
+                let lossless = SubscriberOptions::new().lossless(true);
+                lossless.connect(name).unwrap()
+            });
+            assert!(publisher.wait_for_subscribers(1, GENEROUS).unwrap());
+            let slow = connecting.join().unwrap();
+            let (waits, waiting) = std::sync::mpsc::channel();
+            let publishing = thread::spawn(move || {
+                publish(&mut publisher, 40);
+                waits.send(()).unwrap();
+                publish(&mut publisher, 200);
+            });
+            waiting.recv_timeout(GENEROUS).unwrap();
+            drop(slow);
+            publishing.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_record_that_no_ring_holds_is_refused_when_the_name_is_bound() {
+    guard(|| {
+        let place = Place::new();
+        let text = |len| {
+            let error = small()
+                .max_record(len)
+                .bind(place.name("feed"))
+                .unwrap_err();
+            assert!(matches!(error, Error::Capacity { .. }), "{error}");
+            error.to_string()
+        };
+        let said = text(100_000);
+        assert!(said.contains("a capacity of 524288 would do"), "{said}");
+        for len in [1 << 30, usize::MAX] {
+            let said = text(len);
+            assert!(said.contains("no ring is large enough"), "{said}");
+        }
+    });
+}
+
+#[test]
+fn an_event_loop_polls_a_subscriber_that_reconnects() {
+    guard(|| {
+        let place = Place::new();
+        let publisher = Publisher::bind(place.name("feed")).unwrap();
+        let reconnecting = SubscriberOptions::new().reconnect(true);
+        let mut subscriber = reconnecting.connect(place.name("feed")).unwrap();
+        publisher.finish();
+        eventually("it notices", || {
+            assert_eq!(subscriber.try_recv().unwrap(), None);
+            subscriber.reconnects_at().is_some()
+        });
+        // A publisher that does not answer yet: nobody serves its name.
+        let options = PublisherOptions::new().own_thread(false);
+        let publisher = options.bind(place.name("feed")).unwrap();
+        let is_quiet = |subscriber: &Subscriber| {
+            let mut fds = [PollFd::new(subscriber, PollFlags::IN)];
+            poll(&mut fds, Some(&rustix::event::Timespec::default())).unwrap() == 0
+        };
+        eventually("its handshake is under way, and its socket is lent", || {
+            assert_eq!(subscriber.try_recv().unwrap(), None);
+            is_quiet(&subscriber)
+        });
+        eventually("the handshake is answered", || {
+            publisher.poll().unwrap();
+            if is_quiet(&subscriber) {
+                return false;
+            }
+            matches!(subscriber.try_recv().unwrap(), Some(Event::Restarted(_)))
+        });
+        assert_eq!(subscriber.reconnects_at(), None);
     });
 }
 

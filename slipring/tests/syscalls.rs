@@ -7,7 +7,7 @@ mod common;
 use common::process::{self, Other, say, told};
 use common::{GENEROUS, Place, eventually, guard_for};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
-use slipring::{Listener, Options, Spin, Stream};
+use slipring::{Listener, Options, Spin, Stream, board, feed};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -56,6 +56,9 @@ const MEETS: [&str; 4] = [
     "count the processors",
 ];
 
+const PUBLISHES: [&str; 2] = ["publish", "serve subscribers"];
+const SUBSCRIBES: [&str; 2] = ["subscribe", "drop a subscriber"];
+
 /// Phases that depend on the machine and on the past of the process: how the processors are counted
 /// (cgroups), whether a tick comes in between.
 const DEPENDS: [&str; 3] = [
@@ -65,7 +68,12 @@ const DEPENDS: [&str; 3] = [
 ];
 
 /// These do nothing with descriptors but close them.
-const DROPS: [&str; 2] = ["drop a stream", "drop a listener"];
+const DROPS: [&str; 4] = [
+    "drop a stream",
+    "drop a listener",
+    "drop a subscriber",
+    "serve subscribers",
+];
 
 /// The words in backticks.
 fn quoted(text: &str) -> BTreeSet<&str> {
@@ -104,7 +112,7 @@ fn calls_of(names: &[&str]) -> BTreeSet<&'static str> {
 }
 
 /// The names that the document may use.
-const NUMBERS: [(&str, i64); 55] = [
+const NUMBERS: [(&str, i64); 56] = [
     ("accept4", libc::SYS_accept4),
     ("bind", libc::SYS_bind),
     ("brk", libc::SYS_brk),
@@ -151,6 +159,7 @@ const NUMBERS: [(&str, i64); 55] = [
     ("recvmsg", libc::SYS_recvmsg),
     ("sched_getaffinity", libc::SYS_sched_getaffinity),
     ("sendmsg", libc::SYS_sendmsg),
+    ("sendto", libc::SYS_sendto),
     ("setsockopt", libc::SYS_setsockopt),
     ("shutdown", libc::SYS_shutdown),
     ("sigaltstack", libc::SYS_sigaltstack),
@@ -204,6 +213,10 @@ fn child_process() {
         ("connects", connects),
         ("stands", stands),
         ("meets", meets),
+        ("publishes a feed", publishes_a_feed),
+        ("subscribes to a feed", subscribes_to_a_feed),
+        ("publishes a board", publishes_a_board),
+        ("subscribes to a board", subscribes_to_a_board),
     ]);
 }
 
@@ -307,6 +320,11 @@ fn act(role: &str, without: &str) -> ExitStatus {
 
 /// With the list all goes well; without any one of its calls the process is killed.
 fn needs_just(role: &'static str, phases: &'static [&str]) {
+    needs_just_in(role, phases, act);
+}
+
+/// The same of a role that has an other side of its own.
+fn needs_just_in(role: &'static str, phases: &'static [&str], act: fn(&str, &str) -> ExitStatus) {
     guard_for(4 * GENEROUS, move || {
         let status = act(role, "nothing");
         assert!(
@@ -353,4 +371,157 @@ fn a_stream_that_spins_for_ever_needs_just_what_is_listed() {
         let status = other.wait();
         assert!(status.success(), "more than the document lists: {status}");
     });
+}
+
+/// Subscribers of the other side: more than those that a publisher rings by itself.
+const SUBSCRIBERS: usize = 6;
+
+/// Publishes to subscribers that sleep, and serves them until they have left.
+fn publishes(
+    without: &str,
+    serve: impl Fn() -> Vec<feed::SubscriberInfo>,
+    publish: impl FnOnce(),
+) -> ! {
+    say("bound");
+    eventually("all have begun", || {
+        let all = serve();
+        all.len() == SUBSCRIBERS && all.iter().all(|one| one.begun)
+    });
+    say("asleep?");
+    told();
+    // Their announcements are another matter than those that come while it is confined.
+    serve();
+    confine(&PUBLISHES, without);
+    publish();
+    while !serve().is_empty() {
+        std::hint::spin_loop();
+    }
+    // To drop a publisher is to drop a listener.
+    std::process::exit(0);
+}
+
+fn publishes_a_feed(arguments: &[&str]) {
+    say(&process::thread_id().to_string());
+    let options = feed::PublisherOptions::new().own_thread(false);
+    let publisher = std::cell::RefCell::new(options.bind(arguments[0]).unwrap());
+    let serve = || {
+        publisher.borrow().poll().unwrap();
+        publisher.borrow().subscribers()
+    };
+    publishes(arguments[1], serve, || {
+        publisher.borrow_mut().publish(b"tick").unwrap();
+    });
+}
+
+fn publishes_a_board(arguments: &[&str]) {
+    say(&process::thread_id().to_string());
+    let options = board::PublisherOptions::new().own_thread(false);
+    let publisher = std::cell::RefCell::new(options.bind(arguments[0]).unwrap());
+    let serve = || {
+        publisher.borrow().poll().unwrap();
+        publisher.borrow().subscribers()
+    };
+    publishes(arguments[1], serve, || {
+        publisher.borrow_mut().set(b"key", b"tick").unwrap();
+    });
+}
+
+fn subscribes_to_a_feed(arguments: &[&str]) {
+    say(&process::thread_id().to_string());
+    let options = feed::SubscriberOptions::new().spin(Spin::Never);
+    let mut subscriber = options.connect(arguments[0]).unwrap();
+    confine(&SUBSCRIBES, arguments[1]);
+    say("sleeps");
+    assert!(matches!(subscriber.recv().unwrap(), feed::Event::Record(_)));
+    drop(subscriber);
+    std::process::exit(0);
+}
+
+fn subscribes_to_a_board(arguments: &[&str]) {
+    say(&process::thread_id().to_string());
+    let options = board::SubscriberOptions::new().spin(Spin::Never);
+    let mut panel = options.connect(arguments[0]).unwrap();
+    confine(&SUBSCRIBES, arguments[1]);
+    say("sleeps");
+    assert!(matches!(panel.changed().unwrap(), board::Event::Changes(_)));
+    drop(panel);
+    std::process::exit(0);
+}
+
+/// A subscriber in a thread, which sleeps for each record and ends with the feed; with its thread.
+fn sleeper(name: &Path, is_board: bool) -> (u32, thread::JoinHandle<()>) {
+    let (name, (say, hear)) = (name.to_owned(), channel());
+    let sleeping = thread::spawn(move || {
+        let id = process::thread_id();
+        if is_board {
+            let options = board::SubscriberOptions::new().spin(Spin::Never);
+            let mut panel = options.connect(name).unwrap();
+            say.send(id).unwrap();
+            let _ = panel.changed();
+        } else {
+            let options = feed::SubscriberOptions::new().spin(Spin::Never);
+            let mut subscriber = options.connect(name).unwrap();
+            say.send(id).unwrap();
+            let _ = subscriber.recv();
+        }
+    });
+    (hear.recv().unwrap(), sleeping)
+}
+
+/// The other side of a publisher that is confined.
+fn act_on_a_publisher(role: &str, without: &str) -> ExitStatus {
+    let place = Place::new();
+    let name = place.name("x");
+    let mut other = process::start(&place, role, &[name.to_str().unwrap(), without]);
+    other.hear();
+    other.expect("bound");
+    let is_board = role.ends_with("board");
+    let sleepers: Vec<_> = (0..SUBSCRIBERS).map(|_| sleeper(&name, is_board)).collect();
+    other.expect("asleep?");
+    for (thread, _) in &sleepers {
+        eventually("it sleeps", || process::polls(*thread));
+    }
+    other.tell("go");
+    let status = other.wait();
+    for (_, sleeping) in sleepers {
+        sleeping.join().unwrap();
+    }
+    status
+}
+
+/// The other side of a subscriber that is confined.
+fn act_on_a_subscriber(role: &str, without: &str) -> ExitStatus {
+    let place = Place::new();
+    let name = place.name("x");
+    // Serves its subscriber for as long as it lives.
+    let mut publish: Box<dyn FnMut()> = if role.ends_with("board") {
+        let mut publisher = board::Publisher::bind(&name).unwrap();
+        Box::new(move || assert_eq!(publisher.set(b"key", b"tick"), Ok(0)))
+    } else {
+        let mut publisher = feed::Publisher::bind(&name).unwrap();
+        Box::new(move || assert_eq!(publisher.publish(b"tick"), Ok(0)))
+    };
+    let mut other = process::start(&place, role, &[name.to_str().unwrap(), without]);
+    let thread = other.hear().parse().unwrap();
+    if other.try_hear().as_deref() == Some("sleeps") {
+        eventually("it sleeps, or is dead", || {
+            process::polls(thread) || gone(thread)
+        });
+        publish();
+    }
+    other.wait()
+}
+
+#[test]
+fn a_publisher_needs_just_what_is_listed() {
+    for role in ["publishes a feed", "publishes a board"] {
+        needs_just_in(role, &PUBLISHES, act_on_a_publisher);
+    }
+}
+
+#[test]
+fn a_subscriber_needs_just_what_is_listed() {
+    for role in ["subscribes to a feed", "subscribes to a board"] {
+        needs_just_in(role, &SUBSCRIBES, act_on_a_subscriber);
+    }
 }

@@ -4,10 +4,11 @@ use super::layout::{Sizes, VERSION, at};
 use super::slot::Slot;
 use crate::endpoint::passed::memory_up_to;
 use crate::error::{Error, Result};
-use crate::feed::words::{Words, copy_in, copy_out};
+use crate::feed::words::Words;
 use crate::link::{Fault, other_preamble};
 use crate::ring::{MAGIC, Std, Word, load_peer};
 use crate::sys::closing::Passed;
+use crate::sys::copy::words::{into_words, out_of_words};
 use crate::sys::mapping::{Access, Mapping, page_size};
 use crate::sys::memfd;
 use std::os::fd::{AsFd, OwnedFd};
@@ -31,7 +32,7 @@ impl Words for Memory {
     }
 
     fn copy_in(&self, at: u64, from: &[u8]) {
-        copy_in(
+        into_words(
             self.mapping
                 .first_words(at as usize, from.len().div_ceil(8)),
             from,
@@ -39,7 +40,7 @@ impl Words for Memory {
     }
 
     fn copy_out(&self, at: u64, to: &mut [u8]) {
-        copy_out(
+        out_of_words(
             self.mapping.first_words(at as usize, to.len().div_ceil(8)),
             to,
         );

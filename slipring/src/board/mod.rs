@@ -75,6 +75,8 @@ mod event;
 pub(crate) mod layout;
 mod memory;
 mod options;
+#[cfg(feature = "zerocopy")]
+mod pod;
 mod publisher;
 pub(crate) mod record;
 pub(crate) mod slot;

@@ -15,6 +15,7 @@ use crate::name::Name;
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::time::Duration;
 
 /// The ring that a board has, if nothing else is asked for and it is large enough.
 const RING: usize = 1 << 20;
@@ -323,6 +324,20 @@ impl Publisher {
     /// Puts a subscriber out; see [`feed::Publisher::disconnect`].
     pub fn disconnect(&self, id: u64, reason: u32) -> bool {
         self.feed.disconnect(id, reason)
+    }
+
+    /// Those that are not connected any more; see [`feed::Publisher::departures`].
+    pub fn departures(&self) -> Vec<feed::Departure> {
+        self.feed.departures()
+    }
+
+    /// Waits until so many subscribers have begun; see [`feed::Publisher::wait_for_subscribers`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn wait_for_subscribers(&self, count: usize, timeout: Duration) -> Result<bool> {
+        self.feed.wait_for_subscribers(count, timeout)
     }
 
     /// How many subscribers have been refused so far.

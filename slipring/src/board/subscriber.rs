@@ -182,6 +182,16 @@ impl Subscriber {
         self.feed.arm()
     }
 
+    /// What interrupts the calls of this subscriber that wait; see
+    /// [`feed::Subscriber::interrupter`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn interrupter(&mut self) -> Result<feed::Interrupter> {
+        self.feed.interrupter()
+    }
+
     /// When a subscriber that reconnects has to be asked again. `None` while it is connected.
     pub fn reconnects_at(&self) -> Option<Instant> {
         self.feed.reconnects_at()

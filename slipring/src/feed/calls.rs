@@ -1,9 +1,11 @@
 //! How a publisher that has one reader or hundreds of them wakes those that sleep, for the price of
-//! one system call at most.
+//! one system call if they are many, and of one for each if they are few.
 //!
 //! The publisher's header has one word, `calls`, which its process alone writes: nobody sleeps,
 //! somebody may, the waker is called. Each subscriber has a word `wake` in its own page, and a
-//! socket on which it sleeps. The waker is a thread of the publisher's process.
+//! socket on which it sleeps. The waker is a thread of the publisher's process. A publisher that
+//! has few subscribers does the waker's round itself, in place of calling it; a lock sees to it
+//! that there is one round at a time.
 //!
 //! ```text
 //! subscriber                        publisher                     waker, called or announced to
@@ -40,6 +42,16 @@
 //! a subscriber that finds it need not announce. `models` shows that each fence is needed, and the
 //! announcement and the second look of K5.
 //!
+//! # Without a fence
+//!
+//! As long as every subscriber says that it never sleeps, `sleepers` is 0, and P2 and P3 are left
+//! out. When the waker lets in one that may, it stores another value, and runs a round at once; and
+//! one more after [a moment](crate::wait::a_moment). A publication that has seen 0 may be under way
+//! during the first round, and is visible before the second one, as
+//! [`wake_word`](crate::wait::wake_word) has it. A later publication sees the new value.
+//!
+//! # What a subscriber costs
+//!
 //! *Each value once.* A subscriber that is rung polls before it sleeps again, and its next wake
 //! word is a larger one. So a subscriber that is stopped is not rung again and again. One that was
 //! rung is going to sleep again, as it seems, so K5 spares it the announcement.
@@ -58,9 +70,16 @@ pub(crate) const CALLED: u32 = 2;
 /// The wake word of a subscriber that is awake.
 pub(crate) const AWAKE: u64 = 0;
 
-/// After a publication: whether the waker has to be called.
+/// After a publication: whether the waker has to be called. `sleepers`: how many subscribers may
+/// ever sleep.
 #[inline]
-pub(crate) fn must_call<A: Atomics>(header: &Header<A>) -> bool {
+pub(crate) fn must_call<A: Atomics>(header: &Header<A>, sleepers: &A::U32) -> bool {
+    // The load below stays behind the store of `tail`.
+    A::index_stored();
+    // Relaxed: the waker looks again a moment after it has stored another value than 0.
+    if sleepers.load(Ordering::Relaxed) == 0 {
+        return false;
+    }
     A::fence(Ordering::SeqCst);
     let calls = &header.calls.0;
     // Relaxed, both: the fence orders the load, and the call itself orders the waker.

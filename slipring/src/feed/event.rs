@@ -79,6 +79,8 @@ pub struct Record<B> {
 pub struct Restarted {
     /// A number that this publisher alone has.
     pub epoch: u64,
+    /// How the feed of the publisher before it ended, and at which number.
+    pub before: End,
 }
 
 /// How and where a feed ended for this subscriber.

@@ -50,6 +50,8 @@ pub(crate) struct Preamble<A: Atomics> {
     pub(crate) max_record: A::U64,
     /// 1 if this subscriber is lossless; of a publisher 1 if it admits such subscribers.
     pub(crate) lossless: A::U32,
+    /// 1 if this subscriber never has to be woken; of a publisher 0.
+    pub(crate) never_sleeps: A::U32,
 }
 
 /// Line 1 of a publisher: what may be read.
@@ -129,6 +131,7 @@ const _: () = {
     assert!(offset_of!(H, preamble.0.epoch) == 0x18);
     assert!(offset_of!(H, preamble.0.max_record) == 0x20);
     assert!(offset_of!(H, preamble.0.lossless) == 0x28);
+    assert!(offset_of!(H, preamble.0.never_sleeps) == 0x2c);
     assert!(offset_of!(H, published.0.tail) == 0x80);
     assert!(offset_of!(H, published.0.fin) == 0x88);
     assert!(offset_of!(H, published.0.code) == 0x8c);
@@ -160,6 +163,7 @@ pub(crate) mod testing {
             epoch: A::U64::new(0),
             max_record: A::U64::new(max_record),
             lossless: A::U32::new(0),
+            never_sleeps: A::U32::new(0),
         })
     }
 

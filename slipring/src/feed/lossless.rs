@@ -40,8 +40,19 @@ pub struct Budget {
     /// How far a subscriber may be behind, in bytes of the ring. A ring's capacity at most.
     pub bytes: usize,
     /// How long a publication waits for one that is further behind. Then that one is cut off, with
-    /// [`EndReason::TooSlow`](super::EndReason::TooSlow).
+    /// [`EndReason::TooSlow`](super::EndReason::TooSlow). [`Duration::MAX`] is for ever.
     pub time: Duration,
+}
+
+impl Budget {
+    /// Waits for ever for a subscriber that is further behind than so many bytes. One that is
+    /// stopped holds the publisher up until it goes on or its process ends.
+    pub const fn for_ever(bytes: usize) -> Budget {
+        Budget {
+            bytes,
+            time: Duration::MAX,
+        }
+    }
 }
 
 /// The lossless subscribers of a feed.

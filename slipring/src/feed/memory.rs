@@ -1,12 +1,13 @@
 //! The shared memory of a feed: the publisher's header and ring, and a page for each subscriber.
 
 use super::layout::{Header, NOT_BEGUN, Page, Preamble, VERSION, longest};
-use super::words::{RingWords, Words, copy_in, copy_out};
+use super::words::{RingWords, Words};
 use crate::endpoint::passed::memory;
 use crate::error::{Error, Result};
 use crate::link::{Fault, Introduced, other_preamble};
 use crate::ring::{MAGIC, Std};
 use crate::sys::closing::Passed;
+use crate::sys::copy::words::{into_words, out_of_words};
 use crate::sys::mapping::{Access, Mapping, page_size};
 use crate::sys::memfd;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -18,6 +19,7 @@ pub(crate) struct Facts {
     pub(crate) epoch: u64,
     pub(crate) max_record: u64,
     pub(crate) lossless: bool,
+    pub(crate) never_sleeps: bool,
 }
 
 /// Memory that this process makes and passes: allocated, mapped, and sealed.
@@ -38,6 +40,8 @@ fn create(capacity: usize, facts: Facts) -> Result<(Mapping, OwnedFd)> {
     preamble.epoch.store(facts.epoch, order);
     preamble.max_record.store(facts.max_record, order);
     preamble.lossless.store(facts.lossless.into(), order);
+    let never_sleeps = facts.never_sleeps.into();
+    preamble.never_sleeps.store(never_sleeps, order);
     // The mapping above stays writable.
     memfd::seal(&fd)?;
     Ok((mapping, fd))
@@ -70,6 +74,7 @@ fn facts(preamble: &Preamble<Std>, introduced: &Introduced) -> Option<Facts> {
         epoch: preamble.epoch.load(order),
         max_record,
         lossless: preamble.lossless.load(order) == 1,
+        never_sleeps: preamble.never_sleeps.load(order) == 1,
     })
 }
 
@@ -98,12 +103,12 @@ impl Words for Ring<'_> {
 
     #[inline]
     fn copy_in(&self, at: u64, from: &[u8]) {
-        copy_in(self.0.words(at as usize, from.len().div_ceil(8)), from);
+        into_words(self.0.words(at as usize, from.len().div_ceil(8)), from);
     }
 
     #[inline]
     fn copy_out(&self, at: u64, to: &mut [u8]) {
-        copy_out(self.0.words(at as usize, to.len().div_ceil(8)), to);
+        out_of_words(self.0.words(at as usize, to.len().div_ceil(8)), to);
     }
 }
 
@@ -176,11 +181,12 @@ pub(crate) struct OwnPage {
 }
 
 impl OwnPage {
-    pub(crate) fn create(lossless: bool) -> Result<OwnPage> {
+    pub(crate) fn create(lossless: bool, never_sleeps: bool) -> Result<OwnPage> {
         let facts = Facts {
             epoch: 0,
             max_record: 0,
             lossless,
+            never_sleeps,
         };
         let (mapping, fd) = create(0, facts)?;
         let page = OwnPage {
@@ -216,6 +222,8 @@ impl OwnPage {
 pub(crate) struct PeerPage {
     mapping: Mapping,
     pub(crate) lossless: bool,
+    /// By its own word, and at its own risk.
+    pub(crate) never_sleeps: bool,
 }
 
 impl PeerPage {
@@ -227,6 +235,7 @@ impl PeerPage {
         Ok(PeerPage {
             mapping,
             lossless: facts.lossless,
+            never_sleeps: facts.never_sleeps,
         })
     }
 

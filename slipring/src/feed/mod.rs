@@ -68,6 +68,7 @@ pub(crate) mod calls;
 mod error;
 mod event;
 mod farewell;
+mod interrupt;
 pub(crate) mod layout;
 pub(crate) mod lossless;
 mod memory;
@@ -87,11 +88,12 @@ pub(crate) mod writer;
 
 pub use error::PublishError;
 pub use event::{End, EndReason, Event, Record, Restarted};
+pub use interrupt::Interrupter;
 pub use lossless::Budget;
 pub use options::{PublisherOptions, SubscriberOptions, Wake};
 pub use publisher::{Batch, Publisher};
 pub use reader::{Lagged, Start};
-pub use service::SubscriberInfo;
+pub use service::{Departed, Departure, SubscriberInfo};
 pub(crate) use subscriber::Found;
 pub use subscriber::{Iter, Subscriber};
 

@@ -206,7 +206,9 @@ impl SubscriberOptions {
         self
     }
 
-    /// How a call that waits spins before it sleeps; see [`Spin`].
+    /// How a call that waits spins before it sleeps; see [`Spin`]. Towards subscribers that never
+    /// sleep ([`Spin::Always`], [`Wake::Never`]) a publication needs no fence, as long as there are
+    /// no others. A subscriber on tokio sleeps, whatever this says.
     pub fn spin(mut self, spin: Spin) -> SubscriberOptions {
         self.base = self.base.spin(spin);
         self
@@ -216,6 +218,15 @@ impl SubscriberOptions {
     pub fn protocol(mut self, name: impl Into<String>) -> SubscriberOptions {
         self.base = self.base.protocol(name);
         self
+    }
+
+    /// Whether it never has to be woken: it is not woken at all, or its blocking calls never sleep.
+    pub(super) fn never_sleeps(&self) -> bool {
+        match self.wake {
+            Wake::AtOnce => self.base.spin == Spin::Always,
+            Wake::Every(_) => false,
+            Wake::Never => true,
+        }
     }
 
     /// Which users may publish; see [`Options::allow`](crate::Options::allow).

@@ -1,17 +1,20 @@
 //! Where a blocking subscriber sleeps: on its socket, which the publisher's bytes and its death
 //! make readable (ppoll(2)).
 
+use super::interrupt::Interrupter;
 use crate::fail_points::{Point, point};
 use crate::sys::errno::Errno;
 use crate::sys::poll;
 use crate::wait::{Park, Parked};
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 /// The socket, until a moment.
 pub(crate) struct OnSocket<'a> {
     pub(crate) socket: BorrowedFd<'a>,
+    /// What ends the wait from another thread.
+    pub(crate) interrupter: Option<&'a Interrupter>,
     pub(crate) deadline: Option<Instant>,
 }
 
@@ -26,8 +29,12 @@ impl Park for OnSocket<'_> {
         if left == Some(Duration::ZERO) {
             return Ok(Parked::TimedOut);
         }
-        match poll::wait(Some(self.socket), false, left) {
-            // What has come is taken out by `check_peer`.
+        let polled = match self.interrupter {
+            Some(interrupter) => poll::wait_for_either(self.socket, interrupter.as_fd(), left),
+            None => poll::wait(Some(self.socket), false, left),
+        };
+        match polled {
+            // What has come is taken out by `check_peer`, which finds an interrupt as well.
             Ok(true) => Ok(Parked::Link),
             Ok(false) | Err(Errno::INTR) => Ok(Parked::Woken),
             Err(e) => Err(e.into()),

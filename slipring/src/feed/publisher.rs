@@ -4,13 +4,14 @@ use super::Sequence;
 use super::calls::must_call;
 use super::error::PublishError;
 use super::event::EndReason;
-use super::layout::longest;
+use super::layout::{PART_OF_A_RECORD, longest, record_size};
 use super::lossless::{Budget, Heeded, Lossless, limit};
 use super::memory::{Facts, OwnFeed};
 use super::options::PublisherOptions;
-use super::service::{Service, SubscriberInfo};
+use super::service::{Departure, Service, SubscriberInfo};
 use super::sides::{Beside, PublisherSide};
 use super::writer::Writer;
+use crate::endpoint::ring_memory::is_capacity;
 use crate::error::{Error, Result};
 use crate::fail_points::{Point, point};
 use crate::link::{Acceptor, check_options};
@@ -28,15 +29,18 @@ use std::time::{Duration, Instant, SystemTime};
 /// Between two looks at a lossless subscriber that a publication waits for.
 const LOOK_AGAIN: Duration = Duration::from_micros(100);
 
+/// Between two looks for subscribers that have begun, which they do not announce.
+const LOOK_FOR_SUBSCRIBERS: Duration = Duration::from_millis(1);
+
 /// The writer of a feed: records that any number of subscribers read.
 ///
 /// Publishing copies a record once, whatever the number of subscribers, and never waits for one,
 /// unless [lossless](PublisherOptions::lossless) ones are admitted. It makes a system call only if
-/// a subscriber sleeps, and then one.
+/// a subscriber sleeps: one; or, if there are up to four of them, one for each that sleeps.
 ///
-/// A thread of this process, `slipring-feed`, lets subscribers in, wakes them, and notices that
-/// they are gone; [`own_thread`](PublisherOptions::own_thread) does without it. One thread
-/// publishes at a time. It works as it is within a runtime such as tokio's.
+/// A thread of this process, `slipring-feed`, lets subscribers in, wakes them if they are more than
+/// four, and notices that they are gone; [`own_thread`](PublisherOptions::own_thread) does without
+/// it. One thread publishes at a time. It works as it is within a runtime such as tokio's.
 ///
 /// # Closing a feed
 ///
@@ -103,11 +107,8 @@ impl PublisherOptions {
             return Err(Error::Capacity {
                 asked: self.base.capacity,
                 why: format!(
-                    "its records have up to {most} bytes, and max_record asks for {max_record}; a \
-                     capacity of {} would do",
-                    (max_record as u64 + 24)
-                        .saturating_mul(4)
-                        .next_power_of_two()
+                    "its records have up to {most} bytes, and max_record asks for {max_record}; {}",
+                    enough_for(max_record as u64)
                 ),
             });
         }
@@ -117,6 +118,7 @@ impl PublisherOptions {
             epoch,
             max_record: max_record as u64,
             lossless: self.lossless.is_some(),
+            never_sleeps: false,
         };
         let memory = Arc::new(OwnFeed::create(self.base.capacity, facts)?);
         let lossless = self.lossless.map(|_| Arc::new(Lossless::default()));
@@ -143,6 +145,23 @@ impl PublisherOptions {
             fork_guard,
         })
     }
+}
+
+/// Which capacity has room for such records, in words.
+fn enough_for(max_record: u64) -> String {
+    let needed = max_record
+        .saturating_add(longest_head())
+        .saturating_mul(PART_OF_A_RECORD)
+        .checked_next_power_of_two();
+    match needed.filter(|needed| is_capacity(*needed as usize)) {
+        Some(needed) => format!("a capacity of {needed} would do"),
+        None => "no ring is large enough for that: send it over a stream, or in parts".into(),
+    }
+}
+
+/// Bytes of a record before its payload, with a time.
+fn longest_head() -> u64 {
+    record_size(0, true)
 }
 
 /// Starts the thread that serves subscribers.
@@ -278,6 +297,60 @@ impl Publisher {
                 .put_out(|number, _| number == id, EndReason::Disconnected { reason })
     }
 
+    /// Those that are not connected any more: each once, in the order in which they went. Of more
+    /// than 1,024 since the last call, the newest.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::feed::{Departed, Publisher, Subscriber};
+    /// # let name = format!("doc-feed-departures-{}", std::process::id());
+    /// let publisher = Publisher::bind(&name)?;
+    /// drop(Subscriber::connect(&name)?);
+    /// # while !publisher.subscribers().is_empty() { std::thread::yield_now() }
+    /// for gone in publisher.departures() {
+    ///     println!("process {:?}: {:?}", gone.peer.pid, gone.how);
+    ///     assert_eq!(gone.how, Departed::Left);
+    /// }
+    /// # Ok::<(), slipring::Error>(())
+    /// ```
+    pub fn departures(&self) -> Vec<Departure> {
+        self.service.departures()
+    }
+
+    /// Waits until so many subscribers have [begun](SubscriberInfo::begun), or `timeout` is over;
+    /// whether they have. A publisher without a thread of its own serves them meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll`](Self::poll).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::feed::{Publisher, Subscriber};
+    /// # use std::time::Duration;
+    /// # let name = format!("doc-feed-wait-for-{}", std::process::id());
+    /// let publisher = Publisher::bind(&name)?;
+    /// # let panel = Subscriber::connect(&name)?;
+    /// assert!(publisher.wait_for_subscribers(1, Duration::from_secs(60))?);
+    /// # Ok::<(), slipring::Error>(())
+    /// ```
+    pub fn wait_for_subscribers(&self, count: usize, timeout: Duration) -> Result<bool> {
+        // A timeout beyond the end of the clock is none.
+        let deadline = Instant::now().checked_add(timeout);
+        loop {
+            self.poll()?;
+            if self.service.begun() >= count {
+                return Ok(true);
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Ok(false);
+            }
+            thread::sleep(LOOK_FOR_SUBSCRIBERS);
+        }
+    }
+
     /// How many subscribers have been refused so far.
     pub fn refused(&self) -> u64 {
         self.service.acceptor().refused()
@@ -360,8 +433,8 @@ impl Publisher {
     pub(crate) fn flush(&mut self) {
         let header = self.memory.header();
         self.writer.publish(header);
-        if must_call(header) {
-            self.service.call();
+        if must_call(header, self.service.sleepers()) {
+            self.service.have_woken();
         }
     }
 
@@ -397,6 +470,10 @@ impl Publisher {
                 return;
             }
             thread::sleep(LOOK_AGAIN);
+            if self.thread.is_none() {
+                // Nobody else notices that one of them is gone.
+                let _ = self.service.serve(Some(Duration::ZERO));
+            }
         }
     }
 

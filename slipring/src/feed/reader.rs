@@ -192,13 +192,20 @@ impl Reader {
                 self.pass(&found);
                 continue;
             }
-            let mut at = self.position + RECORD_HEADER;
-            let time = found.timed.then(|| words.load(at));
-            at += 8 * u64::from(found.timed);
             if buffer.len() < found.len {
                 buffer.resize(found.len, 0);
             }
-            words.copy_out(at, &mut buffer[..found.len]);
+            let at = self.position + RECORD_HEADER;
+            let to = &mut buffer[..found.len];
+            // A branch, and not an offset: where the payload lies then does not depend on what
+            // arrives with the first line of the record, so that the processor, which predicts the
+            // branch, fetches the second line beside it and not after it.
+            let time = if found.timed {
+                copy_timed(words, at, to)
+            } else {
+                words.copy_out(at, to);
+                None
+            };
             if !self.is_whole(header) {
                 return self.lapped(header, words);
             }
@@ -343,6 +350,16 @@ fn parse_at(words: &impl Words, at: u64, tail: u64, max_record: u64) -> Option<F
         len: len as usize,
         timed,
     })
+}
+
+/// Copies the payload of a record with a time, and returns that. Out of line, or the compiler would
+/// make an offset of the branch again.
+#[cold]
+#[inline(never)]
+fn copy_timed(words: &impl Words, at: u64, to: &mut [u8]) -> Option<u64> {
+    let time = words.load(at);
+    words.copy_out(at + 8, to);
+    Some(time)
 }
 
 /// Whether everything from `position` on was still whole when it was loaded: behind the loads.

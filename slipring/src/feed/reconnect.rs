@@ -34,10 +34,7 @@ impl Reconnecting {
         let mut reconnecting = Reconnecting {
             name,
             options: Arc::new(base),
-            side: SubscriberSide {
-                kind: options.kind,
-                lossless: options.lossless,
-            },
+            side: options.side(),
             handshake: None,
             next: Instant::now(),
             pause: FIRST_PAUSE,

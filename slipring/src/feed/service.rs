@@ -11,15 +11,17 @@ use crate::error::{Error, Result};
 use crate::fail_points::{Point, point};
 use crate::link::{Accepted, Acceptor};
 use crate::peer::Peer;
+use crate::ring::Line;
 use crate::sys::closing::{Heard, hear};
 use crate::sys::epoll::Epoll;
 use crate::sys::errno::Errno;
 use crate::sys::eventfd::Eventfd;
 use crate::sys::process::ForkGuard;
 use crate::sys::socket;
-use std::collections::BTreeMap;
+use crate::wait::a_moment;
+use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -29,6 +31,13 @@ const FIRST_MEMBER: u64 = 2;
 
 /// Subscribers that are let in before the others are served again.
 const MOST_AT_ONCE: u32 = 32;
+
+/// Those that went and that nobody has asked for yet, at most.
+const MOST_DEPARTURES: usize = 1024;
+
+/// So many subscribers are woken by the publisher itself: that is sooner for them, and takes it not
+/// much longer than to call the thread that serves.
+const FEW: usize = 4;
 
 /// A subscriber that announces more often in a second is not listened to for the rest of it, and
 /// taken to be asleep all the time.
@@ -72,6 +81,38 @@ pub struct SubscriberInfo {
     pub since: SystemTime,
 }
 
+/// How a subscriber went.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Departed {
+    /// By itself, in order or by its death.
+    Left,
+    /// The publisher has [put it out](super::Publisher::disconnect), for this reason.
+    Disconnected {
+        /// Its meaning is the application's.
+        reason: u32,
+    },
+    /// It was lossless, and further behind than the [`Budget`](super::Budget) allows.
+    TooSlow,
+}
+
+/// A subscriber that is not connected any more ([`departures`](super::Publisher::departures)).
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Departure {
+    /// The number that it had as a subscriber ([`SubscriberInfo::id`]).
+    pub id: u64,
+    /// Its process.
+    pub peer: Peer,
+    /// How it went.
+    pub how: Departed,
+    /// The number of the record that it expected next. By its own word, as [`missed`](Self::missed)
+    /// is.
+    pub next: u64,
+    /// How many records it has missed.
+    pub missed: u64,
+}
+
 /// The service of one publisher.
 #[derive(Debug)]
 pub(crate) struct Service {
@@ -81,6 +122,12 @@ pub(crate) struct Service {
     memory: Arc<OwnFeed>,
     members: Mutex<BTreeMap<u64, Member>>,
     next: Mutex<u64>,
+    /// Those that went, until somebody asks.
+    departures: Mutex<VecDeque<Departure>>,
+    /// Members that may sleep.
+    sleepers: Line<AtomicU32>,
+    /// When to look again whether they have news: after a moment.
+    doubt: Mutex<Option<Instant>>,
     stopping: AtomicBool,
     fork_guard: ForkGuard,
 }
@@ -104,6 +151,9 @@ impl Service {
             memory,
             members: Mutex::default(),
             next: Mutex::new(FIRST_MEMBER),
+            departures: Mutex::default(),
+            sleepers: Line(AtomicU32::new(0)),
+            doubt: Mutex::new(None),
             stopping: AtomicBool::new(false),
             fork_guard,
         })
@@ -113,15 +163,26 @@ impl Service {
         &self.acceptor
     }
 
+    /// How many subscribers may sleep.
+    #[inline]
+    pub(crate) fn sleepers(&self) -> &AtomicU32 {
+        &self.sleepers.0
+    }
+
     fn members(&self) -> MutexGuard<'_, BTreeMap<u64, Member>> {
         // Each member is whole at any time, also after a panic.
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Calls the thread that serves. One system call.
-    pub(crate) fn call(&self) {
+    /// Has those woken that sleep and have news: by this thread if they are few, and by the one
+    /// that serves, for one system call, if they are many.
+    pub(crate) fn have_woken(&self) {
         point(Point::Calling);
-        self.call.raise();
+        match self.members.try_lock() {
+            Ok(mut members) if members.len() <= FEW => self.round(&mut members),
+            // Many; or the other thread is at work, and may have looked at all of them already.
+            _ => self.call.raise(),
+        }
         point(Point::Called);
     }
 
@@ -135,7 +196,9 @@ impl Service {
     /// Serves until it is stopped.
     pub(crate) fn run(&self) {
         while !self.stopping.load(Ordering::Acquire) {
-            if self.serve(None).is_err() {
+            let doubt = *self.doubt();
+            let left = doubt.map(|doubt| doubt.saturating_duration_since(Instant::now()));
+            if self.serve(left).is_err() {
                 // It lacks descriptors or memory. Whoever wants to come in was told so; those that
                 // are in are served all the same.
                 std::thread::sleep(Duration::from_millis(1));
@@ -151,7 +214,7 @@ impl Service {
             Err(e) => return Err(Error::os("waiting for subscribers (epoll_wait)")(e)),
         };
         let mut outcome = Ok(());
-        let mut must_wake = false;
+        let mut must_wake = self.is_doubt_over();
         for token in tokens {
             match token {
                 CALL => {
@@ -196,7 +259,11 @@ impl Service {
                 muted: false,
                 gone: false,
             };
+            let never_sleeps = member.joined.theirs.page.never_sleeps;
             members.insert(number, member);
+            if !never_sleeps {
+                self.add_sleeper();
+            }
             some = true;
         }
         Ok(some)
@@ -231,15 +298,49 @@ impl Service {
             Ok(Heard::Bytes(_)) | Err(Errno::AGAIN | Errno::INTR) => false,
             Ok(Heard::Gone | Heard::Descriptors) | Err(_) => {
                 let _ = self.set.delete(link);
-                members.remove(&number);
+                if let Some(gone) = members.remove(&number) {
+                    if !gone.joined.theirs.page.never_sleeps {
+                        // Relaxed: nobody misses a publication for which one is called too many.
+                        self.sleepers().fetch_sub(1, Ordering::Relaxed);
+                    }
+                    if !gone.gone {
+                        self.note_departure(number, &gone, Departed::Left);
+                    }
+                }
                 false
             }
         }
     }
 
+    fn doubt(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.doubt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One more member may sleep. A publication that is under way may not know.
+    fn add_sleeper(&self) {
+        // Relaxed: see `calls`, "Without a fence".
+        if self.sleepers().fetch_add(1, Ordering::Relaxed) == 0 {
+            *self.doubt() = Instant::now().checked_add(a_moment());
+        }
+    }
+
+    /// Whether a moment has passed since a publication may not have known of a sleeper.
+    fn is_doubt_over(&self) -> bool {
+        let mut doubt = self.doubt();
+        let is_over = doubt.is_some_and(|doubt| doubt <= Instant::now());
+        if is_over {
+            *doubt = None;
+        }
+        is_over
+    }
+
     /// Wakes those who sleep and have news.
     fn wake_due(&self) {
-        let mut members = self.members();
+        self.round(&mut self.members());
+    }
+
+    /// The same. The lock is what makes a round the only one at its time.
+    fn round(&self, members: &mut BTreeMap<u64, Member>) {
         calls::round(self.memory.header(), |tail| {
             let mut some = false;
             for (number, member) in members.iter_mut() {
@@ -267,11 +368,16 @@ impl Service {
             .iter_mut()
             .filter(|(number, member)| !member.gone && is_meant(**number, member));
         let mut some = false;
-        for (_, member) in meant {
+        for (number, member) in meant {
             let link = &member.joined.link;
             let _ = socket::say(link, &farewell::encode(why));
             // The thread that serves finds the hang-up, and forgets it.
             link.hang_up();
+            let how = match why {
+                EndReason::Disconnected { reason } => Departed::Disconnected { reason },
+                _ => Departed::TooSlow,
+            };
+            self.note_departure(*number, member, how);
             member.gone = true;
             member.joined.theirs.admitted = None;
             some = true;
@@ -279,29 +385,48 @@ impl Service {
         some
     }
 
-    /// All that are connected.
+    /// All that are connected, where the publisher has come to this number.
     pub(crate) fn subscribers(&self, published: u64) -> Vec<SubscriberInfo> {
         let members = self.members();
         let there = members.iter().filter(|(_, member)| !member.gone);
         there
-            .map(|(number, member)| {
-                let progress = &member.joined.theirs.page.words().progress.0;
-                // Relaxed, all: numbers for people; and a record that is published after this
-                // thread has seen that a subscriber has begun comes after the place where it
-                // begins.
-                let next = progress.next.load(Ordering::Relaxed);
-                let read = progress.read.load(Ordering::Relaxed);
-                SubscriberInfo {
-                    id: *number,
-                    peer: member.joined.peer.clone(),
-                    lossless: member.joined.theirs.page.lossless,
-                    begun: read != NOT_BEGUN,
-                    behind: published.saturating_sub(next),
-                    missed: progress.missed.load(Ordering::Relaxed),
-                    since: member.since,
-                }
-            })
+            .map(|(number, member)| member.info(*number, published))
             .collect()
+    }
+
+    /// How many of them have begun.
+    pub(crate) fn begun(&self) -> usize {
+        let members = self.members();
+        let there = members.values().filter(|member| !member.gone);
+        there.filter(|member| member.has_begun()).count()
+    }
+
+    fn note_departure(&self, number: u64, member: &Member, how: Departed) {
+        let mut departures = self.lock_departures();
+        if departures.len() == MOST_DEPARTURES {
+            departures.pop_front();
+        }
+        let progress = &member.joined.theirs.page.words().progress.0;
+        // Relaxed, both: numbers for people.
+        departures.push_back(Departure {
+            id: number,
+            peer: member.joined.peer.clone(),
+            how,
+            next: progress.next.load(Ordering::Relaxed),
+            missed: progress.missed.load(Ordering::Relaxed),
+        });
+    }
+
+    fn lock_departures(&self) -> MutexGuard<'_, VecDeque<Departure>> {
+        // Each of them is whole, also after a panic.
+        self.departures
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Those that went since the last call.
+    pub(crate) fn departures(&self) -> Vec<Departure> {
+        self.lock_departures().drain(..).collect()
     }
 
     /// Lets go of all of them: the feed has ended.
@@ -313,6 +438,28 @@ impl Service {
 }
 
 impl Member {
+    fn has_begun(&self) -> bool {
+        let read = &self.joined.theirs.page.words().progress.0.read;
+        // Relaxed: as in `info`.
+        read.load(Ordering::Relaxed) != NOT_BEGUN
+    }
+
+    fn info(&self, number: u64, published: u64) -> SubscriberInfo {
+        let progress = &self.joined.theirs.page.words().progress.0;
+        // Relaxed, all: numbers for people; and a record that is published after this thread has
+        // seen that a subscriber has begun comes after the place where it begins.
+        let next = progress.next.load(Ordering::Relaxed);
+        SubscriberInfo {
+            id: number,
+            peer: self.joined.peer.clone(),
+            lossless: self.joined.theirs.page.lossless,
+            begun: self.has_begun(),
+            behind: published.saturating_sub(next),
+            missed: progress.missed.load(Ordering::Relaxed),
+            since: self.since,
+        }
+    }
+
     /// Whether it is the lossless subscriber of this number.
     pub(crate) fn is_lossless(&self, number: u64) -> bool {
         let admitted = self.joined.theirs.admitted.as_ref();

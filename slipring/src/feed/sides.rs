@@ -153,6 +153,7 @@ pub(crate) struct SubscriberSide {
     /// What the name is: a feed, or something with memory beside that of a feed.
     pub(crate) kind: Kind,
     pub(crate) lossless: bool,
+    pub(crate) never_sleeps: bool,
 }
 
 /// A feed that a subscriber is connected to.
@@ -195,7 +196,7 @@ impl Side for SubscriberSide {
         _link: BorrowedFd<'_>,
         _is_mine: bool,
     ) -> Result<(OwnPage, Memory)> {
-        let page = OwnPage::create(self.lossless)?;
+        let page = OwnPage::create(self.lossless, self.never_sleeps)?;
         point(Point::MemoryMade);
         Ok((page, MEMORY))
     }

@@ -4,6 +4,7 @@
 use super::calls;
 use super::event::{End, EndReason};
 use super::farewell::{Listening, NUDGE};
+use super::interrupt::Interrupter;
 use super::layout::Progress;
 use super::lossless::{begins, has_read};
 use super::reader::{Lagged, Polled, Reader, Start};
@@ -26,24 +27,36 @@ const LOOK_AT_LINK: u32 = 256;
 /// How often a lossless subscriber looks for a place to begin before it gives up.
 const ATTEMPTS: u32 = 1000;
 
-/// What a poll found. A record's payload lies in the buffer.
+/// What a poll found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum News {
-    Record {
-        sequence: u64,
-        time: Option<u64>,
-        len: usize,
-        skipped: u64,
-    },
+    /// It lies in [`State::copied`], so that nothing of it is moved on the way to the caller.
+    Record,
     Lagged(Lagged),
     Ended(End),
+}
+
+/// The last record that was found.
+#[derive(Debug, Default)]
+pub(crate) struct Copied {
+    pub(crate) sequence: u64,
+    pub(crate) time: Option<u64>,
+    pub(crate) skipped: u64,
+    len: usize,
+    buffer: Vec<u8>,
+}
+
+impl Copied {
+    pub(crate) fn payload(&self) -> &[u8] {
+        &self.buffer[..self.len]
+    }
 }
 
 /// A subscriber's place in the feed.
 #[derive(Debug)]
 pub(crate) struct State {
     reader: Reader,
-    pub(crate) buffer: Vec<u8>,
+    pub(crate) copied: Copied,
     /// To be told before anything else.
     first: Option<News>,
     missed: u64,
@@ -64,6 +77,8 @@ pub(crate) struct State {
 pub(crate) struct Half<'a> {
     pub(crate) attached: &'a Attached,
     pub(crate) state: &'a mut State,
+    /// What ends a wait from another thread.
+    pub(crate) interrupter: Option<&'a Interrupter>,
 }
 
 impl State {
@@ -96,7 +111,7 @@ impl State {
         }
         let mut state = State {
             reader,
-            buffer: Vec::new(),
+            copied: Copied::default(),
             first: lagged.map(News::Lagged),
             missed: lagged.map_or(0, |lagged| lagged.missed),
             lossless,
@@ -148,7 +163,8 @@ impl Half<'_> {
         let gone = self.state.gone;
         let fin = load_peer::<Std, _>(&header.published.0.fin);
         let state = &mut *self.state;
-        let news = match state.reader.poll(header, &ring, &mut state.buffer) {
+        let copied = &mut state.copied;
+        let news = match state.reader.poll(header, &ring, &mut copied.buffer) {
             Ok(Polled::Record {
                 sequence,
                 time,
@@ -156,12 +172,9 @@ impl Half<'_> {
                 skipped,
             }) => {
                 point(Point::RecordCopied);
-                News::Record {
-                    sequence,
-                    time,
-                    len,
-                    skipped,
-                }
+                (copied.sequence, copied.time) = (sequence, time);
+                (copied.skipped, copied.len) = (skipped, len);
+                News::Record
             }
             Ok(Polled::Lagged(lagged)) if state.lossless => {
                 let next = lagged.next - lagged.missed;
@@ -236,7 +249,7 @@ impl Half<'_> {
         }
         // One that was found by `arm`, and not received yet.
         let found = match state.first {
-            Some(News::Record { skipped, .. }) => Some(skipped + 1),
+            Some(News::Record) => Some(state.copied.skipped + 1),
             _ => None,
         };
         match state
@@ -322,6 +335,12 @@ impl PollHalf for Half<'_> {
 
     fn check_peer(&mut self) -> io::Result<()> {
         point(Point::SubscriberWoken);
+        if let Some(interrupter) = self.interrupter {
+            interrupter.drain();
+            if interrupter.take() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+        }
         self.listen();
         Ok(())
     }

@@ -3,15 +3,14 @@
 use super::Sequence;
 use super::error::forked;
 use super::event::{End, EndReason, Event, Record, Restarted};
+use super::interrupt::Interrupter;
 use super::options::{SubscriberOptions, Wake};
 use super::park::OnSocket;
 use super::reader::Start;
 use super::reconnect::Reconnecting;
 use super::sides::{Attached, SubscriberSide};
 use super::state::{Half, News, State};
-#[cfg(doc)]
-use crate::error::Error;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::link::{Handshake, check_protocol, drive};
 use crate::name::Name;
 use crate::peer::Peer;
@@ -63,6 +62,8 @@ pub struct Subscriber {
     reconnecting: Option<Reconnecting>,
     /// When a call that waited came back last.
     woken: Option<Instant>,
+    /// Once there is one.
+    interrupter: Option<Interrupter>,
 }
 
 impl SubscriberOptions {
@@ -89,6 +90,7 @@ impl SubscriberOptions {
         SubscriberSide {
             kind: self.kind,
             lossless: self.lossless,
+            never_sleeps: self.never_sleeps(),
         }
     }
 }
@@ -119,6 +121,7 @@ impl Subscriber {
             options,
             reconnecting: None,
             woken: None,
+            interrupter: None,
         })
     }
 
@@ -127,8 +130,8 @@ impl Subscriber {
     /// # Errors
     ///
     /// Only if this process is a forked child, if the operating system fails, if the subscriber is
-    /// [never woken](Wake::Never), or if it reconnects and the name has become that of something
-    /// else.
+    /// [never woken](Wake::Never), if it is [interrupted](Self::interrupter), or if it reconnects
+    /// and the name has become that of something else.
     pub fn recv(&mut self) -> io::Result<Event<&[u8]>> {
         loop {
             if let Some(news) = self.wait(None)? {
@@ -203,23 +206,30 @@ impl Subscriber {
     /// when to poll it for readability, and `Ready` when to call [`try_recv`](Self::try_recv)
     /// instead.
     ///
-    /// While it reconnects there is nothing to poll: `Pending` then means to call
-    /// [`try_recv`](Self::try_recv) again after [`reconnects_at`](Self::reconnects_at).
+    /// While it reconnects, `Pending` means to call [`try_recv`](Self::try_recv) again at
+    /// [`reconnects_at`](Self::reconnects_at), or as soon as the descriptor that is lent then is
+    /// readable; if it was readable from the beginning, there is no other publisher yet, and
+    /// nothing to poll.
     ///
     /// # Errors
     ///
-    /// As [`recv`](Self::recv).
+    /// As [`recv`](Self::recv); [`Error::NeverSleeps`] with [`Spin::Always`].
     pub fn arm(&mut self) -> io::Result<Readiness> {
         self.check_may_wait()?;
+        if self.options.never_sleeps() {
+            return Err(Error::NeverSleeps.into());
+        }
         if self.reconnecting.is_some() {
             return Ok(Readiness::Pending);
         }
         let mut half = Half {
             attached: &self.attached,
             state: &mut self.state,
+            interrupter: None,
         };
         let mut park = OnSocket {
             socket: self.attached.link.as_fd(),
+            interrupter: None,
             deadline: None,
         };
         Ok(match wait::prepare(&mut half, &mut park)? {
@@ -230,6 +240,19 @@ impl Subscriber {
             }
             None => Readiness::Pending,
         })
+    }
+
+    /// What interrupts the calls of this subscriber that wait, from any thread. The first one costs
+    /// a descriptor.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] if there is no descriptor for it.
+    pub fn interrupter(&mut self) -> Result<Interrupter> {
+        if self.interrupter.is_none() {
+            self.interrupter = Some(Interrupter::new()?);
+        }
+        Ok(self.interrupter.clone().expect("made just now"))
     }
 
     /// When a subscriber that reconnects has to be asked again. `None` while it is connected.
@@ -273,6 +296,7 @@ impl Subscriber {
         Half {
             attached: &self.attached,
             state: &mut self.state,
+            interrupter: None,
         }
     }
 
@@ -321,12 +345,9 @@ impl Subscriber {
             News::Ended(End {
                 reason: EndReason::Finished | EndReason::PublisherDied,
                 ..
-            }) if self.options.reconnect => {
+            }) if self.options.reconnect && self.attached.name.is_some() => {
                 let name = self.attached.name.clone();
                 self.reconnecting = name.map(|name| Reconnecting::new(name, &self.options));
-                if self.reconnecting.is_none() {
-                    return Ok(Some(Found::News(news)));
-                }
                 self.reconnect()
             }
             news => Ok(Some(Found::News(news))),
@@ -341,11 +362,12 @@ impl Subscriber {
         let Some(attached) = reconnecting.step()? else {
             return Ok(None);
         };
+        let before = self.state.end.expect("it reconnects after an end");
         self.state = State::begin(&attached, Start::At(0), self.options.lossless)?;
         self.attached = attached;
         self.reconnecting = None;
         let epoch = self.attached.feed.facts.epoch;
-        Ok(Some(Found::Restarted(Restarted { epoch })))
+        Ok(Some(Found::Restarted(Restarted { epoch, before })))
     }
 
     /// Waits for news until `deadline`. `None`: it has come.
@@ -358,6 +380,9 @@ impl Subscriber {
                 return Ok(Some(found));
             }
             waited = true;
+            if self.interrupter.as_ref().is_some_and(Interrupter::take) {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Ok(None);
             }
@@ -399,7 +424,7 @@ impl Subscriber {
     fn rest(&mut self, deadline: Option<Instant>) -> io::Result<bool> {
         if let Some(reconnecting) = &self.reconnecting {
             let until = reconnecting.until().into_iter().chain(deadline).min();
-            nap(reconnecting.socket(), until)?;
+            nap(reconnecting.socket(), self.interrupter.as_ref(), until)?;
             return Ok(true);
         }
         let (Wake::Every(interval), Some(woken)) = (self.options.wake, self.woken.take()) else {
@@ -411,6 +436,7 @@ impl Subscriber {
         }
         nap(
             Some(self.attached.link.as_fd()),
+            self.interrupter.as_ref(),
             until.into_iter().chain(deadline).min(),
         )?;
         self.half().listen();
@@ -424,11 +450,17 @@ impl Subscriber {
             timeout: None,
         };
         let socket = self.attached.link.as_fd();
+        let interrupter = self.interrupter.as_ref();
         let mut half = Half {
             attached: &self.attached,
             state: &mut self.state,
+            interrupter,
         };
-        let park = |_| OnSocket { socket, deadline };
+        let park = |_| OnSocket {
+            socket,
+            interrupter,
+            deadline,
+        };
         match wait::wait(&mut half, &mut self.policy, limit, park).expect("a socket sleeps here") {
             Ok(news) => Ok(Some(news)),
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(None),
@@ -439,17 +471,16 @@ impl Subscriber {
     #[inline]
     pub(crate) fn event(&self, found: Found) -> Event<&[u8]> {
         match found {
-            Found::News(News::Record {
-                sequence,
-                time,
-                len,
-                skipped,
-            }) => Event::Record(Record {
-                sequence,
-                time: time.map(|time| SystemTime::UNIX_EPOCH + Duration::from_nanos(time)),
-                skipped,
-                payload: &self.state.buffer[..len],
-            }),
+            Found::News(News::Record) => {
+                let copied = &self.state.copied;
+                let since_1970 = copied.time.map(Duration::from_nanos);
+                Event::Record(Record {
+                    sequence: copied.sequence,
+                    time: since_1970.map(|time| SystemTime::UNIX_EPOCH + time),
+                    skipped: copied.skipped,
+                    payload: copied.payload(),
+                })
+            }
             Found::News(News::Lagged(lagged)) => Event::Lagged(lagged),
             Found::News(News::Ended(end)) => Event::Ended(end),
             Found::Restarted(restarted) => Event::Restarted(restarted),
@@ -464,10 +495,22 @@ pub(crate) enum Found {
     Restarted(Restarted),
 }
 
-/// Waits until the socket has something, or until the moment.
-fn nap(socket: Option<BorrowedFd<'_>>, until: Option<Instant>) -> io::Result<()> {
+/// Waits until the socket has something, or there is an interrupt, or until the moment.
+fn nap(
+    socket: Option<BorrowedFd<'_>>,
+    interrupter: Option<&Interrupter>,
+    until: Option<Instant>,
+) -> io::Result<()> {
     let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-    match poll::wait(socket, false, left) {
+    let bell = interrupter.map(AsFd::as_fd);
+    let polled = match (socket, bell) {
+        (Some(socket), Some(bell)) => poll::wait_for_either(socket, bell, left),
+        (one, other) => poll::wait(one.or(other), false, left),
+    };
+    if let Some(interrupter) = interrupter {
+        interrupter.drain();
+    }
+    match polled {
         Ok(_) | Err(Errno::INTR) => Ok(()),
         Err(e) => Err(e.into()),
     }
@@ -483,10 +526,12 @@ impl Drop for Subscriber {
 }
 
 /// The descriptor to poll for readability after [`arm`](Subscriber::arm): the socket to the
-/// publisher. Another publisher has another one.
+/// publisher. Another publisher has another one, which is lent from the beginning of its handshake
+/// on. There is nothing to poll until [`reconnects_at`](Subscriber::reconnects_at) before that.
 impl AsFd for Subscriber {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.attached.link.as_fd()
+        let shaking = self.reconnecting.as_ref().and_then(Reconnecting::socket);
+        shaking.unwrap_or(self.attached.link.as_fd())
     }
 }
 

@@ -119,6 +119,9 @@ pub(super) enum Flaw {
     FeedNoAnnouncement,
     /// The waker does not look at `tail` again behind a round.
     FeedNoSecondLook,
+    /// The waker that lets in the first subscriber which may sleep does not look again after a
+    /// moment.
+    FeedNoLookAfterJoin,
     /// A lossless subscriber begins wherever it is.
     FeedUnsafeStart,
 

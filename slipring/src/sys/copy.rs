@@ -25,6 +25,7 @@
 mod rep_movsb;
 
 mod prefetch;
+pub(crate) mod words;
 
 use std::ops::Range;
 use std::ptr;

@@ -21,6 +21,16 @@ pub(crate) fn wait(
     Ok(poll(fds, timeout.map(timespec).as_ref())? > 0)
 }
 
+/// Waits until one of two descriptors is readable, likewise.
+pub(crate) fn wait_for_either(
+    one: BorrowedFd<'_>,
+    other: BorrowedFd<'_>,
+    timeout: Option<Duration>,
+) -> errno::Result<bool> {
+    let mut fds = [&one, &other].map(|fd| PollFd::new(fd, PollFlags::IN));
+    Ok(poll(&mut fds, timeout.map(timespec).as_ref())? > 0)
+}
+
 /// Whether the other end of a socket is gone: closed, shut down, or its process dead (`POLLRDHUP`).
 pub(crate) fn hung_up(socket: BorrowedFd<'_>) -> bool {
     let mut fds = [PollFd::new(&socket, PollFlags::RDHUP)];

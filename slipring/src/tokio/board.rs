@@ -4,7 +4,7 @@
 
 use super::feed;
 use crate::board::view::View;
-use crate::board::{Event, ReadError, Snapshot, SubscriberOptions, Value};
+use crate::board::{Event, ReadError, Snapshot, SubscriberOptions, Update, Value};
 use crate::error::Result;
 use crate::feed::{End, Sequence};
 use crate::peer::Peer;
@@ -129,6 +129,12 @@ impl Subscriber {
         self.view.snapshot(self.feed.inner())
     }
 
+    /// Every change, one by one; see
+    /// [`board::Subscriber::events`](crate::board::Subscriber::events).
+    pub fn events(&mut self) -> Events<'_> {
+        Events { subscriber: self }
+    }
+
     /// The number of the change that comes next.
     pub fn next_sequence(&self) -> Sequence {
         self.view.next()
@@ -147,5 +153,68 @@ impl Subscriber {
     /// The publisher's process.
     pub fn peer(&self) -> &Peer {
         self.feed.peer()
+    }
+}
+
+/// The changes of a board, one by one; see [`Subscriber::events`].
+///
+/// # Examples
+///
+/// ```
+/// use slipring::board::{Publisher, Update};
+/// use slipring::tokio::board::Subscriber;
+/// # let name = format!("doc-tokio-board-events-{}", std::process::id());
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+///
+/// let mut publisher = Publisher::bind(&name)?;
+/// let mut log = Subscriber::connect(&name).await?;
+/// publisher.set(b"EUR/USD", b"1.17")?;
+/// match log.events().recv().await? {
+///     Update::Change { sequence, change } => println!("{sequence}: {change:?}"),
+///     Update::Lagged(lagged) => println!("{} changes are gone", lagged.missed),
+///     Update::Restarted(restarted) => println!("a new publisher: {:x}", restarted.epoch),
+///     Update::Ended(end) => println!("{end}"),
+/// }
+/// # Ok::<(), std::io::Error>(()) })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Events<'a> {
+    subscriber: &'a mut Subscriber,
+}
+
+impl Events<'_> {
+    /// The next update.
+    ///
+    /// # Errors
+    ///
+    /// As [`feed::Subscriber::recv`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it resolves, it has told nothing.
+    pub async fn recv(&mut self) -> io::Result<Update<'_>> {
+        let Subscriber { feed, view } = &mut *self.subscriber;
+        if let Some(update) = view.known_update() {
+            return Ok(update);
+        }
+        let found = poll_fn(|context| feed.poll_found(context)).await?;
+        view.update(feed.inner(), found)
+    }
+
+    /// The next update, if there is one now.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv).
+    pub fn try_recv(&mut self) -> io::Result<Option<Update<'_>>> {
+        let Subscriber { feed, view } = &mut *self.subscriber;
+        if let Some(update) = view.known_update() {
+            return Ok(Some(update));
+        }
+        let found = feed.inner().look()?;
+        found
+            .map(|found| view.update(feed.inner(), found))
+            .transpose()
     }
 }

@@ -95,12 +95,14 @@ impl Subscriber {
         options: &SubscriberOptions,
         name: impl AsRef<OsStr>,
     ) -> Result<Subscriber> {
+        // A task sleeps.
+        let options = options.clone().spin(crate::Spin::Never);
         let (base, name) = options.checked(name)?;
         let base = Arc::new(base);
         let dialed = finding::dial(&base, &name).await?;
         let handshake = Handshake::of_client(dialed, base, name, options.side())?;
         let attached = drive(handshake).await?;
-        let inner = feed::Subscriber::new(attached, options.clone())?;
+        let inner = feed::Subscriber::new(attached, options)?;
         let socket =
             registered(&inner).map_err(crate::error::Error::os("registering with the runtime"))?;
         Ok(Subscriber {

@@ -225,6 +225,8 @@ const KERNEL: &str = "SLIPRING_TEST_KERNEL";
 pub enum Sleeping {
     /// Until it is woken or hung up on.
     EpollWait,
+    /// Likewise, on one descriptor or two.
+    Poll,
     /// For a time.
     Clock,
 }
@@ -234,8 +236,10 @@ impl Sleeping {
     fn number(self) -> i64 {
         match (std::env::var(KERNEL).as_deref(), self) {
             (Err(_), Sleeping::EpollWait) => libc::SYS_epoll_pwait,
+            (Err(_), Sleeping::Poll) => libc::SYS_ppoll,
             (Err(_), Sleeping::Clock) => libc::SYS_clock_nanosleep,
             (Ok("x86_64"), Sleeping::EpollWait) => 281,
+            (Ok("x86_64"), Sleeping::Poll) => 271,
             (Ok("x86_64"), Sleeping::Clock) => 230,
             (Ok(other), _) => panic!("{KERNEL} may be x86_64, not {other}"),
         }
@@ -252,6 +256,11 @@ pub fn is_in(thread: u32, call: Sleeping) -> bool {
 /// Whether a thread, of any process, sleeps until it is woken or hung up on (epoll_wait).
 pub fn sleeps(thread: u32) -> bool {
     is_in(thread, Sleeping::EpollWait)
+}
+
+/// The same of a subscriber of a feed (ppoll).
+pub fn polls(thread: u32) -> bool {
+    is_in(thread, Sleeping::Poll)
 }
 
 /// Runs a body on a thread of its own, and returns once that thread sleeps on its stream.
