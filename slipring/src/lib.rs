@@ -259,7 +259,8 @@ pub use descriptor_limit::{DescriptorLimit, raise_descriptor_limit};
 pub use endpoint::{End, EndReason};
 pub use error::{Error, Result};
 pub use link::{
-    BoundName, Condition, Leftover, NameState, Stopper, names, passed_over, remove_leftovers,
+    BoundName, Condition, Leftover, ListenerFd, NameState, Stopper, inherited_fd, names, pass_fd,
+    passed_over, remove_leftovers,
 };
 pub use name::{Name, Scope};
 pub use options::Options;
