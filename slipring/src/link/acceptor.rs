@@ -252,6 +252,11 @@ impl<S: Side> Acceptor<S> {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether a service manager holds the socket.
+    pub(crate) fn is_activated(&self) -> bool {
+        self.binding().is_activated()
+    }
+
     /// The state of the files of the name.
     pub(crate) fn condition(&self) -> Result<Condition> {
         self.binding().condition()

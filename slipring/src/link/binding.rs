@@ -223,6 +223,11 @@ impl Binding {
         self.held != Held::Here
     }
 
+    /// Whether a service manager holds the socket.
+    pub(crate) fn is_activated(&self) -> bool {
+        self.held == Held::ByManager
+    }
+
     /// The name.
     pub(crate) fn name(&self) -> &Name {
         &self.name

@@ -267,6 +267,21 @@ impl Listener {
         self.acceptor.path()
     }
 
+    /// Whether a service manager holds the socket (socket activation), which stays when this listener
+    /// is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Listener;
+    /// # let name = format!("doc-is-activated-{}", std::process::id());
+    /// assert!(!Listener::bind(&name)?.is_activated());
+    /// # Ok::<(), slipring::Error>(())
+    /// ```
+    pub fn is_activated(&self) -> bool {
+        self.acceptor.is_activated()
+    }
+
     /// Whether clients still find this listener. Programs that clean up `/tmp` remove files that
     /// are in use, and nobody tells the one that uses them. Looks at two files; does not block.
     ///
