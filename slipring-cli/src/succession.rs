@@ -157,9 +157,10 @@ impl Heir {
         let started = self.start(estate);
         match started {
             Ok(mut successor) => {
-                estate.retire();
                 console::log(format_args!("replaced by process {}", successor.id()));
                 tell_manager(successor.id());
+                // The last thing: this process may end with it.
+                estate.retire();
                 // It outlives this process, as a rule. If not, it is waited for.
                 let _ = thread::Builder::new().spawn(move || successor.wait());
                 Ok(())
