@@ -266,7 +266,8 @@ pub use name::{Name, Scope};
 pub use options::Options;
 pub use peer::{Peer, Peers};
 pub use stream::{
-    Batch, Closer, Grant, Incoming, Listener, Reader, Readiness, ReuniteError, Stream, Writer,
+    Batch, Closer, Grant, Incoming, Listener, Reader, Readiness, Reconnect, ReuniteError, Session,
+    Stream, Writer,
 };
 pub use wait::Spin;
 

@@ -22,6 +22,7 @@
 //! gone.
 
 mod acceptor;
+mod backoff;
 mod binding;
 mod dial;
 mod directory;
@@ -43,6 +44,7 @@ mod verify;
 
 pub use acceptor::Stopper;
 pub(crate) use acceptor::{Accepted, Acceptor};
+pub(crate) use backoff::{Backoff, may_pass};
 pub use binding::Condition;
 #[cfg(feature = "tokio")]
 pub(crate) use dial::{Dial, Dialed};
