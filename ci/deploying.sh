@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# What docs/deploying.md says of systemd, with systemd's own tools: the units of examples/systemd are
-# right, and a socket that systemd-socket-activate holds is served, listed, and handed to a successor.
-# Needs systemd's tools; nothing has to run under systemd. Exit code 3 if they are not there.
+# What docs/deploying.md says of systemd, with systemd's own tools: the units of examples/systemd
+# are right, and a socket that systemd-socket-activate holds is served, listed, and handed to a
+# successor. Needs systemd's tools; nothing has to run under systemd. Exit code 3 if they are not
+# there.
 #
 # Usage: ci/deploying.sh
 set -euo pipefail

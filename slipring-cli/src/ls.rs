@@ -34,7 +34,8 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Print a JSON array of objects with name, kind (stream, feed, or null), state (live,
-    /// activatable, stale, unknown), activated (a service manager holds the socket), pid, program, path and why
+    /// activatable, stale, unknown), activated (a service manager holds the socket), pid, program,
+    /// path and why
     #[arg(long)]
     json: bool,
 

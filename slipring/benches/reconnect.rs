@@ -4,8 +4,9 @@
 //!     cargo bench -p slipring --features tokio --bench reconnect
 //!
 //! Takes a minute. The engine is killed when all panels have been connected for a tenth of a
-//! second, and is started again at once, or after a tenth of a second, as a service manager does. A time runs from the kill to the
-//! first byte of the new engine. The starts of the transports are alternated.
+//! second, and is started again at once, or after a tenth of a second, as a service manager does. A
+//! time runs from the kill to the first byte of the new engine. The starts of the transports are
+//! alternated.
 
 use slipring::{Listener, Reconnect};
 use std::env;

@@ -213,7 +213,8 @@
 //! * `docs/choosing.md`: how to wait, and which capacity, with measurements.
 //! * `docs/servers.md`: beside a TCP listener, axum, relays, panels that fall behind.
 //! * `docs/operating.md`: limits, locked memory, cgroups, names, containers, priorities.
-//! * `docs/deploying.md`: containers, systemd, limits, priorities, each with the test that shows it.
+//! * `docs/deploying.md`: containers, systemd, limits, priorities, each with the test that shows
+//!   it.
 //!
 //! # Coming from C#
 //!

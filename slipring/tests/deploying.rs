@@ -54,8 +54,8 @@ fn finds_nobody(arguments: &[&str]) {
     process::say("nobody");
 }
 
-/// A container: namespaces of its own (of processes, mounts, the network, IPC, users and host names),
-/// and a `/tmp` of its own as `PrivateTmp=` gives it. The place is at `/mnt` there.
+/// A container: namespaces of its own (of processes, mounts, the network, IPC, users and host
+/// names), and a `/tmp` of its own as `PrivateTmp=` gives it. The place is at `/mnt` there.
 fn contained(place: &Place, role: &str, argument: &str) -> Other {
     let inner = users::command(place, role, &[argument]);
     let mut command = Command::new("unshare");
@@ -323,7 +323,7 @@ mod needs_cgroup {
     }
 
     #[test]
-    #[ignore = "needs a cgroup of its own with a limit of memory: .ci/run runs it where there is one"]
+    #[ignore = "needs a cgroup with a limit of memory: .ci/run runs it where there can be one"]
     fn a_process_beyond_the_memory_of_its_cgroup_is_killed_and_its_peer_is_told() {
         guard(|| {
             let limited = Limited::new();

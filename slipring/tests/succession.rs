@@ -459,7 +459,8 @@ fn activate(service: Command, user: Option<u32>, socket: &UnixListener) -> Other
         .stdout(Stdio::piped());
     let socket = socket.as_raw_fd();
     let pass = move || {
-        // SAFETY: a system call on numbers, between fork and exec. The socket is open in the parent.
+        // SAFETY: a system call on numbers, between fork and exec. The socket is open in the
+        // parent.
         match unsafe { libc::dup2(socket, 3) } {
             3 if socket != 3 => Ok(()),
             _ => Err(std::io::Error::last_os_error()),

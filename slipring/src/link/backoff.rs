@@ -30,8 +30,8 @@ impl Backoff {
         pause
     }
 
-    /// Whether a connection that has lasted so long counts as a failure: it was shorter than the next
-    /// pause. After any other the pauses begin anew.
+    /// Whether a connection that has lasted so long counts as a failure: it was shorter than the
+    /// next pause. After any other the pauses begin anew.
     pub(crate) fn has_failed(&mut self, lasted: Duration) -> bool {
         let failed = lasted < self.pause;
         if !failed {

@@ -1,10 +1,10 @@
 //! Being bound to a name: the lock is held, and the socket is there.
 //!
 //! In this order: take the lock; check whether the socket at the path is stale, and remove it only
-//! then; bind, set the mode, listen. All of that happens under the lock, so two that
-//! replace a stale socket cannot remove each other's. A name that is taken over is bound already; its
-//! lock and its socket come as descriptors. Leaving goes the other way round: remove the
-//! socket (if it is still this one), and the lock file, while the lock is still held.
+//! then; bind, set the mode, listen. All of that happens under the lock, so two that replace a
+//! stale socket cannot remove each other's. A name that is taken over is bound already; its lock
+//! and its socket come as descriptors. Leaving goes the other way round: remove the socket (if it
+//! is still this one), and the lock file, while the lock is still held.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -16,7 +16,8 @@ use std::process::Command;
 const SOCKET: &str = "slipring";
 const LOCK: &str = "slipring-lock";
 
-/// The descriptors of a listener: its socket, and its lock file, which carries the lock of the name.
+/// The descriptors of a listener: its socket, and its lock file, which carries the lock of the
+/// name.
 ///
 /// A process that is replaced takes them from its listener ([`Listener::to_fd`]) and lets its
 /// successor inherit them ([`pass_to`](Self::pass_to)). The successor makes a listener of them
@@ -68,8 +69,8 @@ impl ListenerFd {
 
     /// The descriptors of a listener of this name that this process was started with: by a service
     /// manager (socket activation, `LISTEN_FDS`), or by its predecessor
-    /// ([`pass_to`](Self::pass_to)). `None` if there are none, or they have been taken already. Does
-    /// not block.
+    /// ([`pass_to`](Self::pass_to)). `None` if there are none, or they have been taken already.
+    /// Does not block.
     ///
     /// # Errors
     ///
@@ -88,8 +89,9 @@ impl ListenerFd {
         inherited_in(&RuntimeDirs::from_env(), &name)
     }
 
-    /// Lets the process that `command` starts inherit the descriptors. To be called as the last thing
-    /// before it is started; the command holds the descriptors until it is dropped. Does not block.
+    /// Lets the process that `command` starts inherit the descriptors. To be called as the last
+    /// thing before it is started; the command holds the descriptors until it is dropped. Does not
+    /// block.
     ///
     /// # Errors
     ///
@@ -97,8 +99,8 @@ impl ListenerFd {
     ///
     /// # Examples
     ///
-    /// A server replaces itself by its new version. That runs [`Options::inherit_or_bind`], and says
-    /// when it is ready, here by its first line of output:
+    /// A server replaces itself by its new version. That runs [`Options::inherit_or_bind`], and
+    /// says when it is ready, here by its first line of output:
     ///
     /// [`Options::inherit_or_bind`]: crate::Options::inherit_or_bind
     ///
@@ -199,13 +201,13 @@ pub fn inherited_fd(
     Ok(found.map(|at| all.remove(at).fd))
 }
 
-/// Lets the process that `command` starts inherit a descriptor, under a label, for [`inherited_fd`].
-/// The command holds it until it is dropped. Does not block.
+/// Lets the process that `command` starts inherit a descriptor, under a label, for
+/// [`inherited_fd`]. The command holds it until it is dropped. Does not block.
 ///
 /// # Errors
 ///
-/// [`Error::Os`] if the label is not one word of ASCII characters, or the descriptor cannot be looked
-/// at.
+/// [`Error::Os`] if the label is not one word of ASCII characters, or the descriptor cannot be
+/// looked at.
 ///
 /// # Examples
 ///

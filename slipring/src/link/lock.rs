@@ -8,12 +8,13 @@
 //!
 //! It contains lines: the holder's process id; `pidns` and the number of the PID namespace in which
 //! it is that; `kind` and what the name is, once somebody can connect; `activated`, if a service
-//! manager holds the socket; and `paired`, once two have met in a rendezvous. That is for people and for error texts: only the lock decides. A process id
-//! of another namespace is another process's here, so it is told to nobody. The same for one
-//! without a namespace, which an older build wrote, or a process that has no `/proc`.
+//! manager holds the socket; and `paired`, once two have met in a rendezvous. That is for people
+//! and for error texts: only the lock decides. A process id of another namespace is another
+//! process's here, so it is told to nobody. The same for one without a namespace, which an older
+//! build wrote, or a process that has no `/proc`.
 //!
-//! The lock is the open file's, not the process's. A process that takes over a name from another one
-//! has a copy of that descriptor, and so the lock: there is no moment at which nobody holds it.
+//! The lock is the open file's, not the process's. A process that takes over a name from another
+//! one has a copy of that descriptor, and so the lock: there is no moment at which nobody holds it.
 //!
 //! Of a socket that a service manager holds the lock file stays when its service leaves, and tells
 //! whose the name is. Nobody holds the lock then.

@@ -35,8 +35,8 @@ impl Options {
         Listener::new(Arc::new(self.clone()), Name::parse(name)?)
     }
 
-    /// Makes a listener of the descriptors of one: of a predecessor's, or of a socket that a service
-    /// manager has bound. Does not block.
+    /// Makes a listener of the descriptors of one: of a predecessor's, or of a socket that a
+    /// service manager has bound. Does not block.
     ///
     /// From here on clients are shown this process at the other end, and `ls` names it. A socket
     /// from a service manager comes without a lock file: it is made beside the socket, if this user
@@ -63,7 +63,10 @@ impl Options {
     ///
     /// // A service manager does this.
     /// let socket = UnixListener::bind(&path).unwrap();
-    /// # let client = std::thread::spawn({ let path = path.clone(); move || Stream::connect(path).is_ok() });
+    /// # let client = std::thread::spawn({
+    /// #     let path = path.clone();
+    /// #     move || Stream::connect(path).is_ok()
+    /// # });
     /// let listener = Options::new().from_fd(OwnedFd::from(socket))?;
     /// assert_eq!(listener.path(), path);
     /// # listener.accept()?;
@@ -77,11 +80,12 @@ impl Options {
         Listener::take_over(Arc::new(self.clone()), fds.into())
     }
 
-    /// Takes over the listener of this name that this process was started with, by a service manager
-    /// or by its predecessor; or [binds](Self::bind) the name, if there is none. Does not block.
+    /// Takes over the listener of this name that this process was started with, by a service
+    /// manager or by its predecessor; or [binds](Self::bind) the name, if there is none. Does not
+    /// block.
     ///
-    /// So one line serves all three: a program that is started by hand, by socket activation, and by
-    /// itself.
+    /// So one line serves all three: a program that is started by hand, by socket activation, and
+    /// by itself.
     ///
     /// # Errors
     ///

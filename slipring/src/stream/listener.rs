@@ -78,8 +78,8 @@ impl Listener {
         Options::new().from_fd(fds)
     }
 
-    /// The descriptors of this listener once more, for a successor. This one goes on accepting until
-    /// it [retires](Self::retire), and both may accept meanwhile. Does not block.
+    /// The descriptors of this listener once more, for a successor. This one goes on accepting
+    /// until it [retires](Self::retire), and both may accept meanwhile. Does not block.
     ///
     /// A listener that is dropped without having retired removes the name, whoever has a copy.
     ///
@@ -98,8 +98,8 @@ impl Listener {
     /// block.
     ///
     /// No client is taken out of the queue any more; they wait there for the successor. Those that
-    /// this listener has begun to shake hands with are still accepted: [`accept`](Self::accept) goes
-    /// on, and returns [`Error::Stopped`] once none of them is left, after the
+    /// this listener has begun to shake hands with are still accepted: [`accept`](Self::accept)
+    /// goes on, and returns [`Error::Stopped`] once none of them is left, after the
     /// [`Options::handshake_timeout`] at the latest. Does nothing in a forked child.
     ///
     /// Without any copy the name stays in use until this listener is dropped, and then two files
@@ -150,9 +150,9 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// [`Error::Stopped`] after [`Stopper::stop`], and after [`retire`](Self::retire) once every client
-    /// that was begun with has been accepted or refused; [`Error::Os`] if this process runs out of
-    /// descriptors or memory: the listener stays usable.
+    /// [`Error::Stopped`] after [`Stopper::stop`], and after [`retire`](Self::retire) once every
+    /// client that was begun with has been accepted or refused; [`Error::Os`] if this process runs
+    /// out of descriptors or memory: the listener stays usable.
     pub fn accept(&self) -> Result<Stream> {
         loop {
             if let Some(stream) = self.accept_until(None)? {
@@ -267,8 +267,8 @@ impl Listener {
         self.acceptor.path()
     }
 
-    /// Whether a service manager holds the socket (socket activation), which stays when this listener
-    /// is dropped.
+    /// Whether a service manager holds the socket (socket activation), which stays when this
+    /// listener is dropped.
     ///
     /// # Examples
     ///

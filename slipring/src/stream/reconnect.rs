@@ -85,8 +85,8 @@ impl Reconnect {
 
     /// Of a name. Does not connect yet.
     ///
-    /// [`Options::wait_for_listener`] is how long a [`connect`](Self::connect) tries; without it there
-    /// is no end.
+    /// [`Options::wait_for_listener`] is how long a [`connect`](Self::connect) tries; without it
+    /// there is no end.
     ///
     /// # Errors
     ///
@@ -104,8 +104,8 @@ impl Reconnect {
     ///
     /// Those that no waiting helps: [`Error::Kind`], [`Error::Protocol`], [`Error::Version`],
     /// [`Error::UntrustedPeer`], [`Error::NotSlipring`], [`Error::PathTooLong`]. With
-    /// [`Options::wait_for_listener`] also the last error, whatever it was, once that time is up. It
-    /// can be called again after each.
+    /// [`Options::wait_for_listener`] also the last error, whatever it was, once that time is up.
+    /// It can be called again after each.
     ///
     /// # Examples
     ///

@@ -2,9 +2,9 @@
 //!
 //! There are two ways to name them. A service manager sets `LISTEN_PID`, `LISTEN_FDS` and
 //! `LISTEN_FDNAMES` (sd_listen_fds(3)). Descriptors from 3 on are meant, by the process of that id.
-//! A process that starts its successor cannot know that id beforehand; it sets [`OURS`] instead: for
-//! each descriptor its number, the inode behind it, and a label. A process that has inherited the
-//! variable alone finds no such inode behind the number.
+//! A process that starts its successor cannot know that id beforehand; it sets [`OURS`] instead:
+//! for each descriptor its number, the inode behind it, and a label. A process that has inherited
+//! the variable alone finds no such inode behind the number.
 
 use super::errno::{self, Errno};
 use rustix::fs::fstat;
@@ -117,8 +117,8 @@ unsafe fn owned(numbers: Vec<Numbered>) -> Vec<Inherited> {
     all
 }
 
-/// Lets the process that `command` starts inherit a descriptor, and names it in its environment. The
-/// command holds the descriptor until it is dropped.
+/// Lets the process that `command` starts inherit a descriptor, and names it in its environment.
+/// The command holds the descriptor until it is dropped.
 pub(crate) fn pass(command: &mut Command, label: &str, fd: OwnedFd) -> errno::Result<()> {
     let inode = fstat(&fd)?.st_ino;
     let earlier = command

@@ -81,8 +81,8 @@ impl Listener {
             .map_err(Error::os("registering with the runtime"))
     }
 
-    /// Takes over the listener of this name that this process was started with, or binds the name; see
-    /// [`Options::inherit_or_bind`].
+    /// Takes over the listener of this name that this process was started with, or binds the name;
+    /// see [`Options::inherit_or_bind`].
     ///
     /// # Errors
     ///
