@@ -200,7 +200,10 @@ fn listed(lists: &mut Other) -> String {
 }
 
 fn why_not_bound(place: &Place, name: &str) -> String {
-    process::start(place, "binds", &[name]).hear()
+    let mut binds = process::start(place, "binds", &[name]);
+    let said = binds.hear();
+    binds.succeed();
+    said
 }
 
 #[test]
@@ -459,12 +462,16 @@ fn activate(service: Command, user: Option<u32>, socket: &UnixListener) -> Other
         .stdout(Stdio::piped());
     let socket = socket.as_raw_fd();
     let pass = move || {
-        // SAFETY: a system call on numbers, between fork and exec. The socket is open in the
-        // parent.
-        match unsafe { libc::dup2(socket, 3) } {
-            3 if socket != 3 => Ok(()),
-            _ => Err(std::io::Error::last_os_error()),
+        let passed = match socket {
+            // SAFETY: a system call on numbers, between fork and exec. The socket is open.
+            3 => unsafe { libc::fcntl(3, libc::F_SETFD, 0) },
+            // SAFETY: as above.
+            _ => unsafe { libc::dup2(socket, 3) },
+        };
+        if passed < 0 {
+            return Err(std::io::Error::last_os_error());
         }
+        Ok(())
     };
     // SAFETY: the closure makes one system call.
     unsafe { command.pre_exec(pass) };
@@ -484,8 +491,6 @@ fn a_name_whose_socket_a_service_manager_holds_is_never_free() {
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         std::fs::set_permissions(&directory, private).unwrap();
         let path = directory.join("activated.sock");
-        // Not descriptor 3, which the service gets it as.
-        let _third: Vec<_> = (0..4).map(|_| place_file(&place)).collect();
         let socket = UnixListener::bind(&path).unwrap();
         let service = || process::command(&place, "serves once", &[name]);
         let mut lists = process::start(&place, "lists", &[name]);

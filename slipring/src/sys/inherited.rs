@@ -201,7 +201,7 @@ mod tests {
         let number = writer.as_raw_fd();
         let mut command = Command::new("/bin/sh");
         let look = format!(
-            "echo $SLIPRING_FDS >&{number}; test ! -e /proc/self/fd/{}",
+            "echo $SLIPRING_FDS > /proc/self/fd/{number}; test ! -e /proc/self/fd/{}",
             kept.as_raw_fd()
         );
         command.args(["-c", &look]);
