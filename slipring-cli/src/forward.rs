@@ -148,6 +148,11 @@ impl Estate for Forward {
         self.to.pass_to(successor)
     }
 
+    fn reclaim(&self) -> Result<(), Failure> {
+        self.from.reclaim()?;
+        self.to.reclaim()
+    }
+
     /// TO stays open for the connections of FROM that wait there, until the last of them has ended.
     fn retire(&self) {
         self.from.retire();

@@ -109,6 +109,10 @@ impl Estate for Name {
         Ok(self.0.to_fd()?.pass_to(successor)?)
     }
 
+    fn reclaim(&self) -> Result<(), Failure> {
+        Ok(self.0.reclaim()?)
+    }
+
     fn retire(&self) {
         self.0.retire();
     }

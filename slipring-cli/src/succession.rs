@@ -47,6 +47,9 @@ pub trait Estate: Send + Sync + 'static {
     /// Lets the successor inherit the listeners.
     fn pass_to(&self, successor: &mut Command) -> Result<(), Failure>;
 
+    /// The listeners stay this process's, after a successor that has failed.
+    fn reclaim(&self) -> Result<(), Failure>;
+
     /// Accepts nobody any more, and leaves all files where they are.
     fn retire(&self);
 
@@ -166,6 +169,9 @@ impl Heir {
                 Ok(())
             }
             Err(failure) => {
+                if let Err(failure) = estate.reclaim() {
+                    console::log(failure);
+                }
                 *watch = cleanup::on_signal(|| Ok(((), estate.duties())))
                     .ok()
                     .map(|((), watch)| watch);

@@ -8,7 +8,9 @@ mod common;
 use common::process::{self, Other};
 use common::users;
 use common::{GENEROUS, Place, eventually, guard, guard_for, setting};
-use rustix::process::{Signal, set_parent_process_death_signal};
+use rustix::process::{
+    Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit,
+};
 use slipring::{
     Condition, Error, Listener, ListenerFd, NameState, Options, Peers, Stream, inherited_fd,
     pass_fd,
@@ -32,8 +34,12 @@ fn child_process() {
         ("crowd", crowd),
         ("lists", lists),
         ("binds", binds),
+        ("fails half-way", fails_half_way),
     ]);
 }
+
+/// Set for a successor that dies as soon as it has taken the name over.
+const DIES: &str = "SLIPRING_TEST_DIES";
 
 /// A user that has no name here, as a rule.
 const STRANGER: u32 = 12345;
@@ -50,6 +56,9 @@ fn serves(arguments: &[&str]) {
     let _ = slipring::raise_descriptor_limit().unwrap();
     let ready = inherited_fd(|label, _| label == "ready").unwrap();
     let listener = options().inherit_or_bind(arguments[0]).unwrap();
+    if std::env::var_os(DIES).is_some() {
+        std::process::abort();
+    }
     if let Some(ready) = ready {
         std::fs::File::from(ready).write_all(b"!").unwrap();
     }
@@ -70,6 +79,14 @@ fn serves(arguments: &[&str]) {
                 Some("restart") => process::say("no successor"),
                 Some("fail") => {
                     assert!(!start_successor(&listener, Command::new("/bin/false")));
+                    process::say("no successor");
+                }
+                Some("die") => {
+                    // It takes the name over, and dies before it serves.
+                    let mut command = Command::new(own_path());
+                    command.env(DIES, "1");
+                    assert!(!start_successor(&listener, command));
+                    listener.reclaim().unwrap();
                     process::say("no successor");
                 }
                 _ => std::process::exit(0),
@@ -311,14 +328,51 @@ fn a_server_whose_successor_does_not_start_goes_on() {
         let name = name.to_str().unwrap();
         let mut server = process::start(&place, "serves", &[name]);
         let first = server.hear();
-        server.tell("fail");
-        server.expect("no successor");
-        let mut stream = Stream::connect(name).unwrap();
-        assert_eq!(self::server(&mut stream).to_string(), first);
-        is_served(&mut stream);
-        let why = why_not_bound(&place, name);
-        assert!(why.contains(&format!("process {first}")), "{why}");
+        for how in ["fail", "die"] {
+            server.tell(how);
+            server.expect("no successor");
+            let mut stream = Stream::connect(name).unwrap();
+            assert_eq!(self::server(&mut stream).to_string(), first);
+            is_served(&mut stream);
+            let why = why_not_bound(&place, name);
+            assert!(why.contains(&format!("process {first}")), "{how}: {why}");
+        }
+        // And it can still be replaced.
+        server.tell("restart");
+        assert_ne!(server.hear(), first);
+        server.tell("end");
     });
+}
+
+/// A successor that lacks something when it takes over leaves all of it to its predecessor.
+#[test]
+fn a_successor_that_fails_half_way_leaves_the_name_alone() {
+    guard(|| process::alone("fails half-way"));
+}
+
+fn fails_half_way(arguments: &[&str]) {
+    let path = Path::new(arguments[0]).join("served");
+    let predecessor = options().bind(&path).unwrap();
+    let (socket, lock) = predecessor.to_fd().unwrap().into_parts();
+    // No descriptor is left for its set.
+    let usual = getrlimit(Resource::Nofile);
+    let current = Some(common::descriptors() as u64 - 1);
+    setrlimit(Resource::Nofile, Rlimit { current, ..usual }).unwrap();
+    let failed = options().from_fd(ListenerFd::from_parts(socket, lock));
+    setrlimit(Resource::Nofile, usual).unwrap();
+    let error = failed.unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::EMFILE), "{error}");
+    predecessor.reclaim().unwrap();
+    assert_eq!(predecessor.check().unwrap(), Condition::Sound);
+    let again = Listener::bind(&path);
+    assert!(matches!(again, Err(Error::NameInUse { .. })), "{again:?}");
+    thread::scope(|scope| {
+        let client = scope.spawn(|| Stream::connect(&path).unwrap());
+        drop(predecessor.accept().unwrap());
+        drop(client.join().unwrap());
+    });
+    drop(predecessor);
+    assert!(!path.exists());
 }
 
 /// Every thread that accepts learns that the listener has retired. A client that is still shaking

@@ -178,6 +178,14 @@ impl Endpoint {
         Ok(())
     }
 
+    /// The address stays this process's, after a successor that has failed.
+    pub fn reclaim(&self) -> Result<(), Failure> {
+        match &self.source {
+            Source::SlipListener(listener) => Ok(listener.reclaim()?),
+            _ => Ok(()),
+        }
+    }
+
     /// Waits for no connection any more, and leaves the address to the successor.
     pub fn retire(&self) {
         match &self.source {

@@ -105,7 +105,10 @@ impl Acceptor {
         let (binding, socket) = Binding::take_over(fds, BACKLOG_OF_OTHERS)?;
         let mine_alone = binding.mode() & 0o077 == 0 && binding.owner() == Some(user::me());
         let socket = Listening::new(socket, fork_guard);
-        Acceptor::with(options, binding, socket, Waits::Blocking, mine_alone)
+        let acceptor = Acceptor::with(options, binding, socket, Waits::Blocking, mine_alone)?;
+        // Until here a failure leaves all of it to the predecessor.
+        acceptor.keep();
+        Ok(acceptor)
     }
 
     /// From now on streams are for an event loop.
@@ -171,6 +174,20 @@ impl<S: Side> Acceptor<S> {
             binding: Mutex::new(binding),
             retired: AtomicBool::new(false),
         })
+    }
+
+    fn keep(&self) {
+        let mut binding = self.binding();
+        binding.keep();
+        if !binding.is_shared() {
+            self.socket().unshare();
+        }
+    }
+
+    /// The name stays this process's, after a successor that has failed.
+    pub(crate) fn reclaim(&self) -> Result<()> {
+        let socket = Arc::clone(&*self.socket());
+        self.binding().reclaim(socket.as_fd())
     }
 
     /// The descriptors for a successor.

@@ -137,7 +137,8 @@ impl Binding {
     }
 
     /// Takes over a name that is bound: from a predecessor, which has passed on the lock as well,
-    /// or from a service manager.
+    /// or from a service manager. Nothing of it is touched when this is dropped, until it is
+    /// [kept](Binding::keep).
     ///
     /// # Errors
     ///
@@ -168,11 +169,7 @@ impl Binding {
                 Err(error) => return Err(error),
             },
         };
-        let held = match &lock {
-            Some(lock) if !lock.is_activated() => Held::Here,
-            _ => Held::ByManager,
-        };
-        listener_fd::accept_from(&fds.socket, &path, backlog)?;
+        listener_fd::accept_from(fds.socket.as_fd(), &path, backlog)?;
         let stat = match lstat(&path) {
             Ok(stat) => Some(stat),
             Err(errno) if is_absence(errno) => None,
@@ -186,9 +183,40 @@ impl Binding {
             path,
             lock,
             socket: stat,
-            held,
+            held: Held::ByAnother,
         };
         Ok((binding, fds.socket))
+    }
+
+    /// From now on a name that was taken over is this process's, which tidies up when it leaves.
+    pub(crate) fn keep(&mut self) {
+        self.held = match &mut self.lock {
+            Some(lock) => {
+                lock.keep();
+                if lock.is_activated() {
+                    Held::ByManager
+                } else {
+                    Held::Here
+                }
+            }
+            None => Held::ByManager,
+        };
+    }
+
+    /// Names this process in the lock file again, and to clients, after somebody who has taken the
+    /// name over and is gone.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] if it cannot be written.
+    pub(crate) fn reclaim(&mut self, socket: BorrowedFd<'_>) -> Result<()> {
+        if !self.is_mine() {
+            return Ok(());
+        }
+        if let Some(lock) = &mut self.lock {
+            lock.sign()?;
+        }
+        listener_fd::accept_from(socket, &self.path, self.backlog)
     }
 
     /// The descriptors for a successor: copies of `socket`, the listening socket, and of the lock.

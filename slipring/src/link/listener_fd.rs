@@ -281,11 +281,11 @@ pub(super) fn name_at(dirs: &RuntimeDirs, path: &Path) -> Result<Name> {
 
 /// Makes an inherited socket one to accept from: it does not block, and clients are shown this
 /// process at its other end (listen(2) on a socket that listens already).
-pub(super) fn accept_from(socket: &OwnedFd, path: &Path, backlog: i32) -> Result<()> {
+pub(super) fn accept_from(socket: BorrowedFd<'_>, path: &Path, backlog: i32) -> Result<()> {
     let failed = || Error::os_at::<Errno>(TAKING_OVER, path);
     socket::set_nonblocking(socket).map_err(failed())?;
     socket::listen(socket, backlog).map_err(failed())?;
-    if poll::is_shut_down(socket.as_fd()).map_err(failed())? {
+    if poll::is_shut_down(socket).map_err(failed())? {
         let text = "the socket was shut down by a listener that had it and was dropped without \
             having retired";
         let source = io::Error::new(io::ErrorKind::InvalidInput, text);

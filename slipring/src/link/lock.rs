@@ -138,6 +138,7 @@ impl Lock {
     }
 
     /// Takes over the lock that a predecessor has passed on, and writes this process's id into it.
+    /// It is left to the predecessor until this process [keeps](Lock::keep) it.
     ///
     /// # Errors
     ///
@@ -169,7 +170,8 @@ impl Lock {
             signed: false,
             kind: None,
             activated: written.is_some_and(|holder| holder.activated),
-            given_up: false,
+            // The predecessor's, until this process serves.
+            given_up: true,
             maker,
         };
         lock.sign()?;
@@ -189,6 +191,11 @@ impl Lock {
     /// Leaves the lock and the file to those that have a copy.
     pub(super) fn give_up(&mut self) {
         self.given_up = true;
+    }
+
+    /// It is this process's from now on.
+    pub(super) fn keep(&mut self) {
+        self.given_up = false;
     }
 
     pub(super) fn is_activated(&self) -> bool {
@@ -329,7 +336,8 @@ impl Lock {
         &self.path
     }
 
-    fn sign(&mut self) -> Result<()> {
+    /// Writes this process's id into it.
+    pub(super) fn sign(&mut self) -> Result<()> {
         self.signed = true;
         ftruncate(&self.file, 0)
             .and_then(|()| write_all(&self.file, &self.text(false)))

@@ -94,6 +94,28 @@ impl Listener {
         self.acceptor.copy()
     }
 
+    /// Says that the name stays this listener's, after a successor has taken it over and failed:
+    /// from here on `ls` and clients are shown this process again. Does nothing in a forked child,
+    /// and after [`retire`](Self::retire). Does not block.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] if the lock file cannot be written.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Listener;
+    /// # let name = format!("doc-reclaim-{}", std::process::id());
+    /// let listener = Listener::bind(&name)?;
+    /// // After a successor that was given `listener.to_fd()` and has ended:
+    /// listener.reclaim()?;
+    /// # Ok::<(), slipring::Error>(())
+    /// ```
+    pub fn reclaim(&self) -> Result<()> {
+        self.acceptor.reclaim()
+    }
+
     /// Leaves the name, the lock and the socket to those that have a [copy](Self::to_fd). Does not
     /// block.
     ///

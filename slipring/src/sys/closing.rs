@@ -308,6 +308,12 @@ impl Listening {
         self.shared.store(true, Ordering::Relaxed);
     }
 
+    /// From now on it is this process's alone to end.
+    pub(crate) fn unshare(&self) {
+        // Relaxed: see `share`.
+        self.shared.store(false, Ordering::Relaxed);
+    }
+
     /// Takes the next client out of the backlog.
     pub(crate) fn accept(&self) -> errno::Result<Link> {
         // A forked child that accepts has a stream of its own.

@@ -100,6 +100,16 @@ impl Listener {
         self.listener.get_ref().0.to_fd()
     }
 
+    /// Says that the name stays this listener's, after a successor that has failed; see
+    /// [`crate::Listener::reclaim`].
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::Listener::reclaim`].
+    pub fn reclaim(&self) -> Result<()> {
+        self.listener.get_ref().0.reclaim()
+    }
+
     /// Leaves the name to those that have a copy: [`accept`](Self::accept) ends with
     /// [`Error::Stopped`] once the clients that were begun with are there. See
     /// [`crate::Listener::retire`].
