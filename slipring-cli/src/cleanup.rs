@@ -40,8 +40,12 @@ impl OwnFile {
     }
 
     /// The socket of a name and the lock beside it, in the order in which a listener that leaves
-    /// removes them: as long as the lock is there, no other process can bind the name.
+    /// removes them: as long as the lock is there, no other process can bind the name. None of a
+    /// socket that a service manager holds.
     pub fn of(listener: &Listener) -> Vec<Self> {
+        if listener.is_activated() {
+            return Vec::new();
+        }
         let socket = listener.path();
         let lock = match listener.name().scope() {
             Scope::Path => {

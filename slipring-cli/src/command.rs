@@ -54,6 +54,10 @@ pub fn command(
         Some(name) => command.env("SLIPRING_NAME", name.to_string()),
         None => command.env_remove("SLIPRING_NAME"),
     };
+    // They were meant for this process, and a command has none of what they name.
+    for variable in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "SLIPRING_FDS"] {
+        command.env_remove(variable);
+    }
     if let Some(limit) = limit {
         limit.give_to(&mut command);
     }

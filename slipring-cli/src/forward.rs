@@ -5,7 +5,7 @@ mod rings;
 mod unix_listener;
 
 use std::{
-    process::ExitCode,
+    process::{Command, ExitCode},
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Instant,
 };
@@ -24,6 +24,7 @@ use crate::{
     relay::{self, Ending, Outcome, Traffic},
     session::Session,
     spawn_with, standard,
+    succession::{Estate, Served, Succession},
 };
 
 pub const EXAMPLES: &str = "\
@@ -58,6 +59,11 @@ If one side is `-`, SIGTERM and SIGHUP end a slipring stream in order, as closin
 The rings of a C# program have no end: the program's bytes are passed on as long as this runs, and \
 it is not told when the other side has finished. One connection at a time can have them.
 
+If FROM is listening, SIGUSR2 replaces this process by a new one of the same program and \
+arguments, such as an updated version. No connection is refused: the new one takes the listening \
+addresses over, and this one ends with the last connection that it has. Sockets of these addresses \
+that a service manager passes (socket activation) are taken over as well.
+
 Examples:
   slipring forward tcp-listen:127.0.0.1:8080 slip:web        # let TCP clients use a slipring server
   slipring forward slip-listen:db tcp:db.example.org:5432    # and the reverse
@@ -89,8 +95,9 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
     // If that is not possible, the present limit has to suffice.
-    let _ = slipring::raise_descriptor_limit();
+    let limit = slipring::raise_descriptor_limit().ok();
     let (options, timeout) = (args.stream.options(), args.stream.timeout());
+    let succession = Succession::begin()?;
     let from = Endpoint::open(&args.from, Side::From, &options, timeout)?;
     let to = Endpoint::open(&args.to, Side::To, &options, timeout)?;
     if to.is_standard() && (from.is_standard() || from.is_listening()) {
@@ -103,22 +110,29 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     if from.is_standard() || to.is_standard() {
         standard::check_output()?;
     }
-    let files = [&from, &to].into_iter().flat_map(Endpoint::files);
-    let duties: Vec<Duty> = files.map(Duty::Remove).collect();
-    let ((), _watch) = cleanup::on_signal(|| Ok(((), duties)))?;
-    from.announce();
-    to.announce();
-    let forward = Forward {
+    let forward = Arc::new(Forward {
         from,
         to,
         verbose: args.verbose,
+    });
+    let ((), watch) = cleanup::on_signal(|| Ok(((), forward.duties())))?;
+    let announce = || {
+        forward.from.announce();
+        forward.to.announce();
     };
     if forward.from.is_listening() {
-        forward.serve()
+        let _turn = succession.serve(Arc::clone(&forward), limit)?;
+        drop(watch);
+        announce();
+        forward.serve();
+        Ok(ExitCode::SUCCESS)
     } else {
-        forward
-            .join(1, forward.from.next()?)
-            .map(|()| ExitCode::SUCCESS)
+        let _watch = watch;
+        announce();
+        let Some(from) = forward.from.next()? else {
+            return Ok(ExitCode::SUCCESS);
+        };
+        forward.join(1, from).map(|()| ExitCode::SUCCESS)
     }
 }
 
@@ -128,15 +142,43 @@ struct Forward {
     verbose: bool,
 }
 
+impl Estate for Forward {
+    fn pass_to(&self, successor: &mut Command) -> Result<(), Failure> {
+        self.from.pass_to(successor)?;
+        self.to.pass_to(successor)
+    }
+
+    fn reclaim(&self) -> Result<(), Failure> {
+        self.from.reclaim()?;
+        self.to.reclaim()
+    }
+
+    /// TO stays open for the connections of FROM that wait there, until the last of them has ended.
+    fn retire(&self) {
+        self.from.retire();
+    }
+
+    fn duties(&self) -> Vec<Duty> {
+        let files = [&self.from, &self.to].into_iter().flat_map(Endpoint::files);
+        files.map(Duty::Remove).collect()
+    }
+}
+
 impl Forward {
-    /// Serves until the process is ended; no single connection ends it.
-    fn serve(self) -> ! {
-        let forward = Arc::new(self);
+    /// Serves until the process is ended, or replaced and the last connection has ended; no single
+    /// connection ends it.
+    fn serve(self: &Arc<Self>) {
+        let forward = self;
+        let served = Served::new();
         let mut backoff = Backoff::new();
         let mut number = 0;
         loop {
             let from = match forward.from.next() {
-                Ok(from) => from,
+                Ok(Some(from)) => from,
+                Ok(None) => {
+                    served.wait();
+                    return forward.to.retire();
+                }
                 Err(failure) => {
                     backoff.failed(failure);
                     continue;
@@ -144,7 +186,8 @@ impl Forward {
             };
             backoff.succeeded();
             number += 1;
-            let shared = Arc::clone(&forward);
+            let shared = Arc::clone(forward);
+            let one = served.one();
             let serve = move |from| {
                 // A lost connection is an everyday thing, told with its end if `-v` asks for that.
                 if let Err(failure) = shared.join(number, from)
@@ -152,6 +195,7 @@ impl Forward {
                 {
                     console::log(format_args!("#{number} {failure}"));
                 }
+                drop(one);
             };
             if let Err((error, from)) =
                 spawn_with::spawn_with(format!("connection {number}"), from, serve)
@@ -166,7 +210,12 @@ impl Forward {
     fn join(&self, number: u64, from: Duplex) -> Result<(), Failure> {
         let (start, peer) = (Instant::now(), from.peer.clone());
         let to = match self.to.next() {
-            Ok(to) => to,
+            Ok(Some(to)) => to,
+            // It retires after all connections have ended.
+            Ok(None) => {
+                from.abort(abort_code::UNREACHABLE);
+                return Ok(());
+            }
             Err(failure) => {
                 from.abort(abort_code::UNREACHABLE);
                 return Err(failure);

@@ -1,6 +1,10 @@
 //! `slipring listen`: waits at a name and joins each client to the standard streams or a command.
 
-use std::{ffi::OsString, process::ExitCode, sync::Arc};
+use std::{
+    ffi::OsString,
+    process::{Command, ExitCode},
+    sync::Arc,
+};
 
 use slipring::{Listener, Stream};
 
@@ -13,12 +17,18 @@ use crate::{
     failure::Failure,
     options::{StreamArgs, bind, name_parser},
     spawn_with,
+    succession::{Estate, Served, Succession, Turn},
 };
 
 pub const EXAMPLES: &str = "\
 The end of standard input ends only that direction; what the peer sends is still read to its end. \
 A CMD that a signal killed is a loss for the peer. CMD gets a SIGTERM if this is told to end, and \
 a SIGHUP if it goes on although its peer was lost.
+
+With --keep, SIGUSR2 replaces this process by a new one of the same program and arguments, such as \
+an updated version. No client is refused: the new one takes the name over, and this one ends with \
+the last connection that it has. A socket of this name that a service manager passes (socket \
+activation) is taken over as well.
 
 Examples:
   slipring listen backup > backup.tar          # and elsewhere: tar c . | slipring connect backup
@@ -53,25 +63,25 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     args.attach.check()?;
     // If that is not possible, the present limit has to suffice.
     let limit = slipring::raise_descriptor_limit().ok();
+    let succession = Succession::begin()?;
     let (listener, watch) = cleanup::on_signal(|| {
         let listener = bind(&args.stream.options(), &args.name)?;
-        let duties = OwnFile::of(&listener)
-            .into_iter()
-            .map(Duty::Remove)
-            .collect();
+        let duties = duties(&listener);
         Ok((listener, duties))
     })?;
-    if args.attach.verbose {
-        console::say(format_args!("listening on slip-listen:{}", listener.name()));
-    }
     let circumstances = Circumstances {
         alone: !(args.keep && args.attach.has_command()),
         orderly: false,
         limit,
     };
     if args.keep {
-        return serve(&listener, &args.attach, circumstances);
+        let name = Arc::new(Name(listener));
+        let turn = succession.serve(Arc::clone(&name), limit)?;
+        drop(watch);
+        announce(&args.attach, &name.0);
+        return serve(&name.0, turn, &args.attach, circumstances);
     }
+    announce(&args.attach, &listener);
     let stream = listener.accept()?;
     // One connection was asked for: the next one to come shall find nobody, rather than wait.
     drop(listener);
@@ -80,18 +90,60 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     args.attach.run_once(stream, circumstances)
 }
 
-/// Ends only if it cannot listen, or when nobody reads our output any more.
+fn announce(attach: &AttachArgs, listener: &Listener) {
+    if attach.verbose {
+        console::say(format_args!("listening on slip-listen:{}", listener.name()));
+    }
+}
+
+fn duties(listener: &Listener) -> Vec<Duty> {
+    let files = OwnFile::of(listener).into_iter();
+    files.map(Duty::Remove).collect()
+}
+
+/// The name that is listened at, for a successor.
+struct Name(Listener);
+
+impl Estate for Name {
+    fn pass_to(&self, successor: &mut Command) -> Result<(), Failure> {
+        Ok(self.0.to_fd()?.pass_to(successor)?)
+    }
+
+    fn reclaim(&self) -> Result<(), Failure> {
+        Ok(self.0.reclaim()?)
+    }
+
+    fn retire(&self) {
+        self.0.retire();
+    }
+
+    fn duties(&self) -> Vec<Duty> {
+        duties(&self.0)
+    }
+}
+
+/// Ends only if it cannot listen, when nobody reads our output any more, or when a successor has
+/// taken over and the last connection has ended.
 fn serve(
     listener: &Listener,
+    mut turn: Turn,
     attach: &AttachArgs,
     circumstances: Circumstances,
 ) -> Result<ExitCode, Failure> {
     let attach = Arc::new(attach.clone());
     let mut backoff = Backoff::new();
+    let served = Served::new();
+    if !attach.has_command() {
+        // One after the other has standard input and output, also of two processes.
+        turn.wait()?;
+    }
     loop {
         let stream = match listener.accept() {
             Ok(stream) => stream,
-            Err(slipring::Error::Stopped) => return Ok(ExitCode::SUCCESS),
+            Err(slipring::Error::Stopped) => {
+                served.wait();
+                return Ok(ExitCode::SUCCESS);
+            }
             Err(error) => {
                 backoff.failed(error);
                 continue;
@@ -101,10 +153,14 @@ fn serve(
         greet(&attach, &stream);
         if attach.has_command() {
             let attach = Arc::clone(&attach);
-            let serve = move |stream| match attach.run(stream, circumstances) {
-                Ok(attached) if attach.verbose => attached.tell(),
-                Ok(_) => {}
-                Err(failure) => tell(&attach, &failure),
+            let one = served.one();
+            let serve = move |stream| {
+                match attach.run(stream, circumstances) {
+                    Ok(attached) if attach.verbose => attached.tell(),
+                    Ok(_) => {}
+                    Err(failure) => tell(&attach, &failure),
+                }
+                drop(one);
             };
             if let Err((error, stream)) =
                 spawn_with::spawn_with("connection".to_owned(), stream, serve)

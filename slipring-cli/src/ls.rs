@@ -18,8 +18,9 @@ pub const EXAMPLES: &str = "\
 Lists the names of this user, and those of the whole machine, and what they are: a stream, to \
 which `slipring connect` connects, or a feed, to which `slipring subscribe` subscribes. A name is \
 `live` while a process is bound to it, and `stale` if its process died without removing it; the \
-next process that binds a stale name replaces it. Nobody is connected to for this. A directory in \
-which names could be and that cannot be used is named on standard error.
+next process that binds a stale name replaces it. A name is `activatable`, or `live (activated)` \
+while its service runs, if a service manager holds its socket. Nobody is connected to for this. A \
+directory in which names could be and that cannot be used is named on standard error.
 
 With --clean, what killed processes have left is removed first: stale sockets, and lock files that \
 nobody holds. Each file is named on standard error, as is what belongs to another user and stays.
@@ -32,8 +33,9 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Print a JSON array of objects with name, kind (stream, feed, or null), state (live, stale,
-    /// unknown), pid, program, path and why
+    /// Print a JSON array of objects with name, kind (stream, feed, or null), state (live,
+    /// activatable, stale, unknown), activated (a service manager holds the socket), pid, program,
+    /// path and why
     #[arg(long)]
     json: bool,
 
@@ -48,6 +50,8 @@ struct Row {
     name: String,
     kind: Option<&'static str>,
     state: &'static str,
+    /// A service manager holds its socket.
+    activated: bool,
     pid: Option<u32>,
     program: Option<String>,
     path: String,
@@ -94,6 +98,7 @@ impl From<BoundName> for Row {
     fn from(bound: BoundName) -> Self {
         let (state, pid, program, why) = match bound.state {
             NameState::Live { pid, program } => ("live", pid, program, None),
+            NameState::Activatable => ("activatable", None, None, None),
             NameState::Stale => ("stale", None, None, None),
             NameState::Unknown { why } => ("unknown", None, None, Some(why)),
             other => ("unknown", None, None, Some(format!("{other:?}"))),
@@ -102,6 +107,7 @@ impl From<BoundName> for Row {
             name: bound.name.to_string(),
             kind: bound.kind,
             state,
+            activated: bound.activated,
             pid,
             program,
             path: bound.path.to_string_lossy().into_owned(),
@@ -123,6 +129,7 @@ fn table(rows: &[Row], terminal: bool) -> String {
     for row in rows {
         let state = match &row.why {
             Some(why) => format!("{} ({})", row.state, printable(why)),
+            None if row.activated && row.pid.is_some() => format!("{} (activated)", row.state),
             None => row.state.to_owned(),
         };
         table.add_row([
@@ -157,6 +164,7 @@ mod tests {
         Row {
             name: name.to_owned(),
             kind: pid.map(|_| "stream"),
+            activated: false,
             state: if pid.is_some() { "live" } else { "stale" },
             pid,
             program: pid.map(|_| "x".to_owned()),
@@ -192,6 +200,7 @@ mod tests {
                 "name": "a",
                 "kind": null,
                 "state": "stale",
+                "activated": false,
                 "pid": null,
                 "program": null,
                 "path": "/run/a"

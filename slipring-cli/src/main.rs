@@ -27,6 +27,7 @@ mod signals;
 mod spawn_with;
 mod standard;
 mod subscribe;
+mod succession;
 mod units;
 
 use std::{

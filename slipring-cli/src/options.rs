@@ -117,10 +117,12 @@ impl PeerArgs {
     }
 }
 
-/// Binds a name; a path in a directory that does not exist gets an error of its own.
+/// Binds a name, or takes it over from a predecessor or a service manager. A path in a directory
+/// that does not exist gets an error of its own.
 pub fn bind(options: &Options, name: impl AsRef<OsStr>) -> Result<Listener, Failure> {
     let name = name.as_ref();
-    options.bind(name).map_err(|error| not_bound(error, name))
+    let listener = options.inherit_or_bind(name);
+    listener.map_err(|error| not_bound(error, name))
 }
 
 /// Why a name could not be bound.

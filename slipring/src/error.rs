@@ -89,9 +89,10 @@ pub enum Error {
 
     /// Somebody else is bound to the name.
     #[error(
-        "the name {name} is in use by {}{}. Choose another name, or end that process",
-        holder(*pid),
-        unreachable_at(socket_gone.as_deref())
+        "the name {name} is in use by {}{}{}",
+        user_of_name(*pid, *activated),
+        unreachable_at(socket_gone.as_deref()),
+        remedy(*activated)
     )]
     NameInUse {
         /// The name.
@@ -100,6 +101,8 @@ pub enum Error {
         pid: Option<u32>,
         /// Where its socket was, if that has been removed, so that nobody can connect to it.
         socket_gone: Option<PathBuf>,
+        /// A service manager holds the socket (socket activation), whether its service runs or not.
+        activated: bool,
     },
 
     /// Nobody is bound to the name. At most a stale socket is left of its last holder.
@@ -492,6 +495,24 @@ fn holder(pid: Option<u32>) -> String {
     pid.map_or_else(|| "another process".into(), |pid| format!("process {pid}"))
 }
 
+/// Who uses a name.
+fn user_of_name(pid: Option<u32>, activated: bool) -> String {
+    match (pid, activated) {
+        (pid, false) => holder(pid),
+        (Some(pid), true) => format!("process {pid}, and a service manager holds its socket"),
+        (None, true) => "a service manager, which holds its socket".into(),
+    }
+}
+
+/// What can be done about a name in use.
+fn remedy(activated: bool) -> &'static str {
+    if activated {
+        ". Choose another name, or stop the socket unit and the service"
+    } else {
+        ". Choose another name, or end that process"
+    }
+}
+
 /// The part of a text that says where the holder's socket was removed; or nothing.
 fn unreachable_at(socket_gone: Option<&Path>) -> String {
     socket_gone.map_or_else(String::new, |path| {
@@ -576,6 +597,7 @@ mod tests {
                     name: name(),
                     pid: Some(17),
                     socket_gone: None,
+                    activated: false,
                 },
                 ErrorKind::AddrInUse,
                 &["Local/clock", "process 17", "Choose"],
@@ -583,8 +605,22 @@ mod tests {
             (
                 Error::NameInUse {
                     name: name(),
+                    pid: Some(17),
+                    socket_gone: None,
+                    activated: true,
+                },
+                ErrorKind::AddrInUse,
+                &[
+                    "process 17, and a service manager holds",
+                    "stop the socket unit",
+                ],
+            ),
+            (
+                Error::NameInUse {
+                    name: name(),
                     pid: None,
                     socket_gone: Some(path()),
+                    activated: false,
                 },
                 ErrorKind::AddrInUse,
                 &["another process, whose socket /run/here has been removed"],

@@ -213,6 +213,8 @@
 //! * `docs/choosing.md`: how to wait, and which capacity, with measurements.
 //! * `docs/servers.md`: beside a TCP listener, axum, relays, panels that fall behind.
 //! * `docs/operating.md`: limits, locked memory, cgroups, names, containers, priorities.
+//! * `docs/deploying.md`: containers, systemd, limits, priorities, each with the test that shows
+//!   it.
 //!
 //! # Coming from C#
 //!
@@ -263,7 +265,8 @@ pub use endpoint::{End, EndReason};
 pub use error::{Error, Result};
 pub use growth::{GrowthRefused, Limit};
 pub use link::{
-    BoundName, Condition, Leftover, NameState, Stopper, names, passed_over, remove_leftovers,
+    BoundName, Condition, Leftover, ListenerFd, NameState, Stopper, inherited_fd, names, pass_fd,
+    passed_over, remove_leftovers,
 };
 pub use memory_limit::{grown_memory, memory_limit, set_memory_limit};
 pub use name::{Name, Scope};
@@ -271,7 +274,8 @@ pub use options::Options;
 pub use peer::{Peer, Peers};
 pub use stats::{ReaderStats, WriterStats};
 pub use stream::{
-    Batch, Closer, Grant, Incoming, Listener, Reader, Readiness, ReuniteError, Stream, Writer,
+    Batch, Closer, Grant, Incoming, Listener, Reader, Readiness, Reconnect, ReuniteError, Session,
+    Stream, Writer,
 };
 pub use wait::Spin;
 

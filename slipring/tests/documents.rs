@@ -4,6 +4,7 @@ use std::path::Path;
 
 const CRASHES: &str = include_str!("../../docs/crash-behaviour.md");
 const PROMISES: &str = include_str!("../../docs/promises.md");
+const DEPLOYING: &str = include_str!("../../docs/deploying.md");
 
 /// Whether a file of tests has a test of that name.
 fn exists(file: &str, name: &str) -> bool {
@@ -38,6 +39,11 @@ fn names_tests(document: &str, columns: usize, least: usize) {
         let tests: Vec<&str> = shown.split('`').skip(1).step_by(2).collect();
         assert!(!tests.is_empty(), "nothing shows it: {row}");
         for test in tests {
+            if test.starts_with("ci/") {
+                let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(test);
+                assert!(script.exists(), "there is no script {test}: {row}");
+                continue;
+            }
             let (file, name) = test.split_once("::").expect("file::test");
             assert!(exists(file, name), "there is no test {test}: {row}");
         }
@@ -52,6 +58,11 @@ fn each_crash_is_shown_by_a_test() {
 #[test]
 fn each_promise_is_held_by_a_test() {
     names_tests(PROMISES, 3, 15);
+}
+
+#[test]
+fn each_place_to_run_in_is_shown_by_a_test_or_a_script() {
+    names_tests(DEPLOYING, 3, 15);
 }
 
 #[test]

@@ -79,3 +79,8 @@ fn the_board_example_runs() {
 fn the_poll_example_runs() {
     run("poll", "200000 ticks of 2 feeds, their sum is 20599990");
 }
+
+#[test]
+fn the_reconnect_example_runs() {
+    run("reconnect", "10 kills survived, 11000 prices seen");
+}

@@ -205,7 +205,8 @@ fn a_client_that_says_nothing_delays_nobody_and_is_let_go_of() {
     });
 }
 
-/// More silent clients than there is room for: the oldest makes way.
+/// Silent clients take each a place of thousands. (Where there are fewer the oldest makes way: see
+/// `crowds.rs`.)
 #[test]
 fn a_crowd_of_silent_clients_keeps_nobody_out() {
     guard(|| {
@@ -219,11 +220,7 @@ fn a_crowd_of_silent_clients_keeps_nobody_out() {
             answer(listener.accept().unwrap());
             client.join().unwrap();
         });
-        assert!(
-            (44..=46).contains(&listener.refused()),
-            "{}",
-            listener.refused()
-        );
+        assert_eq!(listener.refused(), 0, "none of them has had its time");
         drop(silent);
     });
 }

@@ -2,12 +2,17 @@
 
 use std::{
     io,
-    net::{TcpListener, TcpStream, ToSocketAddrs},
-    os::unix::net::UnixStream,
+    net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs},
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::net::UnixStream,
+    },
+    process::Command,
     time::Duration,
 };
 
-use slipring::Options;
+use rustix::net::getsockname;
+use slipring::{Options, inherited_fd, pass_fd};
 
 use super::{rings, unix_listener::PathListener};
 use crate::{
@@ -17,6 +22,7 @@ use crate::{
     duplex::Duplex,
     failure::Failure,
     options::bind,
+    succession::Retirement,
 };
 
 /// Which side of `forward` it is. A single ring goes one way only.
@@ -30,6 +36,7 @@ pub enum Side {
 pub struct Endpoint {
     /// As the user wrote it, or for a listener as it really is.
     pub address: String,
+    side: Side,
     source: Source,
 }
 
@@ -41,8 +48,18 @@ enum Source {
         timeout: Duration,
     },
     SlipListener(Box<slipring::Listener>),
-    TcpListener(TcpListener),
-    UnixListener(PathListener),
+    TcpListener(TcpListener, Retirement),
+    UnixListener(PathListener, Retirement),
+}
+
+impl Side {
+    /// The label of its listener for a successor.
+    fn label(self) -> &'static str {
+        match self {
+            Self::From => "from",
+            Self::To => "to",
+        }
+    }
 }
 
 impl Endpoint {
@@ -62,6 +79,7 @@ impl Endpoint {
             };
             return Ok(Self {
                 address: address.to_string(),
+                side,
                 source,
             });
         }
@@ -75,18 +93,27 @@ impl Endpoint {
                 let cannot = |error: io::Error| {
                     Failure::unreachable(format!("cannot listen at {address}: {error}"))
                 };
-                let listener = TcpListener::bind((host.as_str(), *port)).map_err(cannot)?;
+                let listener = match inherited_tcp(host, *port, side)? {
+                    Some(listener) => listener,
+                    None => TcpListener::bind((host.as_str(), *port)).map_err(cannot)?,
+                };
+                listener.set_nonblocking(true).map_err(cannot)?;
+                let retirement = Retirement::new().map_err(cannot)?;
                 // Port 0 has become a real one by now.
                 let actual = listener.local_addr().map_err(cannot)?;
                 (
-                    Source::TcpListener(listener),
+                    Source::TcpListener(listener, retirement),
                     format!("tcp-listen:{actual}"),
                 )
             }
-            Place::Unix(path) => (
-                Source::UnixListener(PathListener::bind(path)?),
-                address.to_string(),
-            ),
+            Place::Unix(path) => {
+                let retirement = Retirement::new().map_err(Failure::doing("make an eventfd"))?;
+                let listener = PathListener::open(path, side.label())?;
+                (
+                    Source::UnixListener(listener, retirement),
+                    address.to_string(),
+                )
+            }
             Place::Mmf(_) | Place::Standard => {
                 return Err(Failure::unreachable(format!(
                     "nobody can listen at {address}"
@@ -95,6 +122,7 @@ impl Endpoint {
         };
         Ok(Self {
             address: actual,
+            side,
             source,
         })
     }
@@ -125,14 +153,54 @@ impl Endpoint {
     /// The files to remove when the process ends.
     pub fn files(&self) -> Vec<OwnFile> {
         match &self.source {
-            Source::UnixListener(listener) => vec![listener.file().clone()],
+            Source::UnixListener(listener, _) => listener.file().into_iter().collect(),
             Source::SlipListener(listener) => OwnFile::of(listener),
             _ => Vec::new(),
         }
     }
 
-    /// The next connection: connects anew, or waits for one to come.
-    pub fn next(&self) -> Result<Duplex, Failure> {
+    /// Lets a successor inherit the listener.
+    pub fn pass_to(&self, successor: &mut Command) -> Result<(), Failure> {
+        let copied = Failure::doing("copy a descriptor");
+        let label = self.side.label();
+        match &self.source {
+            Source::Connect { .. } => {}
+            Source::SlipListener(listener) => listener.to_fd()?.pass_to(successor)?,
+            Source::TcpListener(listener, _) => {
+                pass_fd(successor, label, listener.try_clone().map_err(copied)?)?;
+            }
+            Source::UnixListener(listener, _) => {
+                let copy = listener.as_fd().try_clone_to_owned();
+                let label = listener.label(label);
+                pass_fd(successor, &label, copy.map_err(copied)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The address stays this process's, after a successor that has failed.
+    pub fn reclaim(&self) -> Result<(), Failure> {
+        match &self.source {
+            Source::SlipListener(listener) => Ok(listener.reclaim()?),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits for no connection any more, and leaves the address to the successor.
+    pub fn retire(&self) {
+        match &self.source {
+            Source::Connect { .. } => {}
+            Source::SlipListener(listener) => listener.retire(),
+            Source::TcpListener(_, retirement) => retirement.retire(),
+            Source::UnixListener(listener, retirement) => {
+                listener.leave();
+                retirement.retire();
+            }
+        }
+    }
+
+    /// The next connection: connects anew, or waits for one to come. `None` after it has retired.
+    pub fn next(&self) -> Result<Option<Duplex>, Failure> {
         let cannot = |error: io::Error| self.failure(&error);
         match &self.source {
             Source::Connect {
@@ -140,17 +208,30 @@ impl Endpoint {
                 side,
                 options,
                 timeout,
-            } => connect(place, *side, options, *timeout).map_err(|failure| {
-                failure.context(format_args!("cannot connect to {}", self.address))
-            }),
-            Source::SlipListener(listener) => Ok(Duplex::slip(listener.accept()?)),
-            Source::TcpListener(listener) => {
-                let (stream, peer) = listener.accept().map_err(cannot)?;
-                Duplex::tcp(stream, peer.to_string()).map_err(cannot)
+            } => {
+                let connected = connect(place, *side, options, *timeout);
+                connected.map(Some).map_err(|failure| {
+                    failure.context(format_args!("cannot connect to {}", self.address))
+                })
             }
-            Source::UnixListener(listener) => {
-                let stream = listener.accept().map_err(cannot)?;
-                Duplex::unix(stream, "a local process".to_owned()).map_err(cannot)
+            Source::SlipListener(listener) => match listener.accept() {
+                Ok(stream) => Ok(Some(Duplex::slip(stream))),
+                Err(slipring::Error::Stopped) => Ok(None),
+                Err(error) => Err(error.into()),
+            },
+            Source::TcpListener(listener, retirement) => {
+                let accepted = retirement.accept(listener.as_fd(), || listener.accept());
+                let duplex = accepted
+                    .map_err(cannot)?
+                    .map(|(stream, peer)| Duplex::tcp(stream, peer.to_string()));
+                duplex.transpose().map_err(cannot)
+            }
+            Source::UnixListener(listener, retirement) => {
+                let accepted = retirement.accept(listener.as_fd(), || listener.accept());
+                let duplex = accepted
+                    .map_err(cannot)?
+                    .map(|stream| Duplex::unix(stream, "a local process".to_owned()));
+                duplex.transpose().map_err(cannot)
             }
         }
     }
@@ -161,6 +242,20 @@ impl Endpoint {
             self.address
         ))
     }
+}
+
+/// The listener of this side that a predecessor has passed on, or a service manager at one of these
+/// addresses.
+fn inherited_tcp(host: &str, port: u16, side: Side) -> Result<Option<TcpListener>, Failure> {
+    let addresses: Vec<SocketAddr> = (host, port)
+        .to_socket_addrs()
+        .map(Iterator::collect)
+        .unwrap_or_default();
+    let is_its = |label: &str, fd: BorrowedFd<'_>| {
+        let address = getsockname(fd).and_then(SocketAddr::try_from);
+        address.is_ok_and(|address| label == side.label() || addresses.contains(&address))
+    };
+    Ok(inherited_fd(is_its)?.map(TcpListener::from))
 }
 
 fn connect(

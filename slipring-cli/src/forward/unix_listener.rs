@@ -2,22 +2,70 @@
 
 use std::{
     fs, io,
-    os::unix::{
-        fs::FileTypeExt,
-        net::{UnixListener, UnixStream},
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::{
+            ffi::OsStrExt,
+            fs::FileTypeExt,
+            net::{UnixListener, UnixStream},
+        },
     },
     path::Path,
+    sync::atomic::{AtomicBool, Ordering},
 };
+
+use rustix::net::{SocketAddrUnix, getsockname};
+use slipring::inherited_fd;
 
 use crate::{cleanup::OwnFile, failure::Failure};
 
 #[derive(Debug)]
 pub struct PathListener {
     listener: UnixListener,
-    file: OwnFile,
+    /// `None` if a service manager has made it.
+    file: Option<OwnFile>,
+    /// A successor has it.
+    left: AtomicBool,
 }
 
+/// Behind the label of a socket that a service manager has made.
+const ACTIVATED: &str = "-activated";
+
 impl PathListener {
+    /// Takes over the listener that a predecessor has passed on under this label, or a service
+    /// manager at this path; or binds the path.
+    pub fn open(path: &Path, label: &str) -> Result<Self, Failure> {
+        let activated = format!("{label}{ACTIVATED}");
+        let mut is_here = false;
+        let inherited = inherited_fd(|called, fd| {
+            let address = getsockname(fd).and_then(SocketAddrUnix::try_from);
+            let Ok(address) = address else {
+                return false;
+            };
+            is_here = called == label;
+            let bound = path.as_os_str().as_bytes();
+            is_here || called == activated || address.path_bytes() == Some(bound)
+        })?;
+        let Some(inherited) = inherited else {
+            return Self::bind(path);
+        };
+        let cannot = |error: io::Error| {
+            Failure::unreachable(format!("cannot listen at unix:{}: {error}", path.display()))
+        };
+        let file = is_here.then(|| OwnFile::at(path)).transpose();
+        Self::of(inherited.into(), file.map_err(cannot)?).map_err(cannot)
+    }
+
+    fn of(listener: UnixListener, file: Option<OwnFile>) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let left = AtomicBool::new(false);
+        Ok(Self {
+            listener,
+            file,
+            left,
+        })
+    }
+
     pub fn bind(path: &Path) -> Result<Self, Failure> {
         let cannot = |error: io::Error| {
             Failure::unreachable(format!("cannot listen at unix:{}: {error}", path.display()))
@@ -30,21 +78,44 @@ impl PathListener {
             result => result.map_err(cannot)?,
         };
         let file = OwnFile::at(path).map_err(cannot)?;
-        Ok(Self { listener, file })
+        Self::of(listener, Some(file)).map_err(cannot)
+    }
+
+    /// The label under which it is passed on.
+    pub fn label(&self, label: &str) -> String {
+        let activated = if self.file.is_none() { ACTIVATED } else { "" };
+        format!("{label}{activated}")
+    }
+
+    /// Leaves the path to a successor.
+    pub fn leave(&self) {
+        // Relaxed: a flag with nothing behind it; the drop comes after all threads' use.
+        self.left.store(true, Ordering::Relaxed);
     }
 
     pub fn accept(&self) -> io::Result<UnixStream> {
         self.listener.accept().map(|(stream, _)| stream)
     }
 
-    pub fn file(&self) -> &OwnFile {
-        &self.file
+    /// The file to be removed at the end, if it is this process's.
+    pub fn file(&self) -> Option<OwnFile> {
+        self.file.clone()
+    }
+}
+
+impl AsFd for PathListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
     }
 }
 
 impl Drop for PathListener {
     fn drop(&mut self) {
-        self.file.remove();
+        if let Some(file) = &self.file
+            && !self.left.load(Ordering::Relaxed)
+        {
+            file.remove();
+        }
     }
 }
 

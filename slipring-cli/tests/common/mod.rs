@@ -296,6 +296,11 @@ impl Process {
             .wait_for("output", |bytes, _| (bytes.len() >= count).then_some(()));
     }
 
+    /// Everything on its standard error so far.
+    pub fn stderr_so_far(&self) -> String {
+        self.stderr.as_ref().expect("collected").so_far()
+    }
+
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("wait").is_none()
     }

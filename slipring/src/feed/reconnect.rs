@@ -2,17 +2,13 @@
 
 use super::options::SubscriberOptions;
 use super::sides::{Attached, SubscriberSide};
-use crate::error::{Error, Result};
-use crate::link::{Handshake, Progress, Step, WhenFull};
+use crate::error::Result;
+use crate::link::{Backoff, Handshake, Progress, Step, WhenFull, may_pass};
 use crate::name::Name;
 use crate::options::Options;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+use std::time::Instant;
 
 /// A subscriber on its way to the next publisher.
 #[derive(Debug)]
@@ -23,7 +19,7 @@ pub(crate) struct Reconnecting {
     handshake: Option<Handshake<SubscriberSide>>,
     /// When to look for the name again.
     next: Instant,
-    pause: Duration,
+    backoff: Backoff,
 }
 
 impl Reconnecting {
@@ -37,19 +33,16 @@ impl Reconnecting {
             side: options.side(),
             handshake: None,
             next: Instant::now(),
-            pause: FIRST_PAUSE,
+            backoff: Backoff::new(),
         };
         reconnecting.pause();
         reconnecting
     }
 
-    /// Waits before the next look, by chance up to half as long again, so that hundreds of
-    /// subscribers do not come at once.
+    /// Waits before the next look.
     fn pause(&mut self) {
         self.handshake = None;
-        let by_chance = RandomState::new().build_hasher().finish() % 512;
-        self.next = Instant::now() + self.pause + self.pause * by_chance as u32 / 1024;
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        self.next = self.backoff.until();
     }
 
     /// Goes as far as it can. `None`: later, when [`until`](Self::until) has come or the
@@ -62,12 +55,7 @@ impl Reconnecting {
     pub(crate) fn step(&mut self) -> Result<Option<Attached>> {
         match self.try_step() {
             Ok(outcome) => Ok(outcome),
-            Err(
-                error @ (Error::Kind { .. }
-                | Error::Protocol { .. }
-                | Error::Version { .. }
-                | Error::UntrustedPeer { .. }),
-            ) => Err(error),
+            Err(error) if !may_pass(&error) => Err(error),
             Err(_) => {
                 self.pause();
                 Ok(None)

@@ -18,6 +18,7 @@ pub use stop::Stopper;
 
 use super::binding::{Binding, Condition};
 use super::handshake::{First, Handshake, Origin, Progress};
+use super::listener_fd::ListenerFd;
 use super::side::Side;
 use super::stream_side::Waits;
 use crate::error::{Error, Result};
@@ -35,7 +36,7 @@ use clients::{Client, Clients};
 use spare::Spare;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use stop::Stop;
@@ -44,6 +45,10 @@ use unreceived::Unreceived;
 /// How many connections the kernel keeps while nobody accepts (or fewer: sysctl
 /// net.core.somaxconn).
 const BACKLOG: i32 = 1024;
+
+/// The same for a socket that another process has made: what it has set, or more, within that limit
+/// of the system.
+const BACKLOG_OF_OTHERS: i32 = i32::MAX;
 
 /// Batches after the time is up. If a caller gives no time, everything that is there to do is done,
 /// unless it has no end.
@@ -84,12 +89,26 @@ pub(crate) struct Acceptor<S: Side = Waits> {
     /// This side of every handshake that begins.
     side: Mutex<S>,
     binding: Mutex<Binding>,
+    /// Nobody is taken out of the backlog any more.
+    retired: AtomicBool,
 }
 
 impl Acceptor {
     /// Of streams.
     pub(crate) fn new(options: Arc<Options>, name: Name) -> Result<Acceptor> {
         Acceptor::of(options, name, Waits::Blocking)
+    }
+
+    /// Of streams, at a name that is bound already.
+    pub(crate) fn take_over(options: Arc<Options>, fds: ListenerFd) -> Result<Acceptor> {
+        let fork_guard = here()?;
+        let (binding, socket) = Binding::take_over(fds, BACKLOG_OF_OTHERS)?;
+        let mine_alone = binding.mode() & 0o077 == 0 && binding.owner() == Some(user::me());
+        let socket = Listening::new(socket, fork_guard);
+        let acceptor = Acceptor::with(options, binding, socket, Waits::Blocking, mine_alone)?;
+        // Until here a failure leaves all of it to the predecessor.
+        acceptor.keep();
+        Ok(acceptor)
     }
 
     /// From now on streams are for an event loop.
@@ -107,10 +126,24 @@ impl<S: Side> Acceptor<S> {
             // Credentials decide which users may connect.
             _ => 0o666,
         };
-        let fork_guard = ForkGuard::here().map_err(Error::os("marking this process (madvise)"))?;
-        let (mut binding, socket) = Binding::new(&name, mode, BACKLOG)?;
-        binding.mark_kind(side.kind())?;
+        let fork_guard = here()?;
+        let (binding, socket) = Binding::new(&name, mode, BACKLOG)?;
         let socket = Listening::new(socket, fork_guard);
+        Acceptor::with(options, binding, socket, side, mode == 0o600)
+    }
+
+    fn with(
+        options: Arc<Options>,
+        mut binding: Binding,
+        socket: Listening,
+        side: S,
+        mine_alone: bool,
+    ) -> Result<Acceptor<S>> {
+        if binding.is_shared() {
+            socket.share();
+        }
+        binding.mark_kind(side.kind())?;
+        let fork_guard = socket.fork_guard();
         let set = Epoll::new().map_err(Error::os("making an epoll set"))?;
         let stop = Stop::new(fork_guard)?;
         let timer = Timer::new().map_err(Error::os("making a timer"))?;
@@ -129,17 +162,64 @@ impl<S: Side> Acceptor<S> {
             timer,
             stop: Arc::new(stop),
             options,
-            name,
+            name: binding.name().clone(),
             path: binding.path().to_owned(),
             fork_guard,
-            mine_alone: mode == 0o600,
+            mine_alone,
             clients: Mutex::new(Clients::new(FIRST_CLIENT)),
             unreceived: Unreceived::default(),
             refused: AtomicU64::new(0),
             last_refusal: Mutex::default(),
             side: Mutex::new(side),
             binding: Mutex::new(binding),
+            retired: AtomicBool::new(false),
         })
+    }
+
+    fn keep(&self) {
+        let mut binding = self.binding();
+        binding.keep();
+        if !binding.is_shared() {
+            self.socket().unshare();
+        }
+    }
+
+    /// The name stays this process's, after a successor that has failed.
+    pub(crate) fn reclaim(&self) -> Result<()> {
+        let socket = Arc::clone(&*self.socket());
+        self.binding().reclaim(socket.as_fd())
+    }
+
+    /// The descriptors for a successor.
+    pub(crate) fn copy(&self) -> Result<ListenerFd> {
+        let socket = Arc::clone(&*self.socket());
+        self.binding().copy(socket.as_fd())
+    }
+
+    /// Leaves the name to a successor. The clients that are shaking hands are still accepted.
+    pub(crate) fn retire(&self) {
+        if !self.fork_guard.is_owner() {
+            return;
+        }
+        self.binding().give_up();
+        let socket = self.socket();
+        socket.share();
+        // It may have been taken out before; and a thread that has just been told of a client there
+        // takes that one.
+        let _ = self.set.delete(&**socket);
+        // Release: pairs with the acquire in `is_over`, in a thread that the event wakes.
+        self.retired.store(true, Ordering::Release);
+        self.stop.wake();
+    }
+
+    /// Whether `accept` has come to its end: it was stopped, or has retired, and nobody is left who
+    /// shakes hands.
+    fn is_over(&self) -> bool {
+        // Acquire: see `retire`.
+        if self.retired.load(Ordering::Acquire) && self.clients().by_number.is_empty() {
+            self.stop.end();
+        }
+        self.stop.is_asked_for()
     }
 
     pub(crate) fn name(&self) -> &Name {
@@ -189,6 +269,11 @@ impl<S: Side> Acceptor<S> {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether a service manager holds the socket.
+    pub(crate) fn is_activated(&self) -> bool {
+        self.binding().is_activated()
+    }
+
     /// The state of the files of the name.
     pub(crate) fn condition(&self) -> Result<Condition> {
         self.binding().condition()
@@ -196,6 +281,10 @@ impl<S: Side> Acceptor<S> {
 
     /// Makes anew the files that were removed; says whether there were any.
     pub(crate) fn repair(&self) -> Result<bool> {
+        // Acquire: as in `is_over`.
+        if self.retired.load(Ordering::Acquire) {
+            return Ok(false);
+        }
         let mut binding = self.binding();
         let was_sound = binding.condition()? == Condition::Sound;
         let Some(socket) = binding.repair()? else {
@@ -223,7 +312,7 @@ impl<S: Side> Acceptor<S> {
     pub(crate) fn accept(&self, deadline: Option<Instant>) -> Result<Accepted<S>> {
         let mut late_batches = 0;
         loop {
-            if self.stop.is_asked_for() {
+            if self.is_over() {
                 return Err(Error::Stopped);
             }
             // The clock is read after each batch, in every case.
@@ -253,7 +342,9 @@ impl<S: Side> Acceptor<S> {
                     client => self.step(client)?,
                 };
                 if let Some(connected) = done {
-                    // The other events are level-triggered: the next call gets them again.
+                    // The other events are level-triggered: the next call gets them again. If this
+                    // was the last one, other threads need not wait for that call.
+                    self.is_over();
                     return Ok(Accepted::Stream(connected));
                 }
             }
@@ -518,6 +609,10 @@ impl<S: Side> Acceptor<S> {
             .map(|deadline| deadline.saturating_duration_since(Instant::now()));
         self.timer.set(next).map_err(Error::os("setting a timer"))
     }
+}
+
+fn here() -> Result<ForkGuard> {
+    ForkGuard::here().map_err(Error::os("marking this process (madvise)"))
 }
 
 impl<S: Side> AsFd for Acceptor<S> {

@@ -1,12 +1,13 @@
 //! Being bound to a name: the lock is held, and the socket is there.
 //!
 //! In this order: take the lock; check whether the socket at the path is stale, and remove it only
-//! then; bind, set the mode, listen. All of that happens under the lock, so two that
-//! replace a stale socket cannot remove each other's. Leaving goes the other way round: remove the
-//! socket (if it is still this one), and the lock file, while the lock is still held.
+//! then; bind, set the mode, listen. All of that happens under the lock, so two that replace a
+//! stale socket cannot remove each other's. A name that is taken over is bound already; its lock
+//! and its socket come as descriptors. Leaving goes the other way round: remove the socket (if it
+//! is still this one), and the lock file, while the lock is still held.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -16,12 +17,13 @@ use crate::sys::socket::{self, SocketAddrUnix, bind, connect, listen};
 
 use super::dial::SETTLING;
 use super::directory::{RuntimeDirs, is_absence, kind_of};
-use super::lock::{Lock, LockState, lock_state_until, same_file};
+use super::listener_fd::{self, ListenerFd};
+use super::lock::{Lock, LockState, is_activated_at, lock_state, lock_state_until, same_file};
 use super::message::Kind;
 use super::paths::SocketPaths;
 use crate::error::{Error, Result};
 use crate::fail_points::{Point, point};
-use crate::name::Name;
+use crate::name::{Name, Scope};
 
 /// A name that this process is bound to, until it is dropped.
 ///
@@ -36,9 +38,23 @@ pub(crate) struct Binding {
     mode: u32,
     backlog: i32,
     path: PathBuf,
-    lock: Lock,
+    /// `None` where a service manager holds the socket, and this user may make no file beside it.
+    lock: Option<Lock>,
     /// The socket that was made, as long as it has not been removed.
     socket: Option<Stat>,
+    /// Who holds the socket.
+    held: Held,
+}
+
+/// The part of this process in a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    /// It is this process's, which removes it when it leaves.
+    Here,
+    /// A service manager has bound it, and keeps it.
+    ByManager,
+    /// It was left to a successor.
+    ByAnother,
 }
 
 /// The state of the two files of a name that is bound; see
@@ -91,6 +107,17 @@ impl Binding {
         backlog: i32,
     ) -> Result<(Binding, OwnedFd)> {
         let paths = dirs.paths_for_binding(name)?;
+        if is_activated_at(&paths.lock)
+            && lock_state(&paths.lock)? == LockState::Free
+            && socket::is_listened_at(&paths.socket)
+        {
+            return Err(Error::NameInUse {
+                name: name.to_string(),
+                pid: None,
+                socket_gone: None,
+                activated: true,
+            });
+        }
         let lock = Lock::acquire(&paths.lock, name, dirs.uid)
             .map_err(|error| say_if_hidden(error, &paths))?;
         point(Point::Locked);
@@ -101,30 +128,167 @@ impl Binding {
             mode,
             backlog,
             path: paths.socket,
-            lock,
+            lock: Some(lock),
             socket: None,
+            held: Held::Here,
         };
         let socket = binding.listen()?;
         Ok((binding, socket))
     }
 
+    /// Takes over a name that is bound: from a predecessor, which has passed on the lock as well,
+    /// or from a service manager. Nothing of it is touched when this is dropped, until it is
+    /// [kept](Binding::keep).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NameInUse`] if another process holds the lock; [`Error::Os`] if the descriptors are
+    /// not those of a listener.
+    pub(crate) fn take_over(fds: ListenerFd, backlog: i32) -> Result<(Binding, OwnedFd)> {
+        Binding::take_over_in(&RuntimeDirs::from_env(), fds, backlog)
+    }
+
+    /// Like [`take_over`](Binding::take_over), with an environment of one's own.
+    pub(crate) fn take_over_in(
+        dirs: &RuntimeDirs,
+        fds: ListenerFd,
+        backlog: i32,
+    ) -> Result<(Binding, OwnedFd)> {
+        let path = fds.path()?;
+        let name = listener_fd::name_at(dirs, &path)?;
+        let at_path = match name.scope() {
+            Scope::Path => SocketPaths::at_path(&name),
+            _ => SocketPaths::in_directory(path.parent().unwrap_or(&path), &name),
+        };
+        let lock = match fds.lock {
+            Some(lock) => Some(Lock::take_over(lock, &at_path.lock, &name, dirs.uid)?),
+            None => match Lock::acquire_activated(&at_path.lock, &name, dirs.uid) {
+                Ok(lock) => Some(lock),
+                // The service manager holds the name all the same.
+                Err(error) if may_not_write(&error) => None,
+                Err(error) => return Err(error),
+            },
+        };
+        listener_fd::accept_from(fds.socket.as_fd(), &path, backlog)?;
+        let stat = match lstat(&path) {
+            Ok(stat) => Some(stat),
+            Err(errno) if is_absence(errno) => None,
+            Err(errno) => return Err(Error::os_at("checking the socket", &path)(errno)),
+        };
+        let binding = Binding {
+            dirs: dirs.clone(),
+            name,
+            mode: stat.map_or(0o600, |stat| stat.st_mode & 0o777),
+            backlog,
+            path,
+            lock,
+            socket: stat,
+            held: Held::ByAnother,
+        };
+        Ok((binding, fds.socket))
+    }
+
+    /// From now on a name that was taken over is this process's, which tidies up when it leaves.
+    pub(crate) fn keep(&mut self) {
+        self.held = match &mut self.lock {
+            Some(lock) => {
+                lock.keep();
+                if lock.is_activated() {
+                    Held::ByManager
+                } else {
+                    Held::Here
+                }
+            }
+            None => Held::ByManager,
+        };
+    }
+
+    /// Names this process in the lock file again, and to clients, after somebody who has taken the
+    /// name over and is gone.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] if it cannot be written.
+    pub(crate) fn reclaim(&mut self, socket: BorrowedFd<'_>) -> Result<()> {
+        if !self.is_mine() {
+            return Ok(());
+        }
+        if let Some(lock) = &mut self.lock {
+            lock.sign()?;
+        }
+        listener_fd::accept_from(socket, &self.path, self.backlog)
+    }
+
+    /// The descriptors for a successor: copies of `socket`, the listening socket, and of the lock.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] for want of descriptors, and in a forked child.
+    pub(crate) fn copy(&self, socket: BorrowedFd<'_>) -> Result<ListenerFd> {
+        if let Some(lock) = &self.lock
+            && !lock.is_mine()
+        {
+            let text = "the listener is another process's: this one was forked";
+            return Err(Error::os("copying a listener")(io::Error::other(text)));
+        }
+        let socket = socket.try_clone_to_owned();
+        Ok(ListenerFd {
+            socket: socket.map_err(Error::os("copying a listener (fcntl)"))?,
+            lock: self.lock.as_ref().map(Lock::copy).transpose()?,
+        })
+    }
+
+    /// Leaves files, lock and socket to those that have a copy.
+    pub(crate) fn give_up(&mut self) {
+        self.held = Held::ByAnother;
+        if let Some(lock) = &mut self.lock {
+            lock.give_up();
+        }
+    }
+
+    /// Whether the socket stays, with whoever else has it, when this process leaves.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.held != Held::Here
+    }
+
+    /// Whether a service manager holds the socket.
+    pub(crate) fn is_activated(&self) -> bool {
+        self.held == Held::ByManager
+    }
+
+    /// The name.
+    pub(crate) fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// The mode of the socket.
+    pub(crate) fn mode(&self) -> u32 {
+        self.mode
+    }
+
+    /// The user that the socket's file belongs to, if it is there.
+    pub(crate) fn owner(&self) -> Option<u32> {
+        self.socket.as_ref().map(|stat| stat.st_uid)
+    }
+
     /// Makes the socket, under the lock.
     fn listen(&mut self) -> Result<OwnedFd> {
         let path = self.path.as_path();
-        let in_use = || Error::NameInUse {
+        let in_use = |listener: Option<u32>| Error::NameInUse {
             name: self.name.to_string(),
-            pid: None,
+            pid: listener,
             socket_gone: None,
+            activated: listener.is_some_and(is_manager),
         };
         let address = SocketAddrUnix::new(path).map_err(Error::os_at("binding", path))?;
-        if !clear_the_way(path, &address)? {
-            return Err(in_use());
+        if let Way::Taken { listener } = clear_the_way(path, &address)? {
+            return Err(in_use(listener));
         }
         let socket = new_socket()?;
         match bind(&socket, &address) {
             Ok(()) => {}
             // Made since the check, by a program that does not care for the lock.
-            Err(Errno::ADDRINUSE) => return Err(in_use()),
+            Err(Errno::ADDRINUSE) => return Err(in_use(None)),
             Err(errno) => return Err(Error::os_at("binding", path)(errno)),
         }
         point(Point::Bound);
@@ -145,7 +309,9 @@ impl Binding {
     ///
     /// [`Error::Os`] if that cannot be told.
     pub(crate) fn condition(&self) -> Result<Condition> {
-        if !self.lock.is_in_place()? {
+        if let Some(lock) = &self.lock
+            && !lock.is_in_place()?
+        {
             return Ok(Condition::LockGone);
         }
         let Some(made) = &self.socket else {
@@ -168,14 +334,29 @@ impl Binding {
     /// [`Error::NameInUse`] if another process has taken the name meanwhile, or in a forked child;
     /// otherwise as [`new`](Binding::new). Then it is as it was before.
     pub(crate) fn repair(&mut self) -> Result<Option<OwnedFd>> {
-        if !self.lock.is_mine() {
+        if !self.is_mine() {
             return Err(Error::NameInUse {
                 name: self.name.to_string(),
                 pid: None,
                 socket_gone: None,
+                activated: false,
             });
         }
-        if self.condition()? == Condition::LockGone {
+        if self.held == Held::ByManager {
+            return match self.condition()? {
+                Condition::Sound => Ok(None),
+                _ => {
+                    let text = "a service manager has made the socket, and it alone can make it \
+                        anew: restart its socket unit";
+                    Err(Error::os_at("repairing a name", &self.path)(
+                        io::Error::other(text),
+                    ))
+                }
+            };
+        }
+        if let Some(lock) = &mut self.lock
+            && !lock.is_in_place()?
+        {
             // The directory may be gone as well.
             let paths = self.dirs.paths_for_binding(&self.name)?;
             if paths.socket != self.path {
@@ -188,8 +369,8 @@ impl Binding {
                 ));
             }
             // The old lock is let go of: its file is at no path any more.
-            let kind = self.lock.kind();
-            self.lock = Lock::acquire(self.lock.path(), &self.name, self.dirs.uid)?;
+            let kind = lock.kind();
+            *lock = Lock::acquire(lock.path(), &self.name, self.dirs.uid)?;
             if let Some(kind) = kind {
                 self.mark_kind(kind)?;
             }
@@ -214,7 +395,10 @@ impl Binding {
     ///
     /// [`Error::Os`] if it cannot be written.
     pub(super) fn mark_kind(&mut self, kind: Kind) -> Result<()> {
-        self.lock.mark_kind(kind)
+        match &mut self.lock {
+            Some(lock) => lock.mark_kind(kind),
+            None => Ok(()),
+        }
     }
 
     /// Notes in the lock file that two have met under this name, so that a third can be told.
@@ -223,14 +407,22 @@ impl Binding {
     ///
     /// [`Error::Os`] if that cannot be written.
     pub(crate) fn mark_paired(&self) -> Result<()> {
-        self.lock.mark_paired()
+        match &self.lock {
+            Some(lock) => lock.mark_paired(),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the files are for this process to remove: it has made them, and is no forked child.
+    fn is_mine(&self) -> bool {
+        self.held != Held::ByAnother && self.lock.as_ref().is_none_or(Lock::is_mine)
     }
 
     /// Removes the socket, and goes on holding the name: nobody can connect any more, and nobody
     /// else can bind. Does nothing if the socket at the path is not the one that was made here, or
     /// in a forked child, or a second time.
     pub(crate) fn retire_socket(&mut self) {
-        if !self.lock.is_mine() {
+        if !self.is_mine() || self.held != Held::Here {
             return;
         }
         if let Some(made) = self.socket.take()
@@ -281,15 +473,41 @@ fn say_if_hidden(error: Error, paths: &SocketPaths) -> Error {
         name,
         pid,
         socket_gone,
+        activated: is_activated_at(&paths.lock),
     }
 }
 
-/// Makes sure that nothing is at the path; removes a stale socket. False if a live listener is
-/// there (one that does not hold the lock: another program, or the lock file was removed).
-pub(super) fn clear_the_way(path: &Path, address: &SocketAddrUnix) -> Result<bool> {
+/// Whether this user may make no files there: another one's directory, or one that is read-only.
+fn may_not_write(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+    )
+}
+
+/// Whether this process is a service manager, by the name of its program.
+fn is_manager(pid: u32) -> bool {
+    let program = std::fs::read_to_string(format!("/proc/{pid}/comm"));
+    program.is_ok_and(|program| program.starts_with("systemd"))
+}
+
+/// What is at a path at which a socket is to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    Free,
+    /// A live listener is there that does not hold the lock: another program, a service manager, or
+    /// the lock file was removed.
+    Taken {
+        /// The process that listens, if it can be told.
+        listener: Option<u32>,
+    },
+}
+
+/// Makes sure that nothing is at the path; removes a stale socket.
+pub(super) fn clear_the_way(path: &Path, address: &SocketAddrUnix) -> Result<Way> {
     let stat = match lstat(path) {
         Ok(stat) => stat,
-        Err(Errno::NOENT) => return Ok(true),
+        Err(Errno::NOENT) => return Ok(Way::Free),
         Err(errno) => return Err(Error::os_at("checking the socket", path)(errno)),
     };
     if !FileType::from_raw_mode(stat.st_mode).is_socket() {
@@ -304,14 +522,23 @@ pub(super) fn clear_the_way(path: &Path, address: &SocketAddrUnix) -> Result<boo
             source,
         });
     }
-    match connect(new_socket()?, address) {
+    let socket = new_socket()?;
+    match connect(&socket, address) {
         Err(Errno::CONNREFUSED) => match unlink(path) {
-            Ok(()) | Err(Errno::NOENT) => Ok(true),
+            Ok(()) | Err(Errno::NOENT) => Ok(Way::Free),
             Err(errno) => Err(Error::os_at("removing the stale socket", path)(errno)),
         },
-        Err(Errno::NOENT) => Ok(true),
-        // Accepted; or its backlog is full; or it is of another type. Somebody has it open.
-        Ok(()) | Err(Errno::AGAIN | Errno::PROTOTYPE) => Ok(false),
+        Err(Errno::NOENT) => Ok(Way::Free),
+        // Somebody has it open. The kernel tells which process has called `listen`.
+        Ok(()) => {
+            let listener = socket::made_by(socket.as_fd()).ok();
+            let listener = listener
+                .map(|listener| listener.pid)
+                .filter(|pid| *pid != 0);
+            Ok(Way::Taken { listener })
+        }
+        // Its backlog is full, or it is of another type.
+        Err(Errno::AGAIN | Errno::PROTOTYPE) => Ok(Way::Taken { listener: None }),
         Err(errno) => Err(Error::os_at("checking whether the socket is stale", path)(
             errno,
         )),

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use crate::sys::errno::Errno;
 use crate::sys::file::lstat;
-use crate::sys::socket::SocketAddrUnix;
+use crate::sys::socket::{SocketAddrUnix, is_listened_at};
 
-use super::binding::clear_the_way;
+use super::binding::{Way, clear_the_way};
 use super::directory::{RuntimeDirs, whose};
 use super::listing::{Found, survey};
-use super::lock::{Lock, LockState, lock_state};
+use super::lock::{Lock, LockState, is_activated_at, lock_state};
 use crate::error::{Error, Result};
 use crate::name::Name;
 
@@ -77,6 +77,12 @@ enum Kept {
 /// Removes the files of a name that nobody holds, and says why not if it does not.
 fn clear(dirs: &RuntimeDirs, found: &Found) -> Result<Option<Kept>> {
     match lock_state(&found.paths.lock)? {
+        // A service manager has it: to connect would start its service.
+        LockState::Free
+            if is_activated_at(&found.paths.lock) && is_listened_at(&found.paths.socket) =>
+        {
+            return Ok(Some(Kept::InUse));
+        }
         LockState::Free => {}
         LockState::Held { .. } => return Ok(Some(Kept::InUse)),
         LockState::Unreadable(why) => return Ok(Some(Kept::Because(why))),
@@ -106,8 +112,8 @@ fn clear(dirs: &RuntimeDirs, found: &Found) -> Result<Option<Kept>> {
     // Removes the lock file.
     drop(lock);
     match cleared {
-        Ok(true) => Ok(None),
-        Ok(false) => Ok(Some(Kept::Because(
+        Ok(Way::Free) => Ok(None),
+        Ok(Way::Taken { .. }) => Ok(Some(Kept::Because(
             "somebody listens there, without the lock".into(),
         ))),
         Err(error) if error.is_exhaustion() => Err(error),

@@ -10,10 +10,11 @@ use std::time::Instant;
 
 use crate::sys::errno::Errno;
 use crate::sys::file::lstat;
+use crate::sys::socket::is_listened_at;
 
 use super::dial::SETTLING;
 use super::directory::{DirTrust, RuntimeDirs, is_absence};
-use super::lock::{LockState, kind_at, lock_state_until};
+use super::lock::{LockState, is_activated_at, kind_at, lock_state_until};
 use super::message::Kind;
 use super::paths::SocketPaths;
 use crate::error::{Error, Result};
@@ -33,6 +34,8 @@ pub struct BoundName {
     /// [`Live`](NameState::Live), has not said so yet, or is something that this version does not
     /// know.
     pub kind: Option<&'static str>,
+    /// A service manager holds the socket (socket activation), by the word of its service.
+    pub activated: bool,
 }
 
 /// Whether a process is bound to a name.
@@ -46,6 +49,9 @@ pub enum NameState {
         /// The name of its program (as `ps` shows it: 15 bytes at most).
         program: Option<String>,
     },
+    /// No process is bound to it. A service manager holds the socket, and starts its service when a
+    /// client connects.
+    Activatable,
     /// Its process is gone and left the socket. The next that binds the name replaces it.
     Stale,
     /// It cannot be told.
@@ -144,7 +150,12 @@ pub(crate) fn names_in(dirs: &RuntimeDirs) -> Result<Vec<BoundName>> {
         if let Check::Settled(state) | Check::Unsettled(state) = check {
             let is_live = matches!(state, NameState::Live { .. });
             let kind = is_live.then(|| kind_at(&found.paths.lock)).flatten();
+            let activated = match state {
+                NameState::Live { .. } => is_activated_at(&found.paths.lock),
+                _ => state == NameState::Activatable,
+            };
             all.push(BoundName {
+                activated,
                 name: found.name,
                 path: found.paths.socket,
                 state,
@@ -264,8 +275,13 @@ fn check(found: &Found) -> Result<Check> {
         if !found.socket {
             return Ok(Check::Nothing);
         }
-        let why = "there is no lock file beside its socket: it was removed, or the socket is \
-            another program's";
+        let why = if is_listened_at(&found.paths.socket) {
+            "there is no lock file beside its socket, at which somebody listens: a service manager \
+                whose service has not run yet, or another program; or the lock file was removed"
+        } else {
+            "there is no lock file beside its socket: it was removed, or the socket is another \
+                program's"
+        };
         return Ok(Check::Unsettled(NameState::Unknown { why: why.into() }));
     }
     Ok(match lock_state_until(&found.paths.lock, Instant::now())? {
@@ -287,6 +303,11 @@ fn check(found: &Found) -> Result<Check> {
             pid: None,
             program: None,
         }),
+        LockState::Free
+            if is_activated_at(&found.paths.lock) && is_listened_at(&found.paths.socket) =>
+        {
+            Check::Settled(NameState::Activatable)
+        }
         LockState::Free if found.socket => Check::Settled(NameState::Stale),
         LockState::Free => Check::Nothing,
         LockState::Unreadable(why) => Check::Settled(NameState::Unknown { why }),

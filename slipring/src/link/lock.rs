@@ -7,10 +7,17 @@
 //! starts anew if not: else two processes could hold "the" lock on two different files.
 //!
 //! It contains lines: the holder's process id; `pidns` and the number of the PID namespace in which
-//! it is that; `kind` and what the name is, once somebody can connect; and `paired`, once two have
-//! met in a rendezvous. That is for people and for error texts: only the lock decides. A process id
-//! of another namespace is another process's here, so it is told to nobody. The same for one
-//! without a namespace, which an older build wrote, or a process that has no `/proc`.
+//! it is that; `kind` and what the name is, once somebody can connect; `activated`, if a service
+//! manager holds the socket; and `paired`, once two have met in a rendezvous. That is for people
+//! and for error texts: only the lock decides. A process id of another namespace is another
+//! process's here, so it is told to nobody. The same for one without a namespace, which an older
+//! build wrote, or a process that has no `/proc`.
+//!
+//! The lock is the open file's, not the process's. A process that takes over a name from another
+//! one has a copy of that descriptor, and so the lock: there is no moment at which nobody holds it.
+//!
+//! Of a socket that a service manager holds the lock file stays when its service leaves, and tells
+//! whose the name is. Nobody holds the lock then.
 //!
 //! A check takes a shared lock for a moment, without waiting. A process that wants to bind
 //! meanwhile can tell that from a holder (a shared lock beside it is granted), and tries again.
@@ -43,8 +50,10 @@ const PAIRED: &str = "paired";
 const NAMESPACE: &str = "pidns ";
 /// The start of the line that tells what the name is.
 const KIND: &str = "kind ";
+/// The line of a name whose socket a service manager holds.
+const ACTIVATED: &str = "activated";
 /// No lock file of slipring is longer.
-const LONGEST: usize = 96;
+const LONGEST: usize = 112;
 /// How long another process's check of the lock may last.
 const CHECK_LASTS: Duration = Duration::from_millis(100);
 /// How long a new holder may take to write its process id.
@@ -66,6 +75,10 @@ pub(crate) struct Lock {
     signed: bool,
     /// What the name is, if it has been noted.
     kind: Option<Kind>,
+    /// A service manager holds the socket: the file stays.
+    activated: bool,
+    /// Another process has it from now on.
+    given_up: bool,
     /// The process that took it.
     maker: ForkGuard,
 }
@@ -78,6 +91,7 @@ struct Holder {
     namespace: Option<u64>,
     /// What the name is, if it says so and this build knows it.
     kind: Option<Kind>,
+    activated: bool,
     paired: bool,
 }
 
@@ -111,6 +125,83 @@ impl Lock {
         Ok(lock)
     }
 
+    /// Takes the lock of a name whose socket a service manager holds.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Lock::acquire).
+    pub(super) fn acquire_activated(path: &Path, name: &Name, uid: u32) -> Result<Lock> {
+        let mut lock = Lock::take(path, name, uid)?;
+        lock.activated = true;
+        lock.sign()?;
+        Ok(lock)
+    }
+
+    /// Takes over the lock that a predecessor has passed on, and writes this process's id into it.
+    /// It is left to the predecessor until this process [keeps](Lock::keep) it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NameInUse`] if it is not that lock, and another process holds it; [`Error::Os`] as
+    /// for [`acquire`](Lock::acquire), and if the file is not the one at the path any more.
+    pub(super) fn take_over(file: OwnedFd, path: &Path, name: &Name, uid: u32) -> Result<Lock> {
+        let maker = ForkGuard::here().map_err(Error::os("marking this process (madvise)"))?;
+        let failed = || Error::os_at("taking over the lock file", path);
+        let stat = fstat(&file).map_err(failed())?;
+        check(path, &file, &stat, uid)?;
+        let at_path = lstat(path).map_err(failed())?;
+        if !same_file(&at_path, &stat) {
+            return Err(not_ours(
+                path,
+                "is another file than the one that was passed on",
+            ));
+        }
+        // The file was opened by the predecessor: if that holds the lock, this changes nothing.
+        match try_exclusive(&file).map_err(failed())? {
+            Attempt::Mine => {}
+            Attempt::Held | Attempt::BeingChecked => {
+                return Err(in_use(name, read_held(&file, Instant::now()).0));
+            }
+        }
+        let written = read(&file).ok().as_deref().and_then(parse);
+        let mut lock = Lock {
+            file,
+            path: path.to_owned(),
+            signed: false,
+            kind: None,
+            activated: written.is_some_and(|holder| holder.activated),
+            // The predecessor's, until this process serves.
+            given_up: true,
+            maker,
+        };
+        lock.sign()?;
+        Ok(lock)
+    }
+
+    /// The descriptor once more, which has the lock as well.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] for want of descriptors.
+    pub(super) fn copy(&self) -> Result<OwnedFd> {
+        let copy = self.file.try_clone();
+        copy.map_err(Error::os("copying the descriptor of the lock file (fcntl)"))
+    }
+
+    /// Leaves the lock and the file to those that have a copy.
+    pub(super) fn give_up(&mut self) {
+        self.given_up = true;
+    }
+
+    /// It is this process's from now on.
+    pub(super) fn keep(&mut self) {
+        self.given_up = false;
+    }
+
+    pub(super) fn is_activated(&self) -> bool {
+        self.activated
+    }
+
     /// Takes the lock of a name that its holder has left, to clear it away: the file goes with it.
     /// Nothing is written, so that others that want the name know to wait for that moment. `uid` is
     /// the user whose file it is.
@@ -137,6 +228,8 @@ impl Lock {
                         path: path.to_owned(),
                         signed: false,
                         kind: None,
+                        activated: false,
+                        given_up: false,
                         maker,
                     };
                     let stat =
@@ -194,12 +287,18 @@ impl Lock {
     }
 
     fn write(&self, paired: bool) -> Result<()> {
+        let text = self.text(paired);
+        write_all(&self.file, &text).map_err(Error::os("writing the lock file"))
+    }
+
+    fn text(&self, paired: bool) -> String {
         let holder = Holder {
             kind: self.kind,
+            activated: self.activated,
             paired,
             ..Holder::here()
         };
-        write_all(&self.file, &holder.to_string()).map_err(Error::os("writing the lock file"))
+        holder.to_string()
     }
 
     /// Whether this is the process that took it, and not a forked child.
@@ -237,20 +336,21 @@ impl Lock {
         &self.path
     }
 
-    fn sign(&mut self) -> Result<()> {
+    /// Writes this process's id into it.
+    pub(super) fn sign(&mut self) -> Result<()> {
         self.signed = true;
         ftruncate(&self.file, 0)
-            .and_then(|()| write_all(&self.file, &Holder::here().to_string()))
+            .and_then(|()| write_all(&self.file, &self.text(false)))
             .map_err(Error::os_at("writing the lock file", &self.path))
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        if !self.is_mine() {
+        if !self.is_mine() || self.given_up {
             return;
         }
-        if self.signed {
+        if self.signed && !self.activated {
             // The file's text must not be taken for a statement about the next holder.
             let _ = ftruncate(&self.file, 0);
             self.remove();
@@ -428,7 +528,18 @@ fn in_use(name: &Name, pid: Option<u32>) -> Error {
         name: name.to_string(),
         pid,
         socket_gone: None,
+        activated: false,
     }
+}
+
+/// Whether a lock file says that a service manager holds the socket, held or not.
+pub(super) fn is_activated_at(path: &Path) -> bool {
+    let file = open(path, OFlags::RDONLY | CAREFULLY, Mode::empty());
+    let holder = file.and_then(|file| read(&file)).ok();
+    holder
+        .as_deref()
+        .and_then(parse)
+        .is_some_and(|holder| holder.activated)
 }
 
 /// Whether both are of the same file.
@@ -484,6 +595,7 @@ impl Holder {
             pid: std::process::id(),
             namespace: namespace(),
             kind: None,
+            activated: false,
             paired: false,
         }
     }
@@ -497,6 +609,9 @@ impl fmt::Display for Holder {
         }
         if let Some(kind) = self.kind {
             writeln!(f, "{KIND}{}", kind.name())?;
+        }
+        if self.activated {
+            writeln!(f, "{ACTIVATED}")?;
         }
         if self.paired {
             writeln!(f, "{PAIRED}")?;
@@ -520,11 +635,13 @@ fn parse(text: &[u8]) -> Option<Holder> {
     };
     let kind = lines.next_if(|line| line.starts_with(KIND));
     let kind = kind.and_then(|line| Kind::named(line.strip_prefix(KIND)?));
+    let activated = lines.next_if_eq(&ACTIVATED).is_some();
     let paired = lines.next_if_eq(&PAIRED).is_some();
     lines.next().is_none().then_some(Holder {
         pid,
         namespace,
         kind,
+        activated,
         paired,
     })
 }

@@ -22,12 +22,14 @@
 //! gone.
 
 mod acceptor;
+mod backoff;
 mod binding;
 mod dial;
 mod directory;
 mod file_watch;
 mod handshake;
 mod leftovers;
+mod listener_fd;
 mod listing;
 mod lock;
 mod message;
@@ -42,12 +44,14 @@ mod verify;
 
 pub use acceptor::Stopper;
 pub(crate) use acceptor::{Accepted, Acceptor};
+pub(crate) use backoff::{Backoff, may_pass};
 pub use binding::Condition;
 #[cfg(feature = "tokio")]
 pub(crate) use dial::{Dial, Dialed};
 pub(crate) use dial::{Step, WhenFull};
 pub(crate) use handshake::{Handshake, Progress, drive};
 pub use leftovers::{Leftover, remove_leftovers};
+pub use listener_fd::{ListenerFd, inherited_fd, pass_fd};
 pub use listing::{BoundName, NameState, names, passed_over};
 pub(crate) use message::{Kind, Memory, Refusal};
 pub(crate) use rendezvous::Rendezvous;

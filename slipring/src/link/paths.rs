@@ -102,7 +102,7 @@ impl SocketPaths {
     }
 
     /// The files of a name that is a path.
-    fn at_path(name: &Name) -> SocketPaths {
+    pub(super) fn at_path(name: &Name) -> SocketPaths {
         let mut lock = OsString::from(name.bare());
         lock.push(".lock");
         SocketPaths {

@@ -4,7 +4,7 @@ use super::{Listener, Stream};
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
-use crate::link::{self, Handshake, Rendezvous, Waits, check_options};
+use crate::link::{self, Handshake, ListenerFd, Rendezvous, Waits, check_options};
 use crate::name::Name;
 use crate::options::Options;
 use std::ffi::OsStr;
@@ -33,6 +33,80 @@ impl Options {
     pub fn bind(&self, name: impl AsRef<OsStr>) -> Result<Listener> {
         check_options(self)?;
         Listener::new(Arc::new(self.clone()), Name::parse(name)?)
+    }
+
+    /// Makes a listener of the descriptors of one: of a predecessor's, or of a socket that a
+    /// service manager has bound. Does not block.
+    ///
+    /// From here on clients are shown this process at the other end, and `ls` names it. A socket
+    /// from a service manager comes without a lock file: it is made beside the socket, if this user
+    /// may write there. When this listener is dropped, such a socket stays the service manager's,
+    /// and the name stays in use.
+    ///
+    /// The name is the one that is looked for at the socket's path, or else the path itself.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NameInUse`] if another process holds the lock of the name; [`Error::Os`] if the
+    /// socket is not a Unix stream socket at an absolute path, or was shut down;
+    /// [`Error::Capacity`], [`Error::ProtocolTooLong`]. The descriptors are closed then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use slipring::{Options, Stream};
+    /// use std::os::fd::OwnedFd;
+    /// use std::os::unix::net::UnixListener;
+    /// # let directory = std::env::temp_dir().join(format!("doc-from-fd-{}", std::process::id()));
+    /// # std::fs::create_dir(&directory).unwrap();
+    /// # let path = directory.join("prices");
+    ///
+    /// // A service manager does this.
+    /// let socket = UnixListener::bind(&path).unwrap();
+    /// # let client = std::thread::spawn({
+    /// #     let path = path.clone();
+    /// #     move || Stream::connect(path).is_ok()
+    /// # });
+    /// let listener = Options::new().from_fd(OwnedFd::from(socket))?;
+    /// assert_eq!(listener.path(), path);
+    /// # listener.accept()?;
+    /// # assert!(client.join().unwrap());
+    /// # drop(listener);
+    /// # std::fs::remove_dir_all(&directory).unwrap();
+    /// # Ok::<(), slipring::Error>(())
+    /// ```
+    pub fn from_fd(&self, fds: impl Into<ListenerFd>) -> Result<Listener> {
+        check_options(self)?;
+        Listener::take_over(Arc::new(self.clone()), fds.into())
+    }
+
+    /// Takes over the listener of this name that this process was started with, by a service
+    /// manager or by its predecessor; or [binds](Self::bind) the name, if there is none. Does not
+    /// block.
+    ///
+    /// So one line serves all three: a program that is started by hand, by socket activation, and
+    /// by itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`bind`](Self::bind), [`from_fd`](Self::from_fd) and [`ListenerFd::inherited`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Options;
+    /// # let name = format!("doc-inherit-or-bind-{}", std::process::id());
+    /// let listener = Options::new().inherit_or_bind(&name)?;
+    /// # drop(listener);
+    /// # Ok::<(), slipring::Error>(())
+    /// ```
+    ///
+    /// [`ListenerFd::pass_to`] has the predecessor's part.
+    pub fn inherit_or_bind(&self, name: impl AsRef<OsStr>) -> Result<Listener> {
+        match ListenerFd::inherited(&name)? {
+            Some(fds) => self.from_fd(fds),
+            None => self.bind(name),
+        }
     }
 
     /// Connects to a name that a [`Listener`] is bound to.

@@ -1,7 +1,7 @@
 //! Listening at a name.
 
 use crate::error::{Error, Result};
-use crate::link::{Accepted, Acceptor, Condition, Stopper};
+use crate::link::{Accepted, Acceptor, Condition, ListenerFd, Stopper};
 use crate::name::Name;
 use crate::options::Options;
 use crate::stream::Stream;
@@ -62,12 +62,119 @@ impl Listener {
         Options::new().bind(name)
     }
 
+    pub(crate) fn take_over(options: Arc<Options>, fds: ListenerFd) -> Result<Listener> {
+        Ok(Listener {
+            acceptor: Acceptor::take_over(options, fds)?,
+        })
+    }
+
+    /// A listener of the descriptors of one, with the default [`Options`]; see
+    /// [`Options::from_fd`].
+    ///
+    /// # Errors
+    ///
+    /// See [`Options::from_fd`].
+    pub fn from_fd(fds: impl Into<ListenerFd>) -> Result<Listener> {
+        Options::new().from_fd(fds)
+    }
+
+    /// The descriptors of this listener once more, for a successor. This one goes on accepting
+    /// until it [retires](Self::retire), and both may accept meanwhile. Does not block.
+    ///
+    /// A listener that is dropped without having retired removes the name, whoever has a copy.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] for want of descriptors, and in a forked child.
+    ///
+    /// # Examples
+    ///
+    /// See [`ListenerFd::pass_to`].
+    pub fn to_fd(&self) -> Result<ListenerFd> {
+        self.acceptor.copy()
+    }
+
+    /// Says that the name stays this listener's, after a successor has taken it over and failed:
+    /// from here on `ls` and clients are shown this process again. Does nothing in a forked child,
+    /// and after [`retire`](Self::retire). Does not block.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] if the lock file cannot be written.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Listener;
+    /// # let name = format!("doc-reclaim-{}", std::process::id());
+    /// let listener = Listener::bind(&name)?;
+    /// // After a successor that was given `listener.to_fd()` and has ended:
+    /// listener.reclaim()?;
+    /// # Ok::<(), slipring::Error>(())
+    /// ```
+    pub fn reclaim(&self) -> Result<()> {
+        self.acceptor.reclaim()
+    }
+
+    /// Leaves the name, the lock and the socket to those that have a [copy](Self::to_fd). Does not
+    /// block.
+    ///
+    /// No client is taken out of the queue any more; they wait there for the successor. Those that
+    /// this listener has begun to shake hands with are still accepted: [`accept`](Self::accept)
+    /// goes on, and returns [`Error::Stopped`] once none of them is left, after the
+    /// [`Options::handshake_timeout`] at the latest. Does nothing in a forked child.
+    ///
+    /// Without any copy the name stays in use until this listener is dropped, and then two files
+    /// are left, as by a process that was killed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use slipring::{Error, Listener, Stream};
+    /// # let name = format!("doc-retire-{}", std::process::id());
+    ///
+    /// let predecessor = Listener::bind(&name)?;
+    /// let successor = Listener::from_fd(predecessor.to_fd()?)?;
+    /// predecessor.retire();
+    /// assert!(matches!(predecessor.accept(), Err(Error::Stopped)));
+    /// drop(predecessor);
+    ///
+    /// let client = std::thread::spawn(move || Stream::connect(&name));
+    /// let stream = successor.accept()?;
+    /// # client.join().unwrap()?;
+    /// # drop(stream);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn retire(&self) {
+        self.acceptor.retire();
+    }
+
+    /// The descriptors of this listener, which is gone. The name stays bound, and clients wait in
+    /// the queue, for as long as somebody has the descriptors. Does not block.
+    ///
+    /// Clients that were just shaking hands are let go: their `connect` fails. A server that is
+    /// replaced under load uses [`to_fd`](Self::to_fd) and [`retire`](Self::retire) instead.
+    ///
+    /// # Errors
+    ///
+    /// As [`to_fd`](Self::to_fd); the listener is dropped then, and removes the name.
+    ///
+    /// # Examples
+    ///
+    /// See [`ListenerFd`].
+    pub fn into_fd(self) -> Result<ListenerFd> {
+        let fds = self.to_fd()?;
+        self.retire();
+        Ok(fds)
+    }
+
     /// Blocks until a client has connected and completed the handshake.
     ///
     /// # Errors
     ///
-    /// [`Error::Stopped`] after [`Stopper::stop`]; [`Error::Os`] if this process runs out of
-    /// descriptors or memory: the listener stays usable.
+    /// [`Error::Stopped`] after [`Stopper::stop`], and after [`retire`](Self::retire) once every
+    /// client that was begun with has been accepted or refused; [`Error::Os`] if this process runs
+    /// out of descriptors or memory: the listener stays usable.
     pub fn accept(&self) -> Result<Stream> {
         loop {
             if let Some(stream) = self.accept_until(None)? {
@@ -180,6 +287,21 @@ impl Listener {
     #[doc(alias = "local_addr")]
     pub fn path(&self) -> &Path {
         self.acceptor.path()
+    }
+
+    /// Whether a service manager holds the socket (socket activation), which stays when this
+    /// listener is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use slipring::Listener;
+    /// # let name = format!("doc-is-activated-{}", std::process::id());
+    /// assert!(!Listener::bind(&name)?.is_activated());
+    /// # Ok::<(), slipring::Error>(())
+    /// ```
+    pub fn is_activated(&self) -> bool {
+        self.acceptor.is_activated()
     }
 
     /// Whether clients still find this listener. Programs that clean up `/tmp` remove files that

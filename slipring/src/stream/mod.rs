@@ -8,6 +8,7 @@ mod listener;
 mod park;
 mod reader;
 mod readiness;
+mod reconnect;
 mod writer;
 
 pub use batch::Batch;
@@ -16,6 +17,9 @@ pub use grant::Grant;
 pub use listener::{Incoming, Listener};
 pub use reader::Reader;
 pub use readiness::Readiness;
+#[cfg(feature = "tokio")]
+pub(crate) use reconnect::Tries;
+pub use reconnect::{Reconnect, Session};
 pub use writer::Writer;
 
 use crate::endpoint::{Connected, Whole};

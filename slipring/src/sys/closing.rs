@@ -20,6 +20,7 @@ use rustix::net::sockopt::{set_socket_linger, set_socket_oobinline};
 use rustix::net::{Shutdown, SocketFlags, accept_with, shutdown};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
@@ -317,11 +318,13 @@ fn is_empty(socket: BorrowedFd<'_>) -> bool {
 }
 
 /// A listening socket that does not block. Dropping it hangs up on the clients in its backlog, and
-/// does not block either, whatever they have sent.
+/// does not block either, whatever they have sent. One that another process has as well is closed,
+/// and nothing else is done to it.
 #[derive(Debug)]
 pub(crate) struct Listening {
     fd: Option<OwnedFd>,
     fork_guard: ForkGuard,
+    shared: AtomicBool,
 }
 
 impl Listening {
@@ -329,7 +332,25 @@ impl Listening {
         Listening {
             fd: Some(fd),
             fork_guard,
+            shared: AtomicBool::new(false),
         }
+    }
+
+    /// The process that it belongs to.
+    pub(crate) fn fork_guard(&self) -> ForkGuard {
+        self.fork_guard
+    }
+
+    /// From now on it is another process's as well, or rather.
+    pub(crate) fn share(&self) {
+        // Relaxed: the thread that drops it has it alone, and that orders everything before.
+        self.shared.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on it is this process's alone to end.
+    pub(crate) fn unshare(&self) {
+        // Relaxed: see `share`.
+        self.shared.store(false, Ordering::Relaxed);
     }
 
     /// Takes the next client out of the backlog.
@@ -348,8 +369,8 @@ impl AsFd for Listening {
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        // A forked child that drops its copy changes nothing for its parent.
-        if !self.fork_guard.is_owner() {
+        // A forked child that drops its copy changes nothing for its parent. Relaxed: see `share`.
+        if !self.fork_guard.is_owner() || self.shared.load(Ordering::Relaxed) {
             return;
         }
         // Nobody comes in after this.

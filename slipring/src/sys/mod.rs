@@ -15,6 +15,7 @@ pub(crate) mod errno;
 pub(crate) mod eventfd;
 pub(crate) mod failure;
 pub(crate) mod file;
+pub(crate) mod inherited;
 pub(crate) mod inotify;
 pub(crate) mod mapping;
 pub(crate) mod memfd;

@@ -31,6 +31,13 @@ pub(crate) fn wait_for_either(
     Ok(poll(&mut fds, timeout.map(timespec).as_ref())? > 0)
 }
 
+/// Whether a socket that listens was shut down, so that nobody gets through to it (`POLLHUP`).
+pub(crate) fn is_shut_down(socket: BorrowedFd<'_>) -> errno::Result<bool> {
+    let mut fds = [PollFd::new(&socket, PollFlags::empty())];
+    poll(&mut fds, Some(&timespec(Duration::ZERO)))?;
+    Ok(fds[0].revents().contains(PollFlags::HUP))
+}
+
 /// Whether the other end of a socket is gone: closed, shut down, or its process dead (`POLLRDHUP`).
 pub(crate) fn hung_up(socket: BorrowedFd<'_>) -> bool {
     let mut fds = [PollFd::new(&socket, PollFlags::RDHUP)];

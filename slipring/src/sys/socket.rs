@@ -8,11 +8,14 @@ use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::ioctl_fionread;
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
-    UCred, sendmsg, socket_with, socketpair, sockopt,
+    UCred, getsockname, sendmsg, socket_with, socketpair, sockopt,
 };
+use std::ffi::OsStr;
 use std::io::{self, IoSlice};
 use std::mem::{MaybeUninit, size_of, zeroed};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(crate) use rustix::net::{SocketAddrUnix, bind, connect, listen};
@@ -34,6 +37,35 @@ pub(crate) struct Credentials {
 pub(crate) fn nonblocking() -> errno::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+}
+
+/// Makes its calls fail rather than block (fcntl(2), `F_SETFL`).
+pub(crate) fn set_nonblocking(socket: impl AsFd) -> errno::Result<()> {
+    fcntl_setfl(socket, OFlags::NONBLOCK)
+}
+
+/// Whether a listener of this network namespace is bound to the path, as `/proc/net/unix` lists it.
+pub(crate) fn is_listened_at(path: &Path) -> bool {
+    std::fs::read("/proc/net/unix").is_ok_and(|table| lists_listener(&table, path))
+}
+
+/// The same, by the contents of that file: a line has eight columns, and the flags are the fourth.
+fn lists_listener(table: &[u8], path: &Path) -> bool {
+    table.split(|byte| *byte == b'\n').any(|line| {
+        let mut columns = line.splitn(8, |byte| *byte == b' ');
+        let flags = columns.nth(3);
+        flags == Some(b"00010000") && columns.nth(3) == Some(path.as_os_str().as_bytes())
+    })
+}
+
+/// The path that a Unix stream socket is bound to; `None` for any other descriptor.
+pub(crate) fn path_of(socket: impl AsFd) -> Option<PathBuf> {
+    let address = SocketAddrUnix::try_from(getsockname(&socket).ok()?).ok()?;
+    if sockopt::socket_type(&socket) != Ok(SocketType::STREAM) {
+        return None;
+    }
+    let path = address.path_bytes()?;
+    Some(PathBuf::from(OsStr::from_bytes(path)))
 }
 
 /// Makes its calls block (fcntl(2), `F_SETFL`).
@@ -242,5 +274,31 @@ pub(crate) fn made_by(socket: BorrowedFd<'_>) -> io::Result<Credentials> {
         })
     } else {
         Err(io::Error::last_os_error())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn a_listener_is_listed_at_its_path_and_a_stale_socket_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("with a space");
+        let listener = UnixListener::bind(&path).unwrap();
+        assert!(is_listened_at(&path));
+        assert_eq!(path_of(&listener), Some(path.clone()));
+        assert!(!is_listened_at(&directory.path().join("with")));
+        drop(listener);
+        assert!(!is_listened_at(&path));
+    }
+
+    #[test]
+    fn what_is_no_bound_unix_stream_has_no_path() {
+        assert_eq!(path_of(pair().unwrap().0), None);
+        assert_eq!(path_of(std::io::pipe().unwrap().0), None);
+        let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        assert_eq!(path_of(tcp), None);
     }
 }

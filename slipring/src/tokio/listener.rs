@@ -3,7 +3,7 @@
 use super::register;
 use super::stream::Stream;
 use crate::error::{Error, Result};
-use crate::link::{Accepted, Condition, Stopper};
+use crate::link::{Accepted, Condition, ListenerFd, Stopper};
 use crate::name::Name;
 use crate::options::Options;
 use std::ffi::OsStr;
@@ -79,6 +79,61 @@ impl Listener {
         registered
             .map(|listener| Listener { listener })
             .map_err(Error::os("registering with the runtime"))
+    }
+
+    /// Takes over the listener of this name that this process was started with, or binds the name;
+    /// see [`Options::inherit_or_bind`].
+    ///
+    /// # Errors
+    ///
+    /// See [`Options::inherit_or_bind`].
+    pub fn inherit_or_bind(options: &Options, name: impl AsRef<OsStr>) -> Result<Listener> {
+        Listener::from_blocking(options.inherit_or_bind(name)?)
+    }
+
+    /// The descriptors of this listener once more, for a successor; see [`crate::Listener::to_fd`].
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::Listener::to_fd`].
+    pub fn to_fd(&self) -> Result<ListenerFd> {
+        self.listener.get_ref().0.to_fd()
+    }
+
+    /// Says that the name stays this listener's, after a successor that has failed; see
+    /// [`crate::Listener::reclaim`].
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::Listener::reclaim`].
+    pub fn reclaim(&self) -> Result<()> {
+        self.listener.get_ref().0.reclaim()
+    }
+
+    /// Leaves the name to those that have a copy: [`accept`](Self::accept) ends with
+    /// [`Error::Stopped`] once the clients that were begun with are there. See
+    /// [`crate::Listener::retire`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// # use slipring::{Error, Options, tokio::{Listener, Stream}};
+    /// # let name = format!("doc-tokio-retire-{}", std::process::id());
+    /// let predecessor = Listener::bind(&name)?;
+    /// let fds = predecessor.to_fd()?;
+    /// predecessor.retire();
+    /// assert!(matches!(predecessor.accept().await, Err(Error::Stopped)));
+    ///
+    /// // In another process, to which the descriptors have gone.
+    /// let successor = Listener::from_blocking(Options::new().from_fd(fds)?)?;
+    /// let (server, client) = tokio::join!(successor.accept(), Stream::connect(&name));
+    /// # drop((server?, client?));
+    /// # Ok::<(), std::io::Error>(()) })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn retire(&self) {
+        self.listener.get_ref().0.retire();
     }
 
     /// Waits until a client has connected and completed the handshake. Any number of tasks may wait

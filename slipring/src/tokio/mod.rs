@@ -51,6 +51,7 @@ mod finding;
 mod handshake;
 mod listener;
 mod reader;
+mod reconnect;
 mod registered;
 mod stream;
 #[cfg(feature = "tonic")]
@@ -60,6 +61,7 @@ mod writer;
 pub use batch::Batch;
 pub use listener::Listener;
 pub use reader::Reader;
+pub use reconnect::Reconnect;
 pub use stream::{ReuniteError, Stream};
 pub use writer::Writer;
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// How many there may be at a time, and the part of this process's descriptors that they may have.
-const MOST: usize = 256;
+const MOST: usize = 2048;
 const PART_OF_DESCRIPTORS: u64 = 4;
 
 /// The part of them that may be of one user other than this process's own.

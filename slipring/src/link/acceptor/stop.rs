@@ -63,6 +63,18 @@ impl Stop {
         self.stopped.load(Ordering::Acquire)
     }
 
+    /// Wakes the threads that accept, so that they look anew.
+    pub(super) fn wake(&self) {
+        self.told.raise();
+    }
+
+    /// Ends all calls of `accept`, from within one.
+    pub(super) fn end(&self) {
+        // Release: as in `Stopper::stop`.
+        self.stopped.store(true, Ordering::Release);
+        self.told.raise();
+    }
+
     /// Clears an event that was raised by a process that may not stop anything: a forked child has
     /// the descriptor.
     pub(super) fn silence(&self) {

@@ -16,6 +16,7 @@ fn bind(dirs: &RuntimeDirs, text: &str) -> Binding {
 fn listed(dirs: &RuntimeDirs) -> Vec<(String, &'static str)> {
     let word = |state: &NameState| match state {
         NameState::Live { .. } => "live",
+        NameState::Activatable => "activatable",
         NameState::Stale => "stale",
         NameState::Unknown { .. } => "unknown",
     };

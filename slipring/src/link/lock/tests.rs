@@ -163,6 +163,7 @@ fn a_holder_that_is_written_into_a_lock_is_read_again() {
                 pid: u32::MAX,
                 namespace,
                 kind,
+                activated: paired,
                 paired,
             };
             let text = holder.to_string();
