@@ -30,7 +30,7 @@ cd panels
 cargo fmt --all --check
 cargo clippy --workspace --all-targets --locked -- -D warnings
 lines=$(wc -l <gateway/src/main.rs)
-[[ $lines -le 150 ]] || { echo "$0: the gateway has $lines lines, and 150 are the most" >&2; exit 1; }
+[[ $lines -le 150 ]] || { echo "$0: the gateway has $lines lines of at most 150" >&2; exit 1; }
 cargo test --workspace --locked
 cargo build --workspace --locked
 ../ci/panel-window.py target/debug

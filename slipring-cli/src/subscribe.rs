@@ -31,8 +31,8 @@ use crate::{
 
 pub const EXAMPLES: &str = "\
 Each record is printed as a line, or with --frames after its length in 4 bytes, little-endian. \
-What else there is to know is said on standard error: how many records were missed, another \
-publisher, and how the feed ended, with the number of the record that would have come next.
+Standard error says the rest: how many records were missed, another publisher, and how the feed \
+ended, with the number of the record that would have come next.
 
 With --json each line is an object whose `event` is one of
   record     sequence, time_ns (since 1970, if the publisher says it), skipped (with --latest), and
