@@ -1,6 +1,6 @@
 //! The last acts before a signal ends the process, which runs no destructor: the files of listeners
-//! are removed, commands are told to end, streams that are to end in order do, feeds and boards end,
-//! and the terminal is given back.
+//! are removed, commands are told to end, streams that are to end in order do, feeds and boards
+//! end, and the terminal is given back.
 
 use std::{
     fs, io,

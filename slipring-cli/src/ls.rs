@@ -33,8 +33,8 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Print a JSON array of objects with name, kind (stream, feed, board, or null), state (live, stale,
-    /// unknown), pid, program, path and why
+    /// Print a JSON array of objects with name, kind (stream, feed, board, or null), state (live,
+    /// stale, unknown), pid, program, path and why
     #[arg(long)]
     json: bool,
 

@@ -180,8 +180,8 @@ impl Args {
 
     fn bind(&self) -> slipring::Result<Publisher> {
         Ok(match self.key_field {
-            None => Publisher::Feed(self.feed().bind(&self.name)?),
-            Some(_) => Publisher::Board(self.board().bind(&self.name)?),
+            None => Publisher::Feed(Box::new(self.feed().bind(&self.name)?)),
+            Some(_) => Publisher::Board(Box::new(self.board().bind(&self.name)?)),
         })
     }
 }

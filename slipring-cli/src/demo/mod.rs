@@ -1,5 +1,5 @@
 //! `slipring demo`: an engine process publishes order-book updates to panel processes, over one
-//! stream each or over one feed, and everything that arrives is checked.
+//! stream each, over one feed or one board, and everything that arrives is checked.
 
 mod board;
 mod book;
@@ -10,6 +10,7 @@ mod events;
 mod inbound;
 mod json;
 mod outcome;
+mod painted;
 mod panel;
 mod panels;
 mod prices;
@@ -28,14 +29,17 @@ use std::{
 };
 
 use slipring::{
-    Listener, Options, Spin,
-    feed::{Publisher, PublisherOptions},
+    Listener, Options, Spin, board::PublisherOptions as BoardOptions, feed::PublisherOptions,
 };
 
 use self::{
     board::Board,
     display::Display,
-    engine::{Engine, one_feed::OneFeed, threads::Threads},
+    engine::{
+        Engine,
+        one_feed::{OneFeed, Publisher},
+        threads::Threads,
+    },
     outcome::Outcome,
     panels::Panels,
     schedule::Schedule,
@@ -117,8 +121,9 @@ pub struct Args {
     capacity: usize,
 
     /// Compare a stream each with one feed for all, which panels still answer over streams: with
-    /// panels that are woken at once, and with panels that paint 60 times a second. Three runs, of
-    /// which each delivers --rate messages per second; --capacity is also that of the feed
+    /// panels that are woken at once, and with panels that paint 60 times a second; and with one
+    /// board for such panels. Four runs, of which each delivers --rate messages per second;
+    /// --capacity is also that of the feed
     #[arg(long)]
     feed: bool,
 
@@ -135,6 +140,8 @@ enum Way {
     Woken,
     /// Over one feed, to panels that look at each frame.
     Painting,
+    /// Over one board, to panels that look at each frame.
+    Board,
 }
 
 impl Way {
@@ -143,6 +150,7 @@ impl Way {
             Way::Streams => "a stream each",
             Way::Woken => "one feed, panels woken at once",
             Way::Painting => "one feed, panels that paint 60 times a second",
+            Way::Board => "one board, panels that paint 60 times a second",
         }
     }
 }
@@ -177,6 +185,10 @@ pub struct PanelArgs {
     /// Look at the feed at each frame
     #[arg(long, requires = "feed")]
     paint: bool,
+
+    /// It is a board
+    #[arg(long, requires = "paint")]
+    board: bool,
 }
 
 /// The name of the feed of this process.
@@ -201,10 +213,10 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         .bind(format!("demo-{}", std::process::id()))?;
     if args.feed {
         // A feed that cannot be had is told before the first run.
-        bind_feed(&args)?.finish();
+        bind_feed(&args, Way::Woken)?.finish();
     }
     let ways = match args.feed {
-        true => &[Way::Streams, Way::Woken, Way::Painting][..],
+        true => &[Way::Streams, Way::Woken, Way::Painting, Way::Board][..],
         false => &[Way::Streams],
     };
     let mut runs = Vec::with_capacity(ways.len());
@@ -245,14 +257,23 @@ fn exit_code(runs: &[(Way, Outcome)]) -> u8 {
     }
 }
 
-/// The feed for one run.
-fn bind_feed(args: &Args) -> Result<Publisher, Failure> {
-    let publisher = PublisherOptions::new()
+/// The feed or the board for one run.
+fn bind_feed(args: &Args, way: Way) -> Result<Publisher, Failure> {
+    if way == Way::Board {
+        let board = BoardOptions::new()
+            .protocol(PROTOCOL)
+            .ring(args.capacity)
+            .max_keys(book::SYMBOLS.len() as u32)
+            .max_value(wire::LARGEST_UPDATE)
+            .bind(feed_name())?;
+        return Ok(Publisher::Board(Box::new(board)));
+    }
+    let feed = PublisherOptions::new()
         .protocol(PROTOCOL)
         .capacity(args.capacity)
         .max_record(wire::LARGEST_UPDATE)
         .bind(feed_name())?;
-    Ok(publisher)
+    Ok(Publisher::Feed(Box::new(feed)))
 }
 
 /// Spinning threads that have to share a core keep each other from running.
@@ -290,7 +311,7 @@ fn run_trial(
     let engine: Box<dyn Engine + Sync> = if shared {
         Box::new(OneFeed {
             never_sleep,
-            publisher: Mutex::new(Some(bind_feed(args)?)),
+            publisher: Mutex::new(Some(bind_feed(args, way)?)),
         })
     } else {
         Box::new(Threads { never_sleep })

@@ -165,8 +165,11 @@ fn spawn(
     if way != Way::Streams {
         command.arg("--feed").arg(super::feed_name());
     }
-    if way == Way::Painting {
+    if matches!(way, Way::Painting | Way::Board) {
         command.arg("--paint");
+    }
+    if way == Way::Board {
+        command.arg("--board");
     }
     command
         .arg("--name")

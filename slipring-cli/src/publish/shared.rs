@@ -24,8 +24,8 @@ const LONGEST_LINE: usize = 1 << 20;
 /// A feed or a board.
 #[derive(Debug)]
 pub enum Publisher {
-    Feed(feed::Publisher),
-    Board(board::Publisher),
+    Feed(Box<feed::Publisher>),
+    Board(Box<board::Publisher>),
 }
 
 impl Publisher {
