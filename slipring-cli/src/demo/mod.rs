@@ -206,11 +206,6 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     limits::make_room_for(args.panels.into(), "panel", DESCRIPTORS)?;
     let interrupt = Interrupt::install()?;
     warn_of_too_much_spinning(&args);
-    let listener = Options::new()
-        .protocol(PROTOCOL)
-        .capacity(args.capacity)
-        .spin(args.spin)
-        .bind(format!("demo-{}", std::process::id()))?;
     if args.feed {
         // A feed that cannot be had is told before the first run.
         bind_feed(&args, Way::Woken)?.finish();
@@ -224,6 +219,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         if args.feed {
             console::say(format_args!("prices over {}", way.name()));
         }
+        let listener = bind_streams(&args, way)?;
         let Some(outcome) = run_trial(&args, way, &listener, &interrupt)? else {
             console::log("interrupted before all panels were connected");
             return Ok(ExitCode::from(interrupt.exit_code().unwrap_or(1)));
@@ -255,6 +251,21 @@ fn exit_code(runs: &[(Way, Outcome)]) -> u8 {
     } else {
         codes.find(|&code| code != 0).unwrap_or(0)
     }
+}
+
+/// The name to which panels connect their streams.
+fn bind_streams(args: &Args, way: Way) -> Result<Listener, Failure> {
+    // Beside a feed the engine's direction carries nothing.
+    let capacity = match way {
+        Way::Streams => args.capacity,
+        _ => rustix::param::page_size(),
+    };
+    let listener = Options::new()
+        .protocol(PROTOCOL)
+        .capacity(capacity)
+        .spin(args.spin)
+        .bind(format!("demo-{}", std::process::id()))?;
+    Ok(listener)
 }
 
 /// The feed or the board for one run.
