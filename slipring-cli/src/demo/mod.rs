@@ -20,13 +20,7 @@ mod schedule;
 mod table;
 mod wire;
 
-use std::{
-    num::NonZero,
-    process::ExitCode,
-    sync::Mutex,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{num::NonZero, process::ExitCode, sync::Mutex, thread, time::Duration};
 
 use slipring::{
     Listener, Options, Spin, board::PublisherOptions as BoardOptions, feed::PublisherOptions,
@@ -186,6 +180,10 @@ pub struct PanelArgs {
     #[arg(long, requires = "feed")]
     paint: bool,
 
+    /// Wait at the gate before connecting
+    #[arg(long)]
+    gated: bool,
+
     /// It is a board
     #[arg(long, requires = "paint")]
     board: bool,
@@ -198,6 +196,9 @@ fn feed_name() -> String {
 
 pub fn run_panel(args: PanelArgs) -> Result<ExitCode, Failure> {
     child::belong_to(args.parent)?;
+    if args.gated {
+        panels::wait_at_gate()?;
+    }
     panel::run(&args)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -332,13 +333,17 @@ fn run_trial(
     if let Some(hint) = load.and_then(outcome::busy) {
         console::say(hint);
     }
-    let starting = Instant::now();
-    let Some((mut panels, streams)) =
-        Panels::start(schedule.panels, listener, args.spin, way, interrupt)?
-    else {
+    let started = Panels::start(
+        schedule.panels,
+        listener,
+        args.spin,
+        way,
+        args.feed,
+        interrupt,
+    )?;
+    let Some((mut panels, streams, start_up)) = started else {
         return Ok(None);
     };
-    let start_up = starting.elapsed();
 
     let cpu_before = clock::cpu();
     let board = if shared {
