@@ -46,9 +46,9 @@ pub fn text(runs: &[(Way, Outcome)]) -> String {
         column.set_cell_alignment(CellAlignment::Right);
     }
     text + &format!(
-        "{}\n\nall panels are connected, with their prices and the stream of their answers, so long \
-            after the last process has started; a message is delivered to a panel when that has read it, or has passed over it to \
-            paint a newer one\n",
+        "{}\n\nconnected: after the last process has started, with the prices and the stream of \
+            the answers; a message is delivered to a panel when that has read it, or has passed \
+            over it to paint a newer one\n",
         table.trim_fmt()
     )
 }
