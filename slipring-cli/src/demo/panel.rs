@@ -86,16 +86,16 @@ pub fn run(args: &PanelArgs) -> Result<(), Failure> {
 
 /// What all panels have their updates from.
 enum Source {
-    Feed(Prices),
-    Board(Painted),
+    Feed(Box<Prices>),
+    Board(Box<Painted>),
 }
 
 impl Source {
     fn connect(name: &str, args: &PanelArgs) -> slipring::Result<Source> {
         Ok(if args.board {
-            Source::Board(Painted::connect(name)?)
+            Source::Board(Box::new(Painted::connect(name)?))
         } else {
-            Source::Feed(Prices::connect(name, args)?)
+            Source::Feed(Box::new(Prices::connect(name, args)?))
         })
     }
 
