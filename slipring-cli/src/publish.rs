@@ -62,7 +62,7 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     key_field: Option<NonZero<usize>>,
 
-    /// What is between two fields: one character [default: blanks, any number of them]
+    /// The character between two fields [default: blanks, any number of them]
     #[arg(long, value_name = "CHARACTER", requires = "key_field")]
     delimiter: Option<char>,
 

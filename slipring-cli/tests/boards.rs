@@ -27,7 +27,7 @@ fn publish(sandbox: &Sandbox, lines: &str) -> Process {
     publish
 }
 
-/// What `board --once` prints.
+/// The output of `board --once`.
 fn once(sandbox: &Sandbox) -> String {
     let once = sandbox.run(["board", "--once", "n"]).expect(0);
     String::from_utf8(once.stdout).unwrap()

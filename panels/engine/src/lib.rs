@@ -25,7 +25,7 @@ pub fn now() -> u64 {
     since.map_or(0, |since| since.as_nanos() as u64)
 }
 
-/// What the board says of a symbol. Prices are in hundredths.
+/// The board's value of a symbol. Prices are in hundredths.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Quote {
     /// The price of the last trade.

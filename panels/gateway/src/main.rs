@@ -27,7 +27,7 @@ use tokio::sync::watch;
 /// How often the board is looked at. A page is told that often at most.
 const FRAME: Duration = Duration::from_millis(33);
 
-/// What the gateway knows. A quote has the number of the frame that brought it.
+/// The board as the gateway knows it. A quote has the number of the frame that brought it.
 #[derive(Default)]
 struct Board {
     quotes: HashMap<String, (Quote, u64)>,
@@ -126,7 +126,7 @@ async fn serve(mut socket: WebSocket, (board, mut frames): Gateway) {
     }
 }
 
-/// What has changed behind the frame `told`; everything, if the page has keys that are gone. And
+/// The changes behind the frame `told`; everything, if the page has keys that are gone. And
 /// the frame of now.
 fn message(board: &Board, told: u64) -> (String, u64) {
     let is_whole = told == 0 || told < board.since;

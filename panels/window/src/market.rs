@@ -1,4 +1,4 @@
-//! What the panel knows: the newest quotes, what happened to them, the fills, and how the engine
+//! The panel's knowledge: the newest quotes, what happened to them, the fills, and how the engine
 //! is.
 
 use crate::orders::{Desk, Outcome};
@@ -46,7 +46,7 @@ pub(crate) enum State {
     Lost(Instant, String),
 }
 
-/// What is measured, over the last half second.
+/// Measurements of the last half second.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Figures {
     /// Changes per second that the engine made.
@@ -81,7 +81,7 @@ pub(crate) struct Market {
     /// The newest first.
     pub fills: VecDeque<Fill>,
     pub desk: Desk,
-    /// What came of the last order.
+    /// The outcome of the last order.
     pub outcome: Option<Outcome>,
     pub error: Option<String>,
     board: Option<board::Subscriber>,

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What came of an order.
+/// How an order ended.
 #[derive(Debug, Clone)]
 pub(crate) enum Outcome {
     /// It was filled, and the answer was there after so long.

@@ -84,7 +84,7 @@ pub fn run(args: &PanelArgs) -> Result<(), Failure> {
     }
 }
 
-/// What all panels have their updates from.
+/// The one place from which all panels have their updates.
 enum Source {
     Feed(Box<Prices>),
     Board(Box<Painted>),

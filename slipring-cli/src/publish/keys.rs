@@ -9,7 +9,7 @@ use crate::failure::Failure;
 pub struct Keys {
     /// Counted from 1.
     pub field: usize,
-    /// What is between two fields; otherwise any number of blanks is.
+    /// It stands between two fields; otherwise any number of blanks does.
     pub delimiter: Option<char>,
 }
 
