@@ -63,7 +63,7 @@ class Target:
         return answer['result'].get('value')
 
     async def wait(self, what, expression, holds=bool):
-        """What the page says once that is so."""
+        """The value of the expression, once that is so."""
         deadline = time.monotonic() + DEADLINE
         while time.monotonic() < deadline:
             assert not self.errors, self.errors

@@ -35,7 +35,7 @@ class Word:
 
 
 def wait(what, look):
-    """What `look` gives once that is true."""
+    """The result of `look`, once that is true."""
     deadline = time.monotonic() + DEADLINE
     while time.monotonic() < deadline:
         found = look()
@@ -67,7 +67,7 @@ class Screen:
         return ImageGrab.grab(bbox=box, xdisplay=self.display).convert('RGB')
 
     def words(self, box, is_white=False):
-        """What tesseract reads within the box: all of it, or what is white on any colour."""
+        """The words within the box, by tesseract: all, or those that are white on any colour."""
         image = self.image(box)
         if is_white:
             red, green, blue = image.split()
