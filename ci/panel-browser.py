@@ -20,7 +20,7 @@ import time
 
 import websockets
 
-DEADLINE = 60
+DEADLINE = 120
 
 
 class Target:

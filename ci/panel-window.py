@@ -18,7 +18,7 @@ import time
 from PIL import Image, ImageChops, ImageGrab, ImageOps
 
 SIZE = (1360, 820)
-DEADLINE = 60
+DEADLINE = 120
 RISE, FALL = (38, 194, 129), (239, 83, 80)
 
 

@@ -6,6 +6,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# Where ldconfig is, which users do not have in their PATH.
+PATH=$PATH:/usr/sbin:/sbin
 packages=()
 # Lists the packages of the second argument for installing, if the command of the first one fails.
 need() { eval "$1" >/dev/null 2>&1 || packages+=($2); }
