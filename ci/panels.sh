@@ -18,9 +18,9 @@ need 'command -v chromium || command -v chromium-browser' 'chromium fonts-dejavu
 need '/usr/bin/python3 -c "from PIL import ImageGrab"' python3-pil
 need '/usr/bin/python3 -c "import websockets"' python3-websockets
 # What eframe opens while it runs.
-need 'ldconfig -p | grep -q libEGL.so.1' 'libegl1 libgl1 libgl1-mesa-dri'
-need 'ldconfig -p | grep -q libxkbcommon-x11.so.0' libxkbcommon-x11-0
-need 'ldconfig -p | grep -q libXcursor.so.1' 'libxcursor1 libxi6 libxrandr2'
+need 'ldconfig -p | grep -F libEGL.so.1' 'libegl1 libgl1 libgl1-mesa-dri'
+need 'ldconfig -p | grep -F libxkbcommon-x11.so.0' libxkbcommon-x11-0
+need 'ldconfig -p | grep -F libXcursor.so.1' 'libxcursor1 libxi6 libxrandr2'
 if [[ ${#packages[@]} -gt 0 ]]; then
     [[ $EUID -eq 0 ]] || { echo "$0: only root can install ${packages[*]}" >&2; exit 1; }
     export DEBIAN_FRONTEND=noninteractive
