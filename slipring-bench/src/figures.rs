@@ -20,7 +20,7 @@ use crate::{
 pub(crate) use self::stored::tests;
 pub use self::stored::text;
 
-/// A run. What is not known of an old one is `None`.
+/// A run. `None` stands for what is not known of an old one.
 #[derive(Serialize, Deserialize)]
 pub struct Run {
     /// the version that was measured

@@ -1,5 +1,6 @@
 //! The last acts before a signal ends the process, which runs no destructor: the files of listeners
-//! are removed, commands are told to end, streams that are to end in order do, and feeds end.
+//! are removed, commands are told to end, streams that are to end in order do, feeds and boards
+//! end, and the terminal is given back.
 
 use std::{
     fs, io,
@@ -17,7 +18,9 @@ use signal_hook::{
 };
 use slipring::{Closer, Listener, Scope};
 
-use crate::{command::Running, failure::Failure, publish::Shared, signals};
+use crate::{
+    board::restore_terminal, command::Running, failure::Failure, publish::Shared, signals,
+};
 
 /// A file that a listener made. Told apart by inode, because someone may have replaced it
 /// meanwhile.
@@ -76,8 +79,10 @@ pub enum Duty {
     Terminate(Arc<Running>),
     /// End a stream in order. Not for SIGINT: a stream that a user breaks off is not complete.
     Close(Closer),
-    /// End a feed: in order, or for SIGINT with an abort code.
+    /// End a feed or a board: in order, or for SIGINT with an abort code.
     End(Shared),
+    /// Give the terminal back as it was.
+    RestoreTerminal,
 }
 
 impl Duty {
@@ -87,6 +92,7 @@ impl Duty {
             Self::Terminate(command) => command.signal(Signal::TERM),
             Self::Close(_) if signal == SIGINT => {}
             Self::Close(closer) => closer.close(),
+            Self::RestoreTerminal => restore_terminal(),
             Self::End(publisher) => publisher.end(signal == SIGINT),
         }
     }

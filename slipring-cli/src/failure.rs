@@ -134,6 +134,7 @@ impl From<slipring::Error> for Failure {
         if let slipring::Error::Kind { theirs, .. } = &error {
             match theirs.as_str() {
                 "feed" => message += ": `slipring subscribe` reads feeds",
+                "board" => message += ": `slipring board` shows boards",
                 "stream" => message += ": `slipring connect` joins streams",
                 _ => {}
             }

@@ -27,7 +27,7 @@ fn hint(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
         .collect();
     let command = *arguments.get(1)?;
     if error.kind() != ErrorKind::UnknownArgument
-        || !["listen", "connect", "subscribe"].contains(&command)
+        || !["listen", "connect", "subscribe", "board"].contains(&command)
     {
         return None;
     }
@@ -46,7 +46,7 @@ fn hint(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
             "`{time}` was taken for the name; write the time as `--wait={time}`"
         ));
     }
-    if command == "subscribe" {
+    if ["subscribe", "board"].contains(&command) {
         return None;
     }
     Some(format!(

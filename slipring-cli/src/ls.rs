@@ -16,11 +16,12 @@ use crate::{
 
 pub const EXAMPLES: &str = "\
 Lists the names of this user, and those of the whole machine, and what they are: a stream, to \
-which `slipring connect` connects, or a feed, to which `slipring subscribe` subscribes. A name is \
-`live` while a process is bound to it, and `stale` if its process died without removing it; the \
-next process that binds a stale name replaces it. A name is `activatable`, or `live (activated)` \
-while its service runs, if a service manager holds its socket. Nobody is connected to for this. A \
-directory in which names could be and that cannot be used is named on standard error.
+which `slipring connect` connects, a feed, to which `slipring subscribe` subscribes, or a board, \
+which `slipring board` shows. A name is `live` while a process is bound to it, and `stale` if its \
+process died without removing it; the next process that binds a stale name replaces it. A name is \
+`activatable`, or `live (activated)` while its service runs, if a service manager holds its \
+socket. Nobody is connected to for this. A directory in which names could be and that cannot be \
+used is named on standard error.
 
 With --clean, what killed processes have left is removed first: stale sockets, and lock files that \
 nobody holds. Each file is named on standard error, as is what belongs to another user and stays.
@@ -33,7 +34,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Print a JSON array of objects with name, kind (stream, feed, or null), state (live,
+    /// Print a JSON array of objects with name, kind (stream, feed, board, or null), state (live,
     /// activatable, stale, unknown), activated (a service manager holds the socket), pid, program,
     /// path and why
     #[arg(long)]

@@ -4,6 +4,7 @@ mod address;
 mod attach;
 mod backoff;
 mod bench;
+mod board;
 mod cleanup;
 mod command;
 mod connect;
@@ -42,11 +43,12 @@ use clap_complete::Shell;
 
 pub(crate) use failure::Failure;
 
-/// Shared-memory byte streams and feeds from the shell.
+/// Shared-memory byte streams, feeds and boards from the shell.
 ///
 /// A slipring stream joins two processes of one machine like a connected socket, only faster: the
 /// bytes go through shared memory, in both directions at once. A feed has one writer and any number
-/// of readers, none of which holds up the writer or another one.
+/// of readers, none of which holds up the writer or another one; a board has keys, each with its
+/// newest value, likewise.
 #[derive(Debug, Parser)]
 #[command(name = "slipring", version, after_help = exit::HELP, max_term_width = 100)]
 struct Cli {
@@ -66,10 +68,12 @@ enum Command {
     Connect(connect::Args),
     /// Join two of: streams, TCP, Unix sockets, rings of C# programs, standard input and output
     Forward(forward::Args),
-    /// Publish the lines of standard input to everybody who subscribes to a name
+    /// Publish the lines of standard input to everybody who subscribes to a name, or as a board
     Publish(publish::Args),
     /// Print what is published at a name
     Subscribe(subscribe::Args),
+    /// Show the keys of a board, each with its newest value
+    Board(board::Args),
     /// List the bound names
     Ls(ls::Args),
     /// Measure streams beside sockets, pipes and the bare exchange of cache lines
@@ -107,6 +111,7 @@ fn main() -> ExitCode {
         Command::Forward(args) => forward::run(args),
         Command::Publish(args) => publish::run(args),
         Command::Subscribe(args) => subscribe::run(args),
+        Command::Board(args) => board::run(args),
         Command::Ls(args) => ls::run(args),
         Command::Bench(args) => bench::run(&args),
         Command::BenchWorker(args) => bench::run_worker(&args),

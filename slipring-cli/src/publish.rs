@@ -1,22 +1,20 @@
-//! `slipring publish`: standard input becomes the records of a feed.
+//! `slipring publish`: standard input becomes the records of a feed, or the keys of a board.
 
-use std::{
-    ffi::OsString,
-    process::ExitCode,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, TryLockError,
-        atomic::{AtomicBool, Ordering::SeqCst},
-    },
-    thread,
-    time::{Duration, Instant},
+mod keys;
+mod shared;
+
+use std::{ffi::OsString, num::NonZero, process::ExitCode, thread, time::Duration};
+
+use slipring::{
+    board,
+    feed::{Budget, PublisherOptions},
 };
 
-use slipring::feed::{Budget, PublishError, Publisher, PublisherOptions};
-
+pub use self::shared::Shared;
+use self::{keys::Keys, shared::Publisher};
 use crate::{
     cleanup::{self, Duty},
     console,
-    duplex::abort_code,
     failure::Failure,
     options::{PeerArgs, name_parser, not_bound, parse_capacity},
     records::{Form, ReadError, RecordReader},
@@ -30,6 +28,10 @@ told how many records it missed. A record carries the time at which it was publi
 kept as long as the ring has room for them, and this command runs: a subscriber that comes later \
 begins with the oldest of them, if it asks for that.
 
+With --key-field the name is that of a board, which `slipring board NAME` shows: a field of each \
+line is a key, and the other fields are its value, in place of the one that it had. A line with \
+nothing but a key removes that key.
+
 The end of standard input ends the feed in order, as do SIGTERM and SIGHUP; subscribers are told, \
 and still read what is kept. Ctrl-C and a failure abort the feed.
 
@@ -38,9 +40,11 @@ Examples:
   tail -F app.log | slipring publish --capacity 16M log
   slipring publish --subscribers 3 --lossless=10s rows < rows.csv
   ./ticks | slipring publish --frames --protocol ticks/1 ticks
+  df -P | slipring publish --key-field 6 disks  # and elsewhere: slipring board disks
+  slipring publish --key-field 1 --delimiter , prices < prices.csv
 
-Exit code: 0 at the end of the input, 1 if a record could not be read or is too long, 4 if the \
-name could not be bound; see `slipring --help`.";
+Exit code: 0 at the end of the input, 1 if a record could not be read or is too long, or a board \
+is full, 4 if the name could not be bound; see `slipring --help`.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -51,8 +55,16 @@ pub struct Args {
     name: OsString,
 
     /// Records have their length before them, 4 bytes, little-endian, rather than being lines
-    #[arg(long)]
+    #[arg(long, conflicts_with = "key_field")]
     frames: bool,
+
+    /// Make a board: this field of each line, counted from 1, is a key, and the rest its value
+    #[arg(long, value_name = "N")]
+    key_field: Option<NonZero<usize>>,
+
+    /// The character between two fields [default: blanks, any number of them]
+    #[arg(long, value_name = "CHARACTER", requires = "key_field")]
+    delimiter: Option<char>,
 
     /// Read standard input only when so many subscribers are connected
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
@@ -64,18 +76,21 @@ pub struct Args {
 
     #[command(flatten)]
     feed: FeedArgs,
+
+    #[command(flatten)]
+    board: BoardArgs,
 }
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Feed options")]
 struct FeedArgs {
-    /// Room for the newest records: a power of two from one page to 1G, with K, M or G for powers
-    /// of 1024 [default: 1M]
+    /// Room for the newest records, or of a board for its newest changes: a power of two from one
+    /// page to 1G, with K, M or G for powers of 1024 [default: 1M]
     #[arg(long, value_name = "SIZE", value_parser = parse_capacity)]
     capacity: Option<usize>,
 
     /// Bytes of the longest record [default: a quarter of the capacity, less 24]
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, conflicts_with = "key_field")]
     max_record: Option<usize>,
 
     /// Admit lossless subscribers, and wait for one that is behind by the whole capacity: for as
@@ -85,7 +100,8 @@ struct FeedArgs {
         value_name = "TIME",
         num_args = 0..=1,
         require_equals = true,
-        value_parser = parse_duration
+        value_parser = parse_duration,
+        conflicts_with = "key_field"
     )]
     lossless: Option<Option<Duration>>,
 
@@ -93,107 +109,91 @@ struct FeedArgs {
     peer: PeerArgs,
 }
 
-impl FeedArgs {
-    fn options(&self) -> PublisherOptions {
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Board options")]
+struct BoardArgs {
+    /// The most keys that are there at the same time
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = 4096,
+        requires = "key_field"
+    )]
+    max_keys: u32,
+
+    /// Bytes of the longest value
+    #[arg(
+        long,
+        value_name = "SIZE",
+        value_parser = parse_size,
+        default_value = "1K",
+        requires = "key_field"
+    )]
+    max_value: usize,
+}
+
+impl Args {
+    fn feed(&self) -> PublisherOptions {
         let mut options = PublisherOptions::new().timestamps(true);
-        if let Some(bytes) = self.capacity {
+        if let Some(bytes) = self.feed.capacity {
             options = options.capacity(bytes);
         }
-        if let Some(bytes) = self.max_record {
+        if let Some(bytes) = self.feed.max_record {
             options = options.max_record(bytes);
         }
-        if let Some(time) = self.lossless {
+        if let Some(time) = self.feed.lossless {
             options = options.lossless(Budget {
                 bytes: usize::MAX,
                 time: time.unwrap_or(FOREVER),
             });
         }
-        if let Some(protocol) = &self.peer.protocol {
+        if let Some(protocol) = &self.feed.peer.protocol {
             options = options.protocol(protocol);
         }
-        if let Some(timeout) = self.peer.timeout {
+        if let Some(timeout) = self.feed.peer.timeout {
             options = options.handshake_timeout(timeout);
         }
-        match self.peer.peers() {
+        match self.feed.peer.peers() {
             Some(peers) => options.allow(peers),
             None => options,
         }
     }
+
+    fn board(&self) -> board::PublisherOptions {
+        let mut options = board::PublisherOptions::new()
+            .max_keys(self.board.max_keys)
+            .max_value(self.board.max_value);
+        if let Some(bytes) = self.feed.capacity {
+            options = options.ring(bytes);
+        }
+        if let Some(protocol) = &self.feed.peer.protocol {
+            options = options.protocol(protocol);
+        }
+        if let Some(timeout) = self.feed.peer.timeout {
+            options = options.handshake_timeout(timeout);
+        }
+        match self.feed.peer.peers() {
+            Some(peers) => options.allow(peers),
+            None => options,
+        }
+    }
+
+    fn bind(&self) -> slipring::Result<Publisher> {
+        Ok(match self.key_field {
+            None => Publisher::Feed(Box::new(self.feed().bind(&self.name)?)),
+            Some(_) => Publisher::Board(Box::new(self.board().bind(&self.name)?)),
+        })
+    }
 }
 
-/// How long a signal waits for a publication, which waits for lossless subscribers, before the
-/// process ends all the same. For subscribers the publisher has died then.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Between two looks at how many subscribers there are.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
-
-/// The publisher, which a signal ends.
-#[derive(Debug, Clone)]
-pub struct Shared(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    publisher: Mutex<Option<Publisher>>,
-    ending: AtomicBool,
-}
-
-impl Shared {
-    fn new(publisher: Publisher) -> Self {
-        Self(Arc::new(Inner {
-            publisher: Mutex::new(Some(publisher)),
-            ending: AtomicBool::new(false),
-        }))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Publisher>> {
-        // A publisher is whole between two calls, also after a panic.
-        let publisher = &self.0.publisher;
-        publisher.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Does something with the publisher. If a signal has taken it, the process ends meanwhile.
-    fn with<T>(&self, act: impl FnOnce(&mut Publisher) -> T) -> T {
-        if !self.0.ending.load(SeqCst)
-            && let Some(publisher) = &mut *self.lock()
-        {
-            return act(publisher);
-        }
-        loop {
-            thread::park();
-        }
-    }
-
-    /// Called by the thread that ends the process.
-    pub fn end(&self, is_interrupt: bool) {
-        self.0.ending.store(true, SeqCst);
-        let deadline = Instant::now() + PATIENCE;
-        let publisher = loop {
-            match self.0.publisher.try_lock() {
-                Ok(mut publisher) => break publisher.take(),
-                Err(TryLockError::Poisoned(publisher)) => break publisher.into_inner().take(),
-                Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return,
-                Err(TryLockError::WouldBlock) => thread::sleep(LOOK_AGAIN),
-            }
-        };
-        match publisher {
-            Some(publisher) if is_interrupt => publisher.abort(abort_code::INTERRUPTED),
-            Some(publisher) => publisher.finish(),
-            None => {}
-        }
-    }
-
-    fn abort(&self) {
-        if let Some(publisher) = self.lock().take() {
-            publisher.abort(abort_code::FAILED);
-        }
-    }
-}
 
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
     // If that is not possible, the present limit has to suffice.
     let _ = slipring::raise_descriptor_limit();
     let (publisher, watch) = cleanup::on_signal(|| {
-        let options = args.feed.options();
-        let publisher = options.bind(&args.name);
+        let publisher = args.bind();
         let publisher = Shared::new(publisher.map_err(|error| not_bound(error, &args.name))?);
         Ok((publisher.clone(), vec![Duty::End(publisher)]))
     })?;
@@ -211,9 +211,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         }
     };
     drop(watch);
-    if let Some(publisher) = publisher.lock().take() {
-        publisher.finish();
-    }
+    publisher.finish();
     if args.verbose {
         let many = if count == 1 { "" } else { "s" };
         console::log(format_args!("published {count} record{many}"));
@@ -223,7 +221,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
 
 /// Publishes all that there is on standard input; returns how many records.
 fn serve(args: &Args, publisher: &Shared) -> Result<u64, Failure> {
-    while publisher.with(|publisher| publisher.subscribers().len()) < args.subscribers {
+    while publisher.with(|publisher| publisher.subscribers()) < args.subscribers {
         thread::sleep(LOOK_AGAIN);
     }
     let form = if args.frames {
@@ -231,13 +229,23 @@ fn serve(args: &Args, publisher: &Shared) -> Result<u64, Failure> {
     } else {
         Form::Lines
     };
-    let longest = publisher.with(|publisher| publisher.max_record());
+    let keys = args.key_field.map(|field| Keys {
+        field: field.get(),
+        delimiter: args.delimiter,
+    });
+    let longest = publisher.with(|publisher| publisher.longest());
     let mut records = RecordReader::standard(form, longest);
     let mut count = 0;
     let failed = |error: ReadError, count| error.failure(form, count + 1, longest);
     while let Some(record) = records.next().map_err(|error| failed(error, count))? {
-        let published = publisher.with(|publisher| publisher.publish(record));
-        published.map_err(|error: PublishError| Failure::failed(error.to_string()))?;
+        publisher.with(|publisher| match (publisher, &keys) {
+            (Publisher::Board(board), Some(keys)) => keys.publish(board, record, count + 1),
+            (Publisher::Feed(feed), _) => feed
+                .publish(record)
+                .map(drop)
+                .map_err(|error| Failure::failed(error.to_string())),
+            (Publisher::Board(_), None) => Ok(()),
+        })?;
         count += 1;
     }
     Ok(count)

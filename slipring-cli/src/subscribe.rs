@@ -31,8 +31,8 @@ use crate::{
 
 pub const EXAMPLES: &str = "\
 Each record is printed as a line, or with --frames after its length in 4 bytes, little-endian. \
-What else there is to know is said on standard error: how many records were missed, another \
-publisher, and how the feed ended, with the number of the record that would have come next.
+Standard error says the rest: how many records were missed, another publisher, and how the feed \
+ended, with the number of the record that would have come next.
 
 With --json each line is an object whose `event` is one of
   record     sequence, time_ns (since 1970, if the publisher says it), skipped (with --latest), and
@@ -139,7 +139,7 @@ fn parse_start(text: &str) -> Result<Start, String> {
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// With `--reconnect`, how long until it is said that the publisher is gone.
-const NOTICE: Duration = Duration::from_millis(100);
+pub const NOTICE: Duration = Duration::from_millis(100);
 
 impl Args {
     fn options(&self) -> SubscriberOptions {
@@ -235,7 +235,7 @@ fn gone(subscriber: &Subscriber) -> Option<End> {
 }
 
 /// The exit code after an end.
-fn finished(end: End) -> Result<ExitCode, Failure> {
+pub fn finished(end: End) -> Result<ExitCode, Failure> {
     match end.reason {
         EndReason::Finished => Ok(ExitCode::SUCCESS),
         EndReason::TooSlow => Err(Failure::failed(format!(
@@ -248,7 +248,7 @@ fn finished(end: End) -> Result<ExitCode, Failure> {
 }
 
 /// Ends this process when nobody reads its output any more, although there is nothing to write.
-fn leave_with_the_reader() -> io::Result<()> {
+pub fn leave_with_the_reader() -> io::Result<()> {
     let watch = OutputWatch::new(io::stdout().as_fd().try_clone_to_owned()?)?;
     let session = Session::new(Vec::new())?;
     thread::Builder::new()
@@ -373,7 +373,7 @@ fn nanoseconds(time: SystemTime) -> Option<u64> {
     u64::try_from(since.as_nanos()).ok()
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     digits
         .filter_map(|digit| char::from_digit(digit.into(), 16))
@@ -381,7 +381,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// The word for an end in JSON, and its number.
-fn reason(reason: EndReason) -> (&'static str, Option<u32>) {
+pub fn reason(reason: EndReason) -> (&'static str, Option<u32>) {
     match reason {
         EndReason::Finished => ("finished", None),
         EndReason::Aborted { code } => ("aborted", Some(code)),

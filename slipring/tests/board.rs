@@ -313,6 +313,12 @@ fn an_end_comes_after_the_changes_and_a_restart_before_the_new_ones() {
         let mut mirror = Mirror::new();
         follow(&mut mirror, Some(faithful.changed().unwrap()));
         assert_eq!(mirror.len(), 2);
+        eventually("it waits for another one", || {
+            assert!(faithful.try_changed().unwrap().is_none());
+            faithful.reconnects_at().is_some()
+        });
+        let end = faithful.end().unwrap();
+        assert_eq!((end.reason, end.next), (EndReason::Finished, 2));
         let mut publisher = Publisher::bind(place.name("board")).unwrap();
         publisher.set(b"b", b"2").unwrap();
         let epoch = publisher.epoch();

@@ -13,7 +13,7 @@ const LEVELS: usize = HEADER + 12;
 const LEVEL: usize = 16;
 const MOST_LEVELS: usize = (LARGEST_UPDATE - LEVELS) / LEVEL;
 const TICK: u64 = 100;
-const SYMBOLS: [&[u8; 8]; 8] = [
+pub const SYMBOLS: [&[u8; 8]; 8] = [
     b"ALDER   ",
     b"BIRCH   ",
     b"CEDAR   ",
@@ -109,6 +109,11 @@ impl Feed {
 pub struct Top {
     pub symbol: [u8; 8],
     pub best_ask: u64,
+}
+
+/// The symbol of an update (header included).
+pub fn symbol(message: &[u8]) -> &[u8] {
+    &message[HEADER..HEADER + 8]
 }
 
 /// Reads an update (header included). `None` if the levels do not fit the message, or if the book

@@ -18,6 +18,7 @@ pub fn text(runs: &[(Way, Outcome)]) -> String {
         .set_content_arrangement(ContentArrangement::Disabled)
         .set_header([
             "prices over",
+            "connected in",
             "sent",
             "delivered",
             "engine's CPU",
@@ -31,6 +32,7 @@ pub fn text(runs: &[(Way, Outcome)]) -> String {
         let latency = outcome.latency();
         table.add_row([
             way.name().to_owned(),
+            time(outcome.start_up.as_nanos() as u64),
             count(sent),
             count(delivered),
             time(outcome.engine_cpu),
@@ -44,8 +46,9 @@ pub fn text(runs: &[(Way, Outcome)]) -> String {
         column.set_cell_alignment(CellAlignment::Right);
     }
     text + &format!(
-        "{}\n\na message is delivered to a panel when that has read it, or has passed over it to \
-            paint a newer one\n",
+        "{}\n\nconnected: after the last process has started, with the prices and the stream of \
+            the answers; a message is delivered to a panel when that has read it, or has passed \
+            over it to paint a newer one\n",
         table.trim_fmt()
     )
 }

@@ -1,5 +1,5 @@
 //! `slipring demo`: an engine process publishes order-book updates to panel processes, over one
-//! stream each or over one feed, and everything that arrives is checked.
+//! stream each, over one feed or one board, and everything that arrives is checked.
 
 mod board;
 mod book;
@@ -10,6 +10,7 @@ mod events;
 mod inbound;
 mod json;
 mod outcome;
+mod painted;
 mod panel;
 mod panels;
 mod prices;
@@ -19,23 +20,20 @@ mod schedule;
 mod table;
 mod wire;
 
-use std::{
-    num::NonZero,
-    process::ExitCode,
-    sync::Mutex,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{num::NonZero, process::ExitCode, sync::Mutex, thread, time::Duration};
 
 use slipring::{
-    Listener, Options, Spin,
-    feed::{Publisher, PublisherOptions},
+    Listener, Options, Spin, board::PublisherOptions as BoardOptions, feed::PublisherOptions,
 };
 
 use self::{
     board::Board,
     display::Display,
-    engine::{Engine, one_feed::OneFeed, threads::Threads},
+    engine::{
+        Engine,
+        one_feed::{OneFeed, Publisher},
+        threads::Threads,
+    },
     outcome::Outcome,
     panels::Panels,
     schedule::Schedule,
@@ -117,8 +115,9 @@ pub struct Args {
     capacity: usize,
 
     /// Compare a stream each with one feed for all, which panels still answer over streams: with
-    /// panels that are woken at once, and with panels that paint 60 times a second. Three runs, of
-    /// which each delivers --rate messages per second; --capacity is also that of the feed
+    /// panels that are woken at once, and with panels that paint 60 times a second; and with one
+    /// board for such panels. Four runs, of which each delivers --rate messages per second;
+    /// --capacity is also that of the feed
     #[arg(long)]
     feed: bool,
 
@@ -135,6 +134,8 @@ enum Way {
     Woken,
     /// Over one feed, to panels that look at each frame.
     Painting,
+    /// Over one board, to panels that look at each frame.
+    Board,
 }
 
 impl Way {
@@ -143,6 +144,7 @@ impl Way {
             Way::Streams => "a stream each",
             Way::Woken => "one feed, panels woken at once",
             Way::Painting => "one feed, panels that paint 60 times a second",
+            Way::Board => "one board, panels that paint 60 times a second",
         }
     }
 }
@@ -177,6 +179,14 @@ pub struct PanelArgs {
     /// Look at the feed at each frame
     #[arg(long, requires = "feed")]
     paint: bool,
+
+    /// Wait at the gate before connecting
+    #[arg(long)]
+    gated: bool,
+
+    /// It is a board
+    #[arg(long, requires = "paint")]
+    board: bool,
 }
 
 /// The name of the feed of this process.
@@ -186,6 +196,9 @@ fn feed_name() -> String {
 
 pub fn run_panel(args: PanelArgs) -> Result<ExitCode, Failure> {
     child::belong_to(args.parent)?;
+    if args.gated {
+        panels::wait_at_gate()?;
+    }
     panel::run(&args)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -194,17 +207,12 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     limits::make_room_for(args.panels.into(), "panel", DESCRIPTORS)?;
     let interrupt = Interrupt::install()?;
     warn_of_too_much_spinning(&args);
-    let listener = Options::new()
-        .protocol(PROTOCOL)
-        .capacity(args.capacity)
-        .spin(args.spin)
-        .bind(format!("demo-{}", std::process::id()))?;
     if args.feed {
         // A feed that cannot be had is told before the first run.
-        bind_feed(&args)?.finish();
+        bind_feed(&args, Way::Woken)?.finish();
     }
     let ways = match args.feed {
-        true => &[Way::Streams, Way::Woken, Way::Painting][..],
+        true => &[Way::Streams, Way::Woken, Way::Painting, Way::Board][..],
         false => &[Way::Streams],
     };
     let mut runs = Vec::with_capacity(ways.len());
@@ -212,6 +220,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         if args.feed {
             console::say(format_args!("prices over {}", way.name()));
         }
+        let listener = bind_streams(&args, way)?;
         let Some(outcome) = run_trial(&args, way, &listener, &interrupt)? else {
             console::log("interrupted before all panels were connected");
             return Ok(ExitCode::from(interrupt.exit_code().unwrap_or(1)));
@@ -245,14 +254,38 @@ fn exit_code(runs: &[(Way, Outcome)]) -> u8 {
     }
 }
 
-/// The feed for one run.
-fn bind_feed(args: &Args) -> Result<Publisher, Failure> {
-    let publisher = PublisherOptions::new()
+/// The name to which panels connect their streams.
+fn bind_streams(args: &Args, way: Way) -> Result<Listener, Failure> {
+    // Beside a feed the engine's direction carries nothing.
+    let capacity = match way {
+        Way::Streams => args.capacity,
+        _ => rustix::param::page_size(),
+    };
+    let listener = Options::new()
+        .protocol(PROTOCOL)
+        .capacity(capacity)
+        .spin(args.spin)
+        .bind(format!("demo-{}", std::process::id()))?;
+    Ok(listener)
+}
+
+/// The feed or the board for one run.
+fn bind_feed(args: &Args, way: Way) -> Result<Publisher, Failure> {
+    if way == Way::Board {
+        let board = BoardOptions::new()
+            .protocol(PROTOCOL)
+            .ring(args.capacity)
+            .max_keys(book::SYMBOLS.len() as u32)
+            .max_value(wire::LARGEST_UPDATE)
+            .bind(feed_name())?;
+        return Ok(Publisher::Board(Box::new(board)));
+    }
+    let feed = PublisherOptions::new()
         .protocol(PROTOCOL)
         .capacity(args.capacity)
         .max_record(wire::LARGEST_UPDATE)
         .bind(feed_name())?;
-    Ok(publisher)
+    Ok(Publisher::Feed(Box::new(feed)))
 }
 
 /// Spinning threads that have to share a core keep each other from running.
@@ -290,7 +323,7 @@ fn run_trial(
     let engine: Box<dyn Engine + Sync> = if shared {
         Box::new(OneFeed {
             never_sleep,
-            publisher: Mutex::new(Some(bind_feed(args)?)),
+            publisher: Mutex::new(Some(bind_feed(args, way)?)),
         })
     } else {
         Box::new(Threads { never_sleep })
@@ -300,13 +333,17 @@ fn run_trial(
     if let Some(hint) = load.and_then(outcome::busy) {
         console::say(hint);
     }
-    let starting = Instant::now();
-    let Some((mut panels, streams)) =
-        Panels::start(schedule.panels, listener, args.spin, way, interrupt)?
-    else {
+    let started = Panels::start(
+        schedule.panels,
+        listener,
+        args.spin,
+        way,
+        args.feed,
+        interrupt,
+    )?;
+    let Some((mut panels, streams, start_up)) = started else {
         return Ok(None);
     };
-    let start_up = starting.elapsed();
 
     let cpu_before = clock::cpu();
     let board = if shared {

@@ -13,9 +13,10 @@ use super::{
     PROTOCOL, PanelArgs,
     book::{self, Top},
     inbound::{Inbound, Step, Tally},
+    painted::Painted,
     prices::Prices,
     report::{self, Report},
-    wire::{self, HEADER, Kind},
+    wire::{self, HEADER, Header, Kind},
 };
 use crate::{failure::Failure, harness::clock};
 
@@ -31,7 +32,7 @@ const ORDER_EACH: u64 = 97;
 pub fn run(args: &PanelArgs) -> Result<(), Failure> {
     // Before the stream, so that the engine publishes nothing before this panel has begun.
     let prices = args.feed.as_ref();
-    let prices = prices.map(|feed| Prices::connect(feed, args)).transpose()?;
+    let prices = prices.map(|feed| Source::connect(feed, args)).transpose()?;
     let stream = Options::new()
         .protocol(PROTOCOL)
         .capacity(CAPACITY)
@@ -83,9 +84,43 @@ pub fn run(args: &PanelArgs) -> Result<(), Failure> {
     }
 }
 
-/// As [`run`], with the updates from a feed.
+/// The one place from which all panels have their updates.
+enum Source {
+    Feed(Box<Prices>),
+    Board(Box<Painted>),
+}
+
+impl Source {
+    fn connect(name: &str, args: &PanelArgs) -> slipring::Result<Source> {
+        Ok(if args.board {
+            Source::Board(Box::new(Painted::connect(name)?))
+        } else {
+            Source::Feed(Box::new(Prices::connect(name, args)?))
+        })
+    }
+
+    fn step(
+        &mut self,
+        timeout: Duration,
+        each: impl FnMut(&Header, &[u8]) -> io::Result<bool>,
+    ) -> io::Result<Option<feed::End>> {
+        match self {
+            Source::Feed(prices) => prices.step(timeout, each),
+            Source::Board(painted) => painted.step(timeout, each),
+        }
+    }
+
+    fn tally(&self) -> Tally {
+        match self {
+            Source::Feed(prices) => prices.tally,
+            Source::Board(painted) => painted.tally,
+        }
+    }
+}
+
+/// As [`run`], with the updates from a feed or a board.
 fn follow(
-    mut prices: Prices,
+    mut prices: Source,
     mut panel: Panel,
     report_each: u64,
     first_report: u64,
@@ -101,14 +136,14 @@ fn follow(
         }
         let now = clock::now();
         if now >= next_report {
-            panel.report(prices.tally, false)?;
+            panel.report(prices.tally(), false)?;
             next_report = now + report_each;
         }
     };
     if end.reason != feed::EndReason::Finished {
         return Err(Failure::failed(format!("the engine went away: {end}")));
     }
-    panel.report(prices.tally, true)?;
+    panel.report(prices.tally(), true)?;
     panel.writer.finish()?;
     Ok(())
 }

@@ -1,12 +1,13 @@
 //! The panel processes: starting them, waiting until all are connected, ending them.
 
 use std::{
-    io,
-    process::{Child, ExitStatus},
+    io::{self, PipeReader, PipeWriter, Read},
+    process::{Child, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use slipring::{Error, Listener, Spin, Stream};
 
 use super::Way;
@@ -26,6 +27,54 @@ pub struct Panels {
     children: Vec<Child>,
 }
 
+/// Holds back panels that have started until all have, so that what is timed is connecting.
+struct Gate {
+    /// A panel waits for the end of this.
+    closed: PipeReader,
+    /// Dropped, it opens.
+    opener: PipeWriter,
+    /// Each panel that waits has written a byte.
+    ready: PipeReader,
+    waiting: PipeWriter,
+}
+
+impl Gate {
+    fn new() -> io::Result<Gate> {
+        let (closed, opener) = io::pipe()?;
+        let (ready, waiting) = io::pipe()?;
+        Ok(Gate {
+            closed,
+            opener,
+            ready,
+            waiting,
+        })
+    }
+
+    fn open(self) {
+        drop(self.opener);
+    }
+
+    /// Takes in how many panels wait by now, of those that have not been taken in yet.
+    fn arrived(&mut self) -> io::Result<usize> {
+        let timeout = Timespec {
+            tv_sec: 0,
+            tv_nsec: LOOK_AGAIN.subsec_nanos().into(),
+        };
+        let mut fds = [PollFd::new(&self.ready, PollFlags::IN)];
+        if poll(&mut fds, Some(&timeout))? == 0 {
+            return Ok(0);
+        }
+        self.ready.read(&mut [0; 64])
+    }
+}
+
+/// Called by a panel: waits until the engine opens the gate.
+pub fn wait_at_gate() -> io::Result<()> {
+    io::Write::write_all(&mut io::stdout(), b".")?;
+    io::Write::flush(&mut io::stdout())?;
+    io::stdin().read_to_end(&mut Vec::new()).map(drop)
+}
+
 /// The streams so far, in the panels' order.
 struct Streams {
     pids: Vec<u32>,
@@ -35,24 +84,28 @@ struct Streams {
 
 impl Panels {
     /// Starts the processes and waits for every one to connect to the listener; gives their streams
-    /// in the panels' order, or `None` when the user interrupts. To be called by the main thread:
-    /// the panels die with the thread that started them.
+    /// in the panels' order, and how long it took: from the first one's start on, or if they are
+    /// `gated`, from the moment at which all have started. `None`: the user has interrupted. To be
+    /// called by the main thread: the panels die with the thread that started them.
     pub fn start(
         count: usize,
         listener: &Listener,
         spinning: Spin,
         way: Way,
+        gated: bool,
         interrupt: &Interrupt,
-    ) -> Result<Option<(Panels, Vec<Stream>)>, Failure> {
+    ) -> Result<Option<(Panels, Vec<Stream>, Duration)>, Failure> {
         let mut panels = Panels {
             children: Vec::with_capacity(count),
         };
         let mut streams = Streams::new(count);
+        let mut gate = gated.then(Gate::new).transpose()?;
+        let mut starting = Instant::now();
         for number in 0..count {
             if interrupt.requested() {
                 return Ok(None);
             }
-            let child = spawn(number, count, listener, spinning, way)
+            let child = spawn(number, count, listener, spinning, way, gate.as_ref())
                 .map_err(|error| Failure::failed(not_started(number, &error)))?;
             streams.pids.push(child.id());
             panels.children.push(child);
@@ -61,6 +114,18 @@ impl Panels {
             while let Some(stream) = listener.try_accept()? {
                 streams.add(stream);
             }
+        }
+        if let Some(mut gate) = gate.take() {
+            let mut missing = count;
+            while missing > 0 {
+                if interrupt.requested() {
+                    return Ok(None);
+                }
+                missing -= gate.arrived()?;
+                panels.check_missing(&streams.streams)?;
+            }
+            starting = Instant::now();
+            gate.open();
         }
         let mut deadline = Instant::now() + CONNECT;
         while streams.missing > 0 {
@@ -82,10 +147,9 @@ impl Panels {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(Some((
-            panels,
-            streams.streams.into_iter().flatten().collect(),
-        )))
+        let taken = starting.elapsed();
+        let streams = streams.streams.into_iter().flatten().collect();
+        Ok(Some((panels, streams, taken)))
     }
 
     pub fn pids(&self) -> Vec<u32> {
@@ -160,13 +224,22 @@ fn spawn(
     listener: &Listener,
     spinning: Spin,
     way: Way,
+    gate: Option<&Gate>,
 ) -> io::Result<Child> {
     let mut command = child::command("demo-panel")?;
+    if let Some(gate) = gate {
+        command.arg("--gated");
+        command.stdin(Stdio::from(gate.closed.try_clone()?));
+        command.stdout(Stdio::from(gate.waiting.try_clone()?));
+    }
     if way != Way::Streams {
         command.arg("--feed").arg(super::feed_name());
     }
-    if way == Way::Painting {
+    if matches!(way, Way::Painting | Way::Board) {
         command.arg("--paint");
+    }
+    if way == Way::Board {
+        command.arg("--board");
     }
     command
         .arg("--name")

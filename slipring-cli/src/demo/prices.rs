@@ -16,7 +16,7 @@ use super::{
 use crate::harness::clock::SECOND;
 
 /// Between two frames of a panel that paints.
-const FRAME: Duration = Duration::from_nanos(SECOND / 60);
+pub const FRAME: Duration = Duration::from_nanos(SECOND / 60);
 
 /// The receiving end of a feed.
 pub struct Prices {
@@ -101,21 +101,25 @@ fn take(
     tally.skipped += record.skipped;
     *expected += record.skipped;
     check_sequence(tally, expected, record.sequence);
-    let header = (message.len() >= HEADER)
-        .then(|| Header::read(message).ok())
-        .flatten()
-        .filter(|header| {
-            header.kind == Kind::Update
-                && header.length == message.len()
-                && header.sequence == record.sequence
-        })
-        .filter(|_| is_intact(message));
-    let makes_sense = match header {
+    let makes_sense = match intact(message, record.sequence) {
         Some(header) => each(&header, message)?,
         None => false,
     };
     tally.corrupt += u64::from(!makes_sense);
     Ok(())
+}
+
+/// The header of an update that is whole, and has this number.
+pub fn intact(message: &[u8], number: u64) -> Option<Header> {
+    let header = (message.len() >= HEADER).then(|| Header::read(message).ok());
+    header
+        .flatten()
+        .filter(|header| {
+            header.kind == Kind::Update
+                && header.length == message.len()
+                && header.sequence == number
+        })
+        .filter(|_| is_intact(message))
 }
 
 #[cfg(test)]

@@ -140,9 +140,10 @@ impl Subscriber {
         self.view.next()
     }
 
-    /// How the board ended, if it has.
+    /// How the board ended, if it has. While a subscriber that reconnects waits for another
+    /// publisher, this is how the last one ended.
     pub fn end(&self) -> Option<End> {
-        self.view.end()
+        self.view.end().or_else(|| self.feed.end())
     }
 
     /// A number that the publisher alone has.
