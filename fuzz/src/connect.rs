@@ -10,7 +10,8 @@ use std::thread::{self, ScopedJoinHandle};
 pub fn options() -> Options {
     // Larger is the peer's memory that is too large.
     Options::new()
-        .capacity(CAPACITY).max_capacity(CAPACITY)
+        .capacity(CAPACITY)
+        .max_capacity(CAPACITY)
         .max_peer_capacity(2 * CAPACITY)
         .spin(Spin::Never)
 }

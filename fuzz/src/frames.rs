@@ -22,7 +22,8 @@ pub fn frames(data: &[u8]) {
     let again = how & 8 != 0;
 
     let options = Options::new()
-        .capacity(RING).max_capacity(RING)
+        .capacity(RING)
+        .max_capacity(RING)
         .spin(Spin::Never)
         .copy_reads(how & 2 != 0);
     let (left, right) = options.pair().unwrap();

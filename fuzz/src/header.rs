@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_micros(100);
 
 const WIDE: [usize; 5] = [
     at::TAIL,
-    at::BASE,
+    at::RING,
     at::HEAD,
     at::WAKE_AT_TAIL,
     at::WAKE_AT_HEAD,

@@ -11,6 +11,11 @@ impl<'a> Input<'a> {
         self.0.is_empty()
     }
 
+    /// The next byte, which stays.
+    pub fn peek(&self) -> u8 {
+        self.0.first().copied().unwrap_or_default()
+    }
+
     pub fn byte(&mut self) -> u8 {
         self.take(1).first().copied().unwrap_or_default()
     }

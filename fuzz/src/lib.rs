@@ -14,6 +14,7 @@ mod input;
 mod listener;
 mod messages;
 mod name;
+mod rings;
 mod script;
 
 /// The peer written by hand that the library's own tests use.
@@ -42,6 +43,7 @@ pub use header::header;
 pub use listener::listener;
 pub use messages::messages;
 pub use name::name;
+pub use rings::rings;
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -327,7 +327,7 @@ struct Client {
     /// The kinds of the messages that it was answered.
     answers: Vec<u8>,
     was_hung_up: bool,
-    theirs: Option<(Words, [OwnedFd; 3])>,
+    theirs: Option<(Words, [OwnedFd; 4])>,
     written: usize,
 }
 
@@ -396,8 +396,9 @@ impl Client {
         }
         assert!(kind == MEMORY || fds.is_empty());
         if kind == MEMORY {
-            let fds = <[OwnedFd; 3]>::try_from(fds).unwrap();
-            let words = Words::map(fds[0].as_fd(), PAGE + CAPACITY, false).unwrap();
+            let fds = <[OwnedFd; 4]>::try_from(fds).unwrap();
+            let (header, ring) = (fds[0].as_fd(), fds[1].as_fd());
+            let words = Words::both(header, ring, CAPACITY, false).unwrap();
             self.theirs = Some((words, fds));
         }
     }

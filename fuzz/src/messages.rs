@@ -12,7 +12,8 @@ use std::io::{self, ErrorKind};
 pub fn messages(data: &[u8]) {
     let mut input = Input::new(data);
     let options = Options::new()
-        .capacity(RING).max_capacity(RING)
+        .capacity(RING)
+        .max_capacity(RING)
         .spin(Spin::Never)
         .copy_reads(input.byte() & 1 != 0);
     let (left, right) = options.pair().unwrap();

@@ -3,7 +3,7 @@
 
 use crate::input::Input;
 use crate::raw::{
-    self, LEN, PAGE, Side, doorbell, memory, preamble, receive, refused, seals, send_as, sparse,
+    self, LEN, PAGE, Side, at, doorbell, memory, receive, refused, seals, send_as, sparse,
 };
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -92,8 +92,21 @@ pub fn message(input: &mut Input<'_>, link: &UnixStream, side: &Side) -> bool {
             let n = input.byte() as usize;
             // Mostly few; the kernel takes 253 at most.
             let n = if n > 250 { 253 } else { n % 6 };
+            // A first byte of 7 is a header.
+            let is_header = input.peek() % 21 == 7;
             chosen = (0..n).map(|_| descriptor(input, link, side)).collect();
-            chosen.iter().map(AsFd::as_fd).collect()
+            let chosen = chosen.iter().map(AsFd::as_fd);
+            // Three of them are a header, or a ring, and the doorbells: the other one is right.
+            let mut all: Vec<_> = chosen.collect();
+            if n == 3 {
+                let right = if is_header {
+                    &side.memory
+                } else {
+                    &side.header
+                };
+                all.insert(usize::from(is_header), right.as_fd());
+            }
+            all
         }
     };
     let (piece, with_the_last) = if what & 0x80 == 0 {
@@ -123,13 +136,7 @@ fn pause(how: u8, link: &UnixStream) {
 
 /// A descriptor of one of all kinds.
 fn descriptor(input: &mut Input<'_>, link: &UnixStream, side: &Side) -> OwnedFd {
-    let whole = PAGE + CAPACITY;
-    let announced = |memory: OwnedFd| {
-        let words = raw::Words::map(memory.as_fd(), PAGE, true).unwrap();
-        preamble(&words, PAGE as u32, CAPACITY as u64);
-        drop(words);
-        memory
-    };
+    let whole = CAPACITY;
     let sealed = |memory: OwnedFd| {
         fcntl_add_seals(&memory, seals()).unwrap();
         memory
@@ -146,28 +153,29 @@ fn descriptor(input: &mut Input<'_>, link: &UnixStream, side: &Side) -> OwnedFd 
     match input.byte() % 21 {
         0 => copy(side.doorbells[0].as_fd()),
         1 => doorbell(),
-        2 => announced(memory(whole)),
+        2 => memory(whole),
         3 => sealed(memory(1 + input.below(4) * PAGE)),
-        4 => sealed(announced(sparse(whole))),
+        4 => sealed(sparse(whole)),
         5 => {
-            let memory = announced(memory(whole));
+            let memory = memory(whole);
             let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
             fallocate(&memory, punch, (input.below(2) * PAGE) as u64, PAGE as u64).unwrap();
             sealed(memory)
         }
         6 => {
-            let memory = announced(memory(whole));
+            let memory = memory(whole);
             let some = SealFlags::from_bits_truncate(u32::from(input.byte()));
             fcntl_add_seals(&memory, some & seals()).unwrap();
             memory
         }
-        // One word of the preamble is a lie.
+        // A header, of which one word is a lie.
         7 => {
-            let memory = announced(memory(whole));
-            let words = raw::Words::map(memory.as_fd(), PAGE, true).unwrap();
-            words.store(input.below(4) * 8, input.word());
+            let header = memory(PAGE);
+            let words = raw::Words::map(header.as_fd(), PAGE, true).unwrap();
+            raw::stream_preamble(&words, PAGE as u32, CAPACITY as u64);
+            words.store([0, 8, 0, at::RING][input.below(4)], input.word());
             drop(words);
-            sealed(memory)
+            sealed(header)
         }
         8 => again(OFlags::RDONLY | OFlags::CLOEXEC),
         9 => again(OFlags::PATH | OFlags::CLOEXEC),

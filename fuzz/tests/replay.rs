@@ -65,7 +65,7 @@ impl Drop for Shown {
 
 /// Every reason for which a side ends a handshake that a peer of the same user can give.
 const REASONS: [&str; 23] = [
-    "the versions 2 to 2 of slipring, and the peer 9 to 9",
+    "the versions 3 to 3 of slipring, and the peer 9 to 9",
     "the peer speaks the protocol",
     "the header has an impossible length",
     "the capacity is impossible",
@@ -87,7 +87,7 @@ const REASONS: [&str; 23] = [
     "refused: what this side sent is not right",
     "refused: it has no memory or no descriptors left",
     "refused: 1-99999",
-    "the versions 2 to 2 of slipring, and the peer 1 to 1",
+    "the versions 3 to 3 of slipring, and the peer 1 to 1",
 ];
 
 fn assert_met(reasons: &[&str], outcomes: &[Option<String>]) {
@@ -127,6 +127,11 @@ fn random_inputs_for_listener_play() {
 #[test]
 fn the_corpus_of_header_replays() {
     replay("header", slipring_fuzz::header);
+}
+
+#[test]
+fn the_corpus_of_rings_replays() {
+    replay("rings", slipring_fuzz::rings);
 }
 
 #[test]
