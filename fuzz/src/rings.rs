@@ -1,6 +1,6 @@
 //! A peer that shook hands by the rules, and whose ring is followed by others: some of them by the
-//! rules, some with one of many faults, while this side reads and writes, and its own ring grows and
-//! shrinks.
+//! rules, some with one of many faults, while this side reads and writes, and its own ring grows
+//! and shrinks.
 
 use crate::input::Input;
 use crate::raw::{PAGE, Peer, Side, Words, at, doorbell, memory, ring_word, seals, send};
