@@ -285,6 +285,14 @@ fn meets_the_limit(_: &[&str]) {
         GrowthRefused::of(&error).unwrap().limit,
         Limit::ProcessMemory
     );
+    // In an event loop, the call that follows `arm` is told.
+    let error = loop {
+        match right.reader().arm(150_000).unwrap() {
+            Readiness::Pending => wait_for(right.reader()),
+            Readiness::Ready => break right.reader().fill_at_least(150_000).unwrap_err(),
+        }
+    };
+    assert_eq!(refusal::<()>(Err(error)).limit, Limit::ProcessMemory);
     right.set_nonblocking(false).unwrap();
     sink.read_exact(&mut right, 3 << 20).unwrap();
     let left = writing.join().unwrap();

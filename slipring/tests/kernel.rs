@@ -24,6 +24,7 @@ fn child_process() {
         ("serves", serves),
         ("binds", binds),
         ("grows", grows),
+        ("follows", follows),
     ]);
 }
 
@@ -539,6 +540,76 @@ fn grows(arguments: &[&str]) {
     assert_eq!(left.writer().stats().grown, 0);
     assert_eq!(slipring::grown_memory(), 0);
     assert_eq!(descriptors(), before, "{}", fault.what);
+}
+
+/// The calls by which a reader goes over to the next ring.
+const FOLLOWING: [Fault; 4] = [
+    fault(
+        "nothing to receive with",
+        &[libc::SYS_recvmsg],
+        libc::ENOMEM,
+        "next ring",
+    ),
+    fault(
+        "no statistics",
+        &[libc::SYS_fstatfs],
+        libc::ENOMEM,
+        "checking the peer's memory",
+    ),
+    Fault {
+        only: Some((3, libc::MAP_SHARED as u64)),
+        ..fault(
+            "no mapping",
+            &[libc::SYS_mmap],
+            libc::ENOMEM,
+            "mapping the peer's",
+        )
+    },
+    Fault {
+        only: Some((3, libc::MAP_NORESERVE as u64)),
+        ..fault(
+            "no addresses",
+            &[libc::SYS_mmap],
+            libc::ENOMEM,
+            "mapping the peer's",
+        )
+    },
+];
+
+/// Reads what lies in the first ring, and can do nothing about the next one.
+fn follows(arguments: &[&str]) {
+    let fault = &FOLLOWING[arguments[1].parse::<usize>().unwrap()];
+    let (mut left, mut right) = Options::new().pair().unwrap();
+    left.write_all(&[1; 1000]).unwrap();
+    assert_eq!(right.reader().available().unwrap(), 1000);
+    left.writer().reserve(100_000).unwrap().commit(100_000);
+    impose(fault);
+    right.read_exact(&mut [0; 1000]).unwrap();
+    for _ in 0..3 {
+        let error = right.read(&mut [0]).unwrap_err();
+        let expected = fault.expected.unwrap();
+        assert!(
+            error.to_string().contains(expected),
+            "{}: {error}",
+            fault.what
+        );
+        assert_eq!(Error::of(&error).unwrap().raw_os_error(), Some(fault.error));
+        // It is no end.
+        assert_eq!(right.reader().end(), None);
+    }
+    right.write_all(b"the other direction goes on").unwrap();
+    left.read_exact(&mut [0; 27]).unwrap();
+}
+
+#[test]
+fn a_reader_that_the_kernel_refuses_the_next_ring_says_so_and_loses_nothing() {
+    guard(|| {
+        for which in 0..FOLLOWING.len() {
+            let place = Place::new();
+            let arguments = [place.path().to_str().unwrap(), &which.to_string()];
+            start(&place, "follows", &arguments).succeed();
+        }
+    });
 }
 
 #[test]

@@ -25,6 +25,7 @@ fn child_process() {
         ("changes its mind", changes_its_mind),
         ("brings plain doorbells", brings_plain_bells),
         ("upgrades without credentials", upgrades_without_credentials),
+        ("exchanges rings", exchanges_rings),
     ]);
 }
 
@@ -64,6 +65,21 @@ fn connects(arguments: &[&str]) {
             say(&format!("{:?}: {text}", std::io::Error::from(error).kind()));
         }
     }
+}
+
+fn growing() -> Options {
+    options().max_capacity(1 << 18)
+}
+
+/// Echoes far more than the first rings hold.
+fn exchanges_rings(arguments: &[&str]) {
+    let mut stream = growing().connect(arguments[0]).unwrap();
+    let mut all = vec![0; 1 << 20];
+    stream.read_exact(&mut all).unwrap();
+    stream.write_all(&all).unwrap();
+    stream.writer().wait_consumed().unwrap();
+    say(&format!("{} {}", stream.capacity(), stream.peer_capacity()));
+    told();
 }
 
 /// A stranger who connects is told, and so is the listener.
@@ -201,6 +217,33 @@ mod needs_root {
                 common::kind(stream.read(&mut [0])),
                 ErrorKind::ConnectionReset
             );
+        });
+    }
+
+    #[test]
+    #[ignore = "needs root: .ci/run runs it, or cargo test needs_root -- --ignored"]
+    fn rings_grow_between_users_too() {
+        guard(|| {
+            let place = users::open_place();
+            let options = growing().allow(Peers::Users(vec![STRANGER]));
+            let listener = options.bind(name(&place)).unwrap();
+            let mut other = stranger(&place, "exchanges rings", &[&name(&place)]);
+            let mut stream = listener.accept().unwrap();
+            let all: Vec<u8> = (0..1 << 20).map(|i: u32| (i % 251) as u8).collect();
+            stream.write_all(&all).unwrap();
+            // Views are bounced, whatever ring the bytes lie in.
+            assert_eq!(
+                stream.reader().fill_at_least(100_000).unwrap()[..100_000],
+                all[..100_000]
+            );
+            let mut got = vec![0; all.len()];
+            stream.read_exact(&mut got).unwrap();
+            assert!(got == all);
+            assert!(stream.capacity() > CAPACITY && stream.peer_capacity() > CAPACITY);
+            let said = format!("{} {}", stream.peer_capacity(), stream.capacity());
+            other.expect(&said);
+            other.tell("done");
+            other.succeed();
         });
     }
 

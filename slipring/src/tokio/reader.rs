@@ -190,10 +190,11 @@ impl Reader {
         if n == 0 {
             return self.half.view_known();
         }
-        if self.wait(n).await? == Readable::End {
-            return Err(self.half.too_short(n));
+        match self.wait(n).await {
+            Ok(Readable::Enough) => Ok(self.half.view(n)),
+            Ok(Readable::End) => Err(self.half.too_short(n)),
+            Err(e) => Err(self.half.told(e)),
         }
-        Ok(self.half.view(n))
     }
 
     /// Gives `n` bytes that were lent back to the writer.

@@ -155,7 +155,7 @@ impl ReadHalf {
 
     /// The answer of a peer whose ring does not grow to hold `want` bytes, if one has come.
     #[cold]
-    pub(super) fn refused(&mut self, want: usize) -> Option<io::Error> {
+    pub(super) fn refused(&self, want: usize) -> Option<io::Error> {
         let peer = &self.endpoint.headers().peer.exchanges.0;
         // Acquire: the two words below were stored before it.
         let answers = load_peer::<Std, _>(&peer.answers);
@@ -171,8 +171,23 @@ impl ReadHalf {
         if position > self.ring.wake_at(want as u64) {
             return None;
         }
-        self.exchanges.answers = answers;
         let limit = Limit::from_wire(limit).unwrap_or(Limit::System);
         Some(self.refusal(want, limit))
+    }
+
+    /// A call tells its caller this error. If it is a refusal, the next call asks the peer again. A
+    /// call that only polls, such as `arm`, leaves the answer to the one that follows.
+    #[cold]
+    pub(crate) fn told(&mut self, error: io::Error) -> io::Error {
+        if GrowthRefused::of(&error).is_some() {
+            self.forget_refusal();
+        }
+        error
+    }
+
+    fn forget_refusal(&mut self) {
+        let peer = &self.endpoint.headers().peer.exchanges.0;
+        // Relaxed: the number alone counts.
+        self.exchanges.answers = peer.answers.load(Ordering::Relaxed);
     }
 }

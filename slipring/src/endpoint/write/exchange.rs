@@ -114,14 +114,12 @@ impl WriteHalf {
         if self.untaken() >= MOST_UNTAKEN {
             return Err(Obstacle::NotTaken);
         }
-        // What is unread stays, if there is room for both.
+        // What is unread stays beside it, if the limits allow that.
         let (_, unread) = self.ring.unread();
         let both = needed.saturating_add(unread as usize);
-        let needed = if both <= self.max_capacity() {
-            both
-        } else {
-            needed
-        };
+        if both <= self.max_capacity() && self.exchange(both.next_power_of_two()).is_ok() {
+            return Ok(());
+        }
         self.exchange(needed.next_power_of_two()).map_err(|limit| {
             self.count_refusal(limit);
             Obstacle::Refused(limit)
