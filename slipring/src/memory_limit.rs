@@ -17,9 +17,10 @@ static PRESSED: AtomicU64 = AtomicU64::new(0);
 /// Sets how many bytes the rings of this process may grow by, all together, beyond the
 /// [`capacity`](crate::Options::capacity) that each begins with.
 ///
-/// A ring that would grow beyond the limit does not. Streams that need no large ring at the moment
-/// give theirs back when they are used next. A limit below what has grown already takes nothing
-/// away at once.
+/// A ring that would grow beyond the limit does not. Streams that have needed no large ring for a
+/// second give theirs back when they are used next, or wait to read. A limit below what has grown
+/// already takes nothing away at once. Memory that a peer keeps mapped although it was given back
+/// is not counted.
 ///
 /// The default is a quarter of the memory that this process may have: of the smallest limit of the
 /// control groups that it is in (`memory.max`, `memory.limit_in_bytes`), or of the machine. Without

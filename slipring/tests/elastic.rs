@@ -8,7 +8,9 @@ use common::bytes::{Sink, Source};
 use common::process::{self, Other, alone, say, start, told};
 use common::{GENEROUS, Place, Random, eventually, guard, guard_for, kind, setting};
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
-use slipring::{Error, GrowthRefused, Limit, Listener, Options, Readiness, Spin, Stream, frame};
+use slipring::{
+    EndReason, Error, GrowthRefused, Limit, Listener, Options, Readiness, Spin, Stream, frame,
+};
 use std::collections::BTreeMap;
 use std::fs::{File, metadata, read_to_string};
 use std::io::{self, BufRead, ErrorKind, Read, Write};
@@ -30,6 +32,8 @@ fn child_process() {
         ("takes back from calm streams", takes_back),
         ("has no descriptor left", has_no_descriptor),
         ("forks", forks),
+        ("is idle", is_idle),
+        ("gives back", gives_back),
     ]);
 }
 
@@ -80,12 +84,16 @@ fn refusal<T>(outcome: io::Result<T>) -> GrowthRefused {
     GrowthRefused::of(&error).unwrap_or_else(|| panic!("{error:?}"))
 }
 
-#[test]
-fn an_idle_stream_takes_little_memory() {
+fn is_idle(_: &[&str]) {
     let before = memory(std::process::id()).0;
     let _pair = pair(&Options::new());
     let taken = memory(std::process::id()).0 - before;
     assert!(taken <= 48 << 10, "{taken}");
+}
+
+#[test]
+fn an_idle_stream_takes_little_memory() {
+    guard(|| alone("is idle"));
 }
 
 /// Reads until the end, and says so.
@@ -106,47 +114,49 @@ fn read_elsewhere(place: &Place, options: &Options) -> (Stream, Other) {
     (listener.accept().unwrap(), reading)
 }
 
+fn gives_back(_: &[&str]) {
+    let place = Place::new();
+    let (mut stream, mut reading) = read_elsewhere(&place, &Options::new());
+    let pids = [std::process::id(), reading.id()];
+    // The other side may not have mapped everything yet.
+    let (allocated, pss) = memory(pids[0]);
+    let mut source = Source::new(1);
+    source.write_all(&mut stream, 64 << 20).unwrap();
+    stream.writer().wait_consumed().unwrap();
+    assert_eq!(stream.capacity(), MOST);
+    for pid in pids {
+        assert!(memory(pid).0 >= MOST as u64);
+    }
+    // A calm second, with small messages.
+    eventually("it shrinks", || {
+        source.write_all(&mut stream, 1).unwrap();
+        stream.capacity() == START
+    });
+    for pid in pids {
+        eventually("the memory has gone back", || {
+            let (now, part) = memory(pid);
+            now <= allocated + (16 << 10) && part <= pss + (16 << 10)
+        });
+    }
+    let stats = stream.writer().stats();
+    assert!(stats.grown >= 1 && stats.shrunk == 1, "{stats:?}");
+    // And once more, on request.
+    stream.writer().reserve(MOST).unwrap().commit(0);
+    assert_eq!(stream.capacity(), MOST);
+    eventually("it shrinks on request", || {
+        stream.writer().shrink() == START
+    });
+    // The reader sleeps, and nothing is published: it is told all the same.
+    let most = allocated + (16 << 10);
+    eventually("it has gone back there", || memory(reading.id()).0 <= most);
+    stream.writer().finish().unwrap();
+    reading.expect("all of it");
+    reading.succeed();
+}
+
 #[test]
 fn what_was_grown_goes_back_in_both_processes() {
-    guard(|| {
-        let place = Place::new();
-        let (mut stream, mut reading) = read_elsewhere(&place, &Options::new());
-        let pids = [std::process::id(), reading.id()];
-        // The other side may not have mapped everything yet.
-        let (allocated, pss) = memory(pids[0]);
-        let mut source = Source::new(1);
-        source.write_all(&mut stream, 64 << 20).unwrap();
-        stream.writer().wait_consumed().unwrap();
-        assert_eq!(stream.capacity(), MOST);
-        for pid in pids {
-            assert!(memory(pid).0 >= MOST as u64);
-        }
-        // A calm second, with small messages.
-        eventually("it shrinks", || {
-            source.write_all(&mut stream, 1).unwrap();
-            stream.capacity() == START
-        });
-        for pid in pids {
-            eventually("the memory has gone back", || {
-                let (now, part) = memory(pid);
-                now <= allocated + (16 << 10) && part <= pss + (16 << 10)
-            });
-        }
-        let stats = stream.writer().stats();
-        assert!(stats.grown >= 1 && stats.shrunk == 1, "{stats:?}");
-        // And once more, on request.
-        stream.writer().reserve(MOST).unwrap().commit(0);
-        assert_eq!(stream.capacity(), MOST);
-        eventually("it shrinks on request", || {
-            stream.writer().shrink() == START
-        });
-        // The reader sleeps, and nothing is published: it is told all the same.
-        let most = allocated + (16 << 10);
-        eventually("it has gone back there", || memory(reading.id()).0 <= most);
-        stream.writer().finish().unwrap();
-        reading.expect("all of it");
-        reading.succeed();
-    });
+    guard(|| alone("gives back"));
 }
 
 #[test]
@@ -162,6 +172,58 @@ fn a_direction_that_never_writes_again_gives_back_when_its_stream_waits_to_read(
             assert_eq!(kind(left.read(&mut [0])), ErrorKind::WouldBlock);
             left.capacity() == START
         });
+    });
+}
+
+/// It is called once, and sleeps.
+#[test]
+fn a_stream_that_only_reads_gives_back_in_its_sleep() {
+    guard(|| {
+        let (mut left, mut right) = pair(&Options::new().spin(Spin::Never));
+        left.writer().reserve(MOST).unwrap().commit(1);
+        right.read_exact(&mut [0]).unwrap();
+        assert_eq!(right.peer_capacity(), MOST);
+        let reading = thread::spawn(move || left.read(&mut [0]).map(|n| (n, left)));
+        eventually("the other side sees the small ring", || {
+            right.reader().available().unwrap() == 0 && right.peer_capacity() == START
+        });
+        right.write_all(b"x").unwrap();
+        let (n, mut left) = reading.join().unwrap().unwrap();
+        assert_eq!((n, left.capacity()), (1, START));
+        assert_eq!(left.writer().stats().shrunk, 1);
+    });
+}
+
+/// A reader that is not limited in any way lets its peer grow as far as that likes.
+#[test]
+fn any_size_of_a_peers_ring_may_be_accepted() {
+    let options = Options::new().max_peer_capacity(usize::MAX);
+    let (mut left, mut right) = pair(&options);
+    assert_eq!(left.writer().max_capacity(), MOST);
+    assert_eq!(right.reader().max_peer_capacity(), MOST);
+}
+
+/// A writer that polls in an event loop is told, and does not spin.
+#[test]
+fn arming_for_more_than_the_ring_may_hold_is_an_error() {
+    let options = Options::new().max_capacity(1 << 16);
+    let (mut left, _right) = pair(&options);
+    assert_eq!(left.writer().arm(60_000).unwrap(), Readiness::Ready);
+    assert_eq!(left.capacity(), 1 << 16);
+    assert_eq!(refusal(left.writer().arm(70_000)).limit, Limit::MaxCapacity);
+}
+
+/// To a peer that is gone no ring can be passed: that is told as its end.
+#[test]
+fn a_dead_peer_is_no_lack_of_memory() {
+    guard(|| {
+        let place = Place::new();
+        let (mut stream, mut reading) = read_elsewhere(&place, &Options::new());
+        reading.kill();
+        let error = stream.writer().reserve(100_000).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+        assert_eq!(stream.writer().end().unwrap().reason, EndReason::PeerDied);
+        assert_eq!(stream.writer().stats().refused, 0);
     });
 }
 

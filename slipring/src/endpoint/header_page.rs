@@ -18,8 +18,7 @@ fn header(mapping: &Mapping) -> &Header<Std> {
     // SAFETY: the mapping begins with a page that is at least as large as `Header`, page-aligned,
     // and mapped for as long as `mapping` lives. All fields are atomics, for which any bytes are
     // valid, and which may change under a shared reference. A peer's header is mapped read-only:
-    // `Consumer` and `Producer` only ever do relaxed loads of at most 8 bytes there, which std
-    // allows.
+    // there is nothing in it but relaxed loads of at most 8 bytes, which std allows.
     unsafe { mapping.start().cast::<Header<Std>>().as_ref() }
 }
 

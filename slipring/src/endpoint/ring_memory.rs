@@ -95,8 +95,8 @@ impl OwnRing {
     ///
     /// # Safety
     ///
-    /// The caller is the one writer of this ring, the span is free, and nothing is written to it
-    /// during `'a`, which `self` outlives.
+    /// The caller is the one writer of this ring, and nothing is written to the span during `'a`,
+    /// which `self` outlives.
     #[inline]
     pub(crate) unsafe fn slice<'a>(&self, offset: usize, len: usize) -> &'a [u8] {
         let at = self.mapping.span(offset, len);

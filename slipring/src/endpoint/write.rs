@@ -248,11 +248,10 @@ impl WriteHalf {
                 self.poll_or_grow(want, grows)
             }
             Status::Cramped(word) if grows => {
-                let (head, _) = self.ring.unread();
-                let needed = usize::try_from(word - head).unwrap_or(usize::MAX);
-                match self.grow_to_hold(needed) {
+                match self.grow_for_reader(word) {
                     Ok(()) => return self.poll(want),
                     Err(Obstacle::NotTaken) => return None,
+                    Err(Obstacle::Gone) => return self.poll(0),
                     Err(Obstacle::Refused(_)) => self.refuse_reader(word),
                 }
                 // It makes do with what fits.
@@ -267,21 +266,22 @@ impl WriteHalf {
     /// little for both sides.
     pub(crate) fn poll_whole(&mut self, n: usize) -> Option<io::Result<Room>> {
         loop {
-            let needed = if n > self.capacity() {
+            let grown = if n > self.capacity() {
                 // An end comes first.
-                match self.poll(0) {
-                    Some(Err(e)) => return Some(Err(e)),
-                    _ => n,
+                if let Some(Err(e)) = self.poll(0) {
+                    return Some(Err(e));
                 }
+                self.grow_to_hold(n)
             } else {
                 match self.poll(n) {
-                    Some(Ok(Room::Starving)) => n + self.ring.unread().1 as usize,
+                    Some(Ok(Room::Starving)) => self.grow_to(n + self.ring.unread().1 as usize),
                     outcome => return outcome,
                 }
             };
-            match self.grow_to_hold(needed) {
+            match grown {
                 Ok(()) => {}
                 Err(Obstacle::NotTaken) => return None,
+                Err(Obstacle::Gone) => return self.poll(0),
                 Err(Obstacle::Refused(limit)) if n > self.capacity() => {
                     return Some(Err(self.refusal(n, limit)));
                 }

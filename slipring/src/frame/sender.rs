@@ -102,7 +102,8 @@ impl Sender {
     /// # Errors
     ///
     /// `WouldBlock` if there is no room; [`Error::NeedsParts`] for more than
-    /// [`max_in_place`](Self::max_in_place) bytes; otherwise as [`send`](Self::send).
+    /// [`max_in_place`](Self::max_in_place) bytes; [`GrowthRefused`](crate::GrowthRefused) if the
+    /// ring would have to grow for it and does not; otherwise as [`send`](Self::send).
     ///
     /// # Examples
     ///
@@ -211,6 +212,8 @@ impl Sender {
     fn put_parts(&mut self, message: &[u8]) -> io::Result<()> {
         let mut left = message;
         while !left.is_empty() {
+            // The ring may be exchanged for it, so that the part is cut for the one that there is.
+            self.writer.half.publish();
             let part = self.encoder.part(&self.writer.half, left, message.len());
             self.writer
                 .reserve_room(self.encoder.room_for_part(&part), true)?;

@@ -4,7 +4,7 @@ use super::message::{Growth, Kind, Memory};
 use super::side::{Parts, Side};
 use super::verify::{self, Fault, Introduced, Refused};
 use crate::endpoint::header_page::{OwnHeader, PeerHeader};
-use crate::endpoint::ring_memory::{OwnRing, PeerRing, is_capacity};
+use crate::endpoint::ring_memory::{MAX_CAPACITY, OwnRing, PeerRing, is_capacity};
 use crate::endpoint::{Connected, Endpoint, Limits, passed};
 use crate::error::Result;
 use crate::fail_points::{Point, point};
@@ -71,7 +71,7 @@ impl Side for Waits {
     fn growth(&self, options: &Options) -> Growth {
         Growth {
             own: options.max_capacity_or_default().ilog2() as u8,
-            peer: options.max_peer_capacity.max(1).ilog2() as u8,
+            peer: accepted(options).ilog2() as u8,
         }
     }
 
@@ -209,6 +209,11 @@ fn peer_header(passed: Passed, introduced: &Introduced) -> std::result::Result<P
     Ok(header)
 }
 
+/// The largest ring that this side accepts.
+fn accepted(options: &Options) -> usize {
+    options.max_peer_capacity.clamp(1, MAX_CAPACITY)
+}
+
 /// How far each ring may grow: as both sides allow.
 fn limits(introduced: &Introduced, options: &Options) -> Limits {
     let smaller = |own: usize, peers: usize, of_own: Limit, of_peer: Limit| {
@@ -218,15 +223,15 @@ fn limits(introduced: &Introduced, options: &Options) -> Limits {
             (peers, of_peer)
         }
     };
-    let (theirs, accepted) = introduced.growth;
+    let (theirs, takes) = introduced.growth;
     // A ring may always be as large as it is.
     let own = options.max_capacity_or_default();
-    let accepted = accepted.max(options.capacity);
+    let takes = takes.max(options.capacity);
     let theirs = theirs.max(introduced.capacity);
-    let accepts = 1 << options.max_peer_capacity.max(1).ilog2();
+    let accepts = 1 << accepted(options).ilog2();
     let (writes, reads) = (Limit::MaxCapacity, Limit::MaxPeerCapacity);
     Limits {
-        of_own: smaller(own, accepted, writes, reads),
+        of_own: smaller(own, takes, writes, reads),
         of_peer: smaller(theirs, accepts, writes, reads),
     }
 }

@@ -111,7 +111,7 @@ impl<A: Atomics> Writing<A> {
 
     /// Exchanges the ring once the reader has taken the last one; says whether it has.
     pub(super) fn try_exchange(&mut self) -> bool {
-        let taken = self.ring.untaken(self.world.headers(self.who)) == 0;
+        let taken = self.ring.untaken(self.world.headers(self.who)) == Ok(0);
         if taken {
             self.exchange();
         }

@@ -145,15 +145,15 @@ impl<A: Atomics> Consumer<A> {
         if self.available() >= want {
             return Ok(Status::Ready);
         }
+        if fin != ended::OPEN {
+            return Ok(Status::Ended(fin));
+        }
+        if gone {
+            return Ok(Status::PeerDied);
+        }
         // Without a new tail as well: the writer may give a large ring back and write no more.
         self.check_ring(headers)?;
-        Ok(if fin != ended::OPEN {
-            Status::Ended(fin)
-        } else if gone {
-            Status::PeerDied
-        } else {
-            Status::Pending
-        })
+        Ok(Status::Pending)
     }
 
     /// Gives `n` bytes back to the writer; at least one, and no more than are available. Returns

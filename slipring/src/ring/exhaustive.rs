@@ -92,7 +92,7 @@ impl Ring {
 
     /// The steps that are possible next without writing more than `total` bytes in all, in no more
     /// rings than `rings`.
-    fn steps(&self, total: u64, rings: usize) -> Vec<Step> {
+    fn steps(&mut self, total: u64, rings: usize) -> Vec<Step> {
         let mut steps = vec![Step::Publish, Step::WriterLooks, Step::ReaderLooks];
         if self.left.published.0.fin.load(Relaxed) == ended::OPEN {
             let room = self.producer.free().min(total - self.producer.position());
@@ -107,7 +107,7 @@ impl Ring {
             own: &self.left,
             peer: &self.right,
         };
-        if self.rings.len() < rings && self.producer.untaken(writer) < 2 {
+        if self.rings.len() < rings && self.producer.untaken(writer).unwrap() < 2 {
             let (_, unread) = self.producer.unread();
             let capacity = self.producer.capacity();
             let fitting = [capacity / 2, 2 * capacity]

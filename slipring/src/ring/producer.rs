@@ -16,6 +16,8 @@ pub(crate) struct Producer<A: Atomics> {
     /// The peer's `head` as last seen.
     head: u64,
     ring: RingId,
+    /// The generation that the peer's reader had taken, as last seen.
+    taken: u32,
     _atomics: PhantomData<fn() -> A>,
 }
 
@@ -28,6 +30,7 @@ impl<A: Atomics> Producer<A> {
             published: 0,
             head: 0,
             ring: first,
+            taken: first.generation,
             _atomics: PhantomData,
         }
     }
@@ -138,10 +141,24 @@ impl<A: Atomics> Producer<A> {
     }
 
     /// How many rings were announced that the peer's reader has not taken.
-    pub(crate) fn untaken(&self, headers: Headers<'_, A>) -> u32 {
+    pub(crate) fn untaken(&mut self, headers: Headers<'_, A>) -> Result<u32, Corrupt> {
         // Relaxed: only a number is compared; the writer touches no ring of before.
         let taken = headers.peer.consumed.0.taken.load(Ordering::Relaxed);
-        self.ring.generation.wrapping_sub(taken)
+        let untaken = self.ring.generation.wrapping_sub(taken);
+        // An honest reader goes forward, and never beyond what has been announced.
+        if untaken > self.ring.generation.wrapping_sub(self.taken) {
+            return Err(Corrupt);
+        }
+        self.taken = taken;
+        Ok(untaken)
+    }
+
+    /// Whether the peer's reader waits for more than a ring of `capacity` holds, as far as can be
+    /// seen.
+    pub(crate) fn is_wanted_beyond(&self, headers: Headers<'_, A>, capacity: u64) -> bool {
+        // Relaxed: a hint.
+        let word = headers.peer.wake_at_tail.0.load(Ordering::Relaxed);
+        wake_word::is_beyond(word, self.head.saturating_add(capacity))
     }
 
     /// The bytes that the next ring has to hold: their position, and how many they are.

@@ -74,16 +74,17 @@ impl Blocking {
         half: &mut H,
         deadline: Option<Instant>,
     ) -> io::Result<H::News> {
-        self.wait_resting(half, deadline, || ())
+        self.wait_resting(half, deadline, || None)
     }
 
-    /// The same, and `rest` is called before the half sleeps.
+    /// The same, and `rest` is called before the half sleeps, and again after the time that it
+    /// says.
     #[inline(always)]
     pub(super) fn wait_resting<H: PollHalf>(
         &mut self,
         half: &mut H,
         deadline: Option<Instant>,
-        rest: impl FnOnce(),
+        rest: impl FnMut() -> Option<Duration>,
     ) -> io::Result<H::News> {
         if let Some(outcome) = half.poll() {
             return outcome;
@@ -93,12 +94,10 @@ impl Blocking {
         }
         let limit = self.limit(deadline);
         let watch = &self.watch;
-        let park = |began: Option<Instant>| {
-            rest();
-            OnWatch {
-                watch,
-                deadline: limit.end(|| began.unwrap_or_else(Instant::now)),
-            }
+        let park = |began: Option<Instant>| OnWatch {
+            watch,
+            deadline: limit.end(|| began.unwrap_or_else(Instant::now)),
+            rest,
         };
         wait::wait(half, &mut self.policy, limit, park).expect("a watch sleeps here")
     }
@@ -122,6 +121,7 @@ impl Blocking {
         let mut watch = OnWatch {
             watch: &self.watch,
             deadline: None,
+            rest: || None,
         };
         // What was found, an end or another error included, is the next operation's to tell.
         Ok(match wait::prepare(half, &mut watch)? {
@@ -147,12 +147,30 @@ impl AsFd for Blocking {
 }
 
 /// Sleeps on an epoll set.
-struct OnWatch<'a> {
+struct OnWatch<'a, R> {
     watch: &'a Watch,
     deadline: Option<Instant>,
+    rest: R,
 }
 
-impl Park for OnWatch<'_> {
+impl<R: FnMut() -> Option<Duration>> OnWatch<'_, R> {
+    /// Sleeps until `until`.
+    fn sleep(&mut self, until: Option<Instant>) -> io::Result<Event> {
+        loop {
+            let Some(after) = (self.rest)() else {
+                return self.watch.wait(until);
+            };
+            let rested = Instant::now() + after.max(Duration::from_millis(1));
+            let next = until.map_or(rested, |until| until.min(rested));
+            let event = self.watch.wait(Some(next))?;
+            if event != Event::TimedOut || until == Some(next) {
+                return Ok(event);
+            }
+        }
+    }
+}
+
+impl<R: FnMut() -> Option<Duration>> Park for OnWatch<'_, R> {
     fn park(&mut self, briefly: bool) -> io::Result<Parked> {
         point(Point::Sleeping);
         let until = if briefly {
@@ -165,7 +183,7 @@ impl Park for OnWatch<'_> {
             self.deadline
                 .map(|deadline| deadline.min(Instant::now() + LONGEST))
         };
-        let event = self.watch.wait(until)?;
+        let event = self.sleep(until)?;
         point(Point::Woken);
         if event == Event::Link {
             return Ok(Parked::Link);

@@ -132,7 +132,7 @@ impl Reader {
 
     /// Blocks until something is there, or the end. `rest`: see [`Stream`](super::Stream).
     #[inline(never)]
-    fn wait_for_some(&mut self, rest: impl FnOnce()) -> io::Result<Readable> {
+    fn wait_for_some(&mut self, rest: impl FnMut() -> Option<Duration>) -> io::Result<Readable> {
         if self.half.has(1) {
             return Ok(Readable::Enough);
         }
@@ -146,7 +146,11 @@ impl Reader {
     /// Reads what is there, once something is. The wait and what comes after it are one piece of
     /// code.
     #[inline(never)]
-    fn read_some(&mut self, buf: &mut [u8], rest: impl FnOnce()) -> io::Result<usize> {
+    fn read_some(
+        &mut self,
+        buf: &mut [u8],
+        rest: impl FnMut() -> Option<Duration>,
+    ) -> io::Result<usize> {
         let mut wait = ReadWait {
             half: &mut self.half,
             want: 1,
@@ -162,7 +166,7 @@ impl Reader {
     pub(super) fn read_resting(
         &mut self,
         buf: &mut [u8],
-        rest: impl FnOnce(),
+        rest: impl FnMut() -> Option<Duration>,
     ) -> io::Result<usize> {
         if buf.is_empty() {
             return Ok(0);
@@ -175,7 +179,10 @@ impl Reader {
 
     /// `BufRead::fill_buf`; `rest` is called before it sleeps.
     #[inline(always)]
-    pub(super) fn fill_buf_resting(&mut self, rest: impl FnOnce()) -> io::Result<&[u8]> {
+    pub(super) fn fill_buf_resting(
+        &mut self,
+        rest: impl FnMut() -> Option<Duration>,
+    ) -> io::Result<&[u8]> {
         if self.half.can_lend_fast() {
             return Ok(self.half.view_fast());
         }
@@ -432,7 +439,7 @@ impl AsRawFd for Reader {
 impl Read for Reader {
     #[inline]
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.read_resting(buf, || ())
+        self.read_resting(buf, || None)
     }
 
     /// Fills all of `bufs` that it can and consumes once.
@@ -451,7 +458,7 @@ impl BufRead for Reader {
     /// Lends what is there, without a copy; blocks while nothing is.
     #[inline]
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.fill_buf_resting(|| ())
+        self.fill_buf_resting(|| None)
     }
 
     /// Gives `n` bytes back to the writer.

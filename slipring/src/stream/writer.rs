@@ -3,6 +3,7 @@
 use super::park::Blocking;
 use super::{Closer, Grant, Readiness};
 use crate::endpoint::{End, Endpoint, Room, Want, WriteHalf, WriteWait};
+use crate::growth::GrowthRefused;
 use crate::peer::Peer;
 use crate::stats::WriterStats;
 use crate::sys::watch::Watch;
@@ -85,6 +86,7 @@ impl Writer {
         let mut wait = WriteWait {
             half: &mut self.half,
             want,
+            armed: None,
         };
         self.blocking.wait(&mut wait, None)
     }
@@ -297,7 +299,9 @@ impl Writer {
 
     /// Bytes that can be written now without blocking.
     ///
-    /// There may be more a moment later, never fewer: nobody else writes here.
+    /// There may be more a moment later. There are fewer only after the ring has shrunk, which it
+    /// does after a write, on [`shrink`](Self::shrink), and while its stream waits to read. It may
+    /// grow by this call, for a peer that waits for more than it holds.
     ///
     /// # Errors
     ///
@@ -439,7 +443,8 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if `n` is more than [`max_capacity`](Self::max_capacity); `Unsupported`
+    /// [`GrowthRefused`](crate::GrowthRefused) as [`reserve`](Self::reserve), if `n` is more than
+    /// the [`capacity`](Self::capacity): the ring grows for it. `Unsupported`
     /// ([`Error::NeverSleeps`](crate::Error::NeverSleeps)) with [`Spin::Always`]; what the system
     /// says if the epoll set cannot be asked. An end is `Ready`: the next write tells it.
     pub fn arm(&mut self, n: usize) -> io::Result<Readiness> {
@@ -448,9 +453,16 @@ impl Writer {
         // What is kept back could be what the reader waits for.
         self.half.publish();
         let want = self.half.want(n);
+        if want == Want::Whole(n)
+            && let Some(Err(e)) = self.half.poll_whole(n)
+            && GrowthRefused::of(&e).is_some()
+        {
+            return Err(e);
+        }
         self.blocking.arm(&mut WriteWait {
             half: &mut self.half,
             want,
+            armed: None,
         })
     }
 

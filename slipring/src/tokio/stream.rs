@@ -462,7 +462,7 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         let outcome = Pin::new(&mut self.reader).poll_read(cx, buf);
         if outcome.is_pending() {
-            self.writer.half.rest();
+            let _ = self.writer.half.rest();
         }
         outcome
     }
@@ -473,7 +473,7 @@ impl AsyncBufRead for Stream {
         let this = self.get_mut();
         let outcome = Pin::new(&mut this.reader).poll_fill_buf(cx);
         if outcome.is_pending() {
-            this.writer.half.rest();
+            let _ = this.writer.half.rest();
         }
         outcome
     }

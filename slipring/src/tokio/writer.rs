@@ -78,6 +78,7 @@ impl Writer {
             half: WriteWait {
                 half: &mut self.half,
                 want,
+                armed: None,
             },
         }
         .await
@@ -314,6 +315,7 @@ impl Writer {
         let mut wait = WriteWait {
             half: &mut self.half,
             want: Want::Some(want),
+            armed: None,
         };
         self.registered.poll_within(cx, &mut wait).map_ok(|_| ())
     }

@@ -167,8 +167,8 @@ impl ReadHalf {
             peer.refused_for.load(Ordering::Relaxed),
             peer.limit.load(Ordering::Relaxed),
         );
-        // An answer to an earlier call, which gave up and wanted more, says nothing about this one.
-        if position > self.ring.wake_at(want as u64) {
+        // An answer to an earlier call, which gave up, says nothing about this one.
+        if position != self.ring.wake_at(want as u64) {
             return None;
         }
         let limit = Limit::from_wire(limit).unwrap_or(Limit::System);

@@ -165,6 +165,11 @@ impl Demand {
         now.since(self.busy) >= calm
     }
 
+    /// For how long the ring has to stay calm until it shrinks.
+    pub(super) fn calm_in(&self, now: CoarseInstant) -> Duration {
+        self.calm.saturating_sub(now.since(self.busy))
+    }
+
     /// A step was refused.
     pub(super) fn refused(&mut self) {
         self.refused = Some(CoarseInstant::now());

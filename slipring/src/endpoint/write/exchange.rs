@@ -40,15 +40,20 @@ impl WriteHalf {
         }
     }
 
-    /// Whether a call has found too little room since `adapt` was called last.
+    /// Whether a call has found too little room since `adapt` was called last, or the last ring is
+    /// still on its way.
     #[inline]
     pub(super) fn is_asked(&self) -> bool {
-        self.exchanges.demand.is_asked()
+        self.exchanges.demand.is_asked() || self.exchanges.in_flight.is_any()
     }
 
     /// Exchanges the ring if it should be larger or smaller. Called after a publication, between
     /// two calls of the half's user.
     pub(super) fn adapt(&mut self, now: CoarseInstant) {
+        if self.exchanges.in_flight.is_any() && self.untaken() > 0 {
+            // It counts for the whole process: the next publication looks again.
+            self.unchecked = 0;
+        }
         let (capacity, position, sleeps) = (self.capacity(), self.position(), self.sleeps());
         let pressed = self.exchanges.pressed != memory_limit::pressed();
         let demand = &mut self.exchanges.demand;
@@ -71,20 +76,25 @@ impl WriteHalf {
     }
 
     /// To be called while the stream waits for other things: a ring that has been calm for long
-    /// enough shrinks.
+    /// enough shrinks. Otherwise, after how much time this is worth being called again.
     #[inline]
-    pub(crate) fn rest(&mut self) {
+    pub(crate) fn rest(&mut self) -> Option<Duration> {
         if self.is_grown() && self.is_open() {
-            self.rest_now();
+            self.rest_now()
+        } else {
+            None
         }
     }
 
     #[cold]
-    fn rest_now(&mut self) {
+    fn rest_now(&mut self) -> Option<Duration> {
         let now = CoarseInstant::now();
         if self.unpublished() == 0 && self.exchanges.demand.is_new(now) {
             self.adapt(now);
         }
+        let calm_in = self.exchanges.demand.calm_in(now);
+        // A ring that cannot shrink now, for the bytes in it, does so at a later call.
+        (self.is_grown() && !calm_in.is_zero()).then_some(calm_in)
     }
 
     fn grow_by_choice(&mut self, capacity: usize) {
@@ -97,6 +107,7 @@ impl WriteHalf {
             self.exchange(capacity)
         };
         if let Err(limit) = outcome {
+            self.exchanges.demand.refused();
             self.count_refusal(limit);
         }
     }
@@ -106,7 +117,18 @@ impl WriteHalf {
         if needed <= self.capacity() {
             return Ok(());
         }
-        if needed > self.max_capacity() {
+        // What is unread stays beside it, if the limits allow that.
+        let (_, unread) = self.ring.unread();
+        let both = needed.saturating_add(unread as usize);
+        match self.grow_to(both) {
+            Err(Obstacle::Refused(_)) if unread > 0 => self.grow_to(needed),
+            outcome => outcome,
+        }
+    }
+
+    /// Grows to `bytes` or more, what is unread included.
+    pub(super) fn grow_to(&mut self, bytes: usize) -> Result<(), Obstacle> {
+        if bytes > self.max_capacity() {
             let limit = self.exchanges.limit;
             self.count_refusal(limit);
             return Err(Obstacle::Refused(limit));
@@ -114,16 +136,31 @@ impl WriteHalf {
         if self.untaken() >= MOST_UNTAKEN {
             return Err(Obstacle::NotTaken);
         }
-        // What is unread stays beside it, if the limits allow that.
-        let (_, unread) = self.ring.unread();
-        let both = needed.saturating_add(unread as usize);
-        if both <= self.max_capacity() && self.exchange(both.next_power_of_two()).is_ok() {
+        let Err(limit) = self.exchange(bytes.next_power_of_two()) else {
             return Ok(());
+        };
+        // A ring cannot be passed to a peer that is gone: that is no lack of anything.
+        if self.endpoint.check_peer() {
+            return Err(Obstacle::Gone);
         }
-        self.exchange(needed.next_power_of_two()).map_err(|limit| {
-            self.count_refusal(limit);
-            Obstacle::Refused(limit)
-        })
+        self.exchanges.demand.refused();
+        self.count_refusal(limit);
+        Err(Obstacle::Refused(limit))
+    }
+
+    /// Grows for a reader that waits for the position `word`.
+    pub(super) fn grow_for_reader(&mut self, word: u64) -> Result<(), Obstacle> {
+        // A writer that polls all the time asks for memory once in a tick.
+        let now = CoarseInstant::now();
+        if self.exchanges.answered == Some((word, now)) {
+            return Err(Obstacle::Refused(self.exchanges.limit));
+        }
+        let (head, _) = self.ring.unread();
+        let outcome = self.grow_to_hold(usize::try_from(word - head).unwrap_or(usize::MAX));
+        if let Err(Obstacle::Refused(_)) = outcome {
+            self.exchanges.answered = Some((word, now));
+        }
+        outcome
     }
 
     /// The error of a call that needs `needed` bytes at once.
@@ -162,7 +199,6 @@ impl WriteHalf {
 
     /// Counts a refusal, and says which limit it was.
     fn count_refusal(&mut self, limit: Limit) {
-        self.exchanges.demand.refused();
         let exchanges = &self.endpoint.headers().own.exchanges.0;
         // Relaxed: see `refuse_reader`.
         exchanges.limit.store(limit.to_wire(), Ordering::Relaxed);
@@ -171,10 +207,17 @@ impl WriteHalf {
 
     /// How many rings the peer has not taken yet.
     fn untaken(&mut self) -> u32 {
-        // A peer may say what it likes.
-        let untaken = self.ring.untaken(self.endpoint.headers()).min(MOST_UNTAKEN);
-        self.exchanges.in_flight.set(untaken);
-        untaken
+        match self.ring.untaken(self.endpoint.headers()) {
+            Ok(untaken) => {
+                self.exchanges.in_flight.set(untaken);
+                untaken
+            }
+            // The next poll tells it.
+            Err(_) => {
+                self.endpoint.poison();
+                MOST_UNTAKEN
+            }
+        }
     }
 
     /// Gives back what the ring has grown by, unless the unread bytes need it, or the peer has not
@@ -185,7 +228,9 @@ impl WriteHalf {
         // An invalid head is reported by the next poll that has to load it.
         let _ = self.ring.refresh(self.endpoint.headers());
         let (_, unread) = self.ring.unread();
-        let fits = unread as usize <= start / 2;
+        let headers = self.endpoint.headers();
+        let fits =
+            unread as usize <= start / 2 && !self.ring.is_wanted_beyond(headers, start as u64);
         if self.capacity() == start || !fits || self.untaken() > 0 {
             return;
         }

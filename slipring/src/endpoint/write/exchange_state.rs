@@ -20,6 +20,8 @@ pub(super) struct Exchanges {
     pub(super) in_flight: InFlight,
     /// The limit that a ring of `demand.most` meets.
     pub(super) limit: Limit,
+    /// What the peer's reader was refused last: the position that it waits for, and when.
+    pub(super) answered: Option<(u64, CoarseInstant)>,
     /// The number of `memory_limit::pressed` that was seen last.
     pub(super) pressed: u64,
     pub(super) shrunk: Option<CoarseInstant>,
@@ -33,6 +35,7 @@ impl Exchanges {
             charge: Charge::none(guard),
             in_flight: InFlight { guard, here: 0 },
             limit,
+            answered: None,
             pressed: memory_limit::pressed(),
             shrunk: None,
         }
@@ -51,6 +54,11 @@ impl InFlight {
         let more = here.wrapping_sub(mem::replace(&mut self.here, here));
         // Relaxed: a number that guards no memory.
         self.guard.in_flight().fetch_add(more, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(super) fn is_any(&self) -> bool {
+        self.here > 0
     }
 
     pub(super) fn are_too_many(&self) -> bool {
@@ -73,4 +81,6 @@ pub(super) enum Obstacle {
     /// The peer has not taken the last ones yet. It wakes this half when it does.
     NotTaken,
     Refused(Limit),
+    /// The peer is gone.
+    Gone,
 }

@@ -11,7 +11,11 @@ use std::io;
 pub(crate) struct WriteWait<'a> {
     pub(crate) half: &'a mut WriteHalf,
     pub(crate) want: Want,
+    pub(crate) armed: Armed,
 }
+
+/// The capacity for which the half has armed; `None`: it has not.
+pub(crate) type Armed = Option<usize>;
 
 impl WriteWait<'_> {
     /// The index to be woken at.
@@ -33,14 +37,26 @@ impl PollHalf for WriteWait<'_> {
 
     #[inline]
     fn poll(&mut self) -> Option<io::Result<Room>> {
-        match self.want {
+        let outcome = match self.want {
             Want::Some(n) => self.half.poll(n),
             Want::Whole(n) => self.half.poll_whole(n),
             Want::Drained => self.half.poll_drained(),
+        };
+        // The wake word is that of the ring before: it is renewed, and what came meanwhile is
+        // looked for.
+        if outcome.is_none()
+            && self
+                .armed
+                .is_some_and(|armed| armed != self.half.capacity())
+        {
+            self.arm();
+            return self.poll();
         }
+        outcome
     }
 
     fn arm(&mut self) {
+        self.armed = Some(self.half.capacity());
         let at = self.wake_at();
         let word = &self.half.endpoint.headers().own.wake_at_head.0;
         self.half.wake_word.arm::<Std>(word, at);
@@ -67,6 +83,7 @@ impl PollHalf for WriteWait<'_> {
     }
 
     fn disarm(&mut self) {
+        self.armed = None;
         let word = &self.half.endpoint.headers().own.wake_at_head.0;
         self.half.wake_word.disarm::<Std>(word);
         point(Point::WriterDisarmed);

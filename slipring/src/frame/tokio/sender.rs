@@ -184,6 +184,8 @@ impl Sender {
         let mut left = message;
         while !left.is_empty() {
             coop::consume_budget().await;
+            // The ring may be exchanged for it, so that the part is cut for the one that there is.
+            self.writer.half.publish();
             let part = self.encoder.part(&self.writer.half, left, message.len());
             self.writer
                 .reserve_room(self.encoder.room_for_part(&part))
