@@ -435,13 +435,19 @@ fn nobody_changes_an_outbox_but_its_owner_through_its_mapping() {
             let mine = Side::new(CAPACITY);
             mine.greet(&link);
             let (_, mut fds) = answer(&link);
-            (link, mine, fds.remove(1))
+            fds.truncate(2);
+            (link, mine, fds)
         });
         let mut stream = options().upgrade(ours).unwrap();
         let (_link, mine, theirs) = peer.join().unwrap();
         stream.write_all(b"as it was").unwrap();
-        let len = CAPACITY as u64;
-        for memory in [&mine.memory, &theirs] {
+        let (header, ring) = (PAGE as u64, CAPACITY as u64);
+        for (memory, len) in [
+            (&mine.header, header),
+            (&mine.memory, ring),
+            (&theirs[0], header),
+            (&theirs[1], ring),
+        ] {
             // The description is opened anew for writing where that can be had, as root can.
             let again = open(
                 format!("/proc/self/fd/{}", memory.as_raw_fd()),
@@ -467,8 +473,8 @@ fn nobody_changes_an_outbox_but_its_owner_through_its_mapping() {
                 );
             }
         }
-        let words = Words::map(theirs.as_fd(), PAGE + CAPACITY, false).unwrap();
-        assert_eq!(words.load(PAGE).to_ne_bytes(), *b"as it wa");
+        let words = Words::map(theirs[1].as_fd(), CAPACITY, false).unwrap();
+        assert_eq!(words.load(0).to_ne_bytes(), *b"as it wa");
         mine.words.put(PAGE, b"all the same");
         mine.words.store(at::TAIL, 12);
         let mut buf = [0; 12];
