@@ -257,7 +257,7 @@ impl View {
         };
         let (_, entry) = record::decode(one.sequence, one.payload, self.memory.sizes)
             .expect("it was decoded before");
-        // It is told here. What else follows of it, after a lag, is still to be told.
+        // It is told here. Other changes that follow of it, after a lag, are still to be told.
         self.table.forget(entry.key);
         Ok(Update::Change {
             sequence: one.sequence,

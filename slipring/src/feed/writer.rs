@@ -157,7 +157,8 @@ impl Writer {
         claimed
             .checkpoint
             .store(self.first_start_from(kept), Ordering::Release);
-        // Release: a reader that finds its record overwritten finds a checkpoint behind it.
+        // Release: a reader that sees this claim behind an acquire sees the checkpoint before it.
+        // One that does not, yet, validates again.
         claimed.claim.store(self.claim, Ordering::Release);
         // Pairs with the fence of a reader that has loaded a word which is stored after this.
         A::fence(Ordering::Release);

@@ -41,8 +41,8 @@
 //! lets the moment pass before.
 //!
 //! The model `unfenced` runs both kinds, and its controls, which sleep without a second look,
-//! deadlock. loom knows no time. What the millisecond stands for is stated there as an order of
-//! events, and is the one assumption that no model can prove.
+//! deadlock. loom knows no time. The millisecond is stated there as an order of events, and is the
+//! one assumption that no model can prove.
 //!
 //! A half whose peer does not check for this word loses nothing: the peer fences, and at worst
 //! wakes in vain. A peer of any user may say it, as it puts only itself at risk.
