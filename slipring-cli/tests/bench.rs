@@ -108,7 +108,11 @@ fn rings_of_several_capacities_are_compared() {
     ];
     assert_eq!(names, expected);
     let titles: Vec<&Value> = transports.iter().map(|one| &one["title"]).collect();
-    let expected = ["slipring (sleeping, 16 KiB)", "slipring (sleeping, 1 MiB)"];
+    let expected = [
+        "slipring (sleeping)",
+        "slipring (sleeping, 16 KiB)",
+        "slipring (sleeping, 1 MiB)",
+    ];
     assert_eq!(titles, expected);
     for transport in transports {
         assert!(

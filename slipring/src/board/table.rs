@@ -55,8 +55,8 @@ impl Table {
         self.slots[slot as usize].number
     }
 
-    /// Takes note of a change, which is to be told. One that is older than what is known of the slot
-    /// is passed over.
+    /// Takes note of a change, which is to be told. One that is older than what is known of the
+    /// slot is passed over.
     pub(crate) fn apply(&mut self, slot: u32, entry: Entry<'_>) {
         let known = &mut self.slots[slot as usize];
         if known.number.is_some_and(|number| entry.number <= number) {

@@ -199,7 +199,7 @@ impl Service {
             let doubt = *self.doubt();
             let left = doubt.map(|doubt| doubt.saturating_duration_since(Instant::now()));
             if self.serve(left).is_err() {
-                // It lacks descriptors or memory. Those that want to come in were told so; the others
+                // It lacks descriptors or memory. Those who want to come in were told; the others
                 // are served all the same.
                 std::thread::sleep(Duration::from_millis(1));
             }

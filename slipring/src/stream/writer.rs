@@ -149,7 +149,8 @@ impl Writer {
     /// ```
     /// # use slipring::{Options, Stream};
     /// # use std::io::ErrorKind;
-    /// let (mut left, _right) = Options::new().capacity(64 * 1024).pair()?;
+    /// let options = Options::new().capacity(64 * 1024).max_capacity(64 * 1024);
+    /// let (mut left, _right) = options.pair()?;
     /// let writer = left.writer();
     /// assert_eq!(writer.try_write(&[1; 100_000])?, 64 * 1024);
     /// assert_eq!(writer.try_write(b"more").unwrap_err().kind(), ErrorKind::WouldBlock);
