@@ -28,9 +28,12 @@ left_out=(
     a_pair_that_the_kernel_refuses_is_an_error_and_leaves_nothing
     a_connect_that_the_kernel_refuses_is_an_error_and_leaves_nothing
     an_accept_that_the_kernel_refuses_is_an_error_and_leaves_nothing
+    a_reader_that_the_kernel_refuses_the_next_ring_says_so_and_loses_nothing
+    a_ring_that_the_kernel_refuses_is_an_error_for_calls_that_need_it_alone
     a_bind_in_a_directory_that_takes_nothing_is_an_error
 
     # It accepts MADV_WIPEONFORK and does nothing, so that a forked child is not recognised.
+    a_forked_child_does_not_disturb_an_exchange
     a_forked_child_is_refused_on_tokio
     a_forked_child_neither_writes_nor_reads_nor_ends_anything
     a_forked_child_that_drops_a_listener_leaves_the_name
