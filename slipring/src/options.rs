@@ -100,10 +100,10 @@ impl Options {
     /// A ring grows after some writes that had to wait for room, or one of more than half the ring;
     /// and at once when [`Writer::reserve`](crate::Writer::reserve) or the peer's
     /// [`fill_at_least`](crate::Reader::fill_at_least) ask for more than it holds. It shrinks when
-    /// none of this has happened for a second, at the next write, and on
-    /// [`Writer::shrink`](crate::Writer::shrink). Growing takes a few system calls and a copy of
-    /// the unread bytes, between two calls of the program; no thread and no timer is behind it. The
-    /// peer's [`max_peer_capacity`](Self::max_peer_capacity), and
+    /// none of this has happened for a second: at the next write, while the stream as a whole waits
+    /// to read, and on [`Writer::shrink`](crate::Writer::shrink). Growing takes a few system calls
+    /// and a copy of the unread bytes, between two calls of the program; no thread is behind it.
+    /// The peer's [`max_peer_capacity`](Self::max_peer_capacity), and
     /// [`set_memory_limit`](crate::set_memory_limit), bound it as well.
     ///
     /// Checked when it is used: [`Error::Capacity`].

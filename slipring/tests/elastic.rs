@@ -291,6 +291,18 @@ fn a_refusal_names_the_limit_on_either_side() {
         );
         assert_eq!(left.writer().max_capacity(), 1 << 16);
 
+        // A ring that grows as far as it may, and is not free enough yet, has refused nothing more.
+        let refused = left.writer().stats().refused;
+        left.write_all(&[1; 10_000]).unwrap();
+        assert_eq!(
+            kind(left.writer().try_reserve(60_000).map(drop)),
+            ErrorKind::WouldBlock
+        );
+        assert_eq!(
+            (left.capacity(), left.writer().stats().refused),
+            (1 << 16, refused)
+        );
+
         // The peer accepts less than this side would take.
         let (ours, theirs) = UnixStream::pair().unwrap();
         let small = Options::new().max_peer_capacity(100_000);

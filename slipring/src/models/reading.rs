@@ -69,7 +69,7 @@ impl<A: Atomics> Reading<A> {
             panic!("an honest writer seems corrupt");
         };
         let world = Arc::clone(&self.world);
-        let (next, _) = self.ring.next_ring(word).expect("an honest writer");
+        let next = self.ring.next_ring(word).expect("an honest writer");
         world.peer(self.who).receive(next.generation);
         self.generation = next.generation;
         let must_wake = weakly(world.flaw.in_take(), || {

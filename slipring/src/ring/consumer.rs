@@ -105,12 +105,12 @@ impl<A: Atomics> Consumer<A> {
     }
 
     /// The ring that `word` announces, if it follows the one that is read, at once or after some
-    /// others; and how many come in all.
-    pub(crate) fn next_ring(&self, word: u64) -> Option<(RingId, u32)> {
+    /// others.
+    pub(crate) fn next_ring(&self, word: u64) -> Option<RingId> {
         let now = RingId::from_word(self.ring)?;
         let next = RingId::from_word(word)?;
         let ahead = next.generation.wrapping_sub(now.generation);
-        (1..=MOST_UNTAKEN).contains(&ahead).then_some((next, ahead))
+        (1..=MOST_UNTAKEN).contains(&ahead).then_some(next)
     }
 
     /// Goes over to the next ring, which is mapped and holds all that is known to be readable, and

@@ -180,9 +180,9 @@ impl Ring {
                             Ok(found) => break found,
                             Err(Turn::Corrupt) => panic!("an honest writer"),
                             Err(Turn::Moved(word)) => {
-                                let (next, ahead) = self.consumer.next_ring(word).unwrap();
+                                let next = self.consumer.next_ring(word).unwrap();
                                 assert!(!self.consumer.take(reader, next), "nobody sleeps");
-                                self.reads += ahead as usize;
+                                self.reads = next.generation as usize;
                             }
                         }
                     };

@@ -229,7 +229,7 @@ impl Reader {
     /// * [`GrowthRefused`](crate::GrowthRefused) if the peer's ring has to grow for it and does
     ///   not: `InvalidInput` at once if `n` is more than
     ///   [`max_peer_capacity`](Self::max_peer_capacity), `OutOfMemory` if the peer's process allows
-    ///   no more. What came stays, and can be read.
+    ///   no more. Bytes that came stay, and can be read.
     /// * `UnexpectedEof` if the stream ends in order before; what is left can still be read.
     /// * `WouldBlock` after the timeout or in non-blocking mode. Nothing is consumed; bytes that
     ///   came stay.

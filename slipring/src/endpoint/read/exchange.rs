@@ -60,7 +60,7 @@ impl ReadHalf {
 
     /// Goes over to the ring that the peer has announced by `word`.
     fn take_ring(&mut self, word: u64) -> Result<(), Fault> {
-        let (next, _) = self.ring.next_ring(word).ok_or(Fault::Theirs)?;
+        let next = self.ring.next_ring(word).ok_or(Fault::Theirs)?;
         let capacity = usize::try_from(next.capacity()).unwrap_or(usize::MAX);
         let fits = is_capacity(capacity)
             && capacity <= self.exchanges.most

@@ -50,6 +50,10 @@ impl WriteHalf {
     /// Exchanges the ring if it should be larger or smaller. Called after a publication, between
     /// two calls of the half's user.
     pub(super) fn adapt(&mut self, now: CoarseInstant) {
+        let demand = &self.exchanges.demand;
+        if demand.start() == demand.most() || !self.endpoint.is_owner() {
+            return;
+        }
         if self.exchanges.in_flight.is_any() && self.untaken() > 0 {
             // It counts for the whole process: the next publication looks again.
             self.unchecked = 0;
@@ -57,9 +61,6 @@ impl WriteHalf {
         let (capacity, position, sleeps) = (self.capacity(), self.position(), self.sleeps());
         let pressed = self.exchanges.pressed != memory_limit::pressed();
         let demand = &mut self.exchanges.demand;
-        if demand.start() == demand.most() || !self.endpoint.is_owner() {
-            return;
-        }
         if demand.take_asked() {
             if let Some(larger) = demand.step(capacity, position, sleeps) {
                 self.grow_by_choice(larger);
@@ -102,14 +103,11 @@ impl WriteHalf {
             return;
         }
         let outcome = if self.exchanges.in_flight.are_too_many() {
-            Err(Limit::DescriptorsInFlight)
+            Err(Obstacle::Refused(Limit::DescriptorsInFlight))
         } else {
-            self.exchange(capacity)
+            self.try_to_grow(capacity)
         };
-        if let Err(limit) = outcome {
-            self.exchanges.demand.refused();
-            self.count_refusal(limit);
-        }
+        let _ = self.note(outcome);
     }
 
     /// Grows so that the ring holds `needed` bytes at once.
@@ -119,46 +117,62 @@ impl WriteHalf {
         }
         // What is unread stays beside it, if the limits allow that.
         let (_, unread) = self.ring.unread();
-        let both = needed.saturating_add(unread as usize);
-        match self.grow_to(both) {
-            Err(Obstacle::Refused(_)) if unread > 0 => self.grow_to(needed),
+        let outcome = match self.try_to_grow(needed.saturating_add(unread as usize)) {
+            Err(Obstacle::Refused(_)) if unread > 0 => self.try_to_grow(needed),
             outcome => outcome,
-        }
+        };
+        self.note(outcome)
     }
 
     /// Grows to `bytes` or more, what is unread included.
     pub(super) fn grow_to(&mut self, bytes: usize) -> Result<(), Obstacle> {
+        let outcome = self.try_to_grow(bytes);
+        self.note(outcome)
+    }
+
+    /// The same, and leaves it to the caller to [`note`](Self::note) a refusal.
+    fn try_to_grow(&mut self, bytes: usize) -> Result<(), Obstacle> {
         if bytes > self.max_capacity() {
-            let limit = self.exchanges.limit;
-            self.count_refusal(limit);
-            return Err(Obstacle::Refused(limit));
+            return Err(Obstacle::Refused(self.exchanges.limit));
         }
         if self.untaken() >= MOST_UNTAKEN {
             return Err(Obstacle::NotTaken);
         }
-        let Err(limit) = self.exchange(bytes.next_power_of_two()) else {
-            return Ok(());
-        };
-        // A ring cannot be passed to a peer that is gone: that is no lack of anything.
-        if self.endpoint.check_peer() {
-            return Err(Obstacle::Gone);
+        self.exchange(bytes.next_power_of_two()).map_err(|limit| {
+            // A ring cannot be passed to a peer that is gone: that is no lack of anything.
+            if self.endpoint.check_peer() {
+                Obstacle::Gone
+            } else {
+                Obstacle::Refused(limit)
+            }
+        })
+    }
+
+    /// Counts a refusal. One by the options, of a call that asks for too much, says nothing about
+    /// the steps that other calls ask for.
+    fn note(&mut self, outcome: Result<(), Obstacle>) -> Result<(), Obstacle> {
+        if let Err(Obstacle::Refused(limit)) = outcome {
+            if !matches!(limit, Limit::MaxCapacity | Limit::MaxPeerCapacity) {
+                self.exchanges.demand.refused();
+            }
+            self.count_refusal(limit);
         }
-        self.exchanges.demand.refused();
-        self.count_refusal(limit);
-        Err(Obstacle::Refused(limit))
+        outcome
     }
 
     /// Grows for a reader that waits for the position `word`.
     pub(super) fn grow_for_reader(&mut self, word: u64) -> Result<(), Obstacle> {
         // A writer that polls all the time asks for memory once in a tick.
         let now = CoarseInstant::now();
-        if self.exchanges.answered == Some((word, now)) {
-            return Err(Obstacle::Refused(self.exchanges.limit));
+        if let Some((answered, at, limit)) = self.exchanges.answered
+            && (answered, at) == (word, now)
+        {
+            return Err(Obstacle::Refused(limit));
         }
         let (head, _) = self.ring.unread();
         let outcome = self.grow_to_hold(usize::try_from(word - head).unwrap_or(usize::MAX));
-        if let Err(Obstacle::Refused(_)) = outcome {
-            self.exchanges.answered = Some((word, now));
+        if let Err(Obstacle::Refused(limit)) = outcome {
+            self.exchanges.answered = Some((word, now, limit));
         }
         outcome
     }

@@ -20,8 +20,9 @@ pub(super) struct Exchanges {
     pub(super) in_flight: InFlight,
     /// The limit that a ring of `demand.most` meets.
     pub(super) limit: Limit,
-    /// What the peer's reader was refused last: the position that it waits for, and when.
-    pub(super) answered: Option<(u64, CoarseInstant)>,
+    /// What the peer's reader was refused last: the position that it waits for, when, and by
+    /// which limit.
+    pub(super) answered: Option<(u64, CoarseInstant, Limit)>,
     /// The number of `memory_limit::pressed` that was seen last.
     pub(super) pressed: u64,
     pub(super) shrunk: Option<CoarseInstant>,
